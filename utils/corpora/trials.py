@@ -1,0 +1,66 @@
+"""Trial lists: one TSV per subset, one row per utterance with where its bytes lie; and corpus.json beside them."""
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+from utils.errors import InputError
+from utils.files import atomic_write, read_json
+
+SUBSETS = ("train", "dev", "eval")
+KEYS = ("bonafide", "spoof")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One utterance. Unknown or not applicable is "-"; `attack` is "-" exactly for bona fide."""
+    utterance: str
+    speaker: str
+    gender: str
+    codec: str
+    attack: str
+    key: str
+    container: str   # the file that holds the bytes: relative to the data folder with "/" between, or absolute
+    offset: int      # first byte of the audio file inside the container; 0 for a file of its own
+    size: int        # bytes of the audio file
+
+
+COLUMNS = tuple(field.name for field in fields(Trial))
+
+
+def trial_list_path(data_dir: Path, subset: str) -> Path:
+    """Where the trial list of a subset lies."""
+    return data_dir / "protocols" / f"{subset}.tsv"
+
+
+def write_trials(path: Path, trials: Iterable[Trial]) -> None:
+    """Write a trial list, header first, atomically."""
+    with atomic_write(path) as file:
+        file.write("\t".join(COLUMNS) + "\n")
+        for trial in trials:
+            file.write("\t".join(map(str, astuple(trial))) + "\n")
+
+
+def read_trials(path: Path) -> list[Trial]:
+    """The trials of a list written by `write_trials`; `InputError` names the line that is wrong."""
+    if not path.is_file():
+        raise InputError(f"there is no trial list {path}: run python utils/prepare_dataset.py first")
+    trials = []
+    with open(path, encoding="utf-8") as file:
+        if tuple(file.readline().rstrip("\n").split("\t")) != COLUMNS:
+            raise InputError(f"{path} is not a trial list of this project: run python utils/prepare_dataset.py again")
+        for number, line in enumerate(file, start=2):
+            row = line.rstrip("\n").split("\t")
+            if len(row) != len(COLUMNS) or row[5] not in KEYS or not (row[7].isdecimal() and row[8].isdecimal()):
+                raise InputError(f"{path}, line {number} is malformed: run python utils/prepare_dataset.py again")
+            trials.append(Trial(*row[:7], int(row[7]), int(row[8])))
+    if not trials:
+        raise InputError(f"{path} lists no trials: run python utils/prepare_dataset.py again")
+    return trials
+
+
+def read_corpus(data_dir: Path) -> dict:
+    """The content of protocols/corpus.json: what the corpus is and where its parts come from."""
+    path = data_dir / "protocols" / "corpus.json"
+    if not path.is_file():
+        raise InputError(f"there is no prepared corpus in {data_dir}: run python utils/prepare_dataset.py first")
+    return read_json(path)
