@@ -1,0 +1,94 @@
+"""A data/raw folder in ASVspoof5's own archives, built from real speech: what several test files start from."""
+import csv
+import io
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDERS = {"T": "flac_T", "D": "flac_D", "E": "flac_E_eval"}
+PROTOCOLS = {"T": "ASVspoof5.train.tsv", "D": "ASVspoof5.dev.track_1.tsv", "E": "ASVspoof5.eval.track_1.tsv"}
+FIRST_ATTACK = {"T": 1, "D": 9, "E": 17}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One protocol line, and what the archives hold for it (`part` and `clip` are None for an archive that is absent)."""
+    partition: str   # "T", "D" or "E"
+    speaker: str
+    utterance: str
+    gender: str
+    codec: str
+    attack: str      # "bonafide" for bona fide, as ASVspoof5 writes it
+    key: str
+    part: str | None
+    clip: Path | None
+
+    def text(self, columns: int = 10) -> str:
+        """The line as ASVspoof5 writes it: ten columns, or the six of the older release."""
+        if columns == 6:
+            return f"{self.speaker} {self.utterance} {self.gender} {self.codec} {self.attack} {self.key}"
+        tag = "-" if self.key == "bonafide" else "AC1"
+        return f"{self.speaker} {self.utterance} {self.gender} {self.codec} - - {tag} {self.attack} {self.key} -"
+
+
+def real_clips(shared: Path, count: int = 24) -> dict[str, list[Path]]:
+    """Real speech and real spoofs ("bonafide", "spoof"), `count` FLAC files of each, from the reference folder."""
+    pool = shared / "audio" / "train-pool"
+    with open(pool / "trials.tsv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    clips = {key: [pool / f"{row['utterance']}.flac" for row in rows if row["key"] == key] for key in ("bonafide", "spoof")}
+    return {key: sorted(paths, key=lambda path: path.stat().st_size)[:count] for key, paths in clips.items()}
+
+
+def plan_lines(partition: str, parts: list[str], clips: dict[str, list[Path]], speakers: int, utterances: int,
+               absent: int, attacks: int) -> list[Line]:
+    """The protocol of one partition: `utterances` for each of `speakers`, bona fide and spoof in turn, then `absent` more."""
+    lines = []
+    for number in range(speakers * utterances + absent):
+        speaker, turn = number % speakers, number // speakers
+        key = "bonafide" if turn % 2 == 0 else "spoof"
+        attack = "bonafide" if turn % 2 == 0 else f"A{FIRST_ATTACK[partition] + (speaker + turn // 2) % attacks:02}"
+        there = number < speakers * utterances
+        lines.append(Line(partition, f"{partition}_{speaker + 1:04}", f"{partition}_{number * 7 + 1:010}",
+                          "MF"[speaker % 2], "C05" if partition == "E" and number % 3 == 0 else "-", attack, key,
+                          parts[number % len(parts)] if there else None,
+                          clips[key][number % len(clips[key])] if there else None))
+    return lines
+
+
+def write_tar(path: Path, members: list[tuple[str, bytes]]) -> None:
+    """An uncompressed (or, by its name, gzip) archive as GNU tar writes it, in the given order."""
+    with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w", format=tarfile.GNU_FORMAT) as archive:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            if name.endswith("/"):
+                info.type, info.mode = tarfile.DIRTYPE, 0o755
+            info.size, info.mtime = len(content), 1_700_000_000
+            archive.addfile(info, io.BytesIO(content))
+
+
+def write_protocols(path: Path, lines: list[Line], folder: str = "", columns: int = 10) -> None:
+    """ASVspoof5_protocols.tar.gz with the tables of the partitions in `lines`, at its root or below `folder`."""
+    tables = {partition: [line.text(columns) for line in lines if line.partition == partition] for partition in "TDE"}
+    write_tar(path, [(folder + PROTOCOLS[partition], ("\n".join(table) + "\n").encode())
+                     for partition, table in tables.items() if table])
+
+
+def build_raw(raw_dir: Path, clips: dict[str, list[Path]], parts: tuple[str, ...] = ("D_ab",), speakers: int = 6,
+              utterances: int = 6, absent: int = 0, attacks: int = 4, folder: str = "") -> list[Line]:
+    """Write ASVspoof5_protocols.tar.gz and one flac_<part>.tar for each of `parts` into `raw_dir`; return the protocol lines.
+
+    `absent` lines per partition name utterances of archives that are not there; every archive also holds one enrolment file.
+    """
+    raw_dir.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for partition in dict.fromkeys(part[0] for part in parts):
+        own = [part for part in parts if part[0] == partition]
+        lines += plan_lines(partition, own, clips, speakers, utterances, absent, attacks)
+    write_protocols(raw_dir / "ASVspoof5_protocols.tar.gz", lines, folder)
+    for number, part in enumerate(parts):
+        home = FOLDERS[part[0]] + "/"
+        members = [(f"{home}{line.utterance}.flac", line.clip.read_bytes()) for line in lines if line.part == part]
+        enrolment = (f"{home}{part[0]}_A{number:010}.flac", clips["bonafide"][0].read_bytes())
+        write_tar(raw_dir / f"flac_{part}.tar", [(home, b""), *members, enrolment])
+    return lines
