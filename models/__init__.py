@@ -1,0 +1,29 @@
+"""The networks. `build_model(config)` makes one; `CONFIGS` holds the named configurations."""
+from torch import nn
+
+from models.aasist import AASIST
+
+# AASIST and AASIST-L: the published configurations (Jung et al., "AASIST", ICASSP 2022, config files of the release).
+CONFIGS: dict[str, dict] = {
+    "aasist": {"architecture": "aasist", "channels": [32, 32, 64, 64], "gat_dims": [64, 32],
+               "pool_ratios": [0.5, 0.7, 0.5]},
+    "aasist-l": {"architecture": "aasist-l", "channels": [32, 32, 24, 24], "gat_dims": [24, 32],
+                 "pool_ratios": [0.4, 0.5, 0.7]},
+}
+_ARCHITECTURES: dict[str, type[nn.Module]] = {"aasist": AASIST, "aasist-l": AASIST}
+
+
+def build_model(config: dict) -> nn.Module:
+    """The network that `config` describes, with fresh weights.
+
+    Every network maps waveforms (B, T), float32 in [-1, 1] at 16 kHz, to (last_hidden (B, H), logits (B, 2)), the
+    logits in the order spoof, bona fide. Raises ValueError for an unknown architecture or unknown settings.
+    """
+    settings = {key: value for key, value in config.items() if key != "architecture"}
+    architecture = config.get("architecture")
+    if architecture not in _ARCHITECTURES:
+        raise ValueError(f"unknown architecture {architecture!r}: known are {', '.join(sorted(_ARCHITECTURES))}")
+    try:
+        return _ARCHITECTURES[architecture](**settings)
+    except TypeError as error:
+        raise ValueError(f"settings of {architecture!r}: {error}") from error
