@@ -1,0 +1,128 @@
+"""Where audio bytes come from: a file, a slice of an archive, or an open binary file; always seen as one seekable file."""
+import io
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from utils.errors import InputError, printable
+
+SMALL = 4 << 20  # bytes: what is smaller is read whole, which is faster than asking the file for every piece
+
+
+class AudioError(InputError):
+    """Audio that cannot be used. The message is one sentence that names the file and the reason."""
+
+
+AudioSource = str | os.PathLike | tuple[str | os.PathLike, int, int] | BinaryIO
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Audio bytes ready to be read: a seekable binary file without a name, a printable name for messages, its length."""
+    file: BinaryIO
+    name: str
+    size: int
+
+
+class Slice(io.RawIOBase):
+    """`size` bytes of `file` from `offset`, seen as a file of its own. Nothing is copied; closing it leaves `file` open."""
+
+    def __init__(self, file: BinaryIO, offset: int, size: int) -> None:
+        super().__init__()
+        self._file, self._offset, self._size, self._at = file, offset, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def readinto(self, buffer) -> int:
+        view = memoryview(buffer).cast("B")[:max(0, self._size - self._at)]
+        if not view:
+            return 0
+        self._file.seek(self._offset + self._at)
+        count = self._file.readinto(view)
+        self._at += count
+        return count
+
+
+def source_name(source: AudioSource) -> str:
+    """A printable name for messages: the path, `path at byte N` for a slice, or the stream's own name."""
+    if isinstance(source, tuple):
+        return f"{source_name(source[0])} at byte {source[1]}"
+    name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else getattr(source, "name", None)
+    if not isinstance(name, str):
+        return "the given stream"
+    return name if name.isprintable() else printable(name)
+
+
+@contextmanager
+def open_source(source: AudioSource) -> Iterator[Opened]:
+    """Open `source`; `AudioError` where it is missing, refused, not a file or empty."""
+    name = source_name(source)
+    if isinstance(source, tuple):
+        with _open_path(Path(source[0]), name) as file:
+            yield _view(file, name, source[1], source[2], os.fstat(file.fileno()).st_size)
+    elif isinstance(source, (str, os.PathLike)):
+        with _open_path(Path(source), name) as file:
+            size = os.fstat(file.fileno()).st_size
+            yield _view(file, name, 0, size, size)
+    elif source.seekable():
+        size = source.seek(0, os.SEEK_END)
+        yield _view(source, name, 0, size, size)
+    else:  # a pipe: it must be kept to be looked at twice
+        with tempfile.SpooledTemporaryFile(SMALL) as spool:
+            shutil.copyfileobj(source, spool)
+            yield _view(spool, name, 0, spool.tell(), spool.tell())
+
+
+def _open_path(path: Path, name: str) -> BinaryIO:
+    try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            raise AudioError(f"{name} is a folder, not an audio file")
+        if not stat.S_ISREG(mode):
+            raise AudioError(f"{name} is a device or a pipe, not an audio file")
+        return open(path, "rb", buffering=0)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise AudioError(f"{name} does not exist") from error
+    except PermissionError as error:
+        raise AudioError(f"no permission to read {name}") from error
+    except (OSError, ValueError) as error:  # a name too long, a NUL in it, a failing disk
+        raise AudioError(f"{name} cannot be opened ({printable(error)})") from error
+
+
+def _view(file: BinaryIO, name: str, offset: int, size: int, available: int) -> Opened:
+    if offset + size > available:
+        raise AudioError(f"{name} should be {size} bytes long, but the file that holds it ends before: it was cut short")
+    if size == 0:
+        raise AudioError(f"{name} is empty (0 bytes)")
+    if size <= SMALL:
+        file.seek(offset)
+        return Opened(io.BytesIO(_read_exactly(file, size, name)), name, size)
+    return Opened(io.BufferedReader(Slice(file, offset, size), 1 << 16), name, size)
+
+
+def _read_exactly(file: BinaryIO, size: int, name: str) -> bytes:
+    content = file.read(size)
+    while len(content) < size:
+        more = file.read(size - len(content))
+        if not more:
+            raise AudioError(f"{name} became shorter while it was read")
+        content += more
+    return content
