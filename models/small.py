@@ -52,14 +52,14 @@ class ResidualBlock(nn.Module):
 class SmallModel(nn.Module):
     """Waves float32 (B, T), T >= `window`, to (embedding (B, E), logits (B, 2)); classes [spoof, bona fide]."""
 
-    def __init__(self, config: dict):
+    def __init__(self, n_fft: int, window: int, hop: int, widths: list[int], dropout: float):
         super().__init__()
-        self.spectrogram = LogSpectrogram(config["n_fft"], config["window"], config["hop"])
-        first, *widths = config["widths"]
+        self.spectrogram = LogSpectrogram(n_fft, window, hop)
+        first, *widths = widths
         self.stem = nn.Sequential(nn.Conv2d(1, first, 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(first), nn.ReLU())
         self.blocks = nn.Sequential(*(ResidualBlock(a, b) for a, b in zip([first, *widths], widths)))
         self.attention = nn.Conv1d(widths[-1], 1, 1)
-        self.dropout = nn.Dropout(config["dropout"])
+        self.dropout = nn.Dropout(dropout)
         self.out_layer = nn.Linear(2 * widths[-1], 2)
 
     def forward(self, waves: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,80 @@
+"""Train a detector on the stores of preprocess_data.py, choose the best epoch on dev, and (--test) evaluate it on eval.
+
+    python notebooks/aasist_training.py --small_model --epochs 5 --batch_size 16 --max_samples 500 --device cpu --test
+"""
+import sys
+from pathlib import Path
+if not __package__:
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import argparse
+import time
+
+from utils.files import CHECKPOINT_DIR, DATA_DIR, RESULTS_DIR
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--small_model", action="store_true", help="train the small model, without graph attention (a laptop's choice)")
+    parser.add_argument("--architecture", choices=("aasist", "aasist-l", "small"), default="aasist", help="which network (default: aasist)")
+    parser.add_argument("--recipe", choices=("default", "published"), default="default",
+                        help="published: AASIST's own training recipe; default: ours, balanced over classes and attacks")
+    parser.add_argument("--epochs", type=positive, help="epochs in all, those of a resumed run included (default: the recipe's)")
+    parser.add_argument("--batch_size", type=positive, help="utterances per step (default: the recipe's)")
+    parser.add_argument("--learning_rate", type=float, help="highest learning rate (default: the recipe's)")
+    parser.add_argument("--max_samples", type=positive, help="use at most so many utterances of train, and of dev, drawn by key and attack")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="cpu", help="where to compute (default: cpu)")
+    parser.add_argument("--test", action="store_true", help="evaluate the best epoch on the eval subset at the end")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same model on the CPU (default: 1)")
+    parser.add_argument("--num_workers", type=int, default=0, help="processes that read ahead (default: 0; reading is cheap)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run of that name; start it where there is none")
+    parser.add_argument("--run_name", help="folder of the run (default: <architecture>-<n>)")
+    parser.add_argument("--data_dir", type=Path, default=DATA_DIR, help="folder that holds processed/ (default: data)")
+    parser.add_argument("--checkpoint_dir", type=Path, default=CHECKPOINT_DIR, help="where models go (default: models/checkpoints)")
+    parser.add_argument("--results_dir", type=Path, default=RESULTS_DIR, help="where figures go (default: results)")
+    return parser
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1, for argparse."""
+    if (value := int(text)) < 1:
+        raise ValueError(text)
+    return value
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = build_parser().parse_args(argv)
+    from utils.training.session import Session
+    session = Session(args)
+    print(session.summary())
+    for epoch in range(session.epochs_done, session.epochs):
+        started = time.monotonic()
+        loss = train_epoch(session, epoch)
+        session.finish_epoch(epoch, loss, time.monotonic() - started)
+    session.finish()
+    if args.test:
+        session.test()
+    return 0
+
+
+def train_epoch(session, epoch: int) -> float:
+    """One pass over the balanced batches; the mean loss."""
+    from utils.training.optimisation import set_learning_rate
+    session.model.train()
+    total, steps = 0.0, session.steps_per_epoch
+    for number, (waves, labels) in enumerate(session.batches(epoch)):
+        set_learning_rate(session.optimizer, session.learning_rate(epoch * steps + number))
+        _, logits = session.model(session.augment(waves.to(session.device)))
+        loss = session.loss(logits, labels.to(session.device))
+        session.check_finite(loss, epoch, number)
+        session.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        session.optimizer.step()
+        session.average.update_parameters(session.model)
+        total += loss.item()
+    return total / steps
+
+
+if __name__ == "__main__":
+    from utils.errors import run
+    run(main)

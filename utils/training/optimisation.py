@@ -1,0 +1,49 @@
+"""What moves the weights: optimiser, learning-rate schedule, averaging of weights; all from one recipe dictionary."""
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+
+def make_optimizer(model: nn.Module, recipe: dict) -> torch.optim.Optimizer:
+    """Adam as in the recipe: its `learning_rate`, `betas` and `weight_decay` (L2)."""
+    return torch.optim.Adam(model.parameters(), lr=recipe["learning_rate"], betas=tuple(recipe["betas"]),
+                            weight_decay=recipe["weight_decay"])
+
+
+def learning_rate(recipe: dict, step: int, steps_per_epoch: int) -> float:
+    """The learning rate of a step (from 0). No schedule depends on `--epochs`, so that a resumed run is the same run.
+
+    "cosine": from `learning_rate` to `final_learning_rate` over `schedule_epochs`, per step. "exponential": a straight
+    climb over the first `warmup_steps`, then times `decay` for each epoch.
+    """
+    base = recipe["learning_rate"]
+    if recipe["schedule"] == "cosine":
+        done = min(1.0, step / (recipe["schedule_epochs"] * steps_per_epoch))
+        final = recipe["final_learning_rate"]
+        return final + (base - final) * 0.5 * (1 + math.cos(math.pi * done))
+    climb = min(1.0, (step + 1) / recipe["warmup_steps"])
+    return base * climb * recipe["decay"] ** (step / steps_per_epoch)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
+    """Give every parameter group this learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = value
+
+
+def moving_average(model: nn.Module, decay: float) -> AveragedModel:
+    """An exponential moving average of weights and batch-norm statistics; short runs average over fewer steps."""
+    def blend(average: Tensor, current: Tensor, count: Tensor) -> Tensor:
+        if not average.is_floating_point():
+            return current.clone()
+        keep = min(decay, (1 + int(count)) / (10 + int(count)))
+        return torch.lerp(current, average, keep)
+    return AveragedModel(model, avg_fn=blend, use_buffers=True)
+
+
+def class_loss(recipe: dict, device: torch.device) -> nn.CrossEntropyLoss:
+    """Cross-entropy over [spoof, bona fide], with the recipe's `class_weights` where it has any."""
+    weights = recipe["class_weights"]
+    return nn.CrossEntropyLoss(weight=None if weights is None else torch.tensor(weights, device=device))

@@ -1,0 +1,81 @@
+"""A training run on disk: its folder, the state that a later run goes on from, and the history a person reads."""
+import csv
+import random
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from utils.errors import InputError
+from utils.files import atomic_write
+
+# Arguments that may differ when a run goes on: how far and where, not what is learnt.
+FREE_ARGUMENTS = ("epochs", "resume", "test", "num_workers", "device", "data_dir", "checkpoint_dir", "results_dir", "run_name",
+                  "input_file", "force_cpu")
+HISTORY_COLUMNS = ("epoch", "learning_rate", "train_loss", "dev_loss", "dev_eer", "best", "seconds")
+
+
+def seed_epoch(seed: int, epoch: int) -> None:
+    """Seed every generator for one epoch, so that a run resumed there draws what an unbroken one would have drawn."""
+    value = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
+    random.seed(value)
+    np.random.seed(value)
+    torch.manual_seed(value)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device asked for; "auto" takes CUDA, then Apple's MPS, then the CPU. `InputError` where it is not there."""
+    has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next(kind for kind in ("cuda", "mps", "cpu") if has[kind])
+    if not has[name]:
+        raise InputError(f"this machine has no usable {name} device: use --device cpu")
+    return torch.device(name)
+
+
+def choose_run(checkpoint_dir: Path, architecture: str, run_name: str | None, resume: bool) -> str:
+    """The name of the run: the one asked for; without one the newest to resume, or the first free `<architecture>-<n>`."""
+    def taken(name: str) -> bool:
+        return (checkpoint_dir / name / "last.pt").exists()
+
+    if run_name is None and resume:
+        runs = sorted(checkpoint_dir.glob(f"{architecture}-[0-9]*/last.pt"), key=lambda path: path.stat().st_mtime)
+        if not runs:
+            raise InputError(f"there is no run of {architecture} to resume in {checkpoint_dir}: leave out --resume, "
+                             "or name one with --run_name")
+        return runs[-1].parent.name
+    if run_name is None:
+        return next(name for n in range(1, 10 ** 6) if not taken(name := f"{architecture}-{n}"))
+    if Path(run_name).name != run_name or run_name.startswith("."):
+        raise InputError(f"--run_name {run_name} cannot be a folder's name: use letters, digits, - and _")
+    if taken(run_name) and not resume:
+        raise InputError(f"the run {run_name} exists in {checkpoint_dir}: add --resume to go on with it, or choose another --run_name")
+    return run_name
+
+
+def save_state(path: Path, state: dict) -> None:
+    """Write everything that a resumed run needs, atomically."""
+    with atomic_write(path, "wb") as file:
+        torch.save(state, file)
+
+
+def load_state(path: Path, arguments: dict) -> dict:
+    """The state of an earlier part of this run. `InputError` where it was made with other arguments, or cannot be read."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        earlier = state["args"]
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, EOFError, ImportError) as error:
+        raise InputError(f"{path} cannot be resumed ({type(error).__name__}): delete its folder and train anew") from error
+    for name, value in arguments.items():
+        if name not in FREE_ARGUMENTS and earlier.get(name) != value:
+            raise InputError(f"{path.parent.name} was trained with {name} = {earlier.get(name)}, not {value}: repeat the earlier "
+                             "value, or choose another --run_name")
+    return state
+
+
+def write_history(path: Path, history: list[dict]) -> None:
+    """The history as CSV, one row per epoch."""
+    with atomic_write(path) as file:
+        rows = csv.DictWriter(file, HISTORY_COLUMNS, lineterminator="\n")
+        rows.writeheader()
+        rows.writerows(history)
