@@ -1,0 +1,62 @@
+"""One interface over every way to run a model: `load_engine` chooses by the file's suffix."""
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from utils.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Engine(Protocol):
+    """A model ready to score.
+
+    `metadata` is the checkpoint without its weights. `logits` takes float32 waveforms (B, n_samples) in [-1, 1] and
+    returns float64 (B, 2), spoof and bona fide; it raises `InputError` where the model answers NaN.
+    """
+
+    metadata: dict
+
+    def logits(self, waves: np.ndarray) -> np.ndarray: ...
+
+
+def load_engine(path: Path, device: str = "cpu", threads: int | None = None) -> Engine:
+    """An engine for the model at `path`: .pt through PyTorch, .onnx through ONNX Runtime (CPU only).
+
+    `threads`: how many cores to use, all by default; for PyTorch it is the setting of the whole process.
+    """
+    path = Path(path)
+    if path.suffix == ".onnx":
+        if device != "cpu":
+            raise InputError(f"{path} is an exported model, which scores on the CPU: name the .pt checkpoint to use {device}")
+        from utils.scoring.onnx_engine import OnnxEngine
+        return OnnxEngine(path, threads)
+    from utils.scoring.checkpoint import load_checkpoint
+    checkpoint = load_checkpoint(path)
+    from utils.scoring.torch_engine import TorchEngine
+    return TorchEngine.from_checkpoint(checkpoint, device, threads)
+
+
+def engine_from_model(model: "nn.Module", metadata: dict) -> Engine:
+    """An engine round a live network, for scoring while it is being trained; its training mode is kept."""
+    from utils.scoring.torch_engine import TorchEngine
+    return TorchEngine(model, metadata)
+
+
+def newest_model(checkpoint_dir: Path) -> Path | None:
+    """The model of the newest run below `checkpoint_dir`: best.onnx where it is not older than best.pt; None if none."""
+    newest, newest_time = None, -1.0
+    for run in sorted(Path(checkpoint_dir).glob("*/")):
+        files = {path: path.stat().st_mtime for name in ("best.pt", "best.onnx") if (path := run / name).is_file()}
+        if files and (trained := next(iter(files.values()))) > newest_time:
+            newest, newest_time = max(reversed(files), key=files.get), trained
+    return newest
+
+
+def finite(logits: np.ndarray) -> np.ndarray:
+    """`logits`, checked: a NaN must never pass for a score."""
+    if not np.isfinite(logits).all():
+        raise InputError("the model answered with a number that is not finite: the audio or the model is damaged")
+    return logits

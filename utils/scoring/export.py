@@ -1,0 +1,62 @@
+"""From a checkpoint to an ONNX file that scores without PyTorch, checked against the checkpoint after writing."""
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from utils.errors import InputError
+from utils.files import atomic_write
+from utils.scoring.checkpoint import load_checkpoint, metadata_json
+from utils.scoring.onnx_engine import METADATA_KEY, OnnxEngine
+from utils.scoring.torch_engine import TorchEngine
+
+OPSET = 17  # the newest that PyTorch's TorchScript exporter knows in every version supported here
+TOLERANCE = 1e-4  # largest difference of a logit between the file and the model
+
+
+def export_onnx(checkpoint_path: Path, onnx_path: Path) -> float:
+    """Write the model of `checkpoint_path` to `onnx_path` and return the largest difference of their logits.
+
+    The file maps `waves` (batch, n_samples) to `last_hidden` and `logits`, and carries the checkpoint's metadata.
+    Nothing is left behind where the two disagree by more than `TOLERANCE` (`InputError`).
+    """
+    checkpoint_path, onnx_path = Path(checkpoint_path), Path(onnx_path)
+    checkpoint = load_checkpoint(checkpoint_path)
+    engine = TorchEngine.from_checkpoint(checkpoint)
+    beside = onnx_path.with_name(f".{onnx_path.stem}.unchecked.onnx")
+    try:
+        _write(engine.model, checkpoint, beside)
+        difference = _difference(engine, OnnxEngine(beside), checkpoint["n_samples"])
+        if not difference <= TOLERANCE:
+            raise InputError(f"the export of {checkpoint_path} differs from it by {difference:.1e} in a logit, more than "
+                             f"{TOLERANCE:.0e}: use the .pt file, and please report this")
+        beside.replace(onnx_path)
+    finally:
+        beside.unlink(missing_ok=True)
+    return difference
+
+
+def _write(model: nn.Module, checkpoint: dict, path: Path) -> None:
+    import onnx  # not needed to score, only to put the metadata in
+
+    with atomic_write(path, "wb") as file, warnings.catch_warnings():
+        # The exporter warns that it is the older of two (the newer needs another package), and about shapes that are
+        # fixed in the file on purpose: it scores windows of one length.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(model, (torch.zeros(1, checkpoint["n_samples"]),), file, dynamo=False, opset_version=OPSET,
+                          input_names=["waves"], output_names=["last_hidden", "logits"],
+                          dynamic_axes={name: {0: "batch"} for name in ("waves", "last_hidden", "logits")})
+    exported = onnx.load(str(path))
+    exported.metadata_props.add(key=METADATA_KEY, value=metadata_json(checkpoint))
+    with atomic_write(path, "wb") as file:
+        file.write(exported.SerializeToString())
+
+
+def _difference(engine: TorchEngine, exported: OnnxEngine, n_samples: int) -> float:
+    """The largest difference of a logit over noise at four levels, from very quiet to clipped."""
+    levels = np.array([[1e-3], [0.03], [0.3], [1.0]])
+    waves = np.random.default_rng(0).standard_normal((len(levels), n_samples)) * levels
+    waves = waves.clip(-1, 1).astype(np.float32)
+    return float(np.abs(engine.logits(waves) - exported.logits(waves)).max())

@@ -1,0 +1,46 @@
+"""The engine that runs a checkpoint, or a network in training, through PyTorch."""
+import numpy as np
+import torch
+from torch import nn
+
+from models import build_model
+from utils.errors import InputError
+from utils.scoring.checkpoint import metadata
+from utils.scoring.engine import finite
+
+
+class TorchEngine:
+    """See `utils.scoring.engine.Engine`. Accepts any length that the network does, not only `n_samples`."""
+
+    def __init__(self, model: nn.Module, metadata: dict):
+        self.model = model
+        self.metadata = metadata
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: dict, device: str = "cpu", threads: int | None = None) -> "TorchEngine":
+        """An engine for a checkpoint that `load_checkpoint` returned."""
+        if threads is not None:
+            torch.set_num_threads(threads)
+        model = build_model(checkpoint["config"])
+        model.load_state_dict(checkpoint["state_dict"])
+        return cls(model.to(_device(device)).eval(), metadata(checkpoint))
+
+    @torch.inference_mode()
+    def logits(self, waves: np.ndarray) -> np.ndarray:
+        training = self.model.training
+        self.model.eval()
+        try:
+            device = next(self.model.parameters()).device
+            _, logits = self.model(torch.from_numpy(waves).to(device))
+        finally:
+            self.model.train(training)
+        return finite(logits.double().cpu().numpy())
+
+
+def _device(name: str) -> torch.device:
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise InputError(f"no graphics processor for --device {name}: use --device cpu")
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"unknown device {name!r}: use cpu or cuda") from error
