@@ -16,11 +16,11 @@ from utils.audio import SAMPLE_RATE
 
 FRAME, STEP = 512, 256                      # samples
 FLOOR_DBFS, RANGE_DB = -65.0, 40.0
-SPEECH_SECONDS = 0.2
+SPEECH_SECONDS = 0.3
 FLATNESS_DB = (-45.0, -5.0)
 MOVEMENT_DB, MOVEMENT_DEPTH_DB = 3.5, 45.0  # levels further below the loudest band than the depth count as silence
 BAND_EDGES_HZ = (100, 300, 500, 800, 1200, 1800, 2600, 3600)
-BANDWIDTH_DEPTH_DB = 65.0                   # how far below its peak the long-term spectrum still counts as sound
+BANDWIDTH_DEPTH_DB = 60.0                   # how far below its peak the long-term spectrum still counts as sound
 LEVEL_BINS_DBFS = np.arange(-100.0, 1.0)
 
 _FREQUENCIES = np.fft.rfftfreq(FRAME, 1 / SAMPLE_RATE)

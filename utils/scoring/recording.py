@@ -60,8 +60,6 @@ def waveform(samples: np.ndarray) -> np.ndarray:
 def raw_scores(engine: Any, waves: np.ndarray) -> np.ndarray:
     """CM scores of float32 waves (B, n_samples): bona fide logit minus spoof logit, float64 (B,), higher = bona fide."""
     logits = engine.logits(waves)
-    if not np.isfinite(logits).all():
-        raise InputError("the model gives a score that is not a number: its weights are damaged, train or export it again")
     return logits[:, BONAFIDE] - logits[:, 1 - BONAFIDE]
 
 
@@ -130,6 +128,23 @@ def _settle(scores: np.ndarray, i: int, recording: Recording, store: Any) -> Non
     if outcome is None:
         raise InputError(f"utterance {store.rows[i].utterance} of the store holds no samples: run python utils/preprocess_data.py --force")
     scores[i] = outcome
+
+
+def audio_profile(store: Any, utterances: int = 500) -> dict:
+    """What a store's audio is like, for a checkpoint's "audio": 5th, 50th and 95th percentile over evenly spaced utterances."""
+    chosen = np.unique(np.linspace(0, len(store) - 1, min(utterances, len(store))).astype(int))
+    found = []
+    for i in chosen:
+        activity = Activity()
+        for start, samples in cut([store.read(int(i))], N_SAMPLES):
+            activity.add(start, samples)
+        if activity.speech().any():
+            found.append((activity.bandwidth_hz(), activity.level, store.rows[int(i)].n_samples / SAMPLE_RATE))
+    if not found:
+        raise InputError("no utterance of the store holds speech: look at the recordings that it was made from")
+    percentiles = np.percentile(np.array(found, dtype=float), (5, 50, 95), axis=0).round(2)
+    return {"utterances": len(found), **{name: percentiles[:, k].tolist() for k, name in
+                                         enumerate(("bandwidth_hz", "speech_level_dbfs", "seconds"))}}
 
 
 def published_score(engine: Any, blocks: Iterable[np.ndarray]) -> float | None:

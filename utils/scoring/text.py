@@ -1,0 +1,92 @@
+"""The verdict in words: a few lines for one recording, one line each for many."""
+from utils.errors import printable
+from utils.scoring.analysis import PUBLISHED, RAW, Job
+from utils.scoring.verdict import is_demo, trained_on
+
+MANY = 3            # from so many recordings on, one line each
+MAX_STRETCHES = 12  # of the timeline, in the text; JSON has them all
+DIRECTION = "higher means bona fide"
+
+
+def clock(seconds: float) -> str:
+    """Seconds as h:mm:ss.s or m:ss.s."""
+    minutes, rest = divmod(round(seconds * 10), 600)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest / 10:04.1f}" if hours else f"{minutes}:{rest / 10:04.1f}"
+
+
+def score_words(job: Job) -> str:
+    """What the reported number is, and what it is not."""
+    if job.score_kind == PUBLISHED:
+        return f"bona fide logit of the first 64,600 samples, as in the published evaluation; {DIRECTION}; no threshold belongs to it"
+    if job.score_kind == RAW:
+        return f"uncalibrated score, not a probability; {DIRECTION}"
+    return f"log-likelihood ratio, natural logarithm; {DIRECTION}"
+
+
+def threshold_words(job: Job) -> str:
+    """The line that scores are held against, and where it comes from."""
+    if job.decision is None:
+        return "none: the model carries no threshold from dev data"
+    band = job.decision.band
+    between = f"; uncertain from {band[0]:.2f} to {band[1]:.2f}" if band else "; no band of uncertainty is known"
+    return f"{job.decision.threshold:.2f} ({job.decision.origin}){between}"
+
+
+def describe(record: dict, job: Job) -> list[str]:
+    """The lines for one recording."""
+    name = printable(record["file"])
+    if record["error"]:
+        reason = printable(record["error"])
+        return [f"{name}: {record['verdict'] or 'no score'}", f"  reason     {reason}"]
+    if job.published_protocol:
+        return [f"{name}: {record['score']:.6f}", f"  score      {score_words(job)}", f"  model      {trained_on(job.engine.metadata)}"]
+    demo = " (by a model trained on the demo corpus: a demonstration, no evidence)" if is_demo(job.engine.metadata) else ""
+    lines = [f"{name}: {record['verdict']}{demo}"]
+    if record["score"] is not None:
+        lines.append(f"  score      {record['score']:.2f} ({score_words(job)})")
+    lines += [f"  threshold  {threshold_words(job)}", f"  model      {trained_on(job.engine.metadata)}",
+              f"  recording  {record['seconds']:.1f} s, {record['speech_seconds']:.1f} s of it speech; {_source(record['audio'])}"]
+    lines += [f"  reason     {reason}" for reason in record["reasons"]]
+    lines += [f"  warning    {warning}" for warning in record["warnings"]]
+    return lines + _timeline(record) + _explanation(record.get("explanation"))
+
+
+def _source(audio: dict) -> str:
+    return f"{audio['sample_rate']:,} Hz, {audio['channels']} channel{'s' * (audio['channels'] != 1)}, {audio['format']} {audio['subtype']}"
+
+
+def _timeline(record: dict) -> list[str]:
+    parts = record["stretches"]
+    if len(record["windows"]) < 2 or not parts:
+        return []
+    lines = [f"  {clock(part['start']):>9} to {clock(part['end']):<9} {part['outcome']}"
+             + ("" if part["score"] is None else f" ({part['score']:.2f})") for part in parts[:MAX_STRETCHES]]
+    more = len(parts) - MAX_STRETCHES
+    return ["  timeline   (to about two seconds)"] + lines + ([f"  ... and {more} more stretches: see them all with --json"] if more > 0 else [])
+
+
+def _explanation(explanation: dict | None) -> list[str]:
+    if not explanation:
+        return []
+    lines = [f"  explained  the window from {clock(explanation['start'])} to {clock(explanation['end'])}, whose score is {explanation['score']:.2f}; "
+             "without each part the score would change:"]
+    for part in explanation["strongest"]:
+        where = (f"{clock(part['start'])} to {clock(part['end'])}" if "start" in part else f"{part['low_hz']:,} to {part['high_hz']:,} Hz")
+        lines.append(f"    {where:<22} spoke for {'bona fide' if part['moved'] > 0 else 'spoof'} by {abs(part['moved']):.2f}")
+    return lines + [f"    {explanation['does_not_prove']}"]
+
+
+def row(record: dict) -> str:
+    """One recording in one line."""
+    score = f"{record['score']:9.3f}" if record["score"] is not None else " " * 9
+    notes = [record["error"]] if record["error"] else record["warnings"]
+    note = f"  [{printable('; '.join(notes))}]" if notes else ""
+    return f"{record['verdict'] or '':16} {score}  {printable(record['file'])}{note}"
+
+
+def heading(job: Job) -> list[str]:
+    """What holds for every line of a long list."""
+    demo = "; trained on the demo corpus: every verdict is a demonstration, no evidence" if is_demo(job.engine.metadata) else ""
+    line = "" if job.published_protocol else f"\nthreshold: {threshold_words(job)}"
+    return [f"model: {trained_on(job.engine.metadata)}{demo}\nscore: {score_words(job)}{line}"]

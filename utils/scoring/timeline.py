@@ -1,0 +1,47 @@
+"""From overlapping windows to one line in time: which stretches lie on which side of the threshold."""
+from dataclasses import dataclass
+
+import numpy as np
+
+from utils.scoring.recording import Window
+from utils.scoring.verdict import Decision, outcome
+
+NO_SPEECH = "no speech"
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of a recording, in seconds, with one outcome; `score` is its mean, None where there is no speech."""
+    start: float
+    end: float
+    outcome: str
+    score: float | None
+
+
+def segments(windows: list[Window]) -> tuple[np.ndarray, np.ndarray]:
+    """Edges (n + 1,) in seconds of the pieces between window borders, and the mean score (n,) of the speech windows over each.
+
+    NaN where no speech window covers a piece. Pieces are half a window long: the finest the overlap can tell.
+    """
+    starts, ends = (np.array([getattr(window, name) for window in windows]) for name in ("start", "end"))
+    scores, speech = np.array([w.score for w in windows]), np.array([w.speech for w in windows], dtype=float)
+    edges = np.unique(np.concatenate([starts, ends]))
+    first, last = np.searchsorted(edges, starts), np.searchsorted(edges, ends)
+    sums, counts = (np.zeros(len(edges)) for _ in range(2))
+    for total, values in ((sums, scores * speech), (counts, speech)):
+        np.add.at(total, first, values)
+        np.subtract.at(total, last, values)
+    sums, counts = np.cumsum(sums)[:-1], np.round(np.cumsum(counts)[:-1])
+    return edges, np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
+
+
+def stretches(windows: list[Window], decision: Decision | None) -> list[Stretch]:
+    """Neighbouring pieces of one outcome joined, in order; empty without a decision or without windows."""
+    if decision is None or not windows:
+        return []
+    edges, scores = segments(windows)
+    outcomes = [NO_SPEECH if np.isnan(score) else outcome(score, decision) for score in scores]
+    borders = [0, *(k for k in range(1, len(outcomes)) if outcomes[k] != outcomes[k - 1]), len(outcomes)]
+    return [Stretch(float(edges[a]), float(edges[b]), outcomes[a],
+                    None if outcomes[a] == NO_SPEECH else float(np.average(scores[a:b], weights=np.diff(edges[a:b + 1]))))
+            for a, b in zip(borders, borders[1:])]

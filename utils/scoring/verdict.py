@@ -1,0 +1,156 @@
+"""From a recording's score to one of four outcomes, with the reasons and the warnings that a person needs to weigh it."""
+from dataclasses import dataclass
+from typing import Any
+
+from utils.errors import InputError
+from utils.scoring.activity import FLOOR_DBFS
+from utils.scoring.recording import RecordingScore
+
+BONAFIDE, UNCERTAIN, SPOOF, CANNOT_JUDGE = "likely bona fide", "uncertain", "likely spoof", "cannot judge"
+
+MIN_SECONDS = 0.3            # of speech: below, nothing is judged
+SHORT_SECONDS = 1.0          # of speech: below, a warning
+MOSTLY_SILENT = 0.1          # share of speech
+CLIPPED_FRACTION = 0.001
+LEVEL_MARGIN_DB, BANDWIDTH_MARGIN_HZ = 6.0, 500.0  # beyond the training audio's 5th and 95th percentile
+LOSSY = ("mp3", "mpeg", "mp2", "vorbis", "opus", "aac", "amr", "wma", "gsm", "g722", "g723", "g726", "g729", "adpcm", "ulaw", "alaw",
+         "mulaw", "ac3", "ac-3", "dts", "speex", "musepack", "mpc", "realmedia", "cook", "atrac", "nms", "vox")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Where the line is, on the scale of reported scores: `band` is (low, high) around `threshold`, or None."""
+    threshold: float
+    band: tuple[float, float] | None
+    origin: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One of the four outcomes (None for a bare score), why, and what may mislead."""
+    outcome: str | None
+    reasons: list[str]
+    warnings: list[str]
+
+
+def stored_decision(metadata: dict) -> Decision | None:
+    """The decision that the model carries from dev; None where it carries none."""
+    stored = metadata.get("decision")
+    if not stored:
+        return None
+    band = stored.get("band")
+    return Decision(stored["threshold"], (band[0], band[1]) if band else None, stored["origin"])
+
+
+def decision_for(metadata: dict, prior: float | None, cost_miss: float | None, cost_fa: float | None) -> Decision | None:
+    """The stored decision, or the Bayes threshold where the user names a prior or costs; `InputError` if uncalibrated.
+
+    The stored band stays, for it says where dev's scores overlap; it is widened where the new threshold needs it.
+    """
+    stored = stored_decision(metadata)
+    if prior is None and cost_miss is None and cost_fa is None:
+        return stored
+    if not metadata.get("calibration"):
+        raise InputError("this model's scores are not calibrated, so no prior or cost can set a threshold: leave those options out, "
+                         "or train a model with dev data")
+    from utils.evaluation.calibration import MIN_HALF_WIDTH, check_costs
+    from utils.evaluation.metrics import COST_FA, COST_MISS, PRIOR_SPOOF, bayes_threshold
+    prior, cost_miss, cost_fa = (default if given is None else given for given, default in
+                                 ((prior, PRIOR_SPOOF), (cost_miss, COST_MISS), (cost_fa, COST_FA)))
+    check_costs(prior, cost_miss, cost_fa)
+    threshold = float(bayes_threshold(prior, cost_miss, cost_fa))
+    band = stored.band if stored else None
+    if band:
+        band = (min(band[0], threshold - MIN_HALF_WIDTH), max(band[1], threshold + MIN_HALF_WIDTH))
+    return Decision(threshold, band, f"the Bayes threshold for P(spoof) = {prior:g}, a miss costing {cost_miss:g} and a false alarm "
+                                     f"{cost_fa:g}, as asked for")
+
+
+def trained_on(metadata: dict) -> str:
+    """What the model learnt from, in a phrase."""
+    source = metadata.get("trained_on") or {}
+    what = source.get("description") or source.get("corpus") or metadata.get("origin") or "data that it does not name"
+    count = f", {source['utterances']:,} utterances" if isinstance(source.get("utterances"), int) else ""
+    what = str(what).rstrip(".")
+    return f"{metadata.get('architecture', 'a model')} {what if what.startswith('trained') else 'trained on ' + what}{count}"
+
+
+def is_demo(metadata: dict) -> bool:
+    """Whether the model comes from the demo corpus, which every verdict must say."""
+    return bool((metadata.get("trained_on") or {}).get("demo"))
+
+
+def outcome(score: float, decision: Decision) -> str:
+    """On which side of the line a score lies."""
+    if decision.band and decision.band[0] <= score <= decision.band[1]:
+        return UNCERTAIN
+    return BONAFIDE if score >= decision.threshold else SPOOF
+
+
+def obstacles(scored: RecordingScore) -> list[str]:
+    """Why a recording cannot be judged; empty where it can."""
+    if scored.score is None:
+        return ["the recording is empty"]
+    if scored.peak_level_dbfs < FLOOR_DBFS:
+        return [f"silent: nothing in it is louder than {FLOOR_DBFS:.0f} dBFS"]
+    if scored.seconds < MIN_SECONDS:
+        return [f"too short: {scored.seconds:.2f} s, and at least {MIN_SECONDS} s of speech is needed"]
+    if not any(window.speech for window in scored.windows):
+        return ["not speech-like: no part of it has the level, spectrum and movement of speech"]
+    if scored.speech_seconds < MIN_SECONDS:
+        return [f"too short: {scored.speech_seconds:.2f} s of speech, and at least {MIN_SECONDS} s is needed"]
+    return []
+
+
+def judge(scored: RecordingScore, info: Any, metadata: dict, decision: Decision | None) -> Verdict:
+    """The verdict on a scored recording; `info` is the `AudioInfo` of its source."""
+    warnings, reasons = _warnings(scored, info, metadata), obstacles(scored)
+    if not reasons and decision is None:
+        reasons = ["the model carries no threshold from dev data: only the score can be told"]
+    if reasons:
+        return Verdict(CANNOT_JUDGE, reasons, warnings)
+    result = outcome(scored.score, decision)
+    if result is UNCERTAIN:
+        reasons = [f"the score lies between {decision.band[0]:.2f} and {decision.band[1]:.2f}, where dev utterances of both kinds are found "
+                   "or the evidence is weak"]
+    return Verdict(result, reasons, warnings)
+
+
+def _warnings(scored: RecordingScore, info: Any, metadata: dict) -> list[str]:
+    found = _source_warnings(info)
+    if scored.speech_seconds < SHORT_SECONDS:
+        found.append(f"only {scored.speech_seconds:.1f} s of speech: short recordings are judged less reliably")
+    elif scored.speech_seconds < MOSTLY_SILENT * scored.seconds:
+        found.append(f"mostly silent: {scored.speech_seconds:.1f} s of speech in {scored.seconds:.1f} s")
+    found += _unlike_training(scored, metadata.get("audio") or {})
+    span = metadata.get("score_range")
+    if span and scored.score is not None and not span[0] <= scored.score <= span[1]:
+        found.append(f"the score lies outside the range seen on dev ({span[0]:.2f} to {span[1]:.2f}): the recording is unlike the data "
+                     "the model was tuned on")
+    return found
+
+
+def _source_warnings(info: Any) -> list[str]:
+    found = []
+    if info.sample_rate < 16000:
+        found.append(f"recorded at {info.sample_rate:,} Hz: it holds nothing above {info.sample_rate // 2:,} Hz, where many traces of synthesis lie")
+    if info.clipped_fraction > CLIPPED_FRACTION:
+        found.append(f"clipped: {info.clipped_fraction:.1%} of the samples are at full scale")
+    coding = f"{info.format} {info.subtype}".lower()
+    if any(name in coding for name in LOSSY):
+        found.append(f"lossy coding ({info.format}, {info.subtype}) can hide traces of synthesis or leave some of its own")
+    if info.unmarked_end:
+        found.append("its format cannot tell whether the recording was cut short")
+    return found
+
+
+def _unlike_training(scored: RecordingScore, training: dict) -> list[str]:
+    found = []
+    if (usual := training.get("bandwidth_hz")) and scored.bandwidth_hz is not None:
+        if not usual[0] - BANDWIDTH_MARGIN_HZ <= scored.bandwidth_hz <= usual[-1] + BANDWIDTH_MARGIN_HZ:
+            found.append(f"its speech reaches {scored.bandwidth_hz:,.0f} Hz, that of the training audio {usual[0]:,.0f} to {usual[-1]:,.0f} Hz: "
+                         "the score may reflect the channel")
+    if (usual := training.get("speech_level_dbfs")) and scored.level_dbfs > FLOOR_DBFS:
+        if not usual[0] - LEVEL_MARGIN_DB <= scored.level_dbfs <= usual[-1] + LEVEL_MARGIN_DB:
+            found.append(f"its speech level is {scored.level_dbfs:.0f} dBFS, that of the training audio {usual[0]:.0f} to {usual[-1]:.0f} dBFS")
+    return found
