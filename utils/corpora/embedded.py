@@ -1,0 +1,29 @@
+"""The embedded default corpus: built where no dataset is, then read like any other of ASVspoof5's layout."""
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from utils.corpora import asvspoof5
+from utils.corpora.corpus import Corpus, Request
+from utils.errors import InputError
+from utils.files import read_json
+
+FOLDER = "default_corpus"
+
+
+def is_there(raw_dir: Path) -> bool:
+    """Whether the default corpus was built in data/raw."""
+    return (raw_dir / FOLDER / "corpus_info.json").is_file()
+
+
+def find(request: Request, build: Callable[[Path], object]) -> Corpus:
+    """The default corpus in data/raw/default_corpus, built (or completed, or found complete) by `build(raw_dir)`."""
+    build(request.raw_dir)
+    folder = request.raw_dir / FOLDER
+    info = read_json(folder / "corpus_info.json")
+    located = asvspoof5.locate([folder])
+    if not located.parts() or set(located.parts()) - set(located.tables):
+        raise InputError(f"{folder} is incomplete: delete it and run python utils/prepare_dataset.py again")
+    corpus = asvspoof5.build(request, located)
+    return replace(corpus, name="default corpus", layout="default", description=info["description"], demo=bool(info["demo"]),
+                   found=f"{FOLDER} ({corpus.found})", details={"info": info})

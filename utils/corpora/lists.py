@@ -1,0 +1,107 @@
+"""From a corpus to the lists in data/protocols: join, split what is missing, write all of it or nothing."""
+import hashlib
+import os
+import shutil
+from collections import Counter
+from pathlib import Path
+
+from utils.corpora.archive_index import container_name, stamp
+from utils.corpora.corpus import Corpus, Joined, join
+from utils.corpora.split import plan_subsets, split
+from utils.corpora.trials import SUBSETS, Trial, trial_list_path, write_trials
+from utils.errors import InputError
+from utils.files import disk_errors, read_json, write_json
+from utils.provenance import environment
+
+
+def write_lists(data_dir: Path, corpus: Corpus, seed: int, say=print) -> bool:
+    """Write train.tsv, dev.tsv, eval.tsv and corpus.json; False where they are there already, byte for byte.
+
+    Parts are read one after another, so that one at a time is in memory. The lists are staged in a folder of their own;
+    corpus.json is removed before they replace older ones and written last: without it no later step begins.
+    """
+    staging = data_dir / "protocols" / ".staging"
+    shutil.rmtree(staging, ignore_errors=True)
+    try:
+        subsets: dict[str, dict] = {}
+        for part, wanted in plan_subsets(corpus.parts).items():
+            joined = join(corpus.parts[part])
+            _report_part(part, corpus, joined, say)
+            subsets |= _write_part(staging, part, wanted, joined, seed, say)
+        return _publish(data_dir, staging, _description(data_dir, corpus, subsets, seed))
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _write_part(staging: Path, part: str, wanted: list[str], joined: Joined, seed: int, say) -> dict[str, dict]:
+    lists, held_out = split(part, joined.trials, wanted, seed)
+    if len(wanted) > 1:
+        held = f"; attacks kept for eval alone: {', '.join(sorted(held_out))}" if held_out else ""
+        say(f"{part} is split by speaker into {', '.join(wanted)} (seed {seed}){held}")
+    subsets = {}
+    for subset, trials in lists.items():
+        write_trials(staging / f"{subset}.tsv", trials)
+        subsets[subset] = _summary(part, wanted, joined, trials) | {"sha256": _sha256(staging / f"{subset}.tsv")}
+        say(f"{subset}: {_in_words(trials)}")
+        if not 0 < subsets[subset]["bonafide"] < len(trials):
+            raise InputError(f"{subset} would have utterances of one class only ({_in_words(trials)}): add the other class")
+    return subsets
+
+
+def _report_part(part: str, corpus: Corpus, joined: Joined, say) -> None:
+    say(f"{part}: protocol lists {joined.listed:,}, found {len(joined.trials):,}")
+    for count, what in ((joined.enrolment, "enrolment files"), (joined.unlisted, "files that the protocol does not list")):
+        if count:
+            say(f"{part}: {count:,} {what} are no trials and are passed over")
+    for note in joined.notes:
+        say(f"{part}: {note}")
+
+
+def _in_words(trials: list[Trial]) -> str:
+    keys, attacks = Counter(trial.key for trial in trials), sorted({trial.attack for trial in trials} - {"-"})
+    shown = ", ".join(attacks) if len(attacks) <= 20 else f"{', '.join(attacks[:10])} ... ({len(attacks)} in all)"
+    speakers = len({trial.speaker for trial in trials} - {"-"})
+    return (f"{len(trials):,} utterances, {keys['bonafide']:,} bona fide, {keys['spoof']:,} spoof, "
+            f"{f'{speakers:,} speakers' if speakers else 'speakers not known'}, attacks {shown or 'none'}")
+
+
+def _summary(part: str, wanted: list[str], joined: Joined, trials: list[Trial]) -> dict:
+    attacks = Counter(trial.attack for trial in trials if trial.key == "spoof")
+    return {"listed": joined.listed, "found": len(trials), "bonafide": len(trials) - attacks.total(), "spoof": attacks.total(),
+            "speakers": len({trial.speaker for trial in trials} - {"-"}), "attacks": dict(sorted(attacks.items())),
+            "partition": part, "origin": "official" if len(wanted) == 1 else f"split of {part}"}
+
+
+def _description(data_dir: Path, corpus: Corpus, subsets: dict[str, dict], seed: int) -> dict:
+    containers = {container_name(data_dir, archive): stamp(archive) for archive in corpus.archives}
+    return {"name": corpus.name, "description": corpus.description, "layout": corpus.layout, "demo": corpus.demo, "seed": seed,
+            "subsets": {subset: subsets[subset] for subset in SUBSETS}, "containers": containers,
+            "seen_attacks": list(subsets["train"]["attacks"]), **corpus.details, "environment": environment()}
+
+
+def _publish(data_dir: Path, staging: Path, content: dict) -> bool:
+    """Put the staged lists and corpus.json in place; False where the same are there."""
+    target = data_dir / "protocols" / "corpus.json"
+    if target.is_file() and _same(read_json(target), content) and all(
+            trial_list_path(data_dir, subset).is_file()
+            and _sha256(trial_list_path(data_dir, subset)) == content["subsets"][subset]["sha256"] for subset in SUBSETS):
+        return False
+    with disk_errors(target):
+        target.unlink(missing_ok=True)
+        for subset in SUBSETS:
+            os.replace(staging / f"{subset}.tsv", trial_list_path(data_dir, subset))
+    write_json(target, content)
+    return True
+
+
+def _same(old: dict, new: dict) -> bool:
+    """Whether two descriptions are of the same lists: what made them may differ."""
+    return {**old, "environment": None} == {**new, "environment": None}
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

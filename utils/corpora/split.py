@@ -1,0 +1,97 @@
+"""A subset that the download lacks is cut from a part that is there: speakers disjoint, classes and attacks balanced."""
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+from utils.corpora.trials import KEYS, SUBSETS, Trial
+from utils.errors import InputError
+
+SHARES = {"train": 0.6, "dev": 0.2, "eval": 0.2}
+HELD_OUT_ONE_IN = 4      # of the attacks, kept out of train and dev where both train and eval are cut from one part
+# which part a missing subset is cut from: the first that is there
+DONORS = {"train": ("dev", "eval"), "dev": ("train", "eval"), "eval": ("dev", "train")}
+
+
+def plan_subsets(parts: Iterable[str]) -> dict[str, list[str]]:
+    """For each part that is there, the subsets to make of it; its own alone where nothing is missing.
+
+    dev alone gives all three; train and dev give eval from dev; train and eval give dev from train.
+    """
+    there = [subset for subset in SUBSETS if subset in set(parts)]
+    plan = {part: [part] for part in there}
+    for subset in SUBSETS:
+        if subset not in plan:
+            plan[next(part for part in DONORS[subset] if part in plan)].append(subset)
+    return {part: sorted(subsets, key=SUBSETS.index) for part, subsets in plan.items()}
+
+
+def split(part: str, trials: list[Trial], subsets: list[str], seed: int) -> tuple[dict[str, list[Trial]], set[str]]:
+    """Deal the speakers of `trials` to `subsets`, about 60 / 20 / 20, the like of key, attack and gender in each.
+
+    Every subset gets bona fide and spoof. Where train and eval are both made here, a quarter of the attacks (of four or
+    more) is kept out of train and dev, so that eval has attacks that training never saw; they are the second result.
+    An utterance of unknown speaker ("-") stands for itself. `InputError` where there are too few speakers.
+    """
+    if len(subsets) == 1:
+        return {subsets[0]: trials}, set()
+    strata: dict[str, Counter] = defaultdict(Counter)
+    for trial in trials:
+        strata[_group(trial)][(trial.key, trial.attack, trial.gender)] += 1
+    held_out = _held_out_attacks(trials, subsets, seed)
+    teams = _teams(strata, held_out)
+    if len(teams) < len(subsets):
+        held_out, teams = set(), _teams(strata, set())
+    if len(teams) < len(subsets):
+        raise InputError(_too_few(part, trials, len(strata), subsets))
+    home = {group: subset for team, subset in zip(teams, subsets) for group in team}
+    _deal_rest(strata, subsets, home, seed)
+    return {subset: [trial for trial in trials if home[_group(trial)] == subset
+                     and (subset == "eval" or trial.attack not in held_out)] for subset in subsets}, held_out
+
+
+def _held_out_attacks(trials: list[Trial], subsets: list[str], seed: int) -> set[str]:
+    attacks = sorted({trial.attack for trial in trials if trial.key == "spoof"})
+    if not {"train", "eval"} <= set(subsets):
+        return set()
+    return set(random.Random(f"attacks {seed}").sample(attacks, len(attacks) // HELD_OUT_ONE_IN))
+
+
+def _too_few(part: str, trials: list[Trial], groups: int, subsets: list[str]) -> str:
+    keys = Counter(trial.key for trial in trials)
+    return (f"the {part} part ({keys['bonafide']:,} bona fide and {keys['spoof']:,} spoof utterances of {groups:,} speakers) "
+            f"cannot be split into {', '.join(subsets)} with both classes in each and no speaker in two: "
+            "add speakers, or the missing subsets themselves")
+
+
+def _group(trial: Trial) -> str:
+    return f"utterance {trial.utterance}" if trial.speaker == "-" else f"speaker {trial.speaker}"
+
+
+def _teams(strata: dict[str, Counter], held_out: set[str]) -> list[list[str]]:
+    """As many teams as can be of one speaker with both classes or two with one each, the smallest ones first."""
+    kinds: dict[frozenset, list[str]] = defaultdict(list)
+    for group in sorted(strata, key=lambda group: (strata[group].total(), group)):
+        kinds[frozenset(key for key, attack, _ in strata[group] if attack not in held_out)].append(group)
+    pairs = zip(kinds[frozenset(["bonafide"])], kinds[frozenset(["spoof"])])
+    return [[group] for group in kinds[frozenset(KEYS)]] + [list(pair) for pair in pairs]
+
+
+def _deal_rest(strata: dict[str, Counter], subsets: list[str], home: dict[str, str], seed: int) -> None:
+    """Deal those without a home, largest first, each to where it brings the strata nearest to their shares.
+
+    The idea is that of iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011), with speakers for examples.
+    """
+    total: Counter = sum(strata.values(), Counter())
+    weight = sum(SHARES[subset] for subset in subsets)
+    have: dict[str, Counter] = {subset: Counter() for subset in subsets}
+    for group, subset in home.items():
+        have[subset].update(strata[group])
+    rest = sorted(set(strata) - set(home))
+    random.Random(f"speakers {seed}").shuffle(rest)
+    for group in sorted(rest, key=lambda group: -strata[group].total()):
+        def gain(subset: str) -> float:      # how much the squared distance from the shares shrinks
+            share = SHARES[subset] / weight
+            return sum(count * (share - (have[subset][stratum] + count / 2) / total[stratum]) / (share * total[stratum])
+                       for stratum, count in strata[group].items())
+        home[group] = max(subsets, key=gain)
+        have[home[group]].update(strata[group])

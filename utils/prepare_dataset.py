@@ -1,0 +1,75 @@
+"""Step 1: find the dataset in data/raw, say what is there, and write one trial list per subset to data/protocols."""
+import sys
+from pathlib import Path
+
+if not __package__:
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import argparse
+
+from utils.files import DATA_DIR
+
+CORPORA = ("asvspoof5", "asvspoof2019", "folders", "default")      # in the order in which auto prefers them
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line of this step."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data_dir", type=Path, default=DATA_DIR, help="folder with raw/, protocols/ and processed/")
+    parser.add_argument("--corpus", choices=("auto", *CORPORA), default="auto",
+                        help="which corpus of data/raw to take (default: the first of those found, else the default corpus)")
+    parser.add_argument("--extract", action="store_true", help="unpack the archives (the default reads them in place)")
+    parser.add_argument("--md5", action="store_true", help="compare the check sums of downloaded files; reads all of them")
+    parser.add_argument("--seed", type=int, default=0, help="seed of splits and of the default corpus (default: 0)")
+    parser.add_argument("--force", action="store_true", help="read archives anew although their indexes are there")
+    default = parser.add_argument_group("the default corpus, built where data/raw has no dataset")
+    default.add_argument("--workers", type=int, help="processes that build it (default: one per core)")
+    default.add_argument("--bonafide_dir", type=Path, help="folder of your own real speech to use instead of its sources")
+    default.add_argument("--size", help="how large it becomes")
+    default.add_argument("--attacks", help="attacks to build, separated by commas")
+    return parser
+
+
+def find_corpus(args: argparse.Namespace):
+    """The corpus asked for, or the first that is there, or the default corpus; says what it took."""
+    from utils.corpora import asvspoof5, asvspoof2019, embedded, folders
+    from utils.corpora.checksums import check_md5
+    from utils.corpora.corpus import Request
+    request = Request(args.data_dir, args.extract, args.force)
+    modules = dict(zip(CORPORA, (asvspoof5, asvspoof2019, folders)))
+    there = [name for name, module in modules.items() if module.is_there(request.raw_dir)]
+    chosen = args.corpus if args.corpus != "auto" else there[0] if there else "default"
+    if others := [name for name in there if name != chosen]:
+        print(f"{request.raw_dir} also holds {', '.join(others)}: choose with --corpus")
+    if args.md5:
+        checked = check_md5(asvspoof5.downloads(request.raw_dir)) if chosen == "asvspoof5" else 0
+        print(f"md5 sums: {checked} files agree with the published ones" if checked else "md5 sums: none is known for these files")
+    if chosen != "default":
+        return modules[chosen].find(request)
+    if args.corpus == "auto":
+        print(f"no dataset in {request.raw_dir}: the embedded default corpus is taken")
+    return embedded.find(request, lambda raw_dir: build_default(raw_dir, args))
+
+
+def build_default(raw_dir: Path, args: argparse.Namespace) -> None:
+    """Build or complete the default corpus with the options given."""
+    from utils.corpora.default_corpus import build_default_corpus
+    asked = {name: getattr(args, name) for name in ("workers", "bonafide_dir", "size", "attacks")}
+    build_default_corpus(raw_dir, seed=args.seed, **{name: value for name, value in asked.items() if value is not None})
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = build_parser().parse_args(argv)
+    from utils.corpora.lists import write_lists
+    from utils.locks import only_run
+    with only_run(args.data_dir / "protocols" / ".prepare.lock", f"preparing {args.data_dir}"):
+        corpus = find_corpus(args)
+        print(f"found in {args.data_dir / 'raw'}: {corpus.name}: {corpus.found}")
+        changed = write_lists(args.data_dir, corpus, args.seed)
+    print(f"trial lists of {corpus.name} {'written to' if changed else 'unchanged in'} {args.data_dir / 'protocols'}")
+    return 0
+
+
+if __name__ == "__main__":
+    from utils.errors import run
+    run(main)
