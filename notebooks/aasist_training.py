@@ -46,11 +46,11 @@ def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     from utils.training.session import Session
     session = Session(args)
-    print(session.summary())
+    print(session.summary(), flush=True)
     for epoch in range(session.epochs_done, session.epochs):
         started = time.monotonic()
         loss = train_epoch(session, epoch)
-        session.finish_epoch(epoch, loss, time.monotonic() - started)
+        session.finish_epoch(loss, time.monotonic() - started)
     session.finish()
     if args.test:
         session.test()
@@ -58,21 +58,19 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def train_epoch(session, epoch: int) -> float:
-    """One pass over the balanced batches; the mean loss."""
-    from utils.training.optimisation import set_learning_rate
+    """One pass over the epoch's batches; the mean loss."""
     session.model.train()
-    total, steps = 0.0, session.steps_per_epoch
+    total = 0.0
     for number, (waves, labels) in enumerate(session.batches(epoch)):
-        set_learning_rate(session.optimizer, session.learning_rate(epoch * steps + number))
-        _, logits = session.model(session.augment(waves.to(session.device)))
-        loss = session.loss(logits, labels.to(session.device))
+        session.set_learning_rate(epoch, number)
+        loss = session.loss(session.logits(waves), labels.to(session.device))
         session.check_finite(loss, epoch, number)
-        session.optimizer.zero_grad(set_to_none=True)
+        session.optimizer.zero_grad()
         loss.backward()
         session.optimizer.step()
-        session.average.update_parameters(session.model)
+        session.after_step()
         total += loss.item()
-    return total / steps
+    return total / session.steps_per_epoch
 
 
 if __name__ == "__main__":

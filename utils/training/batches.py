@@ -1,31 +1,10 @@
-"""Which utterances a training batch holds, and which part of each: balanced, seeded, the same with any worker count."""
+"""Which utterances each training batch holds: seeded, and the same however many workers read them."""
 from collections import defaultdict
-from collections.abc import Iterator
 
 import numpy as np
-import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-
-def fit_length(samples: np.ndarray, length: int, start: int = 0) -> np.ndarray:
-    """`samples` from `start` cut to `length`; a shorter utterance is repeated, as in the published recipe."""
-    if len(samples) >= length:
-        return samples[start:start + length]
-    return np.tile(samples, -(-length // len(samples)))[:length]
-
-
-def stratified_subset(groups: list[tuple], count: int | None, seed: int) -> list[int]:
-    """Indices of `count` utterances, drawn so that each group keeps its share; all of them for None or a large count."""
-    if count is None or count >= len(groups):
-        return list(range(len(groups)))
-    rng = np.random.default_rng([seed, 0x5E7])
-    place = np.empty(len(groups))
-    members = defaultdict(list)
-    for index, group in enumerate(groups):
-        members[group].append(index)
-    for indices in members.values():   # spread each group evenly over [0, 1): any prefix of the order is stratified
-        place[rng.permutation(indices)] = (np.arange(len(indices)) + rng.random()) / len(indices)
-    return sorted(np.argsort(place, kind="stable")[:count].tolist())
+from utils.training.data import CropDataset
 
 
 class BalancedOrder:
@@ -54,6 +33,28 @@ class BalancedOrder:
         return [bonafide[k:k + self.half] + spoof[k:k + self.half] for k in range(0, count, self.half)]
 
 
+class ShuffledOrder:
+    """One epoch's utterances: all of them in random order, the last incomplete batch left out, as in the published recipe."""
+
+    def __init__(self, count: int, batch_size: int, seed: int):
+        self.count, self.batch_size, self.seed = count, min(batch_size, count), seed
+
+    def __len__(self) -> int:
+        return self.count // self.batch_size
+
+    def epoch(self, epoch: int) -> list[list[int]]:
+        """The batches (lists of utterance indices) of the given epoch, counted from 0."""
+        order = np.random.default_rng([self.seed, epoch, 0x5A1]).permutation(self.count).tolist()
+        return [order[k:k + self.batch_size] for k in range(0, len(self) * self.batch_size, self.batch_size)]
+
+
+def make_order(rows: list, recipe: dict, seed: int) -> BalancedOrder | ShuffledOrder:
+    """The order of a store's rows that the recipe asks for."""
+    if recipe["balanced"]:
+        return BalancedOrder([row.key for row in rows], [row.attack for row in rows], recipe["batch_size"], seed)
+    return ShuffledOrder(len(rows), recipe["batch_size"], seed)
+
+
 def _draw(rng: np.random.Generator, items: list[int], count: int) -> list[int]:
     """`count` of `items` in random order; all of them before any comes twice."""
     order = [i for _ in range(-(-count // len(items))) for i in rng.permutation(items).tolist()]
@@ -71,27 +72,8 @@ def _draw_over_groups(rng: np.random.Generator, items: list[int], groups: list[s
     return rng.permutation(drawn).tolist()
 
 
-class CropDataset(Dataset):
-    """Crops of a store: item (epoch, index) is (wave float32 (n_samples,) in [-1, 1], label 1 bona fide or 0 spoof).
-
-    Where a crop starts depends on seed, epoch and utterance alone, so neither the workers nor the order change it.
-    """
-
-    def __init__(self, store, n_samples: int, seed: int):
-        self.store, self.n_samples, self.seed = store, n_samples, seed
-
-    def __getitem__(self, item: tuple[int, int]) -> tuple[torch.Tensor, int]:
-        epoch, index = item
-        row = self.store.rows[index]
-        rng = np.random.default_rng([self.seed, epoch, index])
-        start = int(rng.integers(max(1, row.n_samples - self.n_samples + 1)))
-        samples = self.store.read(index, start, min(self.n_samples, row.n_samples - start))
-        wave = fit_length(samples, self.n_samples).astype(np.float32) / 32768
-        return torch.from_numpy(wave), int(row.key == "bonafide")
-
-
-def epoch_batches(dataset: CropDataset, order: BalancedOrder, epoch: int, workers: int
-                  ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def epoch_batches(dataset: CropDataset, order: BalancedOrder | ShuffledOrder, epoch: int, workers: int
+                  ) -> DataLoader:
     """The batches of one epoch: waves float32 (B, n_samples), labels int64 (B,)."""
     batches = [[(epoch, index) for index in batch] for batch in order.epoch(epoch)]
-    return iter(DataLoader(dataset, batch_sampler=batches, num_workers=workers))
+    return DataLoader(dataset, batch_sampler=batches, num_workers=workers)

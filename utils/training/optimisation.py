@@ -27,18 +27,17 @@ def learning_rate(recipe: dict, step: int, steps_per_epoch: int) -> float:
     return base * climb * recipe["decay"] ** (step / steps_per_epoch)
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
-    """Give every parameter group this learning rate."""
-    for group in optimizer.param_groups:
-        group["lr"] = value
+def make_average(model: nn.Module, recipe: dict) -> AveragedModel:
+    """The averaged weights of the recipe: "moving", over steps, batch-norm statistics too (short runs average over fewer
+    steps); or "swa-on-dev-improvement", equal shares (Izmailov et al. 2018), whose statistics are renewed at the end.
+    """
+    if recipe["averaging"] != "moving":
+        return AveragedModel(model)
 
-
-def moving_average(model: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of weights and batch-norm statistics; short runs average over fewer steps."""
     def blend(average: Tensor, current: Tensor, count: Tensor) -> Tensor:
         if not average.is_floating_point():
             return current.clone()
-        keep = min(decay, (1 + int(count)) / (10 + int(count)))
+        keep = min(recipe["average_decay"], (1 + int(count)) / (10 + int(count)))
         return torch.lerp(current, average, keep)
     return AveragedModel(model, avg_fn=blend, use_buffers=True)
 

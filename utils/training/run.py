@@ -8,10 +8,12 @@ import torch
 
 from utils.errors import InputError
 from utils.files import atomic_write
+from utils.scoring.checkpoint import read_pickle
 
 # Arguments that may differ when a run goes on: how far and where, not what is learnt.
 FREE_ARGUMENTS = ("epochs", "resume", "test", "num_workers", "device", "data_dir", "checkpoint_dir", "results_dir", "run_name",
-                  "input_file", "force_cpu")
+                  "small_model")   # the architecture is compared by its name
+BEFORE_TRAINING = 2 ** 31   # stands for an epoch where the first weights are drawn
 HISTORY_COLUMNS = ("epoch", "learning_rate", "train_loss", "dev_loss", "dev_eer", "best", "seconds")
 
 
@@ -61,11 +63,10 @@ def save_state(path: Path, state: dict) -> None:
 
 def load_state(path: Path, arguments: dict) -> dict:
     """The state of an earlier part of this run. `InputError` where it was made with other arguments, or cannot be read."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        earlier = state["args"]
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, EOFError, ImportError) as error:
-        raise InputError(f"{path} cannot be resumed ({type(error).__name__}): delete its folder and train anew") from error
+    state = read_pickle(path)
+    if not isinstance(state, dict) or not {"args", "history", "model", "average", "optimizer"} <= state.keys():
+        raise InputError(f"{path} is not the state of a training run: delete its folder and train anew")
+    earlier = state["args"]
     for name, value in arguments.items():
         if name not in FREE_ARGUMENTS and earlier.get(name) != value:
             raise InputError(f"{path.parent.name} was trained with {name} = {earlier.get(name)}, not {value}: repeat the earlier "

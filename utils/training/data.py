@@ -1,0 +1,70 @@
+"""What is trained on: stores, cut to `--max_samples`, and seeded crops of their utterances."""
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from utils.audio.store import Store
+from utils.errors import InputError
+from utils.scoring.recording import waveform
+from utils.scoring.windows import tile
+
+
+def stratified_subset(groups: list[tuple], count: int | None, seed: int) -> list[int]:
+    """Indices of `count` utterances, drawn so that each group keeps its share; all of them for None or a large count."""
+    if count is None or count >= len(groups):
+        return list(range(len(groups)))
+    rng = np.random.default_rng([seed, 0x5E7])
+    place = np.empty(len(groups))
+    members = defaultdict(list)
+    for index, group in enumerate(groups):
+        members[group].append(index)
+    for indices in members.values():   # spread each group evenly over [0, 1): any prefix of the order is stratified
+        place[rng.permutation(indices)] = (np.arange(len(indices)) + rng.random()) / len(indices)
+    return sorted(np.argsort(place, kind="stable")[:count].tolist())
+
+
+class StorePart:
+    """Some utterances of a store, seen as a store: what `--max_samples` leaves."""
+
+    def __init__(self, store: Store, indices: list[int]):
+        self.store, self.indices = store, indices
+        self.rows, self.info = [store.rows[i] for i in indices], store.info
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def read(self, i: int, start: int = 0, count: int | None = None) -> np.ndarray:
+        """int16 samples of the part's utterance `i`."""
+        return self.store.read(self.indices[i], start, count)
+
+
+def open_part(data_dir: Path, subset: str, max_samples: int | None, seed: int) -> StorePart:
+    """The store of a subset, cut to `max_samples` by key and attack. `InputError` where a class is absent."""
+    store = Store(data_dir / "processed" / subset)
+    part = StorePart(store, stratified_subset([(row.key, row.attack) for row in store.rows], max_samples, seed))
+    keys = {row.key for row in part.rows}
+    if len(keys) < 2:
+        raise InputError(f"the {subset} subset in {data_dir / 'processed'} holds only {' and '.join(keys) or 'no'} utterances: "
+                         "training needs both classes, preprocess more of it")
+    return part
+
+
+class CropDataset(Dataset):
+    """Crops of a store: item (epoch, index) is (wave float32 (n_samples,) in [-1, 1], label 1 bona fide or 0 spoof).
+
+    Where a crop starts depends on seed, epoch and utterance alone, so neither the workers nor the order change it.
+    """
+
+    def __init__(self, store, n_samples: int, seed: int):
+        self.store, self.n_samples, self.seed = store, n_samples, seed
+
+    def __getitem__(self, item: tuple[int, int]) -> tuple[torch.Tensor, int]:
+        epoch, index = item
+        row = self.store.rows[index]
+        rng = np.random.default_rng([self.seed, epoch, index])
+        start = int(rng.integers(max(1, row.n_samples - self.n_samples + 1)))
+        samples = self.store.read(index, start, min(self.n_samples, row.n_samples - start))
+        return torch.from_numpy(waveform(tile(samples, self.n_samples))), int(row.key == "bonafide")

@@ -1,0 +1,31 @@
+"""How each network is trained unless told otherwise, each value listed once; chosen by measurement on the default corpus."""
+from utils.training.presets import PUBLISHED_RECIPE
+
+DEFAULT_RECIPE: dict = {
+    "learning_rate": 1e-3,
+    "betas": [0.9, 0.999],
+    "weight_decay": 1e-4,
+    "schedule": "exponential",     # falls by `decay` per epoch: independent of --epochs, so that 2 + 2 epochs equal 4
+    "warmup_steps": 50,
+    "decay": 0.93,
+    "epochs": 20,
+    "batch_size": 16,
+    "balanced": True,              # each batch half bona fide, half spoof, the attacks in equal shares
+    "class_weights": None,
+    "averaging": "moving",         # exponential moving average over steps
+    "average_decay": 0.99,
+    "band_mask": False,
+    "augmentation": None,
+}
+# A deep network of 300 k weights learns more slowly, and a laptop pays by the epoch.
+RECIPES: dict[str, dict] = {
+    "small": DEFAULT_RECIPE,
+    "aasist": DEFAULT_RECIPE | {"learning_rate": 3e-4, "band_mask": True, "epochs": 10},
+    "aasist-l": DEFAULT_RECIPE | {"learning_rate": 3e-4, "band_mask": True, "epochs": 10},
+}
+
+
+def recipe_for(architecture: str, name: str, **given: int | float | None) -> dict:
+    """The recipe `name` ("default" or "published") for an architecture, with the values that the user gave."""
+    recipe = PUBLISHED_RECIPE if name == "published" else RECIPES[architecture]
+    return recipe | {key: value for key, value in given.items() if value is not None}
