@@ -1,5 +1,6 @@
 """The pictures of an evaluation. Every function takes the file to write first, and writes it atomically as PNG."""
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from statistics import NormalDist
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from utils.errors import InputError
 from utils.evaluation.det import Det
@@ -39,10 +41,12 @@ def _figure(width: float = 6.2, height: float = 4.6, columns: int = 1) -> tuple[
     return figure, axes
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, atomically and without a date inside, so that equal results give equal files."""
-    with atomic_write(path, "wb") as file:
-        figure.savefig(file, format="png", metadata={"Software": None})
+def save(figure: Figure, path: Path, colours: int = 96) -> None:
+    """Write a figure as PNG with a palette (a third of the size), atomically, without a date: equal results give equal files."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", metadata={"Software": None})
+    with Image.open(drawn) as image, atomic_write(path, "wb") as file:
+        image.convert("RGB").quantize(colours).save(file, format="PNG", optimize=True)
 
 
 def _thin(det: Det) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,128 @@
+"""What an evaluation leaves in results/<run>/: scores and keys in the official form, metrics.json, pictures and report."""
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from utils.errors import InputError
+from utils.evaluation import calibration
+from utils.evaluation.det import checked
+from utils.evaluation.intervals import REPLICATES
+from utils.evaluation.metrics import COST_FA, COST_MISS, PRIOR_SPOOF, act_dcf, bayes_threshold, cllr
+from utils.evaluation.summary import summarise
+from utils.files import atomic_write, write_json
+from utils.provenance import environment
+
+LLR, RAW = "log-likelihood ratio", "raw CM score"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scored trials and the figures on them: what pictures and report are made from."""
+    rows: Sequence[Any]         # with .utterance .key .attack .speaker .gender .codec
+    scores: np.ndarray          # (n,) float64, higher = bona fide, in the order of `rows`
+    metrics: dict
+    metadata: dict              # of the checkpoint; empty where the scores came from elsewhere
+    store: Any = None           # a utils.audio.store.Store over the same rows, for spectrograms
+    history: Sequence[dict] = field(default_factory=list)
+
+    @property
+    def is_bonafide(self) -> np.ndarray:
+        return np.array([row.key == "bonafide" for row in self.rows])
+
+    @property
+    def score_name(self) -> str:
+        return self.metrics["score"]
+
+
+def choose_operating_point(metadata: dict, prior_spoof: float | None, cost_miss: float | None, cost_fa: float | None) -> dict:
+    """The decision to apply: {"threshold", "band", "origin", "prior_spoof", "cost_miss", "cost_fa"}.
+
+    That stored in the checkpoint, unless the caller names other costs or another prior; what is not named is as
+    stored, or as in ASVspoof 5. Raises `InputError` where the threshold cannot follow: an uncalibrated model with other costs.
+    """
+    stored = metadata.get("decision") or {}
+    default = {"prior_spoof": PRIOR_SPOOF, "cost_miss": COST_MISS, "cost_fa": COST_FA}
+    given = {"prior_spoof": prior_spoof, "cost_miss": cost_miss, "cost_fa": cost_fa}
+    price = {name: stored.get(name, default[name]) if value is None else value for name, value in given.items()}
+    calibration.check_costs(**price)
+    if stored and all(price[name] == stored.get(name) for name in price):
+        return {"band": None, "origin": "stored in the checkpoint", **stored}
+    if metadata and not metadata.get("calibration"):
+        if any(value is not None for value in given.values()):
+            raise InputError("this model is not calibrated, so no threshold follows from costs and prior: leave out --prior and "
+                             "--cost_..., or train a model with enough dev trials of both classes")
+    origin = "the Bayes threshold for the given prior and costs, taking scores as log-likelihood ratios"
+    if metadata and not metadata.get("calibration"):
+        origin += ", which this model's raw scores are not"
+    return {"threshold": bayes_threshold(**price), "band": None, "origin": origin, **price}
+
+
+def _calibration_on(scores: np.ndarray, is_bonafide: np.ndarray, fitted: dict, price: tuple) -> dict:
+    """How the raw scores and the calibrated ones do on these trials, beside the same on dev."""
+    raw = (scores - fitted["offset"]) / fitted["scale"]
+    groups = [(values[is_bonafide], values[~is_bonafide]) for values in (raw, scores)]
+    costs = [act_dcf(*group, *price) for group in groups]
+    values = {"cllr_before": cllr(*groups[0]), "cllr_after": cllr(*groups[1]), "act_dcf_before": costs[0], "act_dcf_after": costs[1]}
+    return {**{name: None if np.isnan(value) else value for name, value in values.items()}, "fitted": fitted}
+
+
+def compute_metrics(rows: Sequence[Any], scores: np.ndarray, metadata: dict, decision: dict, seen_attacks: Sequence[str] | None,
+                    replicates: int = REPLICATES, seed: int = 0) -> dict:
+    """`summarise` on trial rows, with what the scores are, the threshold's origin and what calibration did."""
+    scores, keys = checked(scores), [row.key for row in rows]
+    if len(scores) != len(rows):
+        raise InputError(f"there are {len(scores)} scores for {len(rows)} trials: score the subset again")
+    price = {name: decision[name] for name in ("prior_spoof", "cost_miss", "cost_fa")}
+    columns = {f"{name}s": [getattr(row, name) for row in rows] for name in ("attack", "speaker", "codec", "gender")}
+    result = summarise(scores, keys, **columns, seen_attacks=seen_attacks, threshold=decision["threshold"], **price,
+                       replicates=replicates, seed=seed)
+    result["operating_point"] |= {"origin": decision["origin"], "band": decision["band"]}
+    if (band := decision["band"]) is not None:
+        result["operating_point"]["in_band"] = float(np.mean((scores >= band[0]) & (scores <= band[1])))
+    fitted = metadata.get("calibration")
+    result["score"] = RAW if metadata and not fitted else LLR
+    if fitted:
+        result["calibration"] = _calibration_on(scores, calibration.as_bonafide(keys), fitted, tuple(price.values()))
+    return result
+
+
+def write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Write tab-separated columns under a header, atomically."""
+    with atomic_write(path) as file:
+        file.writelines("\t".join(row) + "\n" for row in (header, *rows))
+
+
+def write_results(run_dir: Path, rows: Sequence[Any], scores: np.ndarray, metadata: dict | None = None, *, subset: str = "eval",
+                  prior_spoof: float | None = None, cost_miss: float | None = None, cost_fa: float | None = None,
+                  seen_attacks: Sequence[str] | None = None, store: Any = None, history: Sequence[dict] | None = None,
+                  report: bool = True, replicates: int = REPLICATES, seed: int = 0) -> dict:
+    """Evaluate scored trials, write everything into `run_dir`, and return the content of metrics.json.
+
+    `rows` are stored utterances, trials or key rows; `scores` the reported scores in their order (float64, higher = bona
+    fide); `metadata` that of the engine or checkpoint (None for scores of another system). `seen_attacks` and `history`
+    come from `metadata` where not given. With `store`, the report shows the spectrograms of the worst trials. Files:
+    scores.tsv and keys.tsv (ASVspoof 5's official form), metrics.json, det.png, roc.png, histogram.png, attacks.png,
+    calibration.png, history.png, and with `report` also report.html and MODEL_CARD.md. Raises `InputError`.
+    """
+    metadata, run_dir = metadata or {}, Path(run_dir)
+    trained_on = metadata.get("trained_on") or {}
+    decision = choose_operating_point(metadata, prior_spoof, cost_miss, cost_fa)
+    seen_attacks = trained_on.get("attacks") if seen_attacks is None else seen_attacks
+    result = compute_metrics(rows, scores, metadata, decision, seen_attacks, replicates, seed)
+    result |= {"convention": "CM score: higher = bona fide; rates are fractions; Cllr in bits", "subset": subset,
+               "model": {name: metadata.get(name) for name in ("architecture", "trained_on", "origin")} if metadata else None,
+               "environment": environment()}
+    write_table(run_dir / "scores.tsv", ("filename", "cm-score"), [(row.utterance, repr(float(s))) for row, s in zip(rows, scores)])
+    write_table(run_dir / "keys.tsv", ("filename", "cm-label"), [(row.utterance, row.key) for row in rows])
+    write_json(run_dir / "metrics.json", result)
+    history = metadata.get("history") if history is None else history
+    evaluation = Evaluation(rows, checked(scores), result, metadata, store, history or [])
+    from utils.evaluation.pictures import write_pictures    # matplotlib takes a second to import
+    pictures = write_pictures(run_dir, evaluation)
+    if report:
+        from utils.evaluation.report import write_report
+        write_report(run_dir, evaluation, pictures)
+    return result
