@@ -1,0 +1,119 @@
+"""Decode the utterances of the trial lists into one store of 16 kHz waveforms per subset."""
+import sys
+from pathlib import Path
+if not __package__:
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import argparse
+import os
+
+from utils.errors import InputError
+from utils.files import DATA_DIR
+
+MAX_SKIPPED = 0.05  # share of a subset's utterances that may be unreadable before the step stops
+SHOWN = 10          # unreadable utterances named on the screen; store.json names all
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options of this step."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--subset", choices=("train", "dev", "eval", "all"), default="all",
+                        help="the corpus' own partition and every subset cut from it (default: all)")
+    parser.add_argument("--limit", type=int, metavar="N",
+                        help="at most N utterances per subset, drawn with every key and attack in its share (default: all)")
+    parser.add_argument("--low_memory", action="store_true", help="one worker, small blocks: constant memory whatever N")
+    parser.add_argument("--workers", type=int, metavar="N", help="decoding threads (default: one per core, at most 8)")
+    parser.add_argument("--force", action="store_true", help="decode again even where a complete store is there")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw that --limit makes (default: %(default)s)")
+    parser.add_argument("--data_dir", type=Path, default=DATA_DIR, help="holds raw, protocols and processed (default: data)")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Store every subset that --subset stands for; 0, or 1 by `InputError`."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if args.limit is not None and args.limit < 1 or args.workers is not None and args.workers < 1 or args.seed < 0:
+        parser.error("--limit and --workers begin at 1, --seed at 0")
+    from utils.corpora.archive_index import check_containers
+    from utils.corpora.selection import subsets_of
+    from utils.corpora.trials import read_corpus
+    corpus = read_corpus(args.data_dir)
+    check_containers(args.data_dir, corpus)
+    subsets = subsets_of(args.subset, corpus)
+    if args.subset != "all" and subsets != [args.subset]:
+        print(f"{args.subset} was split into {', '.join(subsets)}: storing {'all of them' if len(subsets) > 1 else subsets[0]}")
+    for subset in subsets:
+        store_subset(subset, corpus, args)
+    return 0
+
+
+def store_subset(subset: str, corpus: dict, args: argparse.Namespace) -> None:
+    """Write data/processed/<subset>, unless it is there; raises `InputError` where too much cannot be read."""
+    from utils.audio.store_writer import StoreWriter, difference, discard, recover
+    from utils.corpora.selection import TrialIndex
+    from utils.corpora.trials import trial_list_path
+    from utils.locks import only_run
+    path = args.data_dir / "processed" / subset
+    with only_run(path.with_name(f"{subset}.lock"), f"writing {path}"):
+        trials = TrialIndex(trial_list_path(args.data_dir, subset))
+        description = describe(subset, corpus, trials.sha256, args)
+        recover(path)
+        reason = difference(path, description)
+        if args.force or reason is None:
+            discard(path)
+        if reason is None and not args.force:
+            print(f"{subset}: already complete in {path}")
+            return
+        if path.exists():
+            print(f"{subset}: storing again ({reason or '--force'}); the store that is there stays until the new one is complete")
+        rows = trials.select(args.limit, args.seed)
+        with StoreWriter(path, description) as writer:
+            if writer.done:
+                print(f"{subset}: going on after {writer.done:,} of {len(rows):,} utterances")
+            decode_all(writer, trials.trials(rows[writer.done:]), len(rows), args)
+            info = writer.finish()
+    report(info, path)
+
+
+def describe(subset: str, corpus: dict, sha256: str, args: argparse.Namespace) -> dict:
+    """What store.json says of a store before it is filled. What changes no byte (workers, memory) is no setting."""
+    from utils.provenance import environment
+    return {"subset": subset, "settings": {"limit": args.limit, "seed": args.seed},
+            "corpus": {key: corpus.get(key) for key in ("name", "description", "demo", "seen_attacks")},
+            "trial_list_sha256": sha256, "environment": environment()}
+
+
+def decode_all(writer, trials, total: int, args: argparse.Namespace) -> None:
+    """Decode `trials` in order into `writer`; stops where more than MAX_SKIPPED of `total` cannot be read."""
+    from tqdm import tqdm
+
+    from utils.audio.read_ahead import decode_in_order
+    from utils.audio.store_writer import discard
+    workers = 0 if args.low_memory else args.workers or min(os.cpu_count() or 1, 8)
+    items = ((trial, (args.data_dir / trial.container, trial.offset, trial.size), trial.size) for trial in trials)
+    with tqdm(total=total, initial=writer.done, unit="utt", desc=writer.path.name, mininterval=0.5) as bar:
+        for trial, decoding in decode_in_order(items, workers):
+            about = (trial.utterance, trial.speaker, trial.gender, trial.codec, trial.attack, trial.key)
+            reason = writer.add(about, decoding.blocks(), decoding.rate)
+            bar.update(1)
+            if reason and writer.skipped <= SHOWN:
+                tqdm.write(f"skipped {trial.utterance}: {reason}", file=sys.stderr)
+            if writer.skipped > MAX_SKIPPED * total:
+                discard(writer.path)
+                raise InputError(f"{writer.skipped} of the first {writer.done:,} utterances of {writer.path.name} cannot be read "
+                                 f"(the last: {reason}), more than {MAX_SKIPPED:.0%} of all {total:,}: check the download, "
+                                 "then run python utils/prepare_dataset.py and this again")
+
+
+def report(info: dict, path: Path) -> None:
+    """One line on what was stored."""
+    counts, hours = info["counts"], info["counts"]["samples"] / 16000 / 3600
+    skipped = f"; {counts['skipped']:,} skipped, named in {path / 'store.json'}" if counts["skipped"] else ""
+    print(f"{info['subset']}: {counts['stored']:,} utterances ({counts['bonafide']:,} bona fide, {counts['spoof']:,} spoof, "
+          f"{hours:.2f} h, {counts['samples'] * 2 / 1e6:,.0f} MB) in {path}{skipped}")
+
+
+if __name__ == "__main__":
+    from utils.errors import run
+    run(main)
