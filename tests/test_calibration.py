@@ -45,7 +45,8 @@ def test_the_fit_is_the_minimum_of_its_own_cost():
     assert [fitted["scale"], fitted["offset"]] == pytest.approx(minimize(cost, [1, 0], tol=1e-12).x, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", ["shifted_plus5", "shifted_minus5", "logit_margin_softmax", "real_asvspoof19_la_dev_tool_fusion"])
+@pytest.mark.parametrize("name", ["shifted_plus5", "shifted_minus5", "logit_margin_softmax",
+                                  "real_asvspoof19_la_dev_tool_fusion"])
 def test_calibration_brings_actual_cost_near_the_lowest(shared, name):
     scores, is_bonafide = official(shared, name)
     outcome = decide(scores, is_bonafide)
@@ -65,7 +66,8 @@ def test_perfectly_separated_classes_give_finite_ratios_that_grow_with_the_evide
 
 
 @pytest.mark.parametrize("scores, keys, why", [
-    ([1, 2, -1, -2], [0, 0, 1, 1], "higher scores are not more bona fide"), ([0.3] * 7, [1, 0, 1, 0, 1, 0, 1], "every score is the same"),
+    ([1, 2, -1, -2], [0, 0, 1, 1], "higher scores are not more bona fide"),
+    ([0.3] * 7, [1, 0, 1, 0, 1, 0, 1], "every score is the same"),
     ([1, 2], [1, 1], "0 spoof"), ([], [], "0 bona fide"), ([1, np.nan], [1, 0], "not a number")])
 def test_calibration_refuses_what_it_cannot_do(scores, keys, why):
     with pytest.raises(InputError, match=why):
@@ -116,7 +118,8 @@ def test_decide_without_one_class_decides_nothing_and_says_why():
     assert outcome["calibration"] is None and outcome["decision"] is None and "0 spoof" in outcome["reason"]
 
 
-@pytest.mark.parametrize("price", [(0, 1, 10), (1, 1, 10), (0.05, 0, 10), (0.05, 1, -1), (float("nan"), 1, 1), (0.05, float("inf"), 1)])
+@pytest.mark.parametrize("price", [(0, 1, 10), (1, 1, 10), (0.05, 0, 10), (0.05, 1, -1), (float("nan"), 1, 1),
+                                   (0.05, float("inf"), 1)])
 def test_impossible_costs_are_refused(price):
     with pytest.raises(InputError, match="give"):
         decide([1.0, -1.0], [True, False], *price)

@@ -17,7 +17,8 @@ def replicate_errors(n_bonafide: int, n_spoof: int, rounding: float, rng: np.ran
     counts = [np.bincount(rng.integers(0, group.size, group.size), minlength=group.size) for group in scores]
     histograms = [np.bincount(intervals._bins(group, edges), weights=drawn, minlength=edges.size)[None]
                   for group, drawn in zip(scores, counts)]
-    figures = intervals._figures(*histograms, int(np.searchsorted(edges, THRESHOLD)), [np.zeros(edges.size)] * 2, COSTS, whole)[:3, 0]
+    at, unused = int(np.searchsorted(edges, THRESHOLD)), [np.zeros(edges.size)] * 2
+    figures = intervals._figures(*histograms, at, unused, COSTS, whole)[:3, 0]
     repeated = [np.repeat(group, drawn) for group, drawn in zip(scores, counts)]
     return np.abs(figures - [metrics.eer(*repeated)[0], metrics.min_dcf(*repeated)[0], metrics.act_dcf(*repeated)])
 

@@ -12,6 +12,7 @@ if not __package__:
 
 import argparse
 import json
+from typing import Any
 
 from utils.errors import InputError, run
 from utils.files import CHECKPOINT_DIR, DATA_DIR, RESULTS_DIR
@@ -19,65 +20,91 @@ from utils.files import CHECKPOINT_DIR, DATA_DIR, RESULTS_DIR
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, help="checkpoint (.pt or .onnx) to score with (default: the newest trained model)")
-    parser.add_argument("--subset", choices=("train", "dev", "eval"), default="eval", help="stored subset to score (default: eval)")
-    parser.add_argument("--scores", type=Path, help="score file of any system, instead of a model")
-    parser.add_argument("--keys", type=Path, help="key or protocol file that goes with --scores")
-    parser.add_argument("--phase", default="eval", help="trials of an ASVspoof 2021 key file to take: eval (default), progress, hidden, all")
-    parser.add_argument("--seen_attacks", nargs="*", help="attacks known from training, to give seen and unseen apart (default: the model's)")
+    model = parser.add_argument_group("score a stored subset")
+    model.add_argument("--model", type=Path, help="checkpoint (.pt or .onnx) to score with (default: the newest trained model)")
+    model.add_argument("--subset", choices=("train", "dev", "eval"), default="eval", help="subset to score (default: eval)")
+    model.add_argument("--batch_size", type=int, default=16, help="windows scored at a time (default: 16)")
+    model.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu", help="where to score (default: cpu)")
+    model.add_argument("--threads", type=int, help="CPU threads (default: the library's choice)")
+    model.add_argument("--published_protocol", action="store_true",
+                       help="score as the published AASIST evaluation does: bona fide logit of the first 64,600 samples")
+    files = parser.add_argument_group("or read scores")
+    files.add_argument("--scores", type=Path, help="score file of any system, instead of a model")
+    files.add_argument("--keys", type=Path, help="key or protocol file that goes with --scores")
+    files.add_argument("--phase", default="eval", help="trials of an ASVspoof 2021 key file to take: eval (default), progress, "
+                                                       "hidden or all")
     parser.add_argument("--prior", type=float, help="prior of spoof (default: the model's, else 0.05)")
     parser.add_argument("--cost_miss", type=float, help="cost of rejecting bona fide speech (default: the model's, else 1)")
     parser.add_argument("--cost_fa", type=float, help="cost of accepting spoofed speech (default: the model's, else 10)")
-    parser.add_argument("--output", type=Path, help="folder for scores, metrics, pictures and report (default: results/<run>; with "
-                                                    "--scores nothing is written unless given)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object with every figure, and nothing else, on stdout")
-    parser.add_argument("--replicates", type=int, default=1000, help="bootstrap replicates for the intervals; 0 leaves them out (default: 1000)")
+    parser.add_argument("--seen_attacks", nargs="*", help="attacks known from training, to give seen and unseen apart (default: "
+                                                          "the model's)")
+    parser.add_argument("--replicates", type=int, default=1000, help="bootstrap replicates; 0: no intervals (default: 1000)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap (default: 0)")
-    parser.add_argument("--batch_size", type=int, default=16, help="windows scored at a time (default: 16)")
-    parser.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu", help="where to score (default: cpu)")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: the library's choice)")
+    parser.add_argument("--json", action="store_true", help="print every figure as one JSON object, and nothing else, on stdout")
+    parser.add_argument("--output", type=Path, help="folder for scores, metrics, pictures and report (default: results/<run>; "
+                                                    "with --scores nothing is written unless given)")
     parser.add_argument("--data_dir", type=Path, default=DATA_DIR, help="folder that holds processed/ (default: data)")
-    parser.add_argument("--checkpoint_dir", type=Path, default=CHECKPOINT_DIR, help="where trained models lie (default: models/checkpoints)")
+    parser.add_argument("--checkpoint_dir", type=Path, default=CHECKPOINT_DIR, help="where models lie (default: models/checkpoints)")
     parser.add_argument("--results_dir", type=Path, default=RESULTS_DIR, help="where results go (default: results)")
     return parser
+
+
+def common(args: argparse.Namespace) -> dict:
+    """The arguments that both ways of evaluating pass on."""
+    return {"prior_spoof": args.prior, "cost_miss": args.cost_miss, "cost_fa": args.cost_fa, "seen_attacks": args.seen_attacks,
+            "replicates": args.replicates, "seed": args.seed}
 
 
 def evaluate_files(args: argparse.Namespace) -> dict:
     """Figures of a score file against a key file; written to --output where given."""
     from utils.evaluation import key_files
-    from utils.evaluation.results import choose_operating_point, compute_metrics, write_results
+    from utils.evaluation.results import evaluate, write_results
     keys = key_files.read_keys(args.keys, args.phase) if args.keys else key_files.read_keyed_scores(args.scores)
     by_name = key_files.read_scores(args.scores)
     scores = key_files.align(by_name, keys)
     if len(by_name) > len(keys):
         print(f"{len(by_name) - len(keys):,} scores have no trial in the key file and are left out", file=sys.stderr)
-    costs = {"prior_spoof": args.prior, "cost_miss": args.cost_miss, "cost_fa": args.cost_fa}
     if args.output:
-        return write_results(args.output, keys, scores, subset=args.scores.stem, seen_attacks=args.seen_attacks,
-                             replicates=args.replicates, seed=args.seed, **costs)
-    return compute_metrics(keys, scores, {}, choose_operating_point({}, **costs), args.seen_attacks, args.replicates, args.seed)
+        return write_results(args.output, keys, scores, subset=args.scores.stem, **common(args))
+    return evaluate(keys, scores, {}, subset=args.scores.stem, **common(args))
+
+
+def choose_model(args: argparse.Namespace) -> Path:
+    """The model asked for, or the newest one."""
+    from utils.scoring.engine import newest_model
+    model = args.model or newest_model(args.checkpoint_dir)
+    if model is None:
+        raise InputError(f"there is no trained model in {args.checkpoint_dir}: train one with "
+                         "python notebooks/aasist_training.py, or name one with --model")
+    if args.model is None and args.device != "cpu":
+        return model.with_suffix(".pt")     # its exported twin runs on the CPU only
+    return model
+
+
+def score(args: argparse.Namespace, engine: Any, store: Any) -> tuple[Any, dict]:
+    """The scores of a store in its order, and the model's metadata as far as it goes with such scores."""
+    from utils.scoring.recording import published_score, score_store
+    if not args.published_protocol:
+        return score_store(engine, store, args.batch_size), engine.metadata
+    import numpy as np
+    from tqdm import tqdm
+    scores = [published_score(engine, iter([store.read(i)])) for i in tqdm(range(len(store)), "scoring", unit="utterance")]
+    return np.array(scores, dtype=float), {**engine.metadata, "calibration": None, "decision": None}
 
 
 def evaluate_store(args: argparse.Namespace) -> dict:
     """Score a stored subset with a checkpoint, and write its results."""
     from utils.audio.store import Store
     from utils.evaluation.results import write_results
-    from utils.scoring.engine import load_engine, newest_model
-    from utils.scoring.recording import score_store
-    model = args.model or newest_model(args.checkpoint_dir)
-    if model and not args.model and args.device != "cpu":
-        model = model.with_suffix(".pt")     # the exported twin runs on the CPU only
-    if model is None:
-        raise InputError(f"there is no trained model in {args.checkpoint_dir}: train one with python notebooks/aasist_training.py, "
-                         "or name one with --model")
+    from utils.scoring.engine import load_engine
+    model = choose_model(args)
     store = Store(args.data_dir / "processed" / args.subset)
     engine = load_engine(model, args.device, args.threads)
     print(f"scoring {len(store):,} utterances of {args.subset} with {model}", file=sys.stderr)
-    scores = score_store(engine, store, args.batch_size)
-    args.output = args.output or args.results_dir / (model.resolve().parent.name + ("" if args.subset == "eval" else f"-{args.subset}"))
-    return write_results(args.output, store.rows, scores, engine.metadata, subset=args.subset, prior_spoof=args.prior,
-                         cost_miss=args.cost_miss, cost_fa=args.cost_fa, seen_attacks=args.seen_attacks, store=store,
-                         replicates=args.replicates, seed=args.seed)
+    scores, metadata = score(args, engine, store)
+    run_name = model.resolve().parent.name + ("" if args.subset == "eval" else f"-{args.subset}")
+    args.output = args.output or args.results_dir / run_name
+    return write_results(args.output, store.rows, scores, metadata, subset=args.subset, store=store, **common(args))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -88,7 +115,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.keys and not args.scores:
         parser.error("--keys goes with --scores")
     if args.replicates < 0 or args.batch_size < 1:
-        parser.error("--replicates and --batch_size must be positive")
+        parser.error("--replicates cannot be negative, --batch_size must be at least 1")
     result = evaluate_files(args) if args.scores else evaluate_store(args)
     if args.json:
         print(json.dumps(result, ensure_ascii=False, allow_nan=False))

@@ -1,13 +1,13 @@
-"""From scores to log-likelihood ratios, a threshold and a band of uncertainty: all from dev, stored in the checkpoint."""
+"""From scores to log-likelihood ratios, a threshold and a band of uncertainty: from dev, stored in the checkpoint."""
 from collections.abc import Sequence
 
 import numpy as np
 
 from utils.errors import InputError
-from utils.evaluation.metrics import COST_FA, COST_MISS, PRIOR_SPOOF, bayes_threshold, cllr, checked, min_dcf
+from utils.evaluation.metrics import COST_FA, COST_MISS, PRIOR_SPOOF, bayes_threshold, checked, cllr, min_dcf
 
-METHOD = ("prior-weighted logistic regression; soft targets (n + 1) / (n + 2) keep it finite where the classes do not overlap; "
-          "prior_spoof is the effective prior, costs included")
+METHOD = ("prior-weighted logistic regression; soft targets (n + 1) / (n + 2) keep it finite where the classes do not "
+          "overlap; prior_spoof is the effective prior, costs included")
 BAND_TARGET = 0.05                 # share of either class that may fall on the wrong side of the band
 MIN_HALF_WIDTH = float(np.log(2))  # evidence within a factor of two of the threshold decides nothing
 NEWTON_STEPS, TOLERANCE = 100, 1e-12
@@ -33,14 +33,16 @@ def as_bonafide(keys: Sequence | np.ndarray) -> np.ndarray:
     return keys == "bonafide" if keys.dtype.kind in "UO" else keys.astype(bool)
 
 
-def _loss(parameters: np.ndarray, x: np.ndarray, target: np.ndarray, weight: np.ndarray, prior: float) -> tuple[float, np.ndarray, np.ndarray]:
+def _loss(parameters: np.ndarray, x: np.ndarray, target: np.ndarray, weight: np.ndarray,
+          prior: float) -> tuple[float, np.ndarray, np.ndarray]:
     """Weighted cross-entropy (nats), its gradient (2,) and Hessian (2, 2) for LLR = parameters[0] x + parameters[1]."""
     z = parameters[0] * x + parameters[1] + prior
     loss = weight @ (np.logaddexp(0, z) - target * z)
     p = 0.5 * (1 + np.tanh(z / 2))        # the logistic function, without overflow
     residual, curvature = weight * (p - target), weight * p * (1 - p)
     cross = curvature @ x
-    return float(loss), np.array([residual @ x, residual.sum()]), np.array([[curvature @ x ** 2, cross], [cross, curvature.sum()]])
+    gradient = np.array([residual @ x, residual.sum()])
+    return float(loss), gradient, np.array([[curvature @ x ** 2, cross], [cross, curvature.sum()]])
 
 
 def _newton(x: np.ndarray, target: np.ndarray, weight: np.ndarray, prior: float) -> np.ndarray:
@@ -69,7 +71,8 @@ def fit_calibration(scores: np.ndarray, is_bonafide: np.ndarray, prior_spoof: fl
     scores, is_bonafide = checked(scores), as_bonafide(is_bonafide)
     n_bonafide, n_spoof = int(is_bonafide.sum()), int((~is_bonafide).sum())
     if not (n_bonafide and n_spoof):
-        raise InputError(f"calibration needs both classes and has {n_bonafide} bona fide and {n_spoof} spoof trials: enlarge {subset}")
+        raise InputError(f"calibration needs both classes and has {n_bonafide} bona fide and {n_spoof} spoof trials: "
+                         f"enlarge {subset}")
     centre, spread = float(scores.mean()), float(scores.std())
     if scores.min() == scores.max():
         raise InputError("calibration is impossible: every score is the same")
@@ -80,8 +83,9 @@ def fit_calibration(scores: np.ndarray, is_bonafide: np.ndarray, prior_spoof: fl
     if not scale > 0:
         raise InputError(f"calibration is impossible: on {subset}, higher scores are not more bona fide")
     llrs = scale * scores + offset
-    return {"scale": scale, "offset": offset, "method": METHOD, "prior_spoof": prior_spoof, "subset": subset, "trials": scores.size,
-            "cllr_before": cllr(scores[is_bonafide], scores[~is_bonafide]), "cllr_after": cllr(llrs[is_bonafide], llrs[~is_bonafide])}
+    return {"scale": scale, "offset": offset, "method": METHOD, "prior_spoof": prior_spoof, "subset": subset,
+            "trials": scores.size, "cllr_before": cllr(scores[is_bonafide], scores[~is_bonafide]),
+            "cllr_after": cllr(llrs[is_bonafide], llrs[~is_bonafide])}
 
 
 def uncertainty_band(llrs: np.ndarray, is_bonafide: np.ndarray, threshold: float, target: float = BAND_TARGET,
@@ -90,8 +94,8 @@ def uncertainty_band(llrs: np.ndarray, is_bonafide: np.ndarray, threshold: float
 
     `high` is the lowest score that a new spoof utterance like those of dev reaches with a chance of at most `target`, and
     `low` its mirror for bona fide: with k of n dev trials beyond, that chance is (k + 1) / (n + 1) (split conformal
-    prediction, Vovk et al. 2005), so 5 % takes 19 trials of each class. Never narrower than `min_half_width` each side. It promises
-    nothing for attacks, voices or channels unlike those of dev.
+    prediction, Vovk et al. 2005), so 5 % takes 19 trials of each class. Never narrower than `min_half_width` each side.
+    It promises nothing for attacks, voices or channels unlike those of dev.
     """
     llrs, is_bonafide = checked(llrs), as_bonafide(is_bonafide)
     bonafide, spoof = np.sort(llrs[is_bonafide]), np.sort(llrs[~is_bonafide])[::-1]
@@ -106,8 +110,8 @@ def describe_band(band: list[float] | None, target: float = BAND_TARGET) -> str:
     """One sentence on where a band comes from, or why there is none."""
     if band is None:
         return f"no band of uncertainty: dev needs at least {int(np.ceil(1 / target)) - 1} trials of each class"
-    return (f"at most {target:.0%} of spoof utterances like those of dev score above the band and at most {target:.0%} of such bona fide "
-            "ones below it; other attacks and channels may do worse")
+    return (f"at most {target:.0%} of spoof utterances like those of dev score above the band and at most {target:.0%} of such "
+            "bona fide ones below it; other attacks and channels may do worse")
 
 
 def decide(dev_scores: np.ndarray, dev_keys: Sequence, prior_spoof: float = PRIOR_SPOOF, cost_miss: float = COST_MISS,

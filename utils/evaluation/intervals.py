@@ -40,8 +40,9 @@ def _by_speaker(groups: list[np.ndarray], speakers: list[np.ndarray], count: int
     """Yields histograms of both classes where speakers are resampled, each with all its trials."""
     n_speakers = 1 + max(int(who.max()) for who in speakers)
     shares, sparse = np.full(n_speakers, 1 / n_speakers), n_speakers * count > MATRIX_CELLS
-    tables = [None if sparse else np.bincount(who * count + bins, minlength=n_speakers * count).reshape(n_speakers, count).astype(float)
-              for bins, who in zip(groups, speakers)]
+    if not sparse:
+        tables = [np.bincount(who * count + bins, minlength=n_speakers * count).reshape(n_speakers, count).astype(float)
+                  for bins, who in zip(groups, speakers)]
     while True:
         weights = rng.multinomial(n_speakers, shares, size=CHUNK).astype(float)
         if sparse:
@@ -51,7 +52,8 @@ def _by_speaker(groups: list[np.ndarray], speakers: list[np.ndarray], count: int
             yield tuple(weights @ table for table in tables)
 
 
-def _crossing(missed: np.ndarray, accepted: np.ndarray, sizes: tuple[np.ndarray, np.ndarray], whole: list[bool]) -> np.ndarray:
+def _crossing(missed: np.ndarray, accepted: np.ndarray, sizes: tuple[np.ndarray, np.ndarray],
+              whole: list[bool]) -> np.ndarray:
     """(replicates,) EER where the rates at bin edges (replicates, bins + 1) cross, in `sizes` trials of each class.
 
     A class that is whole lies at the lower edge of its bin, so that the curve there takes it first, trial by trial, and
@@ -67,7 +69,8 @@ def _crossing(missed: np.ndarray, accepted: np.ndarray, sizes: tuple[np.ndarray,
     n_bonafide, n_spoof = sizes
     far, frr = (accept, miss_after) if whole[0] else (accept_after, miss)
     among_bonafide = frr >= far if whole[0] else far > frr
-    return np.where(among_bonafide, far + np.ceil(far * n_bonafide - 0.5) / n_bonafide, frr + np.floor(frr * n_spoof + 0.5) / n_spoof) / 2
+    closest_frr, closest_far = np.ceil(far * n_bonafide - 0.5) / n_bonafide, np.floor(frr * n_spoof + 0.5) / n_spoof
+    return np.where(among_bonafide, far + closest_frr, frr + closest_far) / 2
 
 
 def _figures(bonafide: np.ndarray, spoof: np.ndarray, at: int, surprise: list[np.ndarray], costs: tuple,
@@ -125,5 +128,5 @@ def bootstrap_interval(bonafide: np.ndarray, spoof: np.ndarray, bonafide_speaker
     values = np.concatenate(values, axis=1)
     tails = [(1 - LEVEL) / 2 * 100, (1 + LEVEL) / 2 * 100]
     by = f"{n_speakers} speakers" if n_speakers >= MIN_SPEAKERS else "trials"
-    intervals = {name: [float(v) for v in np.percentile(row, tails)] for name, row in zip(METRICS, values)} if values.shape[1] else {}
-    return {**intervals, "level": LEVEL, "by": by, "replicates": values.shape[1], "seed": seed}
+    found = {name: [float(v) for v in np.percentile(row, tails)] for name, row in zip(METRICS, values) if row.size}
+    return {**found, "level": LEVEL, "by": by, "replicates": values.shape[1], "seed": seed}

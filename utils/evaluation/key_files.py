@@ -119,7 +119,8 @@ def read_scores(path: Path) -> dict[str, float]:
         except ValueError:
             score = float("nan")
         if not np.isfinite(score):
-            raise InputError(f"{path}, line {number}: the score is {columns[value]!r}, not a finite number: score that trial again")
+            raise InputError(f"{path}, line {number}: the score is {columns[value]!r}, not a finite number: "
+                             "score that trial again")
         if columns[name] in scores:
             raise InputError(f"{path}, line {number}: {columns[name]} has a score already: remove one of the two lines")
         scores[columns[name]] = score

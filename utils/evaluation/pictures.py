@@ -39,11 +39,12 @@ def _histogram_groups(evaluation: Evaluation) -> dict[str, np.ndarray]:
 
 
 def write_pictures(run_dir: Path, evaluation: Evaluation) -> dict[str, Path]:
-    """Draw what the trials allow and return name -> file; pictures of an earlier evaluation that no longer apply are removed."""
+    """Draw what the trials allow and return name -> file; an earlier evaluation's pictures that no longer apply go."""
     names = ("det", "roc", "histogram", "attacks", "calibration", "history")
     files, metrics = {name: run_dir / f"{name}.png" for name in names}, evaluation.metrics
     operating, made = metrics["operating_point"], ["histogram"]
-    plots.plot_histogram(files["histogram"], _histogram_groups(evaluation), operating["threshold"], operating["band"], metrics["score"])
+    plots.plot_histogram(files["histogram"], _histogram_groups(evaluation), operating["threshold"], operating["band"],
+                         metrics["score"])
     if metrics["eer"] is not None:
         curves, areas = _curves(evaluation)
         plots.plot_det(files["det"], curves)

@@ -19,6 +19,7 @@ from utils.files import atomic_write
 BONAFIDE, SPOOF, UNSEEN, GREY = "#2166ac", "#d6604d", "#8c510a", "#666666"
 STYLES = {"all attacks": ("#222222", "-"), "seen attacks": (SPOOF, "-"), "unseen attacks": (UNSEEN, "--")}
 DET_TICKS = (0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+DOT = {"marker": "o", "markersize": 7, "markeredgecolor": "white", "zorder": 5, "clip_on": False}
 MAX_POINTS = 4000      # per drawn curve; more cannot be seen
 DPI = 110
 
@@ -42,7 +43,7 @@ def _figure(width: float = 6.2, height: float = 4.6, columns: int = 1) -> tuple[
 
 
 def save(figure: Figure, path: Path, colours: int = 96) -> None:
-    """Write a figure as PNG with a palette (a third of the size), atomically, without a date: equal results give equal files."""
+    """Write a figure as PNG, atomically; a palette takes a third of the size, and no date makes equal results equal files."""
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", metadata={"Software": None})
     with Image.open(drawn) as image, atomic_write(path, "wb") as file:
@@ -62,7 +63,8 @@ def _style(curve: Curve) -> dict:
 
 def _probit(rates: np.ndarray, floor: float) -> np.ndarray:
     """Normal deviates of rates, kept `floor` away from 0 and 1, by interpolation in a fine table."""
-    table = np.concatenate([np.geomspace(floor, 0.05, 2000), np.linspace(0.05, 0.95, 2000)[1:-1], 1 - np.geomspace(0.05, floor, 2000)])
+    tail = np.geomspace(floor, 0.05, 2000)
+    table = np.concatenate([tail, np.linspace(0.05, 0.95, 2000)[1:-1], 1 - tail[::-1]])
     deviates = np.array([NormalDist().inv_cdf(rate) for rate in table])
     return np.interp(np.clip(rates, floor, 1 - floor), table, deviates)
 
@@ -74,9 +76,8 @@ def plot_det(path: Path, curves: Sequence[Curve]) -> None:
     for curve in curves:
         far, frr = _thin(curve.det)
         ax.plot(_probit(far, floor), _probit(frr, floor), label=f"{curve.name}: EER {eer_of(curve.det)[0]:.2%}", **_style(curve))
-        ax.plot(_probit(np.array([curve.false_alarm]), floor), _probit(np.array([curve.miss]), floor), "o", color=_style(curve)["color"],
-                markersize=7, markeredgecolor="white", zorder=5, clip_on=False)
-    highest = max(0.5, *(min(1.0, max(c.miss, c.false_alarm) * 1.3) for c in curves), *(min(0.99, 1.6 * eer_of(c.det)[0]) for c in curves))
+        ax.plot(*_probit(np.array([[curve.false_alarm], [curve.miss]]), floor), color=_style(curve)["color"], **DOT)
+    highest = min(1.0, max(0.5, *(max(1.3 * c.miss, 1.3 * c.false_alarm, 1.6 * eer_of(c.det)[0]) for c in curves)))
     ticks = [tick for tick in DET_TICKS if tick <= highest]
     places = [NormalDist().inv_cdf(tick) for tick in ticks]
     limits = (lowest, NormalDist().inv_cdf(min(highest, 0.995)) + 0.05)
@@ -95,8 +96,7 @@ def plot_roc(path: Path, curves: Sequence[Curve], areas: Sequence[float]) -> Non
     for curve, area in zip(curves, areas, strict=True):
         far, frr = _thin(curve.det)
         ax.plot(far, 1 - frr, label=f"{curve.name}: AUC {area:.4f}", **_style(curve))
-        ax.plot(curve.false_alarm, 1 - curve.miss, "o", color=_style(curve)["color"], markersize=7, markeredgecolor="white", zorder=5,
-                clip_on=False)
+        ax.plot(curve.false_alarm, 1 - curve.miss, color=_style(curve)["color"], **DOT)
     ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":", label="chance")
     ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="spoof accepted (false alarm rate)", ylabel="bona fide accepted (1 - miss rate)",
            title="ROC curve (dot: operating point)", aspect="equal")
@@ -112,7 +112,8 @@ def mark_decision(ax: Axes, threshold: float | None, band: Sequence[float] | Non
         ax.axvline(threshold, color="black", linewidth=1.2, linestyle="--", label=f"threshold {threshold:.2f}")
 
 
-def plot_histogram(path: Path, groups: dict[str, np.ndarray], threshold: float | None, band: Sequence[float] | None, score_name: str) -> None:
+def plot_histogram(path: Path, groups: dict[str, np.ndarray], threshold: float | None, band: Sequence[float] | None,
+                   score_name: str) -> None:
     """Densities of the scores of each group ("bona fide" and one or more of spoof), with threshold and band."""
     figure, (ax,) = _figure(6.8, 4.2)
     groups = {name: scores for name, scores in groups.items() if scores.size}
@@ -139,7 +140,8 @@ def plot_attacks(path: Path, per_attack: dict[str, dict], seen: Sequence[str] | 
     known = [seen is not None and tag in seen for tag, _ in rows]
     colours = [GREY if seen is None else SPOOF if is_seen else UNSEEN for is_seen in known]
     errors = np.clip([eers - spans[:, 0], spans[:, 1] - eers], 0, None)
-    ax.barh(range(len(rows)), eers, color=colours, alpha=0.85, height=0.7, xerr=errors, error_kw={"linewidth": 1, "capsize": 2.5})
+    ax.barh(range(len(rows)), eers, color=colours, alpha=0.85, height=0.7, xerr=errors,
+            error_kw={"linewidth": 1, "capsize": 2.5})
     ax.set_yticks(range(len(rows)), [f"{tag}  ({part['trials']['spoof']:,})" for tag, part in rows], fontsize=8.5)
     if seen is not None:
         for name, colour, present in (("seen in training", SPOOF, any(known)), ("unseen", UNSEEN, not all(known))):
@@ -160,10 +162,12 @@ def _reliability(ax: Axes, bonafide: np.ndarray, spoof: np.ndarray, score_name: 
     usable = (counts[0] > 0) & (counts[1] > 0)
     found = np.log(counts[0][usable] / bonafide.size) - np.log(counts[1][usable] / spoof.size)
     spread = 1.96 * np.sqrt(1 / counts[0][usable] + 1 / counts[1][usable])
-    ax.errorbar(stated[usable], found, yerr=spread, fmt="o", color=BONAFIDE, markersize=5, linewidth=1, capsize=2.5, label="bins of trials")
+    ax.errorbar(stated[usable], found, yerr=spread, fmt="o", color=BONAFIDE, markersize=5, linewidth=1, capsize=2.5,
+                label="bins of trials")
     reach = [min([*stated[usable], *found, -1.0]), max([*stated[usable], *found, 1.0])]
     ax.plot(reach, reach, color=GREY, linewidth=0.9, linestyle=":", label="perfect calibration")
-    ax.set(xlabel=f"stated: mean {score_name} of the bin", ylabel="found: log ratio of the classes' shares", title="Does the score keep its word?")
+    ax.set(xlabel=f"stated: mean {score_name} of the bin", ylabel="found: log ratio of the classes' shares",
+           title="Does the score keep its word?")
     ax.legend(fontsize=8.5)
 
 
@@ -220,7 +224,8 @@ def plot_history(path: Path, history: Sequence[dict] | Path) -> None:
     axes[1].plot(epochs, 100 * eers, "o-", markersize=3.5, color=BONAFIDE, linewidth=1.6, label="dev EER")
     if np.isfinite(eers).any():
         best = int(np.nanargmin(eers))
-        axes[1].plot(epochs[best], 100 * eers[best], "o", color="black", markersize=7, label=f"kept: epoch {epochs[best]:g}, {eers[best]:.2%}")
+        axes[1].plot(epochs[best], 100 * eers[best], "o", color="black", markersize=7,
+                     label=f"kept: epoch {epochs[best]:g}, {eers[best]:.2%}")
     for ax, label, title in ((axes[0], "cross-entropy", "Loss"), (axes[1], "EER (%)", "Selection on dev")):
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set(xlabel="epoch", ylabel=label, title=title, ylim=(0, None))

@@ -1,5 +1,6 @@
 """results/<run>/report.html, one file with everything inside, and MODEL_CARD.md from the same figures."""
 import base64
+import re
 from html import escape
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from utils.evaluation.worst import plot_worst, worst_trials
 from utils.files import atomic_write
 
 STYLE = """
-body { font: 16px/1.55 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; color: #1c1c1c; background: #fff; margin: 0 auto; max-width: 66rem; padding: 1.5rem; }
+body { font: 16px/1.55 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; color: #1c1c1c; background: #fff;
+       margin: 0 auto; max-width: 66rem; padding: 1.5rem; }
 h1 { font-size: 1.7rem; margin: 0 0 .3rem; } h2 { font-size: 1.25rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid #ddd; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .6rem 0; }
 th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid #e6e6e6; vertical-align: top; }
@@ -20,15 +22,22 @@ th { font-weight: 600; } .scroll { overflow-x: auto; } .small { font-size: .88re
 figure { margin: .6rem 0; } img { max-width: 100%; height: auto; } code { word-break: break-all; }
 """
 METRICS = {"eer": "EER", "min_dcf": "minDCF", "act_dcf": "actDCF", "cllr": "Cllr (bits)"}
-ALT = {"det": "DET curves with the operating point", "roc": "ROC curves with the operating point", "histogram": "Histogram of scores by key",
-       "attacks": "EER of each attack with its interval", "calibration": "Calibration: evidence stated against found, and cost over priors",
+ALT = {"det": "DET curves with the operating point", "roc": "ROC curves with the operating point",
+       "histogram": "Histogram of scores by key", "attacks": "EER of each attack with its interval",
+       "calibration": "Calibration: evidence stated against found, and cost over priors",
        "history": "Loss and dev EER by epoch", "worst": "Spectrograms of the worst trials"}
+
+
+def _cell(text: str) -> str:
+    """An escaped cell; an interval in brackets goes below its figure."""
+    return re.sub(r" \((\S+ to \S+)\)$", r"<br><span class=small>\1</span>", escape(text))
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
     """An HTML table of escaped cells; without header the first column heads each row."""
     head = f"<tr>{''.join(f'<th scope=col>{escape(cell)}</th>' for cell in header)}</tr>" if header else ""
-    body = "".join(f"<tr><th scope=row>{escape(row[0])}</th>{''.join(f'<td>{escape(cell)}</td>' for cell in row[1:])}</tr>" for row in rows)
+    body = "".join(f"<tr><th scope=row>{escape(name)}</th>{''.join(f'<td>{_cell(cell)}</td>' for cell in cells)}</tr>"
+                   for name, *cells in rows)
     return f"<div class=scroll><table>{head}{body}</table></div>"
 
 
@@ -42,15 +51,16 @@ def image(name: str, pictures: dict[str, Path]) -> str:
 
 def metric_rows(parts: list[tuple[str, dict]]) -> list[list[str]]:
     """One row per part: its trials and every metric, intervals in brackets."""
-    return [[name, *(wording.with_interval(part, metric) for metric in METRICS), wording.number(part["auc"]), wording.number(part["min_tdcf"]),
-             f"{part['trials']['bonafide']:,} / {part['trials']['spoof']:,}"] for name, part in parts]
+    return [[name, *(wording.with_interval(part, metric) for metric in METRICS), wording.number(part["auc"]),
+             wording.number(part["min_tdcf"]), f"{part['trials']['bonafide']:,} / {part['trials']['spoof']:,}"]
+            for name, part in parts]
 
 
 def _figures(metrics: dict) -> str:
     header = ["", *METRICS.values(), "AUC", "min t-DCF", "bona fide / spoof"]
-    price = (f"Costs: P(spoof) = {metrics['prior_spoof']:g}, miss {metrics['cost_miss']:g}, false alarm {metrics['cost_fa']:g}; minDCF and actDCF "
-             "are normalised, 1 is what a detector that does not listen costs. Cllr: 0 is perfect, 1 says nothing, above 1 misleads.")
-    return table(header, metric_rows(list(wording.parts(metrics)))) + f"<p class=small>{escape(wording.interval_note(metrics))} {escape(price)}</p>"
+    note = (f"{wording.interval_note(metrics)} {wording.price(metrics)}; minDCF and actDCF are normalised, 1 is what a detector "
+            "that does not listen costs. Cllr: 0 is perfect, 1 says nothing, above 1 misleads.")
+    return table(header, metric_rows(list(wording.parts(metrics)))) + f"<p class=small>{escape(note)}</p>"
 
 
 def _operating(metrics: dict) -> str:
@@ -77,17 +87,19 @@ def _calibration(metrics: dict) -> str:
     fitted = made["fitted"]
     rows = [["Cllr (bits) here", wording.number(made["cllr_before"]), wording.number(made["cllr_after"])],
             ["actDCF here", wording.number(made["act_dcf_before"]), wording.number(made["act_dcf_after"])],
-            [f"Cllr (bits) on {fitted.get('subset', 'dev')}", wording.number(fitted.get("cllr_before")), wording.number(fitted.get("cllr_after"))]]
-    how = (f"LLR = {fitted['scale']:.5g} × score {fitted['offset']:+.5g} (natural logarithm), fitted on {fitted.get('trials', '?')} trials of "
-           f"{fitted.get('subset', 'dev')}: {fitted.get('method', 'method not recorded')}.")
+            [f"Cllr (bits) on {fitted.get('subset', 'dev')}", *(wording.number(fitted.get(f"cllr_{when}"))
+                                                                for when in ("before", "after"))]]
+    how = (f"LLR = {fitted['scale']:.5g} × score {fitted['offset']:+.5g} (natural logarithm), fitted on "
+           f"{fitted.get('trials', '?')} trials of {fitted.get('subset', 'dev')}: {fitted.get('method', 'method not recorded')}.")
     return f"<p>{escape(how)}</p>" + table(["", "raw score", "calibrated"], rows)
 
 
 def _worst(evaluation: Evaluation, pictures: dict[str, Path]) -> str:
     rows = [[row.utterance, row.key, row.attack, row.speaker, f"{score:.3f}"] for row, score in
             ((evaluation.rows[i], evaluation.scores[i]) for i in worst_trials(evaluation))]
-    return ("<p>The bona fide trials with the lowest scores and the spoof trials with the highest: the first place to look for what the model "
-            "gets wrong, and for wrong labels.</p>" + table(["utterance", "key", "attack", "speaker", "score"], rows) + image("worst", pictures))
+    text = ("The bona fide trials with the lowest scores and the spoof trials with the highest: the first place to look for "
+            "what the model gets wrong, and for wrong labels.")
+    return f"<p>{text}</p>" + table(["utterance", "key", "attack", "speaker", "score"], rows) + image("worst", pictures)
 
 
 def _environment(evaluation: Evaluation) -> str:
@@ -115,8 +127,10 @@ def build_page(run_dir: Path, evaluation: Evaluation, pictures: dict[str, Path])
         "Limits": f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in limits)}</ul>"}
     body = "".join(f"<section><h2>{escape(title)}</h2>{html}</section>" for title, html in sections.items() if html)
     note = f"<p class=note>{escape(limits[0])}</p>" if demo else ""
-    return (f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-            f"<title>{name}: evaluation</title><style>{STYLE}</style></head><body><h1>{name}: evaluation on {escape(metrics['subset'])}</h1>"
+    return ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            f"<title>{name}: evaluation</title><style>{STYLE}</style></head>"
+            f"<body><h1>{name}: evaluation on {escape(metrics['subset'])}</h1>"
             f"<p class=small>{escape(metrics['convention'])}. Score: {escape(metrics['score'])}.</p>{note}{body}</body></html>\n")
 
 

@@ -1,4 +1,4 @@
-"""What an evaluation leaves in results/<run>/: scores and keys in the official form, metrics.json, pictures and report."""
+"""What an evaluation leaves in results/<run>/: scores and keys in official form, metrics.json, pictures and report."""
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from utils.files import atomic_write, write_json
 from utils.provenance import environment
 
 LLR, RAW = "log-likelihood ratio", "raw CM score"
+CONVENTION = "CM score: higher = bona fide; rates are fractions; Cllr in bits"
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,12 @@ def choose_operating_point(metadata: dict, prior_spoof: float | None, cost_miss:
     calibration.check_costs(**price)
     if stored and all(price[name] == stored.get(name) for name in price):
         return {"band": None, "origin": "stored in the checkpoint", **stored}
-    if metadata and not metadata.get("calibration"):
-        if any(value is not None for value in given.values()):
-            raise InputError("this model is not calibrated, so no threshold follows from costs and prior: leave out --prior and "
-                             "--cost_..., or train a model with enough dev trials of both classes")
+    calibrated = not metadata or metadata.get("calibration")
+    if not calibrated and any(value is not None for value in given.values()):
+        raise InputError("this model is not calibrated, so no threshold follows from costs and prior: leave out --prior and "
+                         "--cost_..., or train a model with enough dev trials of both classes")
     origin = "the Bayes threshold for the given prior and costs, taking scores as log-likelihood ratios"
-    if metadata and not metadata.get("calibration"):
+    if not calibrated:
         origin += ", which this model's raw scores are not"
     return {"threshold": bayes_threshold(**price), "band": None, "origin": origin, **price}
 
@@ -65,17 +66,25 @@ def _calibration_on(scores: np.ndarray, is_bonafide: np.ndarray, fitted: dict, p
     raw = (scores - fitted["offset"]) / fitted["scale"]
     groups = [(values[is_bonafide], values[~is_bonafide]) for values in (raw, scores)]
     costs = [act_dcf(*group, *price) for group in groups]
-    values = {"cllr_before": cllr(*groups[0]), "cllr_after": cllr(*groups[1]), "act_dcf_before": costs[0], "act_dcf_after": costs[1]}
+    values = {"cllr_before": cllr(*groups[0]), "cllr_after": cllr(*groups[1]),
+              "act_dcf_before": costs[0], "act_dcf_after": costs[1]}
     return {**{name: None if np.isnan(value) else value for name, value in values.items()}, "fitted": fitted}
 
 
-def compute_metrics(rows: Sequence[Any], scores: np.ndarray, metadata: dict, decision: dict, seen_attacks: Sequence[str] | None,
-                    replicates: int = REPLICATES, seed: int = 0) -> dict:
-    """`summarise` on trial rows, with what the scores are, the threshold's origin and what calibration did."""
-    scores, keys = checked(scores), [row.key for row in rows]
+def evaluate(rows: Sequence[Any], scores: np.ndarray, metadata: dict | None = None, *, subset: str = "eval",
+             prior_spoof: float | None = None, cost_miss: float | None = None, cost_fa: float | None = None,
+             seen_attacks: Sequence[str] | None = None, replicates: int = REPLICATES, seed: int = 0) -> dict:
+    """All figures of scored trials as metrics.json holds them: `summarise`, and what the scores, threshold and model are.
+
+    Arguments as in `write_results`; nothing is written.
+    """
+    metadata, scores, keys = metadata or {}, checked(scores), [row.key for row in rows]
     if len(scores) != len(rows):
         raise InputError(f"there are {len(scores)} scores for {len(rows)} trials: score the subset again")
+    decision = choose_operating_point(metadata, prior_spoof, cost_miss, cost_fa)
     price = {name: decision[name] for name in ("prior_spoof", "cost_miss", "cost_fa")}
+    if seen_attacks is None:
+        seen_attacks = (metadata.get("trained_on") or {}).get("attacks")
     columns = {f"{name}s": [getattr(row, name) for row in rows] for name in ("attack", "speaker", "codec", "gender")}
     result = summarise(scores, keys, **columns, seen_attacks=seen_attacks, threshold=decision["threshold"], **price,
                        replicates=replicates, seed=seed)
@@ -83,10 +92,11 @@ def compute_metrics(rows: Sequence[Any], scores: np.ndarray, metadata: dict, dec
     if (band := decision["band"]) is not None:
         result["operating_point"]["in_band"] = float(np.mean((scores >= band[0]) & (scores <= band[1])))
     fitted = metadata.get("calibration")
-    result["score"] = RAW if metadata and not fitted else LLR
     if fitted:
         result["calibration"] = _calibration_on(scores, calibration.as_bonafide(keys), fitted, tuple(price.values()))
-    return result
+    described = {name: metadata.get(name) for name in ("architecture", "trained_on", "origin")} if metadata else None
+    return result | {"score": RAW if metadata and not fitted else LLR, "convention": CONVENTION, "subset": subset,
+                     "model": described, "environment": environment()}
 
 
 def write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -107,19 +117,15 @@ def write_results(run_dir: Path, rows: Sequence[Any], scores: np.ndarray, metada
     scores.tsv and keys.tsv (ASVspoof 5's official form), metrics.json, det.png, roc.png, histogram.png, attacks.png,
     calibration.png, history.png, and with `report` also report.html and MODEL_CARD.md. Raises `InputError`.
     """
-    metadata, run_dir = metadata or {}, Path(run_dir)
-    trained_on = metadata.get("trained_on") or {}
-    decision = choose_operating_point(metadata, prior_spoof, cost_miss, cost_fa)
-    seen_attacks = trained_on.get("attacks") if seen_attacks is None else seen_attacks
-    result = compute_metrics(rows, scores, metadata, decision, seen_attacks, replicates, seed)
-    result |= {"convention": "CM score: higher = bona fide; rates are fractions; Cllr in bits", "subset": subset,
-               "model": {name: metadata.get(name) for name in ("architecture", "trained_on", "origin")} if metadata else None,
-               "environment": environment()}
-    write_table(run_dir / "scores.tsv", ("filename", "cm-score"), [(row.utterance, repr(float(s))) for row, s in zip(rows, scores)])
+    metadata, run_dir, scores = metadata or {}, Path(run_dir), checked(scores)
+    result = evaluate(rows, scores, metadata, subset=subset, prior_spoof=prior_spoof, cost_miss=cost_miss, cost_fa=cost_fa,
+                      seen_attacks=seen_attacks, replicates=replicates, seed=seed)
+    named = [(row.utterance, repr(float(score))) for row, score in zip(rows, scores)]
+    write_table(run_dir / "scores.tsv", ("filename", "cm-score"), named)
     write_table(run_dir / "keys.tsv", ("filename", "cm-label"), [(row.utterance, row.key) for row in rows])
     write_json(run_dir / "metrics.json", result)
     history = metadata.get("history") if history is None else history
-    evaluation = Evaluation(rows, checked(scores), result, metadata, store, history or [])
+    evaluation = Evaluation(rows, scores, result, metadata, store, history or [])
     from utils.evaluation.pictures import write_pictures    # matplotlib takes a second to import
     pictures = write_pictures(run_dir, evaluation)
     if report:

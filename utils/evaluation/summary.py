@@ -6,8 +6,8 @@ import numpy as np
 from utils.evaluation import intervals
 from utils.evaluation.calibration import as_bonafide
 from utils.evaluation.det import checked, det_curve
-from utils.evaluation.metrics import (ASVSPOOF5_ASV, COST_FA, COST_MISS, PRIOR_SPOOF, AsvRates, act_dcf, auc, bayes_threshold, cllr, dcf,
-                                      eer_of, error_rates, min_dcf_of, tdcf_of)
+from utils.evaluation.metrics import (ASVSPOOF5_ASV, COST_FA, COST_MISS, PRIOR_SPOOF, AsvRates, act_dcf, auc, bayes_threshold,
+                                      cllr, dcf, eer_of, error_rates, min_dcf_of, tdcf_of)
 
 POINT_METRICS = ("eer", "eer_threshold", "min_dcf", "min_dcf_threshold", "act_dcf", "cllr", "auc", "min_tdcf", "min_tdcf_2019")
 
@@ -23,10 +23,12 @@ def point_metrics(bonafide: np.ndarray, spoof: np.ndarray, prior_spoof: float = 
     (equal, equal_at), (lowest, lowest_at) = eer_of(curve), min_dcf_of(curve, *costs)
     return {"trials": counts, "eer": equal, "eer_threshold": equal_at, "min_dcf": lowest, "min_dcf_threshold": lowest_at,
             "act_dcf": act_dcf(bonafide, spoof, *costs), "cllr": cllr(bonafide, spoof), "auc": auc(bonafide, spoof),
-            "min_tdcf": tdcf_of(curve, asv, prior_spoof, legacy=False), "min_tdcf_2019": tdcf_of(curve, asv, prior_spoof, legacy=True)}
+            "min_tdcf": tdcf_of(curve, asv, prior_spoof, legacy=False),
+            "min_tdcf_2019": tdcf_of(curve, asv, prior_spoof, legacy=True)}
 
 
-def operating_point(bonafide: np.ndarray, spoof: np.ndarray, threshold: float, prior_spoof: float, cost_miss: float, cost_fa: float) -> dict:
+def operating_point(bonafide: np.ndarray, spoof: np.ndarray, threshold: float, prior_spoof: float, cost_miss: float,
+                    cost_fa: float) -> dict:
     """Error rates, HTER and cost at a threshold fixed beforehand; None for what an absent class would have given."""
     miss, false_alarm = error_rates(bonafide, spoof, threshold)
     values = {"miss_rate": miss, "false_alarm_rate": false_alarm, "hter": (miss + false_alarm) / 2,
@@ -67,14 +69,16 @@ def _by_attack(trials: _Trials, attacks: np.ndarray, chosen: Sequence[str]) -> d
 def summarise(scores: np.ndarray, keys: Sequence, attacks: Sequence | None = None, speakers: Sequence | None = None,
               codecs: Sequence | None = None, genders: Sequence | None = None, seen_attacks: Sequence[str] | None = None,
               threshold: float | None = None, prior_spoof: float = PRIOR_SPOOF, cost_miss: float = COST_MISS,
-              cost_fa: float = COST_FA, asv: AsvRates = ASVSPOOF5_ASV, replicates: int = intervals.REPLICATES, seed: int = 0) -> dict:
+              cost_fa: float = COST_FA, asv: AsvRates = ASVSPOOF5_ASV, replicates: int = intervals.REPLICATES,
+              seed: int = 0) -> dict:
     """Every figure of scored trials; JSON-able, with None and a "reason" where a class is absent.
 
     The top level holds `POINT_METRICS` of all trials, `<metric>_interval` [low, high], and "operating_point" at
     `threshold` (fixed on dev; by default the Bayes threshold). "seen" and "unseen" hold the same for all bona fide trials
     against the spoof trials of attacks in `seen_attacks` and of all others; "per_attack" for each attack alone. In
     "per_codec" and "per_gender" both classes are of that group. "-" in `attacks`, `codecs`, ... means unknown; `speakers` are
-    resampled for the intervals where all are known. The t-DCF's verification system is that of the ASVspoof 5 plan, unless `asv` says.
+    resampled for the intervals where all are known. The t-DCF's verification system is that of the ASVspoof 5 plan,
+    unless `asv` says otherwise.
     """
     trials = _Trials(scores, keys, speakers, threshold, (prior_spoof, cost_miss, cost_fa), asv, replicates, seed)
     everything = np.ones(trials.scores.size, dtype=bool)

@@ -39,8 +39,14 @@ def interval_note(metrics: dict) -> str:
     made = metrics.get("interval")
     if not made:
         return "No intervals were computed."
-    return (f"In brackets: {made['level']:.0%} bootstrap intervals over {made['by']} ({made['replicates']:,} replicates, seed {made['seed']})."
-            .replace("%", " %"))
+    return (f"Ranges are {percent(made['level'], 0)} bootstrap intervals over {made['by']} ({made['replicates']:,} replicates, "
+            f"seed {made['seed']}).")
+
+
+def price(metrics: dict) -> str:
+    """Prior and costs in words."""
+    return (f"P(spoof) = {metrics['prior_spoof']:g}, a miss costs {metrics['cost_miss']:g}, a false alarm "
+            f"{metrics['cost_fa']:g}")
 
 
 def headline(metrics: dict) -> list[str]:
@@ -49,8 +55,8 @@ def headline(metrics: dict) -> list[str]:
     for name, part in parts(metrics):
         tags = f" ({', '.join(part['attacks'])})" if "attacks" in part else ""
         counts = f"{part['trials']['bonafide']:,} bona fide, {part['trials']['spoof']:,} spoof"
-        lines.append(f"{name}{tags}: EER {with_interval(part, 'eer')}, minDCF {number(part['min_dcf'])}, actDCF {number(part['act_dcf'])}, "
-                     f"Cllr {number(part['cllr'])} bits; {counts}")
+        lines.append(f"{name}{tags}: EER {with_interval(part, 'eer')}, minDCF {number(part['min_dcf'])}, "
+                     f"actDCF {number(part['act_dcf'])}, Cllr {number(part['cllr'])} bits; {counts}")
     return lines + [interval_note(metrics)]
 
 
@@ -71,7 +77,8 @@ def evaluation_facts(evaluation: Evaluation) -> dict[str, str]:
     """What the figures were measured on."""
     rows, metrics = evaluation.rows, evaluation.metrics
     speakers, attacks = {row.speaker for row in rows} - {"-"}, {row.attack for row in rows} - {"-"}
-    facts = {"evaluated on": metrics["subset"], "trials": f"{metrics['trials']['bonafide']:,} bona fide, {metrics['trials']['spoof']:,} spoof",
+    facts = {"evaluated on": metrics["subset"],
+             "trials": f"{metrics['trials']['bonafide']:,} bona fide, {metrics['trials']['spoof']:,} spoof",
              "speakers": f"{len(speakers):,}" if speakers else "unknown"}
     for name in ("seen", "unseen"):
         if metrics.get(name):
@@ -84,10 +91,12 @@ def evaluation_facts(evaluation: Evaluation) -> dict[str, str]:
 def decision_sentence(metrics: dict) -> str:
     """Where the threshold and the band come from, and what they do on these trials."""
     at = metrics["operating_point"]
-    text = (f"Threshold {at['threshold']:.4f} on the {metrics['score']}: {at['origin']}. There, {percent(at['miss_rate'])} of bona fide trials are "
-            f"rejected and {percent(at['false_alarm_rate'])} of spoof trials accepted (HTER {percent(at['hter'])}).")
+    text = (f"Threshold {at['threshold']:.4f} on the {metrics['score']}: {at['origin']}. There, {percent(at['miss_rate'])} of "
+            f"bona fide trials are rejected and {percent(at['false_alarm_rate'])} of spoof trials accepted (HTER "
+            f"{percent(at['hter'])}).")
     if at["band"]:
-        text += (f" Band of uncertainty: {at['band'][0]:.2f} to {at['band'][1]:.2f}, which holds {percent(at['in_band'], 1)} of these trials.")
+        text += (f" Band of uncertainty: {at['band'][0]:.2f} to {at['band'][1]:.2f}, which holds {percent(at['in_band'], 1)} of "
+                 "these trials.")
     return text
 
 
@@ -99,21 +108,25 @@ def limits(evaluation: Evaluation) -> list[str]:
         found.append("The model was trained on a small demonstration corpus. The figures "
                      "do not carry over to other recordings, and the model must not be relied on to detect modern deepfakes.")
     if metrics.get("unseen", {}).get("attacks"):
-        found.append(f"\"Unseen\" means {len(metrics['unseen']['attacks'])} attack(s) absent from training, of the same corpus and channel. "
-                     "Attacks of another kind may be missed far more often.")
+        found.append(f"\"Unseen\" means {len(metrics['unseen']['attacks'])} attack(s) absent from training, of the same corpus "
+                     "and channel. Attacks of another kind may be missed far more often.")
     elif metrics.get("per_attack"):
-        found.append("No attack in this evaluation is known to be new to the model, so it says nothing about attacks unlike those of training.")
+        found.append("No attack in this evaluation is known to be new to the model, so it says nothing about attacks unlike "
+                     "those of training.")
     if metrics.get("interval", {}).get("by") == "trials":
-        found.append("The intervals resample trials, not speakers (too few are known), so they are too narrow where trials of one speaker "
-                     "resemble each other.")
+        found.append("The intervals resample trials, not speakers (too few are known), so they are too narrow where trials of "
+                     "one speaker resemble each other.")
     elif metrics.get("interval"):
-        found.append("The intervals cover other speakers like these, not other attacks, recordings or languages, nor another training run.")
+        found.append("The intervals cover other speakers like these, not other attacks, recordings or languages, nor another "
+                     "training run.")
     if metrics["score"] == RAW:
-        found.append("The scores are not calibrated: actDCF and Cllr take them as log-likelihood ratios, which they are not, and no score is a "
-                     "probability.")
+        found.append("The scores are not calibrated: actDCF and Cllr take them as log-likelihood ratios, which they are not, and "
+                     "no score is a probability.")
     else:
-        found.append("A log-likelihood ratio is only as good as the likeness between the recording and the trials it was calibrated on.")
+        found.append("A log-likelihood ratio is only as good as the likeness between the recording and the trials it was "
+                     "calibrated on.")
     if not evaluation.metadata:
-        found.append("The scores were read from a file and taken as log-likelihood ratios for actDCF, Cllr and the calibration plot.")
+        found.append("The scores were read from a file and taken as log-likelihood ratios for actDCF, Cllr and the "
+                     "calibration plot.")
     found.append("min t-DCF assumes the speaker verification system of the ASVspoof 5 plan; no such system was run here.")
     return found
