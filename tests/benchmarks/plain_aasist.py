@@ -18,7 +18,7 @@ class _PlainBands(nn.Module):
         self.filters = sinc_filters()
 
     def forward(self, waves: Tensor, band_mask: tuple[int, int] | None = None) -> Tensor:
-        filters = self.filters.clone()
+        filters = self.filters.to(waves.dtype, copy=True)
         if band_mask is not None:
             filters[band_mask[0]:sum(band_mask)] = 0
         bands = F.conv1d(waves.unsqueeze(1), filters.view(70, 1, -1))
