@@ -12,7 +12,7 @@ FIRST_ATTACK = {"T": 1, "D": 9, "E": 17}
 
 @dataclass(frozen=True)
 class Line:
-    """One protocol line, and what the archives hold for it (`part` and `clip` are None for an archive that is absent)."""
+    """One protocol line, and what the archives hold for it (`part` and `clip`: None where it is absent)."""
     partition: str   # "T", "D" or "E"
     speaker: str
     utterance: str
@@ -36,13 +36,14 @@ def real_clips(shared: Path, count: int = 24) -> dict[str, list[Path]]:
     pool = shared / "audio" / "train-pool"
     with open(pool / "trials.tsv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
-    clips = {key: [pool / f"{row['utterance']}.flac" for row in rows if row["key"] == key] for key in ("bonafide", "spoof")}
+    clips = {key: [pool / f"{row['utterance']}.flac" for row in rows if row["key"] == key]
+             for key in ("bonafide", "spoof")}
     return {key: sorted(paths, key=lambda path: path.stat().st_size)[:count] for key, paths in clips.items()}
 
 
 def plan_lines(partition: str, parts: list[str], clips: dict[str, list[Path]], speakers: int, utterances: int,
                absent: int, attacks: int) -> list[Line]:
-    """The protocol of one partition: `utterances` for each of `speakers`, bona fide and spoof in turn, then `absent` more."""
+    """One partition's protocol: `utterances` for each of `speakers`, bona fide and spoof in turn, `absent` more."""
     lines = []
     for number in range(speakers * utterances + absent):
         speaker, turn = number % speakers, number // speakers
@@ -76,9 +77,10 @@ def write_protocols(path: Path, lines: list[Line], folder: str = "", columns: in
 
 def build_raw(raw_dir: Path, clips: dict[str, list[Path]], parts: tuple[str, ...] = ("D_ab",), speakers: int = 6,
               utterances: int = 6, absent: int = 0, attacks: int = 4, folder: str = "") -> list[Line]:
-    """Write ASVspoof5_protocols.tar.gz and one flac_<part>.tar for each of `parts` into `raw_dir`; return the protocol lines.
+    """Write ASVspoof5_protocols.tar.gz and a flac_<part>.tar for each of `parts` to `raw_dir`; the protocol's lines.
 
-    `absent` lines per partition name utterances of archives that are not there; every archive also holds one enrolment file.
+    `absent` lines per partition name utterances of archives that are not there; every archive also holds one
+    enrolment file.
     """
     raw_dir.mkdir(parents=True, exist_ok=True)
     lines = []

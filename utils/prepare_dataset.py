@@ -7,6 +7,7 @@ if not __package__:
 
 import argparse
 
+from utils.errors import InputError
 from utils.files import DATA_DIR
 
 CORPORA = ("asvspoof5", "asvspoof2019", "folders", "default")      # in the order in which auto prefers them
@@ -17,14 +18,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data_dir", type=Path, default=DATA_DIR, help="folder with raw/, protocols/ and processed/")
     parser.add_argument("--corpus", choices=("auto", *CORPORA), default="auto",
-                        help="which corpus of data/raw to take (default: the first of those found, else the default corpus)")
-    parser.add_argument("--extract", action="store_true", help="unpack the archives (the default reads them in place)")
-    parser.add_argument("--md5", action="store_true", help="compare the check sums of downloaded files; reads all of them")
+                        help="the corpus to take (default: the first of these that data/raw holds, else the last)")
+    parser.add_argument("--extract", action="store_true", help="unpack archives (by default they are read in place)")
+    parser.add_argument("--md5", action="store_true", help="compare the downloads' check sums, reading all of them")
     parser.add_argument("--seed", type=int, default=0, help="seed of splits and of the default corpus (default: 0)")
     parser.add_argument("--force", action="store_true", help="read archives anew although their indexes are there")
     default = parser.add_argument_group("the default corpus, built where data/raw has no dataset")
     default.add_argument("--workers", type=int, help="processes that build it (default: one per core)")
-    default.add_argument("--bonafide_dir", type=Path, help="folder of your own real speech to use instead of its sources")
+    default.add_argument("--bonafide_dir", type=Path, help="folder of your own real speech to build it from")
     default.add_argument("--size", help="how large it becomes")
     default.add_argument("--attacks", help="attacks to build, separated by commas")
     return parser
@@ -43,7 +44,7 @@ def find_corpus(args: argparse.Namespace):
         print(f"{request.raw_dir} also holds {', '.join(others)}: choose with --corpus")
     if args.md5:
         checked = check_md5(asvspoof5.downloads(request.raw_dir)) if chosen == "asvspoof5" else 0
-        print(f"md5 sums: {checked} files agree with the published ones" if checked else "md5 sums: none is known for these files")
+        print(f"md5 sums that agree with the published ones: {checked}; nothing else has a known sum")
     if chosen != "default":
         return modules[chosen].find(request)
     if args.corpus == "auto":
@@ -60,6 +61,8 @@ def build_default(raw_dir: Path, args: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
+    if args.data_dir.exists() and not args.data_dir.is_dir():
+        raise InputError(f"--data_dir {args.data_dir} is not a folder: name one")
     from utils.corpora.lists import write_lists
     from utils.locks import only_run
     with only_run(args.data_dir / "protocols" / ".prepare.lock", f"preparing {args.data_dir}"):

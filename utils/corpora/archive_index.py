@@ -1,7 +1,7 @@
 """An uncompressed archive read in place: an index of its members, made once, kept beside the trial lists.
 
-The index is a text file: a first line that names the archive's length and time, one line per member (name, first byte,
-length), a last line with their number. It grows under the name *.part, which a killed run leaves and the next one continues.
+The index is a text file: a first line with the archive's length and time, one line per member (name, first byte,
+length), a last line with their number. It grows under the name *.part, which a killed run leaves to the next one.
 """
 import os
 import re
@@ -11,6 +11,7 @@ from typing import IO
 
 from tqdm import tqdm
 
+from utils.corpora.reading import reading
 from utils.corpora.tar import Member, walk
 from utils.errors import InputError
 from utils.files import disk_errors
@@ -39,10 +40,11 @@ def stamp(archive: Path) -> dict[str, int]:
 
 
 def check_containers(data_dir: Path, corpus: dict) -> None:
-    """Raise `InputError` where an archive of `corpus` (the content of corpus.json) is missing or changed since indexing."""
+    """Raise `InputError` where an archive named in `corpus` (the content of corpus.json) is missing or has changed."""
     for container, known in corpus["containers"].items():
         if stamp(data_dir / container) != known:
-            raise InputError(f"{data_dir / container} changed after it was indexed: run python utils/prepare_dataset.py again")
+            raise InputError(f"{data_dir / container} changed after it was indexed: "
+                             "run python utils/prepare_dataset.py again")
 
 
 def index_archive(archive: Path, index: Path, pattern: re.Pattern[str], force: bool = False) -> Path:
@@ -66,7 +68,7 @@ def index_archive(archive: Path, index: Path, pattern: re.Pattern[str], force: b
             file.flush()
             os.fsync(file.fileno())
         if _head(archive) != head:
-            raise InputError(f"{archive} changed while it was read: wait until its download has ended and run this again")
+            raise InputError(f"{archive} changed while it was read: run this again when its download has ended")
         os.replace(part, index)
     return index
 
@@ -126,8 +128,8 @@ def _resume(part: Path, head: str) -> tuple[int, set[str]]:
 
 def _append(file: IO[str], archive: Path, start: int, names: set[str], pattern: re.Pattern[str]) -> None:
     total = archive.stat().st_size
-    with open(archive, "rb", buffering=0) as source, tqdm(total=total, initial=start, unit="B", unit_scale=True,
-                                                          desc=f"index {archive.name}", mininterval=0.5) as bar:
+    bar = tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=f"index {archive.name}", mininterval=0.5)
+    with bar, reading(archive), open(archive, "rb", buffering=0) as source:
         for member in walk(source, str(archive), start, total):
             if not member.is_directory and not LITTER.fullmatch(member.name):
                 _check(member, names, pattern, archive)
@@ -142,7 +144,7 @@ def _append(file: IO[str], archive: Path, start: int, names: set[str], pattern: 
 
 def _check(member: Member, names: set[str], pattern: re.Pattern[str], archive: Path) -> None:
     if not pattern.fullmatch(member.name):
-        raise InputError(f"{archive} holds {member.name!r}, which is no file of this corpus: check where the archive is from")
+        raise InputError(f"{archive} holds {member.name!r}, no file of this corpus: check where the archive is from")
     if member.name in names:
         raise InputError(f"{archive} holds {member.name} twice: download it again")
     names.add(member.name)

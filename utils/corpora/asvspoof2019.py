@@ -1,4 +1,4 @@
-"""ASVspoof2019, logical access: the folders of LA.zip, or LA.zip itself (read in place where its files are stored plain)."""
+"""ASVspoof2019, logical access: the folders of LA.zip, or LA.zip itself, read in place if its files are plain."""
 import io
 import os
 import re
@@ -10,6 +10,7 @@ from utils.corpora import zips
 from utils.corpora.archive_index import container_name
 from utils.corpora.corpus import Corpus, Files, Part, Request
 from utils.corpora.protocol import ProtocolLine, read_protocol
+from utils.corpora.reading import reading
 from utils.errors import InputError
 
 DOWNLOAD = "https://datashare.ed.ac.uk/handle/10283/3336"
@@ -76,19 +77,19 @@ def _from_folders(request: Request, folders: dict[str, Path]) -> Corpus:
     for part, folder in folders.items():
         table = folder.parents[1] / PROTOCOLS / _list_name(part)
         if not table.is_file():
-            raise InputError(f"the protocol {table} is missing: unpack all of LA.zip ({DOWNLOAD}) into {request.raw_dir}")
+            raise InputError(f"the protocol {table} is missing: unpack all of LA.zip ({DOWNLOAD}), not its audio alone")
         parts[part] = Part(str(table), partial(_read_list, table), partial(_scan, folder, request))
     return _corpus(", ".join(folder.parent.name for folder in folders.values()), parts)
 
 
 def _read_list(table: Path) -> Iterator[ProtocolLine]:
-    with open(table, "rb") as file:
+    with reading(table), open(table, "rb") as file:
         yield from read_protocol(str(table), file)
 
 
 def _scan(folder: Path, request: Request) -> Files:
     container, files = container_name(request.data_dir, folder), Files()
-    with os.scandir(folder) as entries:
+    with reading(folder), os.scandir(folder) as entries:
         for entry in entries:
             if (match := UTTERANCE.fullmatch(entry.name)) and entry.is_file():
                 files.places[match[1]] = (f"{container}/{entry.name}", 0, entry.stat().st_size)

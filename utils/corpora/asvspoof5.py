@@ -9,10 +9,10 @@ from itertools import chain, islice
 from pathlib import Path
 
 from utils.corpora.archive_index import Place, container_name, index_archive, read_index
-from utils.corpora.bounded import BoundedGzip
 from utils.corpora.corpus import Corpus, Files, Part, Request
 from utils.corpora.extract import tar_items, unpack
 from utils.corpora.protocol import ProtocolLine, read_protocol
+from utils.corpora.reading import BoundedGzip, reading
 from utils.corpora.tar import Member, walk
 from utils.errors import InputError
 
@@ -84,8 +84,8 @@ def build(request: Request, located: Located) -> Corpus:
     """The corpus of what was located: unpacks or indexes its archives and ties each part to its protocol."""
     for part in located.parts():
         if part not in located.tables:
-            raise InputError(f"the protocol of the {part} part is missing in {request.raw_dir}: download {PROTOCOL_ARCHIVE} "
-                             f"(20.7 MB) from {DOWNLOAD} into it")
+            raise InputError(f"the protocol of the {part} part is missing in {request.raw_dir}: download "
+                             f"{PROTOCOL_ARCHIVE} (20.7 MB) from {DOWNLOAD} into it")
     indexes = {archive: index_archive(archive, request.index_dir / f"{archive.name}.tsv", members(part), request.force)
                for part, archives in located.archives.items() for archive in archives}
     if request.extract and indexes:
@@ -145,14 +145,15 @@ def _table_files(places: list[Path]) -> Iterator[tuple[str, Path]]:
     for place in places:
         for folder in (place, place / "ASVspoof5_protocols"):
             for path in sorted(folder.glob("ASVspoof5.*"), reverse=True):
-                yield from ((part, path) for part, pattern in TABLES.items() if pattern.fullmatch(path.name) and path.is_file())
+                yield from ((part, path) for part, pattern in TABLES.items()
+                            if pattern.fullmatch(path.name) and path.is_file())
 
 
 def _protocol_members(archive: Path) -> list[Member]:
     with BoundedGzip(archive, LARGEST_UNPACKED) as file:
         members = list(islice(walk(file, str(archive)), MOST_MEMBERS + 1))
     if len(members) > MOST_MEMBERS:
-        raise InputError(f"{archive} holds over {MOST_MEMBERS:,} members, which no protocol archive does: download it again")
+        raise InputError(f"{archive} holds over {MOST_MEMBERS:,} members, too many for protocols: download it again")
     return members
 
 
@@ -163,13 +164,13 @@ def _table_name(path: Path, member: str | None) -> str:
 def _lines(path: Path, member: str | None) -> Iterator[ProtocolLine]:
     name = _table_name(path, member)
     if member is None:
-        with open(path, "rb") as file:
+        with reading(path), open(path, "rb") as file:
             yield from read_protocol(name, file)
         return
     with BoundedGzip(path, LARGEST_UNPACKED) as archive:
         place = next(found for found in walk(archive, str(path)) if found.name == member)
         if place.size > LARGEST_TABLE:
-            raise InputError(f"{name} says it is {place.size:,} bytes long, which no protocol is: download {path.name} again")
+            raise InputError(f"{name} would be {place.size:,} bytes long, which no protocol is: download it again")
         archive.seek(place.offset)
         content = archive.read(place.size)
     yield from read_protocol(name, io.BytesIO(content))
@@ -178,8 +179,8 @@ def _lines(path: Path, member: str | None) -> Iterator[ProtocolLine]:
 def _extract(located: Located, indexes: dict[Path, Path], folder: Path) -> Located:
     """Unpack all archives beside themselves; what is located then: folders only."""
     homes = {archive: archive.parent / FOLDERS[part][0] for part, own in located.archives.items() for archive in own}
-    unpack(lambda: chain.from_iterable(tar_items(archive, index, homes[archive]) for archive, index in indexes.items()), folder)
-    folders = {part: list(dict.fromkeys([*located.folders[part], *(homes[archive] for archive in located.archives[part])]))
+    unpack(lambda: chain.from_iterable(tar_items(*pair, homes[pair[0]]) for pair in indexes.items()), folder)
+    folders = {part: list(dict.fromkeys([*located.folders[part], *map(homes.get, located.archives[part])]))
                for part in LETTERS}
     return replace(located, archives={part: [] for part in LETTERS}, folders=folders)
 
@@ -199,23 +200,23 @@ def _files(request: Request, part: str, indexes: dict[Path, Path], located: Loca
 def _add(files: Files, name: str, place: Place, archive: str) -> None:
     utterance = name.removesuffix(".flac")
     if ENROLMENT.fullmatch(utterance):
-        files.enrolment += 1
+        files.enrolment.add(utterance)
     elif utterance in files.places:
-        raise InputError(f"{archive} holds {name}, and so does {files.places[utterance][0]}: remove the archive that is not "
-                         "of this release")
+        raise InputError(f"{archive} holds {name}, and so does {files.places[utterance][0]}: "
+                         "remove the archive that is not of this release")
     else:
         files.places[utterance] = place
 
 
 def _scan(files: Files, folder: Path, container: str) -> None:
     others = 0
-    with os.scandir(folder) as entries:
+    with reading(folder), os.scandir(folder) as entries:
         for entry in entries:
             utterance = entry.name.removesuffix(".flac")
             if utterance == entry.name or entry.name.startswith(".") or not entry.is_file():
                 others += 1
             elif ENROLMENT.fullmatch(utterance):
-                files.enrolment += 1
+                files.enrolment.add(utterance)
             else:
                 files.places.setdefault(utterance, (f"{container}/{entry.name}", 0, entry.stat().st_size))
     if others:

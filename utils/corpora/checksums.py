@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from utils.corpora.reading import reading
 from utils.errors import InputError
 
 CHUNK = 1 << 20
@@ -39,14 +40,14 @@ def check_md5(paths: Iterable[Path]) -> int:
     known = [path for path in dict.fromkeys(paths) if path.name in MD5]
     for path in known:
         if (found := _md5(path)) != MD5[path.name]:
-            raise InputError(f"{path} has the md5 sum {found} where the publishers state {MD5[path.name]}: download it again")
+            raise InputError(f"{path} has the md5 sum {found}, published is {MD5[path.name]}: download it again")
     return len(known)
 
 
 def _md5(path: Path) -> str:
     digest = hashlib.md5(usedforsecurity=False)
-    with open(path, "rb") as file, tqdm(total=path.stat().st_size, unit="B", unit_scale=True, desc=f"md5 {path.name}",
-                                        mininterval=0.5) as bar:
+    bar = tqdm(total=path.stat().st_size, unit="B", unit_scale=True, desc=f"md5 {path.name}", mininterval=0.5)
+    with bar, reading(path), open(path, "rb") as file:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
             bar.update(len(chunk))

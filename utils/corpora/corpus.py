@@ -29,15 +29,15 @@ class Request:
 
 @dataclass
 class Files:
-    """Where the files of a part lie, by utterance; and how many more are known not to be trials, such as enrolment."""
+    """Where the files of a part lie, by utterance; and the names of those known to be no trials, but enrolment."""
     places: dict[str, Place] = field(default_factory=dict)
-    enrolment: int = 0
+    enrolment: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Part:
-    """A partition as the corpus' authors made it. Both functions read when called, so that one part at a time is in memory."""
+    """A partition as the corpus' authors made it. The functions read when called: one part at a time is in memory."""
     protocol: str
     lines: Callable[[], Iterator[ProtocolLine]]
     files: Callable[[], Files]
@@ -69,16 +69,17 @@ class Joined:
 def join(part: Part) -> Joined:
     """Join the protocol of `part` with its files; `InputError` where they have nothing in common.
 
-    The order is that of the utterance names, whatever the files lie in, so that an unpacked archive gives the same list.
+    The order is that of the utterance names, whatever the files lie in: an unpacked archive gives the same order.
     """
     files = part.files()
     trials, listed = [], 0
     for line in part.lines():
         listed += 1
         if (place := files.places.get(line.utterance)) is not None:
-            trials.append(Trial(line.utterance, line.speaker, line.gender, line.codec, line.attack, line.key, *place))
+            said = (line.speaker, line.gender, line.codec, line.attack, line.key)
+            trials.append(Trial(line.utterance, *said, *place))
     if not trials:
-        raise InputError(f"none of the {len(files.places):,} files found is among the {listed:,} lines of {part.protocol}: "
+        raise InputError(f"none of the {len(files.places):,} files found is among the {listed:,} of {part.protocol}: "
                          "files and protocol are not of one release, or the download lacks the files of this part")
     trials.sort(key=lambda trial: trial.utterance)
-    return Joined(trials, listed, len(files.places) - len(trials), files.enrolment, files.notes)
+    return Joined(trials, listed, len(files.places) - len(trials), len(files.enrolment), files.notes)

@@ -25,5 +25,5 @@ def find(request: Request, build: Callable[[Path], object]) -> Corpus:
     if not located.parts() or set(located.parts()) - set(located.tables):
         raise InputError(f"{folder} is incomplete: delete it and run python utils/prepare_dataset.py again")
     corpus = asvspoof5.build(request, located)
-    return replace(corpus, name="default corpus", layout="default", description=info["description"], demo=bool(info["demo"]),
-                   found=f"{FOLDER} ({corpus.found})", details={"info": info})
+    return replace(corpus, name="default corpus", layout="default", demo=bool(info["demo"]),
+                   description=info["description"], found=f"{FOLDER} ({corpus.found})", details={"info": info})

@@ -10,6 +10,7 @@ from typing import BinaryIO
 from tqdm import tqdm
 
 from utils.corpora.archive_index import read_index
+from utils.corpora.reading import reading
 from utils.errors import InputError
 from utils.files import disk_errors
 
@@ -29,16 +30,16 @@ class Item:
 def unpack(items: Callable[[], Iterable[Item]], folder: Path) -> int:
     """Unpack what `items()` yields (asked twice) and is not there yet; the number of files written.
 
-    Goes on where a killed run stopped. `InputError` where the room is not enough, where a file of another length or kind
-    stands in the way, and where an archive ends early.
+    Goes on where a killed run stopped. `InputError` where the room is not enough, where a file of another length or
+    kind stands in the way, and where an archive ends early.
     """
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         missing = sum(-(-item.size // CLUSTER) * CLUSTER for item in items() if not is_there(item))
         free = shutil.disk_usage(folder).free
         if missing and missing + RESERVE > free:
-            raise InputError(f"unpacking to {folder} needs {(missing + RESERVE) / 1e9:.1f} GB and {free / 1e9:.1f} GB are free: "
-                             "make room, or leave out --extract, which reads the archives in place")
+            raise InputError(f"unpacking to {folder} needs {(missing + RESERVE) / 1e9:.1f} GB, "
+                             f"{free / 1e9:.1f} GB are free: make room, or leave out --extract")
         return _unpack_missing(items, missing)
 
 
@@ -83,13 +84,14 @@ def _unpack_one(item: Item) -> None:
                 file.write(chunk)
                 left -= len(chunk)
         if left:
-            raise InputError(f"the archive ended {left:,} bytes early while {item.target} was unpacked: download it again")
+            raise InputError(f"the archive ends {left:,} bytes before {item.target.name} does: download it again")
         os.replace(beside, item.target)
     finally:
         beside.unlink(missing_ok=True)
 
 
 def _at(archive: Path, offset: int) -> BinaryIO:
-    file = open(archive, "rb")
+    with reading(archive):
+        file = open(archive, "rb")
     file.seek(offset)
     return file

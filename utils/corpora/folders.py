@@ -1,4 +1,4 @@
-"""A plain folder pair: bonafide/ and spoof/ with audio in them, at the top of data/raw or below train/, dev/ and eval/."""
+"""A plain folder pair: bonafide/ and spoof/ with audio in them, in data/raw or in its train/, dev/ and eval/."""
 import os
 from collections.abc import Iterator
 from functools import partial
@@ -10,8 +10,8 @@ from utils.corpora.protocol import ProtocolLine
 from utils.corpora.trials import KEYS, SUBSETS
 from utils.errors import InputError
 
-AUDIO = frozenset(".wav .wave .flac .ogg .oga .opus .mp3 .mp2 .m4a .mp4 .aac .ac3 .webm .mka .mkv .amr .3gp .wma .aif .aiff "
-                  ".aifc .au .snd .caf .w64 .rf64 .sph .wv .ape .tta".split())
+AUDIO = frozenset(".wav .wave .flac .ogg .oga .opus .mp3 .mp2 .m4a .mp4 .aac .ac3 .webm .mka .mkv .amr .3gp .wma .aif "
+                  ".aiff .aifc .au .snd .caf .w64 .rf64 .sph .wv .ape .tta".split())
 WHAT_TO_GET = "put real speech into bonafide/SPEAKER/ and spoofed speech into spoof/ATTACK/ in this folder"
 UNDIVIDED = "train"      # what a pair without parts counts as: the part that missing subsets are cut from
 ONE_ATTACK = "spoof"     # the attack of files that lie in spoof/ itself
@@ -23,7 +23,7 @@ def is_there(raw_dir: Path) -> bool:
 
 
 def find(request: Request) -> Corpus:
-    """The folder pairs in data/raw. `InputError` where there are none, or one of a pair is missing or holds no audio."""
+    """The folder pairs in data/raw. `InputError` where there are none, or one of a pair is missing or without audio."""
     raw, homes = request.raw_dir, _homes(request.raw_dir)
     if not homes:
         raise InputError(f"no folder pair was found in {raw}: {WHAT_TO_GET}")
@@ -67,8 +67,8 @@ def _fits(name: str) -> bool:
 def _lines(home: Path) -> Iterator[ProtocolLine]:
     """The folders' say as protocol lines.
 
-    bonafide/SPEAKER/x.wav has a speaker, bonafide/x.wav none. spoof/ATTACK/x.wav has an attack, spoof/ATTACK/SPEAKER/x.wav
-    both, spoof/x.wav the attack "spoof".
+    bonafide/SPEAKER/x.wav has a speaker, bonafide/x.wav none. spoof/ATTACK/x.wav has an attack, and
+    spoof/ATTACK/SPEAKER/x.wav a speaker too; spoof/x.wav has the attack "spoof".
     """
     for key in KEYS:
         for path in _audio(home / key):
@@ -89,6 +89,6 @@ def _files(home: Path, data_dir: Path) -> Files:
             else:
                 passed += 1
         if passed:
-            files.notes.append(f"{passed:,} files in {home / key} are passed over: no audio by their extension, or a name "
-                               "that fits in no list")
+            files.notes.append(f"{passed:,} files in {home / key} are passed over: no audio by their extension, or "
+                               "a name that fits in no list")
     return files

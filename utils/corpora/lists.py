@@ -44,38 +44,40 @@ def _write_part(staging: Path, part: str, wanted: list[str], joined: Joined, see
         subsets[subset] = _summary(part, wanted, joined, trials) | {"sha256": _sha256(staging / f"{subset}.tsv")}
         say(f"{subset}: {_in_words(trials)}")
         if not 0 < subsets[subset]["bonafide"] < len(trials):
-            raise InputError(f"{subset} would have utterances of one class only ({_in_words(trials)}): add the other class")
+            raise InputError(f"{subset} would have one class only ({_in_words(trials)}): add the other class")
     return subsets
 
 
 def _report_part(part: str, corpus: Corpus, joined: Joined, say) -> None:
     say(f"{part}: protocol lists {joined.listed:,}, found {len(joined.trials):,}")
-    for count, what in ((joined.enrolment, "enrolment files"), (joined.unlisted, "files that the protocol does not list")):
-        if count:
-            say(f"{part}: {count:,} {what} are no trials and are passed over")
+    if joined.enrolment:
+        say(f"{part}: enrolment files, which are no trials: {joined.enrolment:,}")
+    if joined.unlisted:
+        say(f"{part}: files that the protocol does not list, passed over: {joined.unlisted:,}")
     for note in joined.notes:
         say(f"{part}: {note}")
 
 
 def _in_words(trials: list[Trial]) -> str:
     keys, attacks = Counter(trial.key for trial in trials), sorted({trial.attack for trial in trials} - {"-"})
-    shown = ", ".join(attacks) if len(attacks) <= 20 else f"{', '.join(attacks[:10])} ... ({len(attacks)} in all)"
+    shown = ", ".join(attacks) if len(attacks) <= 20 else f"{', '.join(attacks[:10])} and {len(attacks) - 10} more"
     speakers = len({trial.speaker for trial in trials} - {"-"})
-    return (f"{len(trials):,} utterances, {keys['bonafide']:,} bona fide, {keys['spoof']:,} spoof, "
-            f"{f'{speakers:,} speakers' if speakers else 'speakers not known'}, attacks {shown or 'none'}")
+    return (f"utterances {len(trials):,}, bona fide {keys['bonafide']:,}, spoof {keys['spoof']:,}, "
+            f"speakers {f'{speakers:,}' if speakers else 'not known'}, attacks {shown or 'none'}")
 
 
 def _summary(part: str, wanted: list[str], joined: Joined, trials: list[Trial]) -> dict:
     attacks = Counter(trial.attack for trial in trials if trial.key == "spoof")
-    return {"listed": joined.listed, "found": len(trials), "bonafide": len(trials) - attacks.total(), "spoof": attacks.total(),
+    spoof = attacks.total()
+    return {"listed": joined.listed, "found": len(trials), "bonafide": len(trials) - spoof, "spoof": spoof,
             "speakers": len({trial.speaker for trial in trials} - {"-"}), "attacks": dict(sorted(attacks.items())),
             "partition": part, "origin": "official" if len(wanted) == 1 else f"split of {part}"}
 
 
 def _description(data_dir: Path, corpus: Corpus, subsets: dict[str, dict], seed: int) -> dict:
     containers = {container_name(data_dir, archive): stamp(archive) for archive in corpus.archives}
-    return {"name": corpus.name, "description": corpus.description, "layout": corpus.layout, "demo": corpus.demo, "seed": seed,
-            "subsets": {subset: subsets[subset] for subset in SUBSETS}, "containers": containers,
+    return {"name": corpus.name, "description": corpus.description, "layout": corpus.layout, "demo": corpus.demo,
+            "seed": seed, "subsets": {subset: subsets[subset] for subset in SUBSETS}, "containers": containers,
             "seen_attacks": list(subsets["train"]["attacks"]), **corpus.details, "environment": environment()}
 
 
@@ -83,8 +85,8 @@ def _publish(data_dir: Path, staging: Path, content: dict) -> bool:
     """Put the staged lists and corpus.json in place; False where the same are there."""
     target = data_dir / "protocols" / "corpus.json"
     if target.is_file() and _same(read_json(target), content) and all(
-            trial_list_path(data_dir, subset).is_file()
-            and _sha256(trial_list_path(data_dir, subset)) == content["subsets"][subset]["sha256"] for subset in SUBSETS):
+            (path := trial_list_path(data_dir, subset)).is_file()
+            and _sha256(path) == content["subsets"][subset]["sha256"] for subset in SUBSETS):
         return False
     with disk_errors(target):
         target.unlink(missing_ok=True)

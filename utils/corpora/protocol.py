@@ -9,7 +9,7 @@ from utils.corpora.trials import KEYS
 from utils.errors import InputError
 
 LONGEST_LINE = 1024    # bytes; a longer one is not a protocol's
-NAME = re.compile(r"\w[\w.+@=~-]{0,199}")   # what a speaker, utterance, codec or attack may be called: fit for a file name
+NAME = re.compile(r"\w[\w.+@=~-]{0,199}")   # of a speaker, utterance, codec or attack: fit for a file name
 UNKNOWN = "-"
 
 
@@ -26,7 +26,7 @@ class ProtocolLine:
 
 # number of columns: where speaker, utterance, gender, codec, attack and key stand (None: the release does not say)
 LAYOUTS: dict[int, tuple[int | None, ...]] = {
-    10: (0, 1, 2, 3, 7, 8),      # ASVspoof5: speaker utterance gender codec codec_q codec_seed attack_tag attack key tmp
+    10: (0, 1, 2, 3, 7, 8),      # ASVspoof5: speaker utterance gender codec quality seed tag attack key tmp
     6: (0, 1, 2, 3, 4, 5),       # ASVspoof5, challenge release: speaker utterance gender codec attack key
     5: (0, 1, None, None, 3, 4),  # ASVspoof2019 LA: speaker utterance - attack key
     8: (0, 1, None, 2, 4, 5),    # ASVspoof2021 keys: speaker utterance codec transmission attack key trim subset
@@ -38,9 +38,9 @@ NOTHING = {"none", "nocodec", "bonafide"}   # how releases write "no codec" and 
 def read_protocol(name: str, file: BinaryIO) -> Iterator[ProtocolLine]:
     """The lines of a protocol, checked; `name` stands in messages.
 
-    Any white space separates; a byte order mark, CRLF, blank lines and a header line are passed over. `InputError` names
-    the line: a wrong or changing number of columns, an unknown key, an attack that contradicts the key, an utterance
-    listed twice, text that is not UTF-8; and a protocol without any line.
+    Any white space separates; a byte order mark, CRLF, blank lines and a header line are passed over. `InputError`
+    names the line: a wrong or changing number of columns, an unknown key, an attack that contradicts the key, an
+    utterance listed twice, text that is not UTF-8; and a protocol without any line.
     """
     seen: set[str] = set()
     width = None
@@ -66,7 +66,7 @@ def _rows(name: str, file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
         try:
             text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
-            raise InputError(f"{name}, line {number} is not UTF-8 text: save the protocol as UTF-8 or get it again") from error
+            raise InputError(f"{name}, line {number} is not UTF-8 text: save it as UTF-8 or get it again") from error
         if columns := text.split():
             yield number, columns
 
@@ -75,9 +75,9 @@ def _parse(where: str, columns: list[str], width: int) -> ProtocolLine:
     if len(columns) not in LAYOUTS:
         raise InputError(f"{where} has {len(columns)} columns where 10, 6, 5 or 8 are known: get the protocol again")
     if len(columns) != width:
-        raise InputError(f"{where} has {len(columns)} columns where the lines before have {width}: get the protocol again")
-    values = [UNKNOWN if place is None else sys.intern(columns[place]) for place in LAYOUTS[width]]
-    speaker, utterance, gender, codec, attack, key = values
+        raise InputError(f"{where} has {len(columns)} columns, the lines before have {width}: get the protocol again")
+    speaker, utterance, gender, codec, attack, key = (UNKNOWN if place is None else columns[place]
+                                                      for place in LAYOUTS[width])
     for value in (utterance, *(v for v in (speaker, gender, codec, attack) if v != UNKNOWN)):
         if not NAME.fullmatch(value):
             raise InputError(f"{where} has {value!r}, which cannot be a name: get the protocol again")
@@ -85,5 +85,6 @@ def _parse(where: str, columns: list[str], width: int) -> ProtocolLine:
         raise InputError(f"{where} has the key {key!r} where bonafide or spoof is expected: get the protocol again")
     codec, attack = (UNKNOWN if value in NOTHING else value for value in (codec, attack))
     if (attack == UNKNOWN) != (key == "bonafide"):
-        raise InputError(f"{where} says {key} with attack {attack!r}, which contradict each other: get the protocol again")
-    return ProtocolLine(speaker, columns[1], gender, codec, attack, key)
+        raise InputError(f"{where} says {key} with attack {attack!r}, a contradiction: get the protocol again")
+    speaker, gender, codec, attack, key = map(sys.intern, (speaker, gender, codec, attack, key))    # one copy of each
+    return ProtocolLine(speaker, utterance, gender, codec, attack, key)

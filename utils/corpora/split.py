@@ -1,4 +1,4 @@
-"""A subset that the download lacks is cut from a part that is there: speakers disjoint, classes and attacks balanced."""
+"""A subset that the download lacks is cut from a part that is there: speakers disjoint, classes and attacks alike."""
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -58,8 +58,8 @@ def _held_out_attacks(trials: list[Trial], subsets: list[str], seed: int) -> set
 
 def _too_few(part: str, trials: list[Trial], groups: int, subsets: list[str]) -> str:
     keys = Counter(trial.key for trial in trials)
-    return (f"the {part} part ({keys['bonafide']:,} bona fide and {keys['spoof']:,} spoof utterances of {groups:,} speakers) "
-            f"cannot be split into {', '.join(subsets)} with both classes in each and no speaker in two: "
+    return (f"the {part} part (bona fide {keys['bonafide']:,}, spoof {keys['spoof']:,}, speakers {groups:,}) "
+            f"cannot be split into {', '.join(subsets)}, both classes in each and no speaker in two: "
             "add speakers, or the missing subsets themselves")
 
 

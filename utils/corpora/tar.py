@@ -25,7 +25,7 @@ class Seekable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A regular file or a directory of an archive: its checked name, where its bytes start, how many, and what follows."""
+    """A file or a directory of an archive: its checked name, where its bytes start, how many, and what follows."""
     name: str
     offset: int
     size: int
@@ -64,7 +64,7 @@ def safe_name(name: str, archive: str) -> str:
     """`name` without a leading "./" or a closing "/"; `InputError` for one that could lead out of the folder."""
     parts = name.rstrip("/").split("/")
     if "\\" in name or "\0" in name or ".." in parts or name.startswith("/") or re.match(r"[A-Za-z]:", name):
-        raise InputError(f"{archive} holds the unsafe name {name!r}: do not use this archive, {AGAIN} from its publisher")
+        raise InputError(f"{archive} holds the unsafe name {name!r}: do not use it, {AGAIN} from its publisher")
     return "/".join(part for part in parts if part not in ("", "."))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from utils.corpora.archive_index import Place
 from utils.corpora.extract import Item, unpack
+from utils.corpora.reading import reading
 from utils.corpora.tar import AGAIN, safe_name
 from utils.errors import InputError
 
@@ -18,9 +19,9 @@ LOCAL_HEADER = 30            # bytes before the name; the lengths of name and ex
 
 @contextlib.contextmanager
 def opened(archive: Path) -> Iterator[zipfile.ZipFile]:
-    """The archive, its names checked; `InputError` where it is cut short, damaged, encrypted, or has links or unsafe names."""
+    """The archive, its members checked; `InputError` for damage, encryption, links, unsafe names and names twice."""
     try:
-        with zipfile.ZipFile(archive) as file:
+        with reading(archive), zipfile.ZipFile(archive) as file:
             _check(file, archive)
             yield file
     except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError) as error:
@@ -66,12 +67,13 @@ def stored_places(archive: Path, pattern: re.Pattern[str], container: str) -> di
             if not (match := pattern.fullmatch(info.filename)):
                 continue
             if info.compress_type != zipfile.ZIP_STORED:
-                need = sum(item.file_size for item in file.infolist())
-                raise InputError(f"{archive} holds compressed files, which cannot be read in place: run this again with "
-                                 f"--extract (it needs {need / 1e9:.1f} GB)")
+                need = sum(item.file_size for item in file.infolist()) / 1e9
+                raise InputError(f"{archive} holds compressed files, which cannot be read in place: "
+                                 f"run this again with --extract (it needs {need:.1f} GB)")
             raw.seek(info.header_offset)
             header = raw.read(LOCAL_HEADER)
-            offset = info.header_offset + LOCAL_HEADER + sum(int.from_bytes(header[i:i + 2], "little") for i in (26, 28))
+            lengths = sum(int.from_bytes(header[i:i + 2], "little") for i in (26, 28))
+            offset = info.header_offset + LOCAL_HEADER + lengths
             if header[:4] != b"PK\3\4" or offset + info.file_size > total:
                 raise InputError(f"{archive} is damaged at {info.filename}: {AGAIN}")
             places.setdefault(match[1], {})[match[2]] = (container, offset, info.file_size)

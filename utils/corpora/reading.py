@@ -1,6 +1,9 @@
-"""A compressed file read forward, no further than a bound: a bomb or a torn download ends in a sentence."""
+"""Reading what others made: a refused or failing read, a torn download and a bomb end in a sentence."""
+import contextlib
+import errno
 import gzip
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from utils.errors import InputError
@@ -8,12 +11,28 @@ from utils.errors import InputError
 STEP = 1 << 20
 
 
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn a refused or failed read of `path` into an `InputError`; every other error passes."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError(f"{path} went away while it was read: put it back and run this again") from error
+    except PermissionError as error:
+        raise InputError(f"no permission to read {path}: change its permissions and run this again") from error
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        raise InputError(f"the disk failed while reading {path}: copy it anew from its source") from error
+
+
 class BoundedGzip:
     """The content of a gzip file: `read` and a `seek` that only goes forward. Use as a context manager."""
 
     def __init__(self, path: Path, most: int) -> None:
         self._path, self._most, self._position = path, most, 0
-        self._file = gzip.open(path, "rb")
+        with reading(path):
+            self._file = gzip.open(path, "rb")
 
     def __enter__(self) -> "BoundedGzip":
         return self

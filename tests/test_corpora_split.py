@@ -1,0 +1,116 @@
+"""Missing subsets: cut from a part that is there by speaker, balanced, seeded, with attacks only eval has."""
+from collections import Counter
+
+import pytest
+
+from utils.corpora.split import plan_subsets, split
+from utils.corpora.trials import SUBSETS, Trial
+from utils.errors import InputError
+
+ALL = list(SUBSETS)
+
+
+def trial(number: int, speaker: str, attack: str = "-", gender: str = "F") -> Trial:
+    return Trial(f"D_{number:010}", speaker, gender, "-", attack, "bonafide" if attack == "-" else "spoof", "a.tar", 512, 9)
+
+
+def trials(speakers: int, utterances: int, attacks: int = 8) -> list[Trial]:
+    """Every third utterance bona fide, the others of one attack after another; speakers differ in how many they have."""
+    made = []
+    for speaker in range(speakers):
+        for turn in range(utterances + speaker % 5):
+            attack = "-" if turn % 3 == 0 else f"A{9 + (turn + speaker) % attacks:02}"
+            made.append(trial(len(made), f"D_{speaker:04}", attack, "FM"[speaker % 2]))
+    return made
+
+
+def speakers_of(lists: dict[str, list[Trial]]) -> list[set[str]]:
+    return [{trial.speaker for trial in subset} for subset in lists.values()]
+
+
+@pytest.mark.parametrize("there, plan", [
+    (["dev"], {"dev": ALL}), (["train"], {"train": ALL}), (["eval"], {"eval": ALL}),
+    (["train", "dev"], {"train": ["train"], "dev": ["dev", "eval"]}),
+    (["train", "eval"], {"train": ["train", "dev"], "eval": ["eval"]}),
+    (["dev", "eval"], {"dev": ["train", "dev"], "eval": ["eval"]}),
+    (ALL, {subset: [subset] for subset in ALL})])
+def test_every_choice_of_parts_gives_all_three_subsets(there, plan):
+    assert plan_subsets(there) == plan
+
+
+def test_a_part_that_is_one_subset_stays_as_it_is():
+    part = trials(4, 6)
+    assert split("dev", part, ["dev"], 0) == ({"dev": part}, set())
+
+
+@pytest.mark.parametrize("subsets", [ALL, ["dev", "eval"], ["train", "dev"]])
+def test_no_speaker_is_in_two_subsets(subsets):
+    lists, _ = split("dev", trials(40, 9), subsets, 0)
+    assert sum(map(len, speakers_of(lists))) == len(set.union(*speakers_of(lists))) == 40
+
+
+def test_the_shares_are_60_20_20_for_each_key_attack_and_gender():
+    part = trials(100, 30)
+    lists, held_out = split("dev", part, ALL, 0)
+    for stratum, total in Counter((t.key, t.attack, t.gender) for t in part).items():
+        if stratum[1] not in held_out:
+            for subset, share in (("train", 0.6), ("dev", 0.2), ("eval", 0.2)):
+                count = sum((t.key, t.attack, t.gender) == stratum for t in lists[subset])
+                assert count / total == pytest.approx(share, abs=0.05)
+
+
+def test_a_quarter_of_the_attacks_is_for_eval_alone():
+    lists, held_out = split("dev", trials(40, 30), ALL, 0)
+    attacks = {subset: {t.attack for t in found} - {"-"} for subset, found in lists.items()}
+    assert len(held_out) == 2
+    assert attacks["train"] == attacks["dev"] == attacks["eval"] - held_out
+    assert held_out < attacks["eval"]
+
+
+@pytest.mark.parametrize("subsets", [["dev", "eval"], ["train", "dev"]])
+def test_no_attack_is_held_out_where_eval_and_train_are_not_of_one_part(subsets):
+    lists, held_out = split("dev", part := trials(10, 30), subsets, 0)
+    assert held_out == set()
+    assert sum(map(len, lists.values())) == len(part)
+
+
+def test_the_same_seed_gives_the_same_split_whatever_the_order_and_another_seed_another():
+    part = trials(40, 9)
+    once, again, other = (split("dev", p, ALL, seed)[0] for p, seed in ((part, 7), (part[::-1], 7), (part, 8)))
+    assert speakers_of(once) == speakers_of(again) != speakers_of(other)
+
+
+def test_the_order_of_the_list_is_kept():
+    lists, _ = split("dev", trials(40, 9), ALL, 0)
+    assert all(found == sorted(found, key=lambda t: t.utterance) for found in lists.values())
+
+
+def test_three_speakers_are_enough():
+    lists, _ = split("dev", trials(3, 12, attacks=2), ALL, 0)
+    assert all({t.key for t in found} == {"bonafide", "spoof"} for found in lists.values())
+
+
+def test_speakers_of_one_class_each_are_paired():
+    part = [trial(n, f"b{n}") for n in range(3)] + [trial(n + 3, f"s{n}", "A09") for n in range(3)]
+    lists, _ = split("dev", part, ALL, 0)
+    assert all({t.key for t in found} == {"bonafide", "spoof"} for found in lists.values())
+
+
+def test_attacks_are_not_held_out_where_too_little_would_be_left():
+    part = [trial(n, f"s{n}") for n in range(4)] + [trial(n + 4, f"s{n}", f"A{n:02}") for n in range(4)]
+    lists, held_out = split("dev", part[:3] + part[4:7] + [trial(99, "s2", "A03")], ALL, 0)
+    assert held_out == set() or all({t.key for t in found} == {"bonafide", "spoof"} for found in lists.values())
+
+
+def test_utterances_of_unknown_speaker_stand_for_themselves():
+    part = [trial(n, "-", "-" if n % 2 else "A09") for n in range(20)]
+    lists, _ = split("train", part, ALL, 0)
+    assert {subset: len(found) for subset, found in lists.items()} == {"train": 12, "dev": 4, "eval": 4}
+
+
+@pytest.mark.parametrize("part", [trials(2, 9), [trial(n, f"s{n}") for n in range(50)],
+                                  [trial(n, f"s{n}", "A09") for n in range(50)],
+                                  [trial(n, f"s{n}", "A09" if n < 2 else "-") for n in range(50)]])
+def test_too_few_speakers_or_one_class_only_end_in_a_sentence(part):
+    with pytest.raises(InputError, match="cannot be split into train, dev, eval, both classes in each"):
+        split("dev", part, ALL, 0)
