@@ -170,8 +170,8 @@ def test_links_devices_and_other_kinds_are_refused(tmp_path, kind):
         indexed(special_tar(tmp_path / "a.tar", member("flac_D/D_0000000001.flac", kind, "target")))
 
 
-@pytest.mark.parametrize("name", ["flac_D/evil.sh", "flac_D/D_0000000001.wav", "flac_T/D_0000000001.flac", "flac_D/D_1.flac",
-                                  "flac_D/sub/D_0000000001.flac", "flac_D/D_0000000001.flac\n"])
+@pytest.mark.parametrize("name", ["flac_D/evil.sh", "flac_D/D_0000000001.wav", "flac_T/D_0000000001.flac",
+                                  "flac_D/D_1.flac", "flac_D/sub/D_0000000001.flac", "flac_D/D_0000000001.flac\n"])
 def test_a_name_not_of_the_corpus_is_refused(tmp_path, name):
     with pytest.raises(InputError, match="no file of this corpus"):
         indexed(special_tar(tmp_path / "a.tar", member(name)))
@@ -268,7 +268,8 @@ def test_a_bomb_a_torn_and_a_damaged_gzip_end_in_a_sentence(tmp_path):
                                  ("damaged", content[:2000] + b"xxxx" + content[2004:], "damaged|more than"),
                                  ("text", b"<html>", "damaged")):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(InputError, match=match), BoundedGzip(tmp_path / name, 1 << 20 if name == "bomb" else 1 << 30) as file:
+        most = 1 << 20 if name == "bomb" else 1 << 30
+        with pytest.raises(InputError, match=match), BoundedGzip(tmp_path / name, most) as file:
             file.seek(1 << 40)
 
 
@@ -284,7 +285,8 @@ def zipped(path: Path, *files: tuple[str, bytes], how: int = zipfile.ZIP_STORED)
 
 def test_files_stored_plain_in_a_zip_are_found_in_place(shared, tmp_path):
     clip = real_clips(shared, 1)["bonafide"][0].read_bytes()
-    archive = zipped(tmp_path / "LA.zip", ("LA/README.txt", b"x"), ("LA/ASVspoof2019_LA_train/flac/LA_T_1000137.flac", clip))
+    name = "LA/ASVspoof2019_LA_train/flac/LA_T_1000137.flac"
+    archive = zipped(tmp_path / "LA.zip", ("LA/README.txt", b"x"), (name, clip))
     container, offset, size = zips.stored_places(archive, AUDIO, "raw/LA.zip")["train"]["LA_T_1000137"]
     assert container == "raw/LA.zip" and archive.read_bytes()[offset:offset + size] == clip
 

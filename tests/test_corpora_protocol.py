@@ -34,8 +34,8 @@ def test_each_release_is_known_by_its_columns(line, expected):
     assert parse(line) == [expected]
 
 
-@pytest.mark.parametrize("saved", [GENUINE.replace(b" ", b"\t"), GENUINE.replace(b" ", b"  \t "), b"\xef\xbb\xbf" + GENUINE,
-                                   GENUINE.replace(b"\n", b"\r\n"), GENUINE.rstrip(), b"\n" + GENUINE + b"\n \n"])
+@pytest.mark.parametrize("saved", [GENUINE.replace(b" ", b"\t"), GENUINE.replace(b" ", b"  \t "),
+                                   b"\xef\xbb\xbf" + GENUINE, GENUINE.replace(b"\n", b"\r\n"), GENUINE.rstrip(), b"\n" + GENUINE + b"\n \n"])
 def test_how_a_protocol_was_saved_does_not_matter(saved):
     assert parse(saved) == LINES
 

@@ -11,11 +11,12 @@ ALL = list(SUBSETS)
 
 
 def trial(number: int, speaker: str, attack: str = "-", gender: str = "F") -> Trial:
-    return Trial(f"D_{number:010}", speaker, gender, "-", attack, "bonafide" if attack == "-" else "spoof", "a.tar", 512, 9)
+    key = "bonafide" if attack == "-" else "spoof"
+    return Trial(f"D_{number:010}", speaker, gender, "-", attack, key, "a.tar", 512, 9)
 
 
 def trials(speakers: int, utterances: int, attacks: int = 8) -> list[Trial]:
-    """Every third utterance bona fide, the others of one attack after another; speakers differ in how many they have."""
+    """Every third utterance bona fide, the others of one attack after another; speakers differ in how many."""
     made = []
     for speaker in range(speakers):
         for turn in range(utterances + speaker % 5):

@@ -92,8 +92,11 @@ def build(request: Request, located: Located) -> Corpus:
         located, indexes = _extract(located, indexes, request.raw_dir), {}
     parts = {part: Part(_table_name(*located.tables[part]), partial(_lines, *located.tables[part]),
                         partial(_files, request, part, indexes, located)) for part in located.parts()}
-    names = [path.name for part in parts for path in chain(located.archives[part], located.folders[part])]
-    return Corpus("ASVspoof5", f"ASVspoof5 ({_enumerate(names)})", "asvspoof5", ", ".join(names), parts, tuple(indexes))
+    archives, folders = (list(chain.from_iterable(kind.values())) for kind in (located.archives, located.folders))
+    found = [f"{path.name} ({path.stat().st_size / 1e9:.2f} GB)" for path in archives]
+    found += [f"{path.name}/" for path in folders]
+    description = f"ASVspoof5 ({_enumerate([path.name for path in archives + folders])})"
+    return Corpus("ASVspoof5", description, "asvspoof5", ", ".join(found), parts, tuple(indexes))
 
 
 def members(part: str) -> re.Pattern[str]:
