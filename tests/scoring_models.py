@@ -16,13 +16,19 @@ CALIBRATION = {"scale": 2.0, "offset": -0.25, "method": "test", "prior_spoof": 0
 DECISION = {"threshold": -0.64, "band": [-1.3, 0.1], "prior_spoof": 0.05, "cost_miss": 1, "cost_fa": 10, "origin": "the Bayes threshold of dev"}
 
 
-def write_small_model(folder: Path, **entries) -> Path:
-    """best.pt and best.onnx of the small network with seeded weights; `entries` go into the checkpoint. The ONNX path."""
+def write_small_checkpoint(folder: Path, **entries) -> Path:
+    """best.pt of the small network with seeded weights; `entries` go into the checkpoint. Its path."""
     torch.manual_seed(7)
     checkpoint = {"format": 1, "architecture": "small", "config": CONFIGS["small"], "state_dict": build_model(CONFIGS["small"]).state_dict(),
                   "label_order": ["spoof", "bonafide"], "n_samples": 64600, "sample_rate": 16000, "calibration": CALIBRATION, "decision": DECISION,
                   "trained_on": {"corpus": "default", "description": "the embedded default corpus", "demo": True, "utterances": 2000}}
     save_checkpoint(folder / "best.pt", checkpoint | entries)
+    return folder / "best.pt"
+
+
+def write_small_model(folder: Path, **entries) -> Path:
+    """best.pt as `write_small_checkpoint` writes it, and best.onnx exported from it. The latter's path."""
+    write_small_checkpoint(folder, **entries)
     export_onnx(folder / "best.pt", folder / "best.onnx")
     return folder / "best.onnx"
 

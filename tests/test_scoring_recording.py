@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from tests.scoring_models import CALIBRATION, genuine, real_speech, write_small_model, write_store
+from tests.scoring_models import CALIBRATION, genuine, real_speech, write_small_checkpoint, write_small_model, write_store
 from utils.audio.decode import load_audio, open_audio
 from utils.errors import InputError
 from utils.scoring.engine import load_engine
@@ -56,7 +56,7 @@ def test_the_reported_score_is_the_calibrated_difference_of_logits(engine, speec
 
 
 def test_without_calibration_the_raw_score_is_reported(speech, tmp_path):
-    engine = load_engine(write_small_model(tmp_path, calibration=None), threads=1)
+    engine = load_engine(write_small_checkpoint(tmp_path, calibration=None), threads=1)
     samples = speech[0][:64600]
     assert score_blocks(engine, [samples]).score == pytest.approx(raw_scores(engine, waveform(tile(samples, 64600))[None])[0], abs=1e-9)
 
