@@ -1,0 +1,64 @@
+"""RawBoost by its published formulae in the time domain, sample by sample filters: the yardstick of tests and benchmark."""
+import numpy as np
+from scipy import signal
+
+RATE = 16000
+
+
+def plain_notches(rng: np.random.Generator, gain_db: tuple[float, float]) -> np.ndarray:
+    """Five notches in cascade, the strongest frequency at a gain drawn from `gain_db`."""
+    total = 1
+    for _ in range(5):
+        centre, width, taps = rng.uniform(20, 8000), rng.uniform(100, 1000), int(rng.uniform(10, 100))
+        taps += taps % 2 == 0
+        edges = [max(centre - width / 2, 1e-3), min(centre + width / 2, RATE / 2 - 1e-3)]
+        total = np.convolve(signal.firwin(taps, edges, window="hamming", fs=RATE), total)
+    _, response = signal.freqz(total, 1, fs=RATE)
+    return 10 ** (rng.uniform(*gain_db) / 20) * total / np.abs(response).max()
+
+
+def plain_fir(wave: np.ndarray, taps: np.ndarray) -> np.ndarray:
+    """`wave` through the filter, its delay cut off."""
+    n = len(taps) + 1
+    out = signal.lfilter(taps, 1, np.pad(wave, (0, n)))
+    return out[n // 2:n // 2 + len(wave)]
+
+
+def plain_limit(wave: np.ndarray) -> np.ndarray:
+    peak = np.abs(wave).max()
+    return wave / peak if peak > 1 else wave
+
+
+def plain_lnl(wave: np.ndarray, filters: list[np.ndarray]) -> np.ndarray:
+    """Linear and non-linear convolutive noise."""
+    wave = wave.astype(np.float64)
+    total = sum(plain_fir(wave ** (k + 1), taps) for k, taps in enumerate(filters))
+    return plain_limit(total - total.mean())
+
+
+def plain_isd(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Impulsive, signal-dependent noise."""
+    count = int(len(wave) * rng.uniform(0, 10) / 100)
+    places = rng.permutation(len(wave))[:count]
+    out = wave.astype(np.float64)
+    out[places] = wave[places] + 2 * wave[places] * rng.uniform(-1, 1, count) * rng.uniform(-1, 1, count)
+    return plain_limit(out)
+
+
+def plain_ssi(wave: np.ndarray, noise: np.ndarray, taps: np.ndarray, snr_db: float) -> np.ndarray:
+    """Stationary, signal-independent noise."""
+    noise = plain_fir(noise, taps)
+    noise = noise / np.abs(noise).max()
+    return wave + noise / np.linalg.norm(noise) * np.linalg.norm(wave) / 10 ** (0.05 * snr_db)
+
+
+def plain_rawboost(wave: np.ndarray, rng: np.random.Generator, algorithm: int) -> np.ndarray:
+    """Algorithms 1 to 8 as published."""
+    lnl = lambda w: plain_lnl(w, [plain_notches(rng, (0, 0) if k == 0 else (-20, -5)) for k in range(5)])
+    isd = lambda w: plain_isd(w, rng)
+    ssi = lambda w: plain_ssi(w, rng.standard_normal(len(w)), plain_notches(rng, (0, 0)), rng.uniform(10, 40))
+    if algorithm == 8:
+        return plain_limit(lnl(wave) + isd(wave))
+    for step in {1: (lnl,), 2: (isd,), 3: (ssi,), 4: (lnl, isd, ssi), 5: (lnl, isd), 6: (lnl, ssi), 7: (isd, ssi)}[algorithm]:
+        wave = step(wave)
+    return wave

@@ -1,0 +1,145 @@
+"""RawBoost (Tak et al., "RawBoost: a raw data boosting and augmentation method applied to automatic speaker verification
+anti-spoofing", ICASSP 2022), written from its formulae; every filter runs by FFT, in blocks and in float32.
+
+The three noises: `convolve_nonlinear` (LnL, linear and non-linear convolutive), `add_impulses` (ISD, impulsive and
+signal-dependent, additive), `add_stationary` (SSI, stationary and signal-independent, additive). Waves are float (n,).
+"""
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.fft import irfft, rfft
+
+SAMPLE_RATE = 16000
+RESPONSE_POINTS = 512  # frequencies at which a filter's gain is measured, as published
+BLOCK = 4096           # samples per transform, several times the longest filter (5 * 99 taps)
+
+# What each published algorithm number applies, in order; 8 applies its two side by side and adds them.
+ALGORITHMS: dict[int, tuple[str, ...]] = {
+    1: ("lnl",), 2: ("isd",), 3: ("ssi",), 4: ("lnl", "isd", "ssi"), 5: ("lnl", "isd"), 6: ("lnl", "ssi"),
+    7: ("isd", "ssi"), 8: ("lnl", "isd")}
+PARALLEL = 8
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The published settings; ranges are drawn from uniformly."""
+    bands: int = 5                                # notches per filter
+    centre_hz: tuple[float, float] = (20, 8000)
+    width_hz: tuple[float, float] = (100, 1000)
+    taps: tuple[int, int] = (10, 100)             # per notch; made odd
+    gain_db: tuple[float, float] = (0, 0)         # of a filter's strongest frequency
+    orders: int = 5                               # powers of the wave in LnL
+    order_loss_db: tuple[float, float] = (5, 20)  # taken from the lower and upper gain for LnL's powers above one
+    impulse_percent: float = 10                   # at most, of the samples
+    impulse_gain: float = 2
+    snr_db: tuple[float, float] = (10, 40)        # of SSI
+
+
+PUBLISHED = Settings()
+
+
+def limited(wave: np.ndarray, always: bool = False) -> np.ndarray:
+    """`wave` over its peak, where the peak is above 1 (or always, if there is one)."""
+    peak = np.abs(wave).max(initial=0)
+    return wave / peak if peak > 1 or (always and peak > 0) else wave
+
+
+def band_stop(taps: int, low: float, high: float) -> np.ndarray:
+    """Linear-phase band-stop of odd length, Hamming window, unit gain at 0 Hz: what scipy's `firwin` gives for it."""
+    offset = np.arange(taps) - (taps - 1) / 2
+    left, right = 2 * low / SAMPLE_RATE, 2 * high / SAMPLE_RATE
+    ideal = left * np.sinc(left * offset) + np.sinc(offset) - right * np.sinc(right * offset)
+    windowed = ideal * np.hamming(taps)
+    return windowed / windowed.sum()
+
+
+def draw_filter(rng: np.random.Generator, settings: Settings = PUBLISHED, gain_db: tuple[float, float] | None = None
+                ) -> np.ndarray:
+    """A cascade of random notches as one FIR filter (taps,), its strongest frequency at a random gain."""
+    response, total = np.ones(1), np.ones(1)
+    for _ in range(settings.bands):
+        centre, width = rng.uniform(*settings.centre_hz), rng.uniform(*settings.width_hz)
+        taps = int(rng.uniform(*settings.taps)) | 1
+        low, high = max(centre - width / 2, 1e-3), min(centre + width / 2, SAMPLE_RATE / 2 - 1e-3)
+        total = np.convolve(band_stop(taps, low, high), total)
+    response = np.abs(rfft(total, 2 * RESPONSE_POINTS)[:RESPONSE_POINTS])
+    gain = rng.uniform(*sorted(settings.gain_db if gain_db is None else gain_db))
+    return 10 ** (gain / 20) * total / response.max()
+
+
+def draw_filters(rng: np.random.Generator, settings: Settings = PUBLISHED) -> list[np.ndarray]:
+    """LnL's filters, one for each power of the wave; those above the first are weaker."""
+    low, high = settings.gain_db
+    lower, upper = settings.order_loss_db
+    return [draw_filter(rng, settings, (low, high) if order == 0 else (low - lower, high - upper))
+            for order in range(settings.orders)]
+
+
+def _delay(taps: int) -> int:
+    return (taps + 1) // 2  # samples cut in front, as published
+
+
+def filtered_sum(waves: np.ndarray, filters: list[np.ndarray]) -> np.ndarray:
+    """(n,) float32: the sum of the waves (k, n), each through its own filter with the delay taken out.
+
+    Overlap-save: the filters are laid with their delays in line, so that they add up before the one transform back.
+    """
+    front = max(_delay(len(taps)) for taps in filters)
+    aligned = [np.pad(taps, (front - _delay(len(taps)), 0)) for taps in filters]
+    span = max(front + 1, *map(len, aligned))
+    size = max(BLOCK, 1 << (2 * span).bit_length())
+    step, n = size - span + 1, waves.shape[1]
+    count = -(-n // step)
+    padded = np.zeros((len(filters), (count - 1) * step + size), np.float32)
+    padded[:, span - 1 - front:span - 1 - front + n] = waves
+    blocks = np.lib.stride_tricks.sliding_window_view(padded, size, axis=1)[:, ::step]
+    spectra = rfft(blocks, axis=-1)
+    spectra *= np.stack([rfft(taps.astype(np.float32), size) for taps in aligned])[:, None]
+    return irfft(spectra.sum(axis=0), size)[:, span - 1:].reshape(-1)[:n]
+
+
+def convolve_nonlinear(wave: np.ndarray, filters: list[np.ndarray]) -> np.ndarray:
+    """LnL: the sum over k of wave**k through filter k, delays taken out, mean removed, limited to a peak of 1."""
+    powers = np.empty((len(filters), len(wave)), np.float32)
+    powers[0] = wave
+    for k in range(1, len(filters)):
+        np.multiply(powers[k - 1], powers[0], out=powers[k])
+    shaped = filtered_sum(powers, filters)
+    return limited(shaped - shaped.mean())
+
+
+def add_impulses(wave: np.ndarray, places: np.ndarray, factors: np.ndarray, gain: float = PUBLISHED.impulse_gain
+                 ) -> np.ndarray:
+    """ISD: at `places` (k,) the samples change by gain * factor * sample."""
+    noisy = np.array(wave, dtype=np.float64)
+    noisy[places] += gain * wave[places] * factors
+    return limited(noisy)
+
+
+def add_stationary(wave: np.ndarray, noise: np.ndarray, taps: np.ndarray, snr_db: float) -> np.ndarray:
+    """SSI: white `noise` (n,) through the filter, added at the signal-to-noise ratio."""
+    coloured = limited(filtered_sum(noise[None], [taps]), always=True)
+    level = np.linalg.norm(coloured)
+    if level == 0:
+        return wave
+    return wave + coloured / level * np.linalg.norm(wave) / 10 ** (0.05 * snr_db)
+
+
+def _apply(name: str, wave: np.ndarray, rng: np.random.Generator, settings: Settings) -> np.ndarray:
+    if name == "lnl":
+        return convolve_nonlinear(wave, draw_filters(rng, settings))
+    if name == "isd":
+        count = int(len(wave) * rng.uniform(0, settings.impulse_percent) / 100)
+        places = rng.choice(len(wave), count, replace=False, shuffle=False)
+        return add_impulses(wave, places, rng.uniform(-1, 1, count) * rng.uniform(-1, 1, count), settings.impulse_gain)
+    return add_stationary(wave, rng.standard_normal(len(wave), np.float32), draw_filter(rng, settings), rng.uniform(*settings.snr_db))
+
+
+def rawboost(wave: np.ndarray, rng: np.random.Generator, algorithm: int, settings: Settings = PUBLISHED) -> np.ndarray:
+    """One of the published combinations, 1 to 8 (`ALGORITHMS`): float32 (n,)."""
+    steps = ALGORITHMS[algorithm]
+    if algorithm == PARALLEL:
+        return limited(sum(_apply(name, wave, rng, settings) for name in steps)).astype(np.float32)
+    for name in steps:
+        wave = _apply(name, wave, rng, settings)
+    return wave.astype(np.float32)
