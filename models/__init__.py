@@ -2,6 +2,7 @@
 from torch import nn
 
 from models.aasist import AASIST
+from models.small import SmallModel
 
 # AASIST and AASIST-L: the published configurations (Jung et al., "AASIST", ICASSP 2022, config files of the release).
 CONFIGS: dict[str, dict] = {
@@ -9,8 +10,9 @@ CONFIGS: dict[str, dict] = {
                "pool_ratios": [0.5, 0.7, 0.5]},
     "aasist-l": {"architecture": "aasist-l", "channels": [32, 32, 24, 24], "gat_dims": [24, 32],
                  "pool_ratios": [0.4, 0.5, 0.7]},
+    "small": {"architecture": "small", "n_fft": 256, "window": 256, "hop": 160, "widths": [16, 32, 48, 48], "dropout": 0.2},
 }
-_ARCHITECTURES: dict[str, type[nn.Module]] = {"aasist": AASIST, "aasist-l": AASIST}
+_ARCHITECTURES: dict[str, type[nn.Module]] = {"aasist": AASIST, "aasist-l": AASIST, "small": SmallModel}
 
 
 def build_model(config: dict) -> nn.Module:

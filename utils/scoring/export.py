@@ -1,4 +1,5 @@
 """From a checkpoint to an ONNX file that scores without PyTorch, checked against the checkpoint after writing."""
+import copy
 import warnings
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from utils.scoring.onnx_engine import METADATA_KEY, OnnxEngine
 from utils.scoring.torch_engine import TorchEngine
 
 OPSET = 17  # the newest that PyTorch's TorchScript exporter knows in every version supported here
-TOLERANCE = 1e-4  # largest difference of a logit between the file and the model
+TOLERANCE = 1e-4  # largest difference of a logit between the file and the model ...
+ROUNDING = 20     # ... or so many times what float32 itself costs: a hardly trained network can be that ill-conditioned
 
 
 def export_onnx(checkpoint_path: Path, onnx_path: Path) -> float:
@@ -28,10 +30,10 @@ def export_onnx(checkpoint_path: Path, onnx_path: Path) -> float:
     beside = onnx_path.with_name(f".{onnx_path.stem}.unchecked.onnx")
     try:
         _write(engine.model, checkpoint, beside)
-        difference = _difference(engine, OnnxEngine(beside), checkpoint["n_samples"])
-        if not difference <= TOLERANCE:
+        difference, allowed = _difference(engine, OnnxEngine(beside), checkpoint["n_samples"])
+        if not difference <= allowed:
             raise InputError(f"the export of {checkpoint_path} differs from it by {difference:.1e} in a logit, more than "
-                             f"{TOLERANCE:.0e}: use the .pt file, and please report this")
+                             f"{allowed:.0e}: use the .pt file, and please report this")
         beside.replace(onnx_path)
     finally:
         beside.unlink(missing_ok=True)
@@ -54,9 +56,13 @@ def _write(model: nn.Module, checkpoint: dict, path: Path) -> None:
         file.write(exported.SerializeToString())
 
 
-def _difference(engine: TorchEngine, exported: OnnxEngine, n_samples: int) -> float:
-    """The largest difference of a logit over noise at four levels, from very quiet to clipped."""
+def _difference(engine: TorchEngine, exported: OnnxEngine, n_samples: int) -> tuple[float, float]:
+    """The largest difference of a logit over noise at four levels, from very quiet to clipped, and what is allowed."""
     levels = np.array([[1e-3], [0.03], [0.3], [1.0]])
     waves = np.random.default_rng(0).standard_normal((len(levels), n_samples)) * levels
     waves = waves.clip(-1, 1).astype(np.float32)
-    return float(np.abs(engine.logits(waves) - exported.logits(waves)).max())
+    logits = engine.logits(waves)
+    with torch.inference_mode():
+        exact = copy.deepcopy(engine.model).double()(torch.from_numpy(waves).double())[1].numpy()
+    allowed = max(TOLERANCE, ROUNDING * float(np.abs(logits - exact).max()))
+    return float(np.abs(logits - exported.logits(waves)).max()), allowed

@@ -17,7 +17,8 @@ from utils.errors import InputError
 from utils.evaluation.calibration import decide
 from utils.evaluation.metrics import eer
 from utils.evaluation.plots import plot_history
-from utils.evaluation.results import headline, write_results
+from utils.evaluation.wording import headline
+from utils.evaluation.results import write_results
 from utils.provenance import environment
 from utils.scoring.checkpoint import FORMAT, LABEL_ORDER, save_checkpoint
 from utils.scoring.engine import engine_from_model, load_engine
