@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.audio import frames, kinds
-from utils.audio.kinds import HEAD, Kind, id3_length
+from utils.audio import frames
+from utils.audio.kinds import Kind
 from utils.audio.sources import AudioError, Opened
 
+MPEG = (0x50, 0x55)       # WAV format tags: libmpg123 would cover damage with silence, and write to stderr
 PLACEHOLDER = 0x7FFFF000  # bytes: a 32-bit length from here on was written by a program that could not know the end (a pipe)
 
 
@@ -24,6 +25,8 @@ class Facts:
     slack: float = 0.0             # s that a decoder may leave out: encoder delay and padding
     frames: int | None = None      # promised samples per channel, exact
     unmarked_end: bool = False     # nothing in the file tells whether it ends here
+    end: int | None = None         # bytes from here on are no sound, and a decoder would take them for it
+    libsndfile: bool = True        # False for what it opens and does not read well
     flac_sum: "FlacSum | None" = None
 
 
@@ -41,7 +44,7 @@ def cut_short(source: Opened, what: str, promised: int, there: int) -> AudioErro
 def check_container(source: Opened, kind: Kind) -> Facts:
     """The promises of a container, after comparing them with the length of the file; `AudioError` where it is cut short."""
     check = _CHECKS.get(kind.name)
-    return check(source) if check else Facts()
+    return check(source) if check else Facts(unmarked_end=True)
 
 
 def _chunks(source: Opened, position: int, layout: str, align: int, inclusive: bool = False) -> Iterator[tuple[bytes, int, int]]:
@@ -59,24 +62,42 @@ def _chunks(source: Opened, position: int, layout: str, align: int, inclusive: b
 
 
 def _wave(source: Opened, position: int, layout: str, align: int, inclusive: bool = False) -> Facts:
-    long_length = None
+    facts, long_length = Facts(), None
     for name, start, length in _chunks(source, position, layout, align, inclusive):
         there = source.size - start
         if name == b"ds64":
             long_length = struct.unpack("<Q", read_at(source, start + 8, 8))[0]
-        if name == b"fmt " and read_at(source, start + 2, 2) == b"\0\0":
-            raise AudioError(f"{source.name} declares zero channels")
+        if name == b"fmt ":
+            facts.libsndfile = _wav_format(source, read_at(source, start, 26).ljust(26, b"\0"), layout[0]) not in MPEG
         if name in (b"data", b"SSND"):
             if length == 0xFFFFFFFF and long_length is not None:
                 length = long_length
             if length > there and length < PLACEHOLDER or align != 2 and length > there:
                 raise cut_short(source, "sound", length, there)
-            return Facts(unmarked_end=length > there or length <= 0 < there)
+            facts.unmarked_end, facts.end = length > there or length <= 0 < there, start + length if inclusive else None
+            return facts
     return Facts(unmarked_end=True)
 
 
+def _wav_format(source: Opened, head: bytes, order: str) -> int:
+    """The format tag of a WAV file's `fmt ` chunk, that of the extensible form included."""
+    tag, channels = struct.unpack(order + "HH", head[:4])
+    if channels == 0:
+        raise AudioError(f"{source.name} declares zero channels")
+    return struct.unpack(order + "H", head[24:26])[0] if tag == 0xFFFE else tag
+
+
 def _wav(source: Opened) -> Facts:
-    return _wave(source, 12, "<4sI", 2)
+    return _wave(source, 12, ">4sI" if read_at(source, 0, 4) == b"RIFX" else "<4sI", 2)
+
+
+def _nist(source: Opened) -> Facts:
+    """The text header of a SPHERE file: 1024 bytes with lines like `sample_count -i 52000`, samples per channel."""
+    for line in read_at(source, 0, 1024).decode("ascii", "replace").splitlines():
+        name, _, value = line.partition(" -i ")
+        if name == "sample_count" and value.strip().isdecimal():
+            return Facts(frames=int(value))
+    return Facts(unmarked_end=True)
 
 
 def _aiff(source: Opened) -> Facts:
@@ -106,20 +127,44 @@ def _avi(source: Opened) -> Facts:
     return Facts()
 
 
+def _flv(source: Opened) -> Facts:
+    """A header of 9 bytes, then for each tag the length of the one before (4 bytes) and its own 11 bytes of header."""
+    position = 9 + 4
+    while position < source.size:
+        length = 11 + int.from_bytes(read_at(source, position + 1, 3).ljust(3, b"\xff"), "big") + 4
+        if position + length > source.size:
+            raise cut_short(source, "last tag", length, source.size - position)
+        position += length
+    return Facts(unmarked_end=True)
+
+
+def _mpeg_ts(source: Opened) -> Facts:
+    if source.size % 188:
+        raise cut_short(source, "last packet", 188, source.size % 188)
+    return Facts(unmarked_end=True)
+
+
 def _ogg(source: Opened) -> Facts:
-    tail_start = max(0, source.size - (1 << 17))
-    tail = read_at(source, tail_start, 1 << 17)
-    at = tail.rfind(b"OggS\0")
-    page = tail[at:]
-    length = 27 + page[26] + sum(page[27:27 + page[26]]) if at >= 0 and len(page) > 26 else None
-    if length is None or length > len(page) or b"OggS".startswith(page[length:length + 4] or b"-"):
-        raise AudioError(f"{source.name} was cut short: its last Ogg page is not whole")
-    return Facts(unmarked_end=not page[5] & 4)
+    """Every page in turn (RFC 3533). Android's recorder never marks the last one, so a missing mark is no error."""
+    position, beginning, chained, last = 0, True, False, {}
+    while position < source.size:
+        head = read_at(source, position, 27 + 255)
+        if head[:4] != b"OggS"[:len(head)]:
+            raise AudioError(f"{source.name} is damaged at byte {position}: no Ogg page begins where the last one ends")
+        length = 27 + head[26] + sum(head[27:27 + head[26]]) if len(head) > 26 else 27
+        if position + length > source.size:
+            raise AudioError(f"{source.name} was cut short: its last Ogg page is not whole")
+        flags, (serial, number) = head[5], struct.unpack("<II", head[14:22])
+        if not flags & 2 and last.get(serial, number - 1) != number - 1:
+            raise AudioError(f"{source.name} is damaged: Ogg pages are missing before byte {position}")
+        chained |= bool(flags & 2) and not beginning
+        beginning &= bool(flags & 2)
+        last[serial], position = number, position + length
+    return Facts(unmarked_end=not flags & 4, libsndfile=not chained)  # of a chain it would read the first link alone
 
 
 def _flac(source: Opened) -> Facts:
-    start = id3_length(read_at(source, 0, HEAD))
-    info = read_at(source, start + 8, 34)
+    info = read_at(source, 8, 34)
     if len(info) < 34:
         raise AudioError(f"{source.name} was cut short: it ends inside its header")
     packed = int.from_bytes(info[10:18], "big")
@@ -196,7 +241,8 @@ class FlacSum:
 
 
 _CHECKS = {
-    "WAV": _wav, "RF64": _wav, "W64": _w64, "AIFF": _aiff, "AU": _au, "CAF": _caf, "AVI": _avi, "Ogg": _ogg, "FLAC": _flac,
-    "MP4": _mp4, "Matroska/WebM": _matroska, "ASF/WMA": _asf, "MP3": lambda source: _framed(source, frames.mp3),
-    "AAC (ADTS)": lambda source: _framed(source, frames.adts), "AMR": lambda source: _framed(source, frames.amr),
+    "WAV": _wav, "RF64": _wav, "W64": _w64, "AIFF": _aiff, "AU": _au, "CAF": _caf, "NIST SPHERE": _nist, "FLAC": _flac, "Ogg": _ogg,
+    "MP4": _mp4, "Matroska/WebM": _matroska, "ASF/WMA": _asf, "AVI": _avi, "FLV": _flv, "MPEG-TS": _mpeg_ts,
+    "MP3": lambda source: _framed(source, frames.mp3), "AAC (ADTS)": lambda source: _framed(source, frames.adts),
+    "AMR": lambda source: _framed(source, frames.amr),
 }

@@ -14,7 +14,8 @@ from utils.audio.kinds import FLAC, HEAD, OTHER, Kind, id3_length, not_audio, sn
 from utils.audio.pyav import PyavReader
 from utils.audio.readers import DecoderRefused, Reader, SoundfileReader
 from utils.audio.resample import FULL_SCALE, Resampler
-from utils.audio.sources import AudioError, AudioSource, Opened, open_source
+from utils.audio.sources import AudioError, AudioSource, Opened, open_source, part_of
+from utils.errors import printable
 
 MIN_RATE, MAX_RATE = 4000, 768_000  # Hz: beyond these a header is wrong, not unusual
 ABSURD_PEAK = 16.0                  # times full scale (+24 dB): integers stored as float, or not sound at all
@@ -49,11 +50,16 @@ class AudioStream:
     def __enter__(self) -> "AudioStream":
         self._opened = self._stack.enter_context(open_source(self._source))
         try:
-            self._kind = self._identify(self._opened)
+            self._opened, self._kind = _identify(self._opened)
             self._facts = check_container(self._opened, self._kind)
+            if self._facts.end is not None:
+                self._opened = part_of(self._opened, 0, self._facts.end)
             self.info.unmarked_end = self._facts.unmarked_end
             self._blocks = self._decode()
-        except BaseException:
+        except OSError as error:
+            self._stack.close()
+            raise self._fail(f"cannot be read ({printable(error)})") from error
+        except AudioError:
             self._stack.close()
             raise
         return self
@@ -65,22 +71,13 @@ class AudioStream:
         return self
 
     def __next__(self) -> np.ndarray:
-        return next(self._blocks)
+        try:
+            return next(self._blocks)
+        except OSError as error:
+            raise self._fail(f"cannot be read ({printable(error)})") from error
 
     def _fail(self, reason: str) -> AudioError:
         return AudioError(f"{self._opened.name} {reason}")
-
-    @staticmethod
-    def _identify(opened: Opened) -> Kind:
-        opened.file.seek(0)
-        head = opened.file.read(HEAD)
-        if tag := id3_length(head):
-            opened.file.seek(tag)
-            head = opened.file.read(HEAD)
-        kind = sniff(head, opened.name)
-        if kind is OTHER and (what := not_audio(head)):
-            raise AudioError(f"{opened.name} is not audio: it is {what}")
-        return kind
 
     def _decode(self) -> Iterator[np.ndarray]:
         """int16 blocks at 16 kHz; a change of rate inside the file (chained streams) begins a new resampler."""
@@ -106,7 +103,7 @@ class AudioStream:
     def _source_blocks(self) -> Iterator[tuple[int, np.ndarray]]:
         """(rate, block) as the source has them; PyAV where libsndfile refuses, which for FLAC may be in the middle."""
         refusal = None
-        if self._kind.soundfile:
+        if self._kind.soundfile and self._facts.libsndfile:
             try:
                 yield from self._read(SoundfileReader(self._opened), skip=0)
                 return
@@ -173,6 +170,22 @@ class AudioStream:
             raise self._fail(f"is damaged: {self.info.seconds:.2f} s of its {self._facts.seconds:.2f} s could be decoded")
         if not done:
             raise self._fail("holds no sound, only a header")
+
+
+def _identify(opened: Opened) -> tuple[Opened, Kind]:
+    """The kind of the file, and the file without the ID3 tags that may precede any kind."""
+    head = opened.file.read(HEAD)
+    while tag := id3_length(head):
+        if tag >= opened.size:
+            raise AudioError(f"{opened.name} holds no sound, only a tag, or was cut short within it")
+        opened = part_of(opened, tag, opened.size)
+        head = opened.file.read(HEAD)
+    kind = sniff(head, opened.name)
+    if kind is OTHER:
+        what = not_audio(head)
+        raise AudioError(f"{opened.name} is not audio: it is {what}" if what else
+                         f"{opened.name} is not audio of a kind that can be read: convert it to WAV or FLAC first")
+    return opened, kind
 
 
 def open_audio(source: AudioSource) -> AudioStream:

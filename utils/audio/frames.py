@@ -2,6 +2,7 @@
 import struct
 from collections.abc import Callable
 
+from utils.audio.kinds import id3_length
 from utils.audio.sources import AudioError, Opened
 
 _BITRATES = {  # kbit/s by (version 1?, layer), ISO/IEC 11172-3 and 13818-3
@@ -79,21 +80,17 @@ def _read(source: Opened, position: int, count: int) -> bytes:
 
 
 def _first(source: Opened, header: Header, reach: int) -> int:
-    """The first byte at which two frames follow one another, within `reach` bytes after the ID3 tag."""
-    from utils.audio.kinds import id3_length
-    base = id3_length(_read(source, 0, 10))
-    head = _read(source, base, reach)
+    """The first byte at which two frames follow one another, within `reach` bytes."""
+    head = _read(source, 0, reach)
     for at in range(len(head)):
         if head[at] == 0xFF and (found := header(head[at:at + 8])):
-            follower = _read(source, base + at + found[0], 8)
-            if header(follower) or base + at + found[0] == source.size:
-                return base + at
+            if header(_read(source, at + found[0], 8)) or at + found[0] == source.size:
+                return at
     raise AudioError(f"{source.name} is not audio that can be read, or was cut short: no two whole frames in it")
 
 
 def _walk(source: Opened, position: int, header: Header, needed: int) -> tuple[int, float]:
     """(frames, seconds) from `position` to the end; `AudioError` where something else stands between or the last is cut."""
-    from utils.audio.kinds import id3_length
     count, seconds = 0, 0.0
     while position < source.size:
         head = _read(source, position, max(needed, 11))

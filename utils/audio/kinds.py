@@ -1,4 +1,8 @@
-"""What a file is, by its first bytes; its name is never asked, except for raw G.722, which has no header at all."""
+"""What a file is, by its first bytes; its name is never asked, except for raw G.722, which has no header at all.
+
+Left out on purpose, though libsndfile opens them: VOC, IRCAM, PAF, PVF, SVX, AVR, HTK, MAT4/5, MPC2K, WVE, SDS, XI, SD2. They do
+not say how long they are, or libsndfile does not look, so a file cut short would pass for whole; some are no sound at all.
+"""
 from dataclasses import dataclass
 
 HEAD = 4096  # bytes looked at
@@ -14,14 +18,15 @@ class Kind:
 
 WAV, RF64, W64 = Kind("WAV", "wav", True), Kind("RF64", "wav", True), Kind("W64", "w64", True)
 AIFF, AU, CAF = Kind("AIFF", "aiff", True), Kind("AU", "au", True), Kind("CAF", "caf", True)
-FLAC, OGG, MP3 = Kind("FLAC", "flac", True), Kind("Ogg", "ogg", True), Kind("MP3", "mp3", True)
-NIST, OTHER = Kind("NIST SPHERE", "nistsphere", True), Kind("unknown", None, True)
+FLAC, OGG = Kind("FLAC", "flac", True), Kind("Ogg", "ogg", True)
+MP3 = Kind("MP3", "mp3")  # libsndfile writes warnings of its own on stderr, and stops early in files that were joined
+NIST, OTHER = Kind("NIST SPHERE", "nistsphere", True), Kind("unknown")
 MP4, MATROSKA, ASF = Kind("MP4", "mov"), Kind("Matroska/WebM", "matroska"), Kind("ASF/WMA", "asf")
 ADTS, AMR, AVI, FLV = Kind("AAC (ADTS)", "aac"), Kind("AMR", "amr"), Kind("AVI", "avi"), Kind("FLV", "flv")
 G722 = Kind("raw G.722", "g722")
 
 _MAGIC = (  # (offset, bytes, kind)
-    (0, b"fLaC", FLAC), (0, b"OggS", OGG), (0, b"RF64", RF64), (0, b"riff\x2e\x91\xcf\x11", W64),
+    (0, b"fLaC", FLAC), (0, b"OggS", OGG), (0, b"RF64", RF64), (0, b"BW64", RF64), (0, b"riff\x2e\x91\xcf\x11", W64),
     (0, b".snd", AU), (0, b"dns.", AU), (0, b"caff", CAF), (0, b"NIST_1A", NIST), (0, b"#!AMR", AMR),
     (0, b"\x1a\x45\xdf\xa3", MATROSKA), (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", ASF), (0, b"FLV\x01", FLV),
     (4, b"ftyp", MP4), (4, b"moov", MP4), (4, b"mdat", MP4), (4, b"wide", MP4),
@@ -49,7 +54,7 @@ def id3_length(head: bytes) -> int:
 
 def sniff(head: bytes, name: str) -> Kind:
     """The kind of the file that begins with `head` (what follows an ID3 tag, where there is one)."""
-    if head[:4] == b"RIFF":
+    if head[:4] in (b"RIFF", b"RIFX"):
         return {b"WAVE": WAV, b"AVI ": AVI}.get(head[8:12], OTHER)
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
         return AIFF

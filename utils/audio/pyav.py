@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from utils.audio.kinds import Kind
+from utils.audio.kinds import FLAC, MP4, Kind
 from utils.audio.readers import BLOCK, DecoderRefused
 from utils.audio.sources import Opened
 
@@ -26,11 +26,13 @@ class PyavReader:
         if self._stream is None:
             raise DecoderRefused(f"the {kind.name} file holds no sound")
         context = self._stream.codec_context
-        if kind.name == "FLAC":
+        if context is None:
+            raise DecoderRefused(f"the {kind.name} file has sound in a coding that is not known")
+        if kind is FLAC:
             context.options = STRICT
         self.container, self.codec = kind.name, context.name
         self.rate, self.channels = context.sample_rate or 0, context.channels or 0
-        self.packets = self._stream.frames or None  # what the index of an MP4 lists
+        self.packets = self._stream.frames if kind is MP4 else 0  # as the index of the file lists them
         self.frames = None
         if self._stream.duration and kind.name in ("FLAC", "WAV", "AIFF", "CAF", "WavPack", "TTA", "Monkey's Audio"):
             self.frames = round(float(self._stream.duration * self._stream.time_base) * self.rate)

@@ -38,8 +38,8 @@ class SoundfileReader:
         source.file.seek(0)
         try:
             self._file = soundfile.SoundFile(source.file)
-        except (soundfile.LibsndfileError, TypeError) as error:
-            raise DecoderRefused(str(error)) from error
+        except soundfile.LibsndfileError as error:
+            raise DecoderRefused(error.error_string) from error
         self.rate, self.channels, self.frames = self._file.samplerate, self._file.channels, self._file.frames
         self.container, self.codec = self._file.format, self._file.subtype
         if self.frames >= 1 << 62:  # libsndfile's way to say that the header does not tell
@@ -53,7 +53,7 @@ class SoundfileReader:
                 try:
                     block = file.read(count, dtype="int16" if exact else "float32", always_2d=True)
                 except soundfile.LibsndfileError as error:
-                    raise DecoderRefused(str(error)) from error
+                    raise DecoderRefused(error.error_string) from error
                 if len(block):
                     yield block
                 if len(block) < count:

@@ -30,6 +30,13 @@ class Opened:
     size: int
 
 
+class Memory(io.BytesIO):
+    """Bytes as a file that takes any place to seek to, as decoders of damaged files ask for places before the beginning."""
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return super().seek(max(0, offset) if whence == os.SEEK_SET else offset, whence)
+
+
 class Slice(io.RawIOBase):
     """`size` bytes of `file` from `offset`, seen as a file of its own. Nothing is copied; closing it leaves `file` open."""
 
@@ -59,6 +66,11 @@ class Slice(io.RawIOBase):
         count = self._file.readinto(view)
         self._at += count
         return count
+
+
+def part_of(opened: Opened, start: int, end: int) -> Opened:
+    """The same bytes without those before `start` and from `end` on."""
+    return Opened(io.BufferedReader(Slice(opened.file, start, end - start), 1 << 16), opened.name, end - start)
 
 
 def source_name(source: AudioSource) -> str:
@@ -114,7 +126,7 @@ def _view(file: BinaryIO, name: str, offset: int, size: int, available: int) -> 
         raise AudioError(f"{name} is empty (0 bytes)")
     if size <= SMALL:
         file.seek(offset)
-        return Opened(io.BytesIO(_read_exactly(file, size, name)), name, size)
+        return Opened(Memory(_read_exactly(file, size, name)), name, size)
     return Opened(io.BufferedReader(Slice(file, offset, size), 1 << 16), name, size)
 
 
