@@ -56,6 +56,14 @@ def test_calibration_brings_actual_cost_near_the_lowest(shared, name):
     assert outcome["calibration"]["cllr_after"] == metrics.cllr(*groups) <= outcome["calibration"]["cllr_before"]
 
 
+def test_calibration_on_half_of_real_scores_holds_on_the_other_half(shared):
+    scores, is_bonafide = official(shared, "real_asvspoof19_la_dev_tool_fusion")
+    for shift in (0, 1):
+        fitted = fit_calibration(3 - 0.2 * -scores[shift::2], is_bonafide[shift::2], effective_prior())
+        llrs, keys = fitted["scale"] * (3 - 0.2 * -scores[1 - shift::2]) + fitted["offset"], is_bonafide[1 - shift::2]
+        assert metrics.act_dcf(llrs[keys], llrs[~keys]) <= metrics.min_dcf(llrs[keys], llrs[~keys])[0] + 0.005
+
+
 def test_perfectly_separated_classes_give_finite_ratios_that_grow_with_the_evidence():
     reach = []
     for n in (5, 50, 500):

@@ -46,7 +46,8 @@ def test_without_unseen_attacks_that_part_says_so(trials):
 def test_codec_and_gender_groups_hold_both_classes_of_the_group(trials):
     result = summarise(**trials, replicates=0)
     chosen = np.arange(500) % 2 == 1
-    assert result["per_codec"]["C01"]["eer"] == metrics.eer(trials["scores"][:200][chosen[:200]], trials["scores"][200:][chosen[200:]])[0]
+    bonafide, spoof = trials["scores"][:200][chosen[:200]], trials["scores"][200:][chosen[200:]]
+    assert result["per_codec"]["C01"]["eer"] == metrics.eer(bonafide, spoof)[0]
     assert result["per_gender"]["F"]["eer"] is None and "seen" not in result
 
 

@@ -44,7 +44,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, help="folder for scores, metrics, pictures and report (default: results/<run>; "
                                                     "with --scores nothing is written unless given)")
     parser.add_argument("--data_dir", type=Path, default=DATA_DIR, help="folder that holds processed/ (default: data)")
-    parser.add_argument("--checkpoint_dir", type=Path, default=CHECKPOINT_DIR, help="where models lie (default: models/checkpoints)")
+    parser.add_argument("--checkpoint_dir", type=Path, default=CHECKPOINT_DIR,
+                        help="holds the models (default: models/checkpoints)")
     parser.add_argument("--results_dir", type=Path, default=RESULTS_DIR, help="where results go (default: results)")
     return parser
 
@@ -92,6 +93,12 @@ def score(args: argparse.Namespace, engine: Any, store: Any) -> tuple[Any, dict]
     return np.array(scores, dtype=float), {**engine.metadata, "calibration": None, "decision": None}
 
 
+def result_name(model: Path, args: argparse.Namespace) -> str:
+    """The run's name, and what sets this evaluation apart from that of training."""
+    name = model.resolve().parent.name if model.stem in ("best", "last") else model.stem
+    return name + f"-{args.subset}" * (args.subset != "eval") + "-published" * args.published_protocol
+
+
 def evaluate_store(args: argparse.Namespace) -> dict:
     """Score a stored subset with a checkpoint, and write its results."""
     from utils.audio.store import Store
@@ -102,8 +109,7 @@ def evaluate_store(args: argparse.Namespace) -> dict:
     engine = load_engine(model, args.device, args.threads)
     print(f"scoring {len(store):,} utterances of {args.subset} with {model}", file=sys.stderr)
     scores, metadata = score(args, engine, store)
-    run_name = model.resolve().parent.name + ("" if args.subset == "eval" else f"-{args.subset}")
-    args.output = args.output or args.results_dir / run_name
+    args.output = args.output or args.results_dir / result_name(model, args)
     return write_results(args.output, store.rows, scores, metadata, subset=args.subset, store=store, **common(args))
 
 

@@ -38,12 +38,10 @@ def _figures(parts: list[tuple[str, dict]]) -> str:
 
 def _environment(evaluation: Evaluation) -> str:
     made = evaluation.metadata.get("environment") or evaluation.metrics["environment"]
-    packages = ", ".join(f"{name} {version}" for name, version in (made.get("packages") or {}).items())
-    lines = [f"- Python {made.get('python')} on {made.get('platform')}, code version {made.get('commit') or 'unknown'}",
-             f"- {packages}"]
+    lines = [wording.environment(made)]
     if arguments := evaluation.metadata.get("args"):
-        lines.append("- training arguments: " + ", ".join(f"{name} = {value}" for name, value in arguments.items()))
-    return "\n".join(lines) + "\n"
+        lines.append("training arguments: " + ", ".join(f"{name} = {value}" for name, value in arguments.items()))
+    return _list(lines)
 
 
 def build_card(run_dir: Path, evaluation: Evaluation) -> str:

@@ -38,6 +38,12 @@ def _histogram_groups(evaluation: Evaluation) -> dict[str, np.ndarray]:
     return {name: evaluation.scores[chosen] for name, chosen in {"bona fide": evaluation.is_bonafide, **spoof}.items()}
 
 
+def find_history(run_dir: Path, metadata: dict) -> list[dict]:
+    """The training history: all of it from the run's history.csv, else the part up to the model from its metadata."""
+    whole = run_dir / "history.csv"
+    return plots.read_history(whole) if whole.is_file() else metadata.get("history") or []
+
+
 def write_pictures(run_dir: Path, evaluation: Evaluation) -> dict[str, Path]:
     """Draw what the trials allow and return name -> file; an earlier evaluation's pictures that no longer apply go."""
     names = ("det", "roc", "histogram", "attacks", "calibration", "history")

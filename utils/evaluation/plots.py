@@ -223,7 +223,8 @@ def plot_history(path: Path, history: Sequence[dict] | Path) -> None:
     eers = np.array([np.nan if row.get("dev_eer") is None else row["dev_eer"] for row in history], dtype=float)
     axes[1].plot(epochs, 100 * eers, "o-", markersize=3.5, color=BONAFIDE, linewidth=1.6, label="dev EER")
     if np.isfinite(eers).any():
-        best = int(np.nanargmin(eers))
+        marked = [n for n, row in enumerate(history) if row.get("best")]
+        best = marked[-1] if marked else int(np.nanargmin(eers))
         axes[1].plot(epochs[best], 100 * eers[best], "o", color="black", markersize=7,
                      label=f"kept: epoch {epochs[best]:g}, {eers[best]:.2%}")
     for ax, label, title in ((axes[0], "cross-entropy", "Loss"), (axes[1], "EER (%)", "Selection on dev")):

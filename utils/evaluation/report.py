@@ -103,11 +103,10 @@ def _worst(evaluation: Evaluation, pictures: dict[str, Path]) -> str:
 
 
 def _environment(evaluation: Evaluation) -> str:
-    made = {"evaluated with": evaluation.metrics["environment"], "trained with": evaluation.metadata.get("environment") or {}}
-    rows = [[f"{name}: {key}", ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)]
-            for name, environment in made.items() for key, value in environment.items()]
-    arguments = evaluation.metadata.get("args") or {}
-    rows += [["training arguments", ", ".join(f"{name} = {value}" for name, value in arguments.items())]] if arguments else []
+    made = {"trained with": evaluation.metadata.get("environment"), "evaluated with": evaluation.metrics["environment"]}
+    rows = [[name, wording.environment(environment)] for name, environment in made.items() if environment]
+    if arguments := evaluation.metadata.get("args"):
+        rows.append(["training arguments", ", ".join(f"{name} = {value}" for name, value in arguments.items())])
     return table([], rows)
 
 

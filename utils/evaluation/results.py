@@ -42,23 +42,28 @@ def choose_operating_point(metadata: dict, prior_spoof: float | None, cost_miss:
     """The decision to apply: {"threshold", "band", "origin", "prior_spoof", "cost_miss", "cost_fa"}.
 
     That stored in the checkpoint, unless the caller names other costs or another prior; what is not named is as
-    stored, or as in ASVspoof 5. Raises `InputError` where the threshold cannot follow: an uncalibrated model with other costs.
+    stored, or as in ASVspoof 5. The stored band stays, widened where a new threshold needs it. Raises `InputError` where
+    the threshold cannot follow: an uncalibrated model with other costs.
     """
     stored = metadata.get("decision") or {}
     default = {"prior_spoof": PRIOR_SPOOF, "cost_miss": COST_MISS, "cost_fa": COST_FA}
     given = {"prior_spoof": prior_spoof, "cost_miss": cost_miss, "cost_fa": cost_fa}
     price = {name: stored.get(name, default[name]) if value is None else value for name, value in given.items()}
     calibration.check_costs(**price)
+    band = stored.get("band")
     if stored and all(price[name] == stored.get(name) for name in price):
-        return {"band": None, "origin": "stored in the checkpoint", **stored}
+        return {"origin": "stored in the checkpoint", **stored, "band": band}
     calibrated = not metadata or metadata.get("calibration")
     if not calibrated and any(value is not None for value in given.values()):
         raise InputError("this model is not calibrated, so no threshold follows from costs and prior: leave out --prior and "
                          "--cost_..., or train a model with enough dev trials of both classes")
+    threshold = bayes_threshold(**price)
+    if band:    # still says where dev's scores overlap
+        band = [min(band[0], threshold - calibration.MIN_HALF_WIDTH), max(band[1], threshold + calibration.MIN_HALF_WIDTH)]
     origin = "the Bayes threshold for the given prior and costs, taking scores as log-likelihood ratios"
     if not calibrated:
         origin += ", which this model's raw scores are not"
-    return {"threshold": bayes_threshold(**price), "band": None, "origin": origin, **price}
+    return {"threshold": threshold, "band": band, "origin": origin, **price}
 
 
 def _calibration_on(scores: np.ndarray, is_bonafide: np.ndarray, fitted: dict, price: tuple) -> dict:
@@ -112,8 +117,9 @@ def write_results(run_dir: Path, rows: Sequence[Any], scores: np.ndarray, metada
     """Evaluate scored trials, write everything into `run_dir`, and return the content of metrics.json.
 
     `rows` are stored utterances, trials or key rows; `scores` the reported scores in their order (float64, higher = bona
-    fide); `metadata` that of the engine or checkpoint (None for scores of another system). `seen_attacks` and `history`
-    come from `metadata` where not given. With `store`, the report shows the spectrograms of the worst trials. Files:
+    fide); `metadata` that of the engine or checkpoint (None for scores of another system). `seen_attacks` come from
+    `metadata` where not given, `history` from `run_dir`/history.csv or else `metadata`. With `store`, the report shows
+    spectrograms of the worst trials. Files:
     scores.tsv and keys.tsv (ASVspoof 5's official form), metrics.json, det.png, roc.png, histogram.png, attacks.png,
     calibration.png, history.png, and with `report` also report.html and MODEL_CARD.md. Raises `InputError`.
     """
@@ -124,9 +130,9 @@ def write_results(run_dir: Path, rows: Sequence[Any], scores: np.ndarray, metada
     write_table(run_dir / "scores.tsv", ("filename", "cm-score"), named)
     write_table(run_dir / "keys.tsv", ("filename", "cm-label"), [(row.utterance, row.key) for row in rows])
     write_json(run_dir / "metrics.json", result)
-    history = metadata.get("history") if history is None else history
-    evaluation = Evaluation(rows, scores, result, metadata, store, history or [])
-    from utils.evaluation.pictures import write_pictures    # matplotlib takes a second to import
+    from utils.evaluation.pictures import find_history, write_pictures    # matplotlib takes a second to import
+    history = find_history(run_dir, metadata) if history is None else history
+    evaluation = Evaluation(rows, scores, result, metadata, store, history)
     pictures = write_pictures(run_dir, evaluation)
     if report:
         from utils.evaluation.report import write_report

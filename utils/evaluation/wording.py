@@ -100,6 +100,12 @@ def decision_sentence(metrics: dict) -> str:
     return text
 
 
+def environment(made: dict) -> str:
+    """Versions and platform in one line."""
+    packages = ", ".join(f"{name} {version}" for name, version in (made.get("packages") or {}).items())
+    return f"Python {made.get('python')} on {made.get('platform')}, code version {made.get('commit') or 'unknown'}; {packages}"
+
+
 def limits(evaluation: Evaluation) -> list[str]:
     """What these figures do not show, read off the evaluation itself."""
     metrics, trained = evaluation.metrics, evaluation.metadata.get("trained_on") or {}
@@ -108,8 +114,9 @@ def limits(evaluation: Evaluation) -> list[str]:
         found.append("The model was trained on a small demonstration corpus. The figures "
                      "do not carry over to other recordings, and the model must not be relied on to detect modern deepfakes.")
     if metrics.get("unseen", {}).get("attacks"):
-        found.append(f"\"Unseen\" means {len(metrics['unseen']['attacks'])} attack(s) absent from training, of the same corpus "
-                     "and channel. Attacks of another kind may be missed far more often.")
+        count = len(metrics["unseen"]["attacks"])
+        found.append(f"\"Unseen\" means {count} attack{'s' * (count > 1)} absent from training, of the same corpus and "
+                     "channel. Attacks of another kind may be missed far more often.")
     elif metrics.get("per_attack"):
         found.append("No attack in this evaluation is known to be new to the model, so it says nothing about attacks unlike "
                      "those of training.")
