@@ -14,6 +14,7 @@ import pytest
 from tests.asvspoof5_archives import FOLDERS, PROTOCOLS, build_raw, real_clips, write_protocols, write_tar
 from tests.conftest import ROOT
 from utils import prepare_dataset
+from utils.corpora import default_corpus
 from utils.corpora.archive_index import check_containers
 from utils.corpora.trials import SUBSETS, read_corpus, read_trials, trial_list_path
 from utils.errors import InputError
@@ -58,7 +59,7 @@ def test_the_guides_minimal_set_up_gives_three_subsets(clips, data, capsys):
     said = capsys.readouterr().out
     assert "found in" in said and "flac_D_ab.tar" in said
     assert "dev: protocol lists 103, found 96" in said
-    assert "dev is split by speaker into train, dev, eval (seed 0)" in said
+    assert "dev is split by speaker into train, dev, eval (seed 1)" in said
     for trial in (trial for found in lists(data).values() for trial in found):
         line = lines[trial.utterance]
         assert (trial.speaker, trial.gender, trial.key) == (line.speaker, line.gender, line.key)
@@ -303,7 +304,7 @@ def test_a_full_disk_ends_in_a_sentence_and_earlier_lists_stay(clips, data, monk
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(InputError, match="the disk is full while writing .*train.tsv"):
-        prepare(data, "--seed", "1")
+        prepare(data, "--seed", "2")
     assert written(data) == before
 
 
@@ -397,26 +398,32 @@ def test_where_several_corpora_lie_the_others_are_named(clips, data, capsys):
     assert read_corpus(data)["layout"] == "folders"
 
 
-def default_corpus(raw_dir: Path, clips) -> None:
+def built_corpus(raw_dir: Path, clips) -> None:
     """What the builder leaves: ASVspoof5's layout in files, and a description."""
     build_raw(raw_dir / "scratch", clips, parts=("T_aa", "D_ab", "E_aa"))
     home = raw_dir / "default_corpus"
     for archive in (raw_dir / "scratch").glob("*.tar*"):
         shutil.unpack_archive(archive, home, filter="data")
     shutil.rmtree(raw_dir / "scratch")
-    write_json(home / "corpus_info.json", {"description": "embedded default corpus", "demo": True, "attacks": {}})
+    info = {"description": "embedded default corpus", "demo": True, "attacks": {}, "seed": 1}
+    write_json(home / "corpus_info.json", info)
 
 
 def test_the_default_corpus_is_read_like_any_other_and_marked_as_demo(clips, data, monkeypatch):
-    default_corpus(data / "raw", clips)
-    asked = []
-    monkeypatch.setattr(prepare_dataset, "build_default",
-                        lambda raw_dir, args: asked.append((raw_dir, args.seed, args.size)))
-    prepare(data, "--seed", "3", "--size", "small")
-    assert asked == [(data / "raw", 3, "small")]
+    built_corpus(data / "raw", clips)
+    monkeypatch.setattr(default_corpus, "build_default_corpus", lambda *_, **__: pytest.fail("built although there"))
+    prepare(data)
     corpus = read_corpus(data)
     assert (corpus["demo"], corpus["layout"], corpus["description"]) == (True, "default", "embedded default corpus")
     assert lists(data)["eval"][0].container.startswith("raw/default_corpus/flac_E_eval/E_")
+
+
+def test_options_reach_the_builder_of_the_default_corpus(clips, data, monkeypatch):
+    built_corpus(data / "raw", clips)
+    asked = {}
+    monkeypatch.setattr(default_corpus, "build_default_corpus", lambda raw_dir, **options: asked.update(options))
+    prepare(data, "--seed", "3", "--size", "600", "--attacks", "A01, A02", "--bonafide_dir", "x y")
+    assert asked == {"seed": 3, "size": 600, "attacks": ["A01", "A02"], "bonafide_dir": Path("x y"), "workers": 2}
 
 
 def test_the_script_runs_from_any_folder_and_ends_errors_in_one_line(clips, data):
@@ -424,8 +431,8 @@ def test_the_script_runs_from_any_folder_and_ends_errors_in_one_line(clips, data
     command = [sys.executable, str(ROOT / "utils" / "prepare_dataset.py"), "--data_dir", str(data)]
 
     def run(*options: str) -> subprocess.CompletedProcess:
-        return subprocess.run([*command, *options], cwd=data, capture_output=True, text=True, encoding="utf-8", timeout=60,
-                              env=os.environ | {"PYTHONUTF8": "1"})
+        return subprocess.run([*command, *options], cwd=data, capture_output=True, text=True, encoding="utf-8",
+                              timeout=60, env=os.environ | {"PYTHONUTF8": "1"})
 
     done = run()
     assert done.returncode == 0 and "written to" in done.stdout

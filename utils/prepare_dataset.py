@@ -10,6 +10,7 @@ import argparse
 from utils.errors import InputError
 from utils.files import DATA_DIR
 
+SEED = 1
 CORPORA = ("asvspoof5", "asvspoof2019", "folders", "default")      # in the order in which auto prefers them
 
 
@@ -21,18 +22,18 @@ def build_parser() -> argparse.ArgumentParser:
                         help="the corpus to take (default: the first of these that data/raw holds, else the last)")
     parser.add_argument("--extract", action="store_true", help="unpack archives (by default they are read in place)")
     parser.add_argument("--md5", action="store_true", help="compare the downloads' check sums, reading all of them")
-    parser.add_argument("--seed", type=int, default=0, help="seed of splits and of the default corpus (default: 0)")
+    parser.add_argument("--seed", type=int, help=f"seed of splits and of the default corpus (default: {SEED})")
     parser.add_argument("--force", action="store_true", help="read archives anew although their indexes are there")
     default = parser.add_argument_group("the default corpus, built where data/raw has no dataset")
-    default.add_argument("--workers", type=int, help="processes that build it (default: one per core)")
-    default.add_argument("--bonafide_dir", type=Path, help="folder of your own real speech to build it from")
-    default.add_argument("--size", help="how large it becomes")
-    default.add_argument("--attacks", help="attacks to build, separated by commas")
+    default.add_argument("--workers", type=int, default=2, help="processes that build it (default: 2)")
+    default.add_argument("--size", help='"default", "tiny" (for tests) or a number of clips')
+    default.add_argument("--attacks", help="attacks to build it with, separated by commas (default: all)")
+    default.add_argument("--bonafide_dir", type=Path, help="folder of your own real speech, one folder per speaker")
     return parser
 
 
 def find_corpus(args: argparse.Namespace):
-    """The corpus asked for, or the first that is there, or the default corpus; says what it took."""
+    """The corpus asked for, or the first that is there, or the default corpus; says which others are there."""
     from utils.corpora import asvspoof5, asvspoof2019, embedded, folders
     from utils.corpora.checksums import check_md5
     from utils.corpora.corpus import Request
@@ -53,10 +54,18 @@ def find_corpus(args: argparse.Namespace):
 
 
 def build_default(raw_dir: Path, args: argparse.Namespace) -> None:
-    """Build or complete the default corpus with the options given."""
+    """Build or complete the default corpus; one that is whole stays as it is where no option asks for another."""
+    from utils.corpora import embedded
+    asked = {name: getattr(args, name) for name in ("seed", "size", "attacks", "bonafide_dir")}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    if not asked and embedded.is_there(raw_dir):
+        return
     from utils.corpora.default_corpus import build_default_corpus
-    asked = {name: getattr(args, name) for name in ("workers", "bonafide_dir", "size", "attacks")}
-    build_default_corpus(raw_dir, seed=args.seed, **{name: value for name, value in asked.items() if value is not None})
+    if asked.get("size", "").isdecimal():
+        asked["size"] = int(asked["size"])
+    if "attacks" in asked:
+        asked["attacks"] = [name.strip() for name in asked["attacks"].split(",")]
+    build_default_corpus(raw_dir, workers=args.workers, **{"seed": SEED, **asked})
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -68,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
     with only_run(args.data_dir / "protocols" / ".prepare.lock", f"preparing {args.data_dir}"):
         corpus = find_corpus(args)
         print(f"found in {args.data_dir / 'raw'}: {corpus.name}: {corpus.found}")
-        changed = write_lists(args.data_dir, corpus, args.seed)
+        changed = write_lists(args.data_dir, corpus, SEED if args.seed is None else args.seed)
     print(f"trial lists of {corpus.name} {'written to' if changed else 'unchanged in'} {args.data_dir / 'protocols'}")
     return 0
 

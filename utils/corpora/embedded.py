@@ -26,4 +26,5 @@ def find(request: Request, build: Callable[[Path], object]) -> Corpus:
         raise InputError(f"{folder} is incomplete: delete it and run python utils/prepare_dataset.py again")
     corpus = asvspoof5.build(request, located)
     return replace(corpus, name="default corpus", layout="default", demo=bool(info["demo"]),
-                   description=info["description"], found=f"{FOLDER} ({corpus.found})", details={"info": info})
+                   description=info["description"], found=f"{FOLDER} ({corpus.found})",
+                   details={"seed": info["seed"], "attack_systems": info["attacks"]})
