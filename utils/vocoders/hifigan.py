@@ -42,7 +42,8 @@ def shape_of(weights: Weights, config: Path | None = None) -> Shape:
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{config} is not the config.json of a HiFi-GAN generator ({error!r} is missing or of the wrong kind): "
                          "put the one that came with the weights beside them") from error
-    if len(shape.strides) != _count(weights, "ups.{}.weight") or np.prod(shape.strides) != mel["hop"]:
+    if (len(shape.strides), int(np.prod(shape.strides)), mel["bands"]) != (_count(weights, "ups.{}.weight"), mel["hop"],
+                                                                          weights["conv_pre.weight"].shape[1]):
         raise InputError(f"{config} describes another generator than the weights beside it: put the right one there")
     return shape
 
@@ -60,6 +61,11 @@ class HiFiGAN:
 
     def __init__(self, weights: Weights, shape: Shape) -> None:
         self.weights, self.shape, self.rate = weights, shape, shape.rate
+        blocks = len(shape.strides) * len(shape.dilations)
+        first = "convs1" if "resblocks.0.convs1.0.weight" in weights else "convs"
+        needed = [f"resblocks.{i}.{first}.{len(shape.dilations[i % len(shape.dilations)]) - 1}.bias" for i in range(blocks)]
+        if missing := [name for name in needed if name not in weights]:
+            raise InputError(f"the HiFi-GAN weights lack {missing[0]}: fetch the checkpoint and its config.json again")
 
     def _convolve(self, x: torch.Tensor, layer: str, dilation: int = 1) -> torch.Tensor:
         weight = self.weights[layer + ".weight"]

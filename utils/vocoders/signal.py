@@ -5,6 +5,7 @@ RATE = 16000                # Hz, of every clip between the steps
 BAND = (60.0, 7600.0)       # Hz that both classes keep: vocoders differ from recordings at both ends for trivial reasons
 EDGE_SHARE = 0.05           # width of the band's cosine edges, as a share of the frequency
 PEAK = 0.999
+LEVEL = 10 ** (-26 / 20)     # RMS of the speech that vocoders are given, as they were checked with it
 
 
 def resample(samples: np.ndarray, rate_from: int, rate_to: int) -> np.ndarray:

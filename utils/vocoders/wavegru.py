@@ -116,8 +116,8 @@ class WaveGRU:
         """Clips at 16 kHz → their copies, of the same lengths; the samples are drawn."""
         longer = [lengthen(clip, DELAY) for clip in clips]
         steps = -(-max(map(len, longer)) // BANDS)
-        draws = [rng.random((2, steps, BANDS), dtype=np.float32) for rng in rngs]
-        mixture, logistic = np.stack(draws, axis=-1)
+        draws = np.stack([rng.random((steps, 2, BANDS), dtype=np.float32) for rng in rngs], axis=-1)
+        mixture, logistic = draws[:, 0], draws[:, 1].astype(np.float64)
         bands = self.generate([lyra_mel(clip) for clip in longer], mixture, LEAST + (1 - 2 * LEAST) * logistic)
         return [fit(merge_bands(bands[..., i])[DELAY:], len(clip)) for i, clip in enumerate(clips)]
 

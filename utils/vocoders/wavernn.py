@@ -11,6 +11,7 @@ from utils.vocoders.signal import RATE, fit, lengthen
 from utils.vocoders.weights import Weights
 
 HOP, REPEATS, LEVELS = 200, (4, 5, 10), 1023
+AHEAD = 6 * HOP                                 # samples that the features and the conditioning look ahead
 FIRST, SECOND = slice(0, 31), slice(32, 64)     # auxiliary channels for the input layer and for fc1
 GAIN = 2.5                                      # the network is steadiest with speech 8 dB above the usual level
 
@@ -57,8 +58,11 @@ class WaveRNN:
                 auxiliary[SECOND].T @ self.weights["fc1.weight"][:, 256:].T + self.weights["fc1.bias"])
 
     @torch.inference_mode()
-    def generate(self, mels: list[np.ndarray], draws: np.ndarray) -> np.ndarray:
-        """Mels (80, frames), equally long, and uniform draws (200 * frames, clips) → waveforms (200 * frames, clips)."""
+    def generate(self, mels: list[np.ndarray], draws: np.ndarray, forced: np.ndarray | None = None) -> np.ndarray:
+        """Mels (80, frames), equally long, and uniform draws (200 * frames, clips) → waveforms (200 * frames, clips).
+
+        `forced` waveforms are fed back instead of the clips' own (to compare with a reference).
+        """
         w = self.weights
         to_input, to_fc1 = (torch.stack(parts, dim=1) for parts in zip(*map(self.condition, mels)))
         u = torch.from_numpy(draws).double()[..., None]
@@ -75,12 +79,14 @@ class WaveRNN:
             f = torch.relu(torch.addmm(to_fc1[index // HOP], y + h, w_f[:256]))
             x = draw(torch.addmm(w["fc3.bias"], f, w_k), u[index])
             wave[index] = x[:, 0]
+            if forced is not None:
+                x = torch.from_numpy(forced[index]).float()[:, None]
         return wave.double().numpy()
 
     def copies(self, clips: list[np.ndarray], rngs: list[np.random.Generator]) -> list[np.ndarray]:
         """Clips at 16 kHz → their copies, of the same lengths; the samples are drawn."""
-        longest = max(map(len, clips)) + HOP
-        mels = [wavernn_mel(GAIN * fit(lengthen(clip, HOP), longest)) for clip in clips]
+        longest = max(map(len, clips)) + AHEAD
+        mels = [wavernn_mel(GAIN * fit(lengthen(clip, AHEAD), longest)) for clip in clips]
         draws = np.stack([rng.random(HOP * mels[0].shape[1]) for rng in rngs], axis=1)
         waves = self.generate(mels, draws) / GAIN
         return [fit(waves[:, i], len(clip)) for i, clip in enumerate(clips)]

