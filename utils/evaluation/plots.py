@@ -18,7 +18,7 @@ from utils.files import atomic_write
 
 BONAFIDE, SPOOF, UNSEEN, GREY = "#2166ac", "#d6604d", "#8c510a", "#666666"
 STYLES = {"all attacks": ("#222222", "-"), "seen attacks": (SPOOF, "-"), "unseen attacks": (UNSEEN, "--")}
-DET_TICKS = (0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+DET_TICKS = (0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.99)
 DOT = {"marker": "o", "markersize": 7, "markeredgecolor": "white", "zorder": 5, "clip_on": False}
 MAX_POINTS = 4000      # per drawn curve; more cannot be seen
 DPI = 110
@@ -72,15 +72,16 @@ def _probit(rates: np.ndarray, floor: float) -> np.ndarray:
 def plot_det(path: Path, curves: Sequence[Curve]) -> None:
     """Miss against false alarm rate on normal-deviate axes, with the EER of each curve and its operating point (dot)."""
     figure, (ax,) = _figure(5.6, 5.2)
-    floor, lowest = 1e-5, NormalDist().inv_cdf(0.0008)
+    floor = 1e-5
+    highest = min(0.99, max(0.5, *(max(1.3 * c.miss, 1.3 * c.false_alarm, 2.5 * eer_of(c.det)[0]) for c in curves)))
+    limits = NormalDist().inv_cdf(0.0008), NormalDist().inv_cdf(highest) + 0.05
     for curve in curves:
         far, frr = _thin(curve.det)
         ax.plot(_probit(far, floor), _probit(frr, floor), label=f"{curve.name}: EER {eer_of(curve.det)[0]:.2%}", **_style(curve))
-        ax.plot(*_probit(np.array([[curve.false_alarm], [curve.miss]]), floor), color=_style(curve)["color"], **DOT)
-    highest = min(1.0, max(0.5, *(max(1.3 * c.miss, 1.3 * c.false_alarm, 1.6 * eer_of(c.det)[0]) for c in curves)))
+        dot = np.clip(_probit(np.array([curve.false_alarm, curve.miss]), floor), *limits)    # at the edge where beyond it
+        ax.plot(*dot, color=_style(curve)["color"], **DOT)
     ticks = [tick for tick in DET_TICKS if tick <= highest]
     places = [NormalDist().inv_cdf(tick) for tick in ticks]
-    limits = (lowest, NormalDist().inv_cdf(min(highest, 0.995)) + 0.05)
     ax.plot(limits, limits, color=GREY, linewidth=0.8, linestyle=":", label="equal error rates")
     ax.set(xlim=limits, ylim=limits, xlabel="false alarm rate: spoof accepted (%)", ylabel="miss rate: bona fide rejected (%)",
            title="DET curve (dot: operating point)", xticks=places, yticks=places, aspect="equal")
@@ -146,8 +147,9 @@ def plot_attacks(path: Path, per_attack: dict[str, dict], seen: Sequence[str] | 
     if seen is not None:
         for name, colour, present in (("seen in training", SPOOF, any(known)), ("unseen", UNSEEN, not all(known))):
             ax.barh(0, 0, color=colour, label=name) if present else None
-        ax.legend(fontsize=8.5, loc="lower right")
-    ax.set(xlabel="EER (%), line: 95 % interval", title="EER by attack (number of spoof trials)", xlim=(0, None))
+        ax.legend(fontsize=8.5, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
+    ax.set_title("EER by attack (number of spoof trials)", loc="left")
+    ax.set(xlabel="EER (%), line: 95 % interval", xlim=(0, None))
     ax.grid(axis="y", visible=False)
     save(figure, path)
 
@@ -164,6 +166,8 @@ def _reliability(ax: Axes, bonafide: np.ndarray, spoof: np.ndarray, score_name: 
     spread = 1.96 * np.sqrt(1 / counts[0][usable] + 1 / counts[1][usable])
     ax.errorbar(stated[usable], found, yerr=spread, fmt="o", color=BONAFIDE, markersize=5, linewidth=1, capsize=2.5,
                 label="bins of trials")
+    if not usable.any():
+        ax.text(0.5, 0.5, "no bin holds trials of both classes", transform=ax.transAxes, ha="center", va="bottom", fontsize=9)
     reach = [min([*stated[usable], *found, -1.0]), max([*stated[usable], *found, 1.0])]
     ax.plot(reach, reach, color=GREY, linewidth=0.9, linestyle=":", label="perfect calibration")
     ax.set(xlabel=f"stated: mean {score_name} of the bin", ylabel="found: log ratio of the classes' shares",
