@@ -1,4 +1,4 @@
-"""Test helper: models to score with (the small network with seeded weights, the published AASIST), real speech, stores."""
+"""Test helper: the small network with seeded weights to score with, real speech, stores."""
 import csv
 from pathlib import Path
 
@@ -13,15 +13,19 @@ from utils.scoring.checkpoint import save_checkpoint
 from utils.scoring.export import export_onnx
 
 CALIBRATION = {"scale": 2.0, "offset": -0.25, "method": "test", "prior_spoof": 0.345, "subset": "dev", "trials": 100}
-DECISION = {"threshold": -0.64, "band": [-1.3, 0.1], "prior_spoof": 0.05, "cost_miss": 1, "cost_fa": 10, "origin": "the Bayes threshold of dev"}
+DECISION = {"threshold": -0.64, "band": [-1.3, 0.1], "prior_spoof": 0.05, "cost_miss": 1, "cost_fa": 10,
+            "origin": "the Bayes threshold of dev"}
 
 
 def write_small_checkpoint(folder: Path, **entries) -> Path:
     """best.pt of the small network with seeded weights; `entries` go into the checkpoint. Its path."""
     torch.manual_seed(7)
-    checkpoint = {"format": 1, "architecture": "small", "config": CONFIGS["small"], "state_dict": build_model(CONFIGS["small"]).state_dict(),
-                  "label_order": ["spoof", "bonafide"], "n_samples": 64600, "sample_rate": 16000, "calibration": CALIBRATION, "decision": DECISION,
-                  "trained_on": {"corpus": "default", "description": "the embedded default corpus", "demo": True, "utterances": 2000}}
+    checkpoint = {"format": 1, "architecture": "small", "config": CONFIGS["small"],
+                  "state_dict": build_model(CONFIGS["small"]).state_dict(),
+                  "label_order": ["spoof", "bonafide"], "n_samples": 64600, "sample_rate": 16000,
+                  "calibration": CALIBRATION, "decision": DECISION,
+                  "trained_on": {"corpus": "default", "description": "the embedded default corpus", "demo": True,
+                                 "utterances": 2000}}
     save_checkpoint(folder / "best.pt", checkpoint | entries)
     return folder / "best.pt"
 
@@ -51,8 +55,10 @@ def write_store(folder: Path, waves: list[np.ndarray]) -> Store:
     folder.mkdir(parents=True)
     starts = np.cumsum([0, *map(len, waves)])
     np.concatenate(waves).astype("<i2").tofile(folder / "shard-00000.i16")
-    rows = [(f"U{i}", "-", "-", "-", "-", "bonafide", 0, start, len(wave), 16000) for i, (start, wave) in enumerate(zip(starts, waves))]
+    rows = [(f"U{i}", "-", "-", "-", "-", "bonafide", 0, start, len(wave), 16000)
+            for i, (start, wave) in enumerate(zip(starts, waves))]
     lines = ["\t".join(map(str, row)) for row in (COLUMNS, *rows)]
     (folder / "index.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
-    write_json(folder / "store.json", {"format": 1, "subset": folder.name, "complete": True, "counts": {"stored": len(waves)}})
+    write_json(folder / "store.json", {"format": 1, "subset": folder.name, "complete": True,
+                                       "counts": {"stored": len(waves)}})
     return Store(folder)

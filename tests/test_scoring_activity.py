@@ -23,7 +23,8 @@ def as_int16(wave):
 SECONDS = np.arange(10 * 16000) / 16000
 NOISE = np.random.default_rng(0).standard_normal(len(SECONDS))
 NO_SPEECH = {
-    "digital silence": np.zeros(len(SECONDS)), "an offset": np.full(len(SECONDS), 0.1), "hiss": 0.1 * NOISE, "faint hiss": 1e-4 * NOISE,
+    "digital silence": np.zeros(len(SECONDS)), "an offset": np.full(len(SECONDS), 0.1), "hiss": 0.1 * NOISE,
+    "faint hiss": 1e-4 * NOISE,
     "rumble": np.convolve(NOISE, np.full(40, 0.02), "same"), "mains hum": 0.2 * np.sin(2 * np.pi * 50 * SECONDS),
     "dial tone": 0.2 * (np.sin(2 * np.pi * 350 * SECONDS) + np.sin(2 * np.pi * 440 * SECONDS)),
 }
@@ -36,7 +37,8 @@ def test_what_is_plainly_no_speech_is_not_marked(kind):
 
 
 def test_every_real_and_every_spoofed_utterance_holds_speech(shared):
-    waves = [*(load_audio(row["path"]) for row in genuine(shared)), *real_speech(shared, 25), *real_speech(shared, 25, "wild-dev")]
+    waves = [*(load_audio(row["path"]) for row in genuine(shared)), *real_speech(shared, 25),
+             *real_speech(shared, 25, "wild-dev")]
     assert all(activity(samples).speech().any() for samples in waves)
 
 

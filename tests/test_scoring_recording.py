@@ -2,11 +2,13 @@
 import numpy as np
 import pytest
 
-from tests.scoring_models import CALIBRATION, genuine, real_speech, write_small_checkpoint, write_small_model, write_store
+from tests.scoring_models import (CALIBRATION, genuine, real_speech, write_small_checkpoint, write_small_model,
+                                  write_store)
 from utils.audio.decode import load_audio, open_audio
 from utils.errors import InputError
 from utils.scoring.engine import load_engine
-from utils.scoring.recording import Recording, audio_profile, published_score, raw_scores, score_blocks, score_store, waveform
+from utils.scoring.recording import (Recording, audio_profile, published_score, raw_scores, score_blocks, score_store,
+                                     waveform)
 from utils.scoring.windows import tile
 
 
@@ -17,7 +19,8 @@ def engine(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def speech(shared):
-    return [*real_speech(shared, 12), *(load_audio(row["path"]) for row in genuine(shared)), np.concatenate(real_speech(shared, 4))]
+    return [*real_speech(shared, 12), *(load_audio(row["path"]) for row in genuine(shared)),
+            np.concatenate(real_speech(shared, 4))]
 
 
 def in_blocks(samples, size):
@@ -34,7 +37,8 @@ def test_a_file_gives_the_score_that_its_samples_in_the_store_give(engine, share
     path = genuine(shared)[5]["path"]
     with open_audio(path) as stream:
         from_file = score_blocks(engine, stream).score
-    assert abs(score_store(engine, write_store(tmp_path / "eval", [load_audio(path)]), progress=False)[0] - from_file) <= 1e-5
+    assert abs(score_store(engine, write_store(tmp_path / "eval", [load_audio(path)]), progress=False)[0]
+               - from_file) <= 1e-5
 
 
 @pytest.mark.parametrize("block, batch", [(1000, 1), (64600, 3), (777777, 8)])
@@ -46,19 +50,22 @@ def test_neither_block_nor_batch_size_changes_a_score(engine, speech, block, bat
 
 def test_batch_size_does_not_change_the_scores_of_a_store(engine, speech, tmp_path):
     store = write_store(tmp_path / "eval", speech[:8])
-    assert np.abs(score_store(engine, store, 1, progress=False) - score_store(engine, store, 16, progress=False)).max() <= 1e-5
+    one, many = (score_store(engine, store, batch_size, progress=False) for batch_size in (1, 16))
+    assert np.abs(one - many).max() <= 1e-5
 
 
 def test_the_reported_score_is_the_calibrated_difference_of_logits(engine, speech):
     samples = speech[0][:30000]
     raw = raw_scores(engine, waveform(tile(samples, 64600))[None])[0]
-    assert score_blocks(engine, [samples]).score == pytest.approx(CALIBRATION["scale"] * raw + CALIBRATION["offset"], abs=1e-9)
+    assert score_blocks(engine, [samples]).score == pytest.approx(CALIBRATION["scale"] * raw + CALIBRATION["offset"],
+                                                                  abs=1e-9)
 
 
 def test_without_calibration_the_raw_score_is_reported(speech, tmp_path):
     engine = load_engine(write_small_checkpoint(tmp_path, calibration=None), threads=1)
     samples = speech[0][:64600]
-    assert score_blocks(engine, [samples]).score == pytest.approx(raw_scores(engine, waveform(tile(samples, 64600))[None])[0], abs=1e-9)
+    raw = raw_scores(engine, waveform(tile(samples, 64600))[None])[0]
+    assert score_blocks(engine, [samples]).score == pytest.approx(raw, abs=1e-9)
 
 
 def test_the_file_score_is_the_mean_over_speech_windows_only(engine, speech):
@@ -71,7 +78,8 @@ def test_the_file_score_is_the_mean_over_speech_windows_only(engine, speech):
 def test_where_no_window_is_speech_the_score_is_the_mean_over_all(engine):
     scored = score_blocks(engine, [np.zeros(200000, np.int16)])
     assert not any(window.speech for window in scored.windows)
-    assert scored.score == pytest.approx(np.mean([window.score for window in scored.windows])) and scored.speech_seconds == 0
+    assert scored.score == pytest.approx(np.mean([window.score for window in scored.windows]))
+    assert scored.speech_seconds == 0
 
 
 def test_an_empty_recording_has_no_score(engine):

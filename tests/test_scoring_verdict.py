@@ -8,12 +8,13 @@ from utils.audio.decode import AudioInfo
 from utils.errors import InputError
 from utils.scoring.recording import RecordingScore, Window
 from utils.scoring.timeline import NO_SPEECH, segments, stretches
-from utils.scoring.verdict import (BONAFIDE, CANNOT_JUDGE, SPOOF, UNCERTAIN, Decision, decision_for, is_demo, judge, outcome,
-                                   stored_decision, trained_on)
+from utils.scoring.verdict import (BONAFIDE, CANNOT_JUDGE, SPOOF, UNCERTAIN, Decision, decision_for, is_demo, judge,
+                                   outcome, stored_decision, trained_on)
 
 LINE = Decision(0.0, (-1.0, 2.0), "dev")
-METADATA = {"calibration": {"scale": 1.0, "offset": 0.0}, "decision": {"threshold": -0.64, "band": [-1.5, 0.2], "origin": "dev"},
-            "score_range": [-8.0, 8.0], "audio": {"bandwidth_hz": [7000.0, 7700.0, 8000.0], "speech_level_dbfs": [-30.0, -22.0, -15.0]}}
+METADATA = {"calibration": {"scale": 1.0, "offset": 0.0},
+            "decision": {"threshold": -0.64, "band": [-1.5, 0.2], "origin": "dev"}, "score_range": [-8.0, 8.0],
+            "audio": {"bandwidth_hz": [7000.0, 7700.0, 8000.0], "speech_level_dbfs": [-30.0, -22.0, -15.0]}}
 
 
 def recording(score=3.0, speech=True, seconds=4.0, speech_seconds=3.0, level=-20.0, peak=-18.0, bandwidth=7700.0):
@@ -22,14 +23,16 @@ def recording(score=3.0, speech=True, seconds=4.0, speech_seconds=3.0, level=-20
 
 
 def source(**changed):
-    return AudioInfo(**{"sample_rate": 16000, "channels": 1, "format": "FLAC", "subtype": "PCM_16", "decoder": "soundfile"} | changed)
+    return AudioInfo(**{"sample_rate": 16000, "channels": 1, "format": "FLAC", "subtype": "PCM_16",
+                        "decoder": "soundfile"} | changed)
 
 
 def verdict(scored=None, info=None, metadata=METADATA, line=LINE):
     return judge(scored or recording(), info or source(), metadata, line)
 
 
-@pytest.mark.parametrize("score, expected", [(2.1, BONAFIDE), (2.0, UNCERTAIN), (0.0, UNCERTAIN), (-1.0, UNCERTAIN), (-1.1, SPOOF)])
+@pytest.mark.parametrize("score, expected", [(2.1, BONAFIDE), (2.0, UNCERTAIN), (0.0, UNCERTAIN), (-1.0, UNCERTAIN),
+                                             (-1.1, SPOOF)])
 def test_the_band_of_uncertainty_belongs_to_neither_side(score, expected):
     found = verdict(recording(score))
     assert found.outcome == expected and bool(found.reasons) == (expected == UNCERTAIN)
@@ -106,8 +109,10 @@ def test_a_prior_needs_calibrated_scores_and_must_be_one(metadata, prior):
 
 
 def test_what_the_model_learnt_from_is_told():
-    metadata = {"architecture": "small", "trained_on": {"description": "the embedded default corpus", "utterances": 1200, "demo": True}}
-    assert trained_on(metadata) == "small trained on the embedded default corpus, 1,200 utterances" and is_demo(metadata)
+    source = {"description": "the embedded default corpus", "utterances": 1200, "demo": True}
+    metadata = {"architecture": "small", "trained_on": source}
+    assert trained_on(metadata) == "small trained on the embedded default corpus, 1,200 utterances"
+    assert is_demo(metadata)
     assert "does not name" in trained_on({}) and not is_demo({})
 
 

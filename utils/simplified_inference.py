@@ -1,4 +1,4 @@
-"""Score recordings with a trained model and say what the score means: likely bona fide, uncertain, likely spoof, cannot judge."""
+"""Score recordings with a trained model: likely bona fide, uncertain, likely spoof, or cannot judge, and why."""
 import sys
 from pathlib import Path
 if not __package__:
@@ -8,31 +8,37 @@ import argparse
 import hashlib
 
 from utils.errors import InputError
-from utils.files import CHECKPOINT_DIR, ROOT
+from utils.files import CHECKPOINT_DIR, DATA_DIR
 
 GPU_BATCH = 16  # windows at once on a graphics processor; on a CPU one by one is as fast and takes the least memory
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, epilog="Exit codes: 0 all analysed, 1 some failed, 2 wrong usage, 130 interrupted.")
+    parser = argparse.ArgumentParser(description=__doc__, epilog="Exit codes: 0 all analysed, 1 some failed, 2 wrong "
+                                                                 "usage, 130 interrupted.")
     add = parser.add_argument
     add("--input_file", nargs="+", action="extend", required=True, metavar="PATH",
         help="recordings, folders (searched through) or .txt lists of paths, one per line")
-    add("--model", type=Path, help="checkpoint (.pt) or exported model (.onnx); default: the newest in models/checkpoints")
-    add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where a .pt model runs (exported models: the CPU)")
+    add("--model", type=Path,
+        help="checkpoint (.pt) or exported model (.onnx); default: the newest in models/checkpoints")
+    add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto",
+        help="where a .pt model runs (exported models: the CPU)")
     add("--force_cpu", action="store_true", help="use the CPU whatever else there is; the same as --device cpu")
     add("--threads", type=int, help="CPU cores to use (default: all)")
     add("--json", action="store_true", help="one JSON object per recording and line on stdout, nothing else")
-    add("--output", type=Path, help="also write the results to FILE.csv, .json or .jsonl; a stopped run goes on where it was")
-    add("--picture", type=Path, help="draw each recording with its scores into this folder, or into this .png file for one recording")
-    add("--explain", action="store_true", help="also tell which times and frequencies moved the score (two dozen more scorings)")
+    add("--output", type=Path,
+        help="also write the results to this .csv, .json or .jsonl file; a stopped run goes on where it was")
+    add("--picture", type=Path,
+        help="draw each recording with its scores into this folder, or one recording into this .png file")
+    add("--explain", action="store_true",
+        help="also tell which times and frequencies moved the score (two dozen more scorings)")
     add("--prior", type=float, help="probability of spoof that sets the threshold (default: the model's own threshold)")
     add("--cost_miss", type=float, help="cost of calling a bona fide recording spoofed, with --prior")
     add("--cost_fa", type=float, help="cost of calling a spoofed recording bona fide, with --prior")
     add("--published_protocol", action="store_true",
         help="score as the published evaluation does: bona fide logit of the first 64,600 samples; no verdict")
-    add("--data_dir", type=Path, default=ROOT / "data", help=argparse.SUPPRESS)  # every step takes it; nothing here is read from it
+    add("--data_dir", type=Path, default=DATA_DIR, help=argparse.SUPPRESS)  # every step takes it
     return parser
 
 
@@ -43,7 +49,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.output and args.output.suffix not in SUFFIXES:
         parser.error(f"--output must end in one of {', '.join(SUFFIXES)}")
-    if args.published_protocol and (args.explain or args.picture or any(v is not None for v in (args.prior, args.cost_miss, args.cost_fa))):
+    if args.published_protocol and (args.explain or args.picture
+                                    or any(v is not None for v in (args.prior, args.cost_miss, args.cost_fa))):
         parser.error("--published_protocol gives bare scores: leave out --explain, --picture, --prior and the costs")
     if args.threads is not None and args.threads < 1:
         parser.error("--threads must be at least 1")
@@ -55,8 +62,8 @@ def find_model(args: argparse.Namespace) -> Path:
     from utils.scoring.engine import newest_model
     model = args.model or newest_model(CHECKPOINT_DIR)
     if model is None:
-        raise InputError(f"there is no trained model in {CHECKPOINT_DIR}: run ./run.sh (Windows: run.bat) to make one from nothing, "
-                         "python notebooks/aasist_training.py on prepared data, or name one with --model")
+        raise InputError(f"there is no trained model in {CHECKPOINT_DIR}: run ./run.sh (Windows: run.bat) to make one "
+                         "from nothing, python notebooks/aasist_training.py on prepared data, or name one with --model")
     return model
 
 
@@ -77,9 +84,11 @@ def make_job(args: argparse.Namespace, model: Path) -> "tuple[Job, dict]":
     from utils.scoring.verdict import decision_for
     device = choose_device(args, model)
     engine = load_engine(model, device, args.threads)
-    decision = None if args.published_protocol else decision_for(engine.metadata, args.prior, args.cost_miss, args.cost_fa)
+    decision = None if args.published_protocol else decision_for(engine.metadata, args.prior, args.cost_miss,
+                                                                 args.cost_fa)
     job = Job(engine, decision, args.published_protocol, args.explain, 1 if device == "cpu" else GPU_BATCH)
-    settings = {"format": 1, "model": hashlib.sha256(model.read_bytes()).hexdigest(), "published_protocol": args.published_protocol,
+    settings = {"format": 1, "model": hashlib.sha256(model.read_bytes()).hexdigest(),
+                "published_protocol": args.published_protocol,
                 "explain": args.explain, "threshold": decision.threshold if decision else None}
     return job, settings
 

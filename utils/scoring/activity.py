@@ -2,7 +2,7 @@
 
 A frame (32 ms, every 16 ms) is speech-like when the spectral flatness of its 100 to 3800 Hz lies between that of a tone
 and that of white noise. A window is marked speech when
-  1. its speech-like frames reach FLOOR_DBFS, and come within RANGE_DB of the loudest window, for SPEECH_SECONDS together,
+  1. its speech-like frames reach FLOOR_DBFS, and come within RANGE_DB of the loudest window, for SPEECH_SECONDS,
   2. its band levels move: their standard deviation over time, averaged over seven bands, is at least MOVEMENT_DB.
 Silence and faint noise fail the first, hum, tones and steady noise the second or the flatness. Music and animals can
 pass: the rule keeps out what is plainly no speech and no more. Measured when it was made: 2,500 windows of real and
@@ -37,7 +37,7 @@ def _db(power: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Frames:
-    """Statistics of the frames of one stretch: level in dBFS and speech-likeness (n,), power spectra (n, FRAME // 2 + 1)."""
+    """Statistics of a stretch's frames: level in dBFS and speech-likeness (n,), power spectra (n, FRAME // 2 + 1)."""
     level: np.ndarray
     speech_like: np.ndarray
     power: np.ndarray
@@ -108,4 +108,5 @@ class Activity:
         """The highest frequency at which the speech's long-term spectrum is within BANDWIDTH_DEPTH_DB of its peak."""
         if not self.spectrum.any():
             return None
-        return float(_FREQUENCIES[np.flatnonzero(self.spectrum >= self.spectrum.max() * 10 ** (-BANDWIDTH_DEPTH_DB / 10))[-1]])
+        lowest = self.spectrum.max() * 10 ** (-BANDWIDTH_DEPTH_DB / 10)
+        return float(_FREQUENCIES[np.flatnonzero(self.spectrum >= lowest)[-1]])

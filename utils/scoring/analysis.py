@@ -76,11 +76,13 @@ def _empty(path: str, job: Job) -> dict:
 
 def failure(path: str, error: str, job: Job) -> dict:
     """The record of a recording that could not be analysed, with the reason in one sentence."""
-    return _empty(path, job) | {"verdict": None if job.published_protocol else CANNOT_JUDGE, "error": error, "reasons": [error]}
+    return _empty(path, job) | {"verdict": None if job.published_protocol else CANNOT_JUDGE, "error": error,
+                                "reasons": [error]}
 
 
 def _audio(info: Any) -> dict:
-    return {"sample_rate": info.sample_rate, "channels": info.channels, "format": info.format, "subtype": info.subtype, "decoder": info.decoder,
+    return {"sample_rate": info.sample_rate, "channels": info.channels, "format": info.format, "subtype": info.subtype,
+            "decoder": info.decoder,
             "clipped_fraction": round(info.clipped_fraction, 6), "peak": round(info.peak, 6)}
 
 
@@ -98,7 +100,8 @@ def _record(path: str, scored: Any, info: Any, job: Job) -> dict:
     verdict = judge(scored, info, job.engine.metadata, job.decision)
     return _empty(path, job) | {
         "score": scored.score, "verdict": verdict.outcome, "reasons": verdict.reasons, "warnings": verdict.warnings,
-        "seconds": scored.seconds, "speech_seconds": round(scored.speech_seconds, 3), "level_dbfs": _finite(scored.level_dbfs),
+        "seconds": scored.seconds, "speech_seconds": round(scored.speech_seconds, 3),
+                                "level_dbfs": _finite(scored.level_dbfs),
         "bandwidth_hz": scored.bandwidth_hz, "audio": _audio(info),
         "stretches": [asdict(stretch) for stretch in stretches(scored.windows, job.decision)],
         "windows": [asdict(window) for window in scored.windows]}

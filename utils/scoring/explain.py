@@ -1,4 +1,4 @@
-"""Why a window got its score: by occlusion, silencing one stretch of time or one band of frequencies after the other."""
+"""Why a window got its score: by occlusion, silencing one stretch of time or one band of frequencies in turn."""
 from typing import Any
 
 import numpy as np
@@ -12,15 +12,15 @@ SEGMENTS = 12
 FADE_SAMPLES = 160  # 10 ms at either end of a silenced stretch, so that the edit itself makes no click
 BAND_EDGES_HZ = (0, 250, 500, 1000, 1500, 2000, 3000, 4000, 5000, 6000, 7000, 8000)
 STRONGEST = 5
-DOES_NOT_PROVE = ("this shows what the score of this one window rests on, found by removing parts of it; it does not prove that those parts are fake "
-                  "or genuine, and removing a part makes audio that the model never saw")
+DOES_NOT_PROVE = ("this shows what the score of this one window rests on, found by removing parts of it; it does not "
+                  "prove that those parts are fake or genuine; and without a part it is audio that the model never saw")
 
 
 def explain(engine: Any, path: str, scored: RecordingScore, decision: Decision | None) -> dict:
     """What moved the score of the recording's most telling window.
 
-    "times" and "bands" list every part with "moved": how far the reported score falls when the part is silenced, so that
-    above zero it spoke for bona fide, below for spoof. Decodes the recording once more, up to that window.
+    "times" and "bands" list every part with "moved": how far the reported score falls when the part is silenced, so
+    that above zero it spoke for bona fide, below for spoof. Decodes the recording once more, up to that window.
     """
     window = telling_window(scored, decision)
     start, end = round(window.start * SAMPLE_RATE), round(window.end * SAMPLE_RATE)
@@ -32,8 +32,10 @@ def explain(engine: Any, path: str, scored: RecordingScore, decision: Decision |
     base = _score(engine, waveform(samples))
     told = [_told(part, start, base - score) for part, score in zip(parts, scores)]
     return {"start": window.start, "end": window.end, "score": base, "times": told[:-len(BAND_EDGES_HZ) + 1],
-            "bands": told[-len(BAND_EDGES_HZ) + 1:], "strongest": sorted(told, key=lambda part: -abs(part["moved"]))[:STRONGEST],
-            "method": "occlusion: each stretch of time or band of frequencies silenced in turn", "does_not_prove": DOES_NOT_PROVE}
+            "bands": told[-len(BAND_EDGES_HZ) + 1:],
+            "strongest": sorted(told, key=lambda part: -abs(part["moved"]))[:STRONGEST],
+            "method": "occlusion: each stretch of time or band of frequencies silenced in turn",
+            "does_not_prove": DOES_NOT_PROVE}
 
 
 def telling_window(scored: RecordingScore, decision: Decision | None) -> Window:

@@ -6,8 +6,9 @@ from pathlib import Path
 from utils.errors import InputError, printable
 
 AUDIO_SUFFIXES = frozenset(
-    ".3g2 .3gp .aac .ac3 .aif .aifc .aiff .amr .ape .asf .au .avi .awb .caf .dts .flac .flv .g722 .gsm .m4a .m4b .m4v .mka .mkv .mov .mp2 "
-    ".mp3 .mp4 .mpc .mpeg .mpg .nist .oga .ogg .opus .ra .rf64 .rm .snd .sph .spx .tta .ts .voc .w64 .wav .wave .webm .wma .wmv .wv".split())
+    ".3g2 .3gp .aac .ac3 .aif .aifc .aiff .amr .ape .asf .au .avi .awb .caf .dts .flac .flv .g722 .gsm .m4a .m4b .m4v "
+    ".mka .mkv .mov .mp2 .mp3 .mp4 .mpc .mpeg .mpg .nist .oga .ogg .opus .ra .rf64 .rm .snd .sph .spx .tta .ts .voc "
+    ".w64 .wav .wave .webm .wma .wmv .wv".split())
 LIST_HEAD = 4096
 
 
@@ -26,8 +27,8 @@ def expand(inputs: list[str]) -> tuple[list[str], int]:
             chosen = [path for path in inside if os.path.splitext(path)[1].lower() in AUDIO_SUFFIXES]
             left_out += len(inside) - len(chosen)
             if not chosen:
-                raise InputError(f"no recordings in {name}: none of its {len(inside)} files has an audio suffix such as .wav, name files one by one "
-                                 "to have them tried whatever they are called")
+                raise InputError(f"no recordings in {name}: none of its {len(inside)} files has an audio suffix such "
+                                 "as .wav, name files one by one to have them tried whatever they are called")
         else:
             chosen = _listed(Path(name)) if _is_list(name) else [name]
         found.update(dict.fromkeys(chosen))
@@ -56,7 +57,8 @@ def _listed(path: Path) -> list[str]:
     names = [os.fsdecode(line) for line in lines if line and not line.startswith(b"#")]
     if not names:
         raise InputError(f"the list {path} names no files: write one path per line")
-    return [name if os.path.exists(name) or not (path.parent / name).exists() else str(path.parent / name) for name in names]
+    return [name if os.path.exists(name) or not (path.parent / name).exists() else str(path.parent / name)
+            for name in names]
 
 
 def shown(path: str) -> str:

@@ -15,8 +15,8 @@ from utils.files import atomic_write, disk_errors
 from utils.scoring.inputs import shown
 
 SUFFIXES = (".csv", ".json", ".jsonl")
-CSV_COLUMNS = ("file", "score", "verdict", "error", "score_kind", "threshold", "band_low", "band_high", "seconds", "speech_seconds",
-               "sample_rate", "format", "reasons", "warnings")
+CSV_COLUMNS = ("file", "score", "verdict", "error", "score_kind", "threshold", "band_low", "band_high", "seconds",
+               "speech_seconds", "sample_rate", "format", "reasons", "warnings")
 
 
 def json_line(record: dict) -> str:
@@ -26,13 +26,14 @@ def json_line(record: dict) -> str:
 
 def _csv_row(record: dict) -> list:
     low, high = record.get("band") or (None, None)
-    flat = record | record.get("audio", {}) | {"band_low": low, "band_high": high, "reasons": "; ".join(record["reasons"]),
+    flat = record | record.get("audio", {}) | {"band_low": low, "band_high": high,
+                                               "reasons": "; ".join(record["reasons"]),
                                                "warnings": "; ".join(record["warnings"])}
     return [flat.get(column) for column in CSV_COLUMNS]
 
 
 def write_table(path: Path, records: Iterable[dict]) -> None:
-    """Write records as CSV, JSON (one list) or JSON lines, by the suffix of `path`; atomically, holding one at a time."""
+    """Write records as CSV, JSON (one list) or JSON lines, by the suffix of `path`; atomically, one at a time."""
     with atomic_write(path) as file:
         if path.suffix == ".csv":
             writer = csv.writer(file, lineterminator="\n")
@@ -53,7 +54,7 @@ class Journal:
 
     def __init__(self, output: Path, settings: dict) -> None:
         self.output, self.path = output, output.with_name(output.name + ".partial")
-        self.places: dict[str, tuple[int, list[int] | None]] = {}  # path → where its line is, and its file's state then
+        self.places: dict[str, tuple[int, list[int] | None]] = {}  # path → place of its line, its file then
         with disk_errors(self.path):
             output.parent.mkdir(parents=True, exist_ok=True)
             self.file = open(self.path, "a+b")
@@ -78,7 +79,7 @@ class Journal:
             self.file.flush()
 
     def find(self, path: str) -> dict | None:
-        """The record of `path` from the run before; None where there is none, it failed, or the file has changed since."""
+        """The record of `path` from the run before; None where there is none, it failed, or the file has changed."""
         place, state = self.places.get(shown(path), (None, None))
         record = self._read(place) if state is not None and state == _state(path) else None
         return record if record and not record["error"] else None
@@ -96,7 +97,7 @@ class Journal:
         return json.loads(self.file.readline())["record"]
 
     def finish(self, paths: list[str], last: dict | None = None) -> None:
-        """Write the output with the records of `paths`, then `last`; the journal goes unless `last` tells of an interruption."""
+        """Write the output: the records of `paths`, then `last`. The journal goes, unless a `last` tells of a stop."""
         def records() -> Iterator[dict]:
             yield from (self._read(self.places[name][0]) for path in paths if (name := shown(path)) in self.places)
             if last:

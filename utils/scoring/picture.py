@@ -1,4 +1,4 @@
-"""A picture per recording: waveform, spectrogram, and the window scores with the threshold and the band of uncertainty."""
+"""A picture per recording: waveform, spectrogram, and the scores in time with threshold and band of uncertainty."""
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -116,7 +116,8 @@ def draw(file: Path, sketch: Sketch, record: dict) -> None:
             _draw_explanation(axes[3], record["explanation"])
         axes[0].set_xlim(0, max(sketch.samples / SAMPLE_RATE, 1e-3))
         score = "" if record["score"] is None else f", {record['score_kind']} {record['score']:.2f}"
-        figure.suptitle(f"{printable(os.path.basename(record['file']))}: {record['verdict'] or 'no verdict'}{score}".replace("$", r"\$"))
+        name = printable(os.path.basename(record["file"])).replace("$", r"\$")
+        figure.suptitle(f"{name}: {record['verdict'] or 'no verdict'}{score}")
         with atomic_write(file, "wb") as out:
             figure.savefig(out, format=file.suffix[1:].lower(), dpi=110)
     finally:
@@ -126,7 +127,8 @@ def draw(file: Path, sketch: Sketch, record: dict) -> None:
 def _draw_wave(axis, sketch: Sketch) -> None:
     count = sketch.columns * PIECES
     low, high = sketch.low[:count] / 32768, sketch.high[:count] / 32768
-    axis.fill_between(np.linspace(0, sketch.end, count, endpoint=False), low, high, step="post", color="#35618f", linewidth=0.3)
+    axis.fill_between(np.linspace(0, sketch.end, count, endpoint=False), low, high, step="post", color="#35618f",
+                      linewidth=0.3)
     peak = max(0.02, float(max(-low.min(initial=0), high.max(initial=0))))
     axis.set_ylim(-1.1 * peak, 1.1 * peak)
     axis.set_ylabel("amplitude")
@@ -135,17 +137,20 @@ def _draw_wave(axis, sketch: Sketch) -> None:
 
 def _draw_spectrogram(axis, sketch: Sketch) -> None:
     if sketch.columns:
-        axis.imshow(sketch.spectrogram_db().T, origin="lower", aspect="auto", extent=(0, sketch.end, 0, SAMPLE_RATE / 2000),
+        axis.imshow(sketch.spectrogram_db().T, origin="lower", aspect="auto",
+                    extent=(0, sketch.end, 0, SAMPLE_RATE / 2000),
                     vmin=-DYNAMIC_RANGE_DB, vmax=0, cmap="magma")
     axis.set_ylabel("kHz")
     axis.tick_params(labelbottom=False)
 
 
 def _draw_scores(axis, record: dict) -> None:
-    for speech, colour, label in ((True, "#9a9a9a", "window"), (False, "#d8d8d8", "window without speech, not counted")):
+    for speech, colour, label in ((True, "#9a9a9a", "window"),
+                                  (False, "#d8d8d8", "window without speech, not counted")):
         windows = [window for window in record["windows"] if window["speech"] == speech]
         if windows:
-            axis.hlines(*([window[name] for window in windows] for name in ("score", "start", "end")), colour, lw=1, label=label)
+            axis.hlines(*([window[name] for window in windows] for name in ("score", "start", "end")), colour, lw=1,
+                        label=label)
     if record["band"]:
         axis.axhspan(*record["band"], color="#f0c96c", alpha=0.35, lw=0, label="band of uncertainty")
     if record["threshold"] is not None:
@@ -173,11 +178,12 @@ def _timeline(record: dict) -> dict[str | None, list[tuple[float, float, float]]
 
 def _draw_explanation(axis, explanation: dict) -> None:
     parts = explanation["times"] + explanation["bands"]
-    names = ([f"{part['start']:.1f} s" for part in explanation["times"]] + [f"{part['low_hz'] / 1000:g} kHz" for part in explanation["bands"]])
+    names = ([f"{part['start']:.1f} s" for part in explanation["times"]]
+             + [f"{part['low_hz'] / 1000:g} kHz" for part in explanation["bands"]])
     moved = [part["moved"] for part in parts]
     axis.bar(range(len(parts)), moved, color=["#35618f" if value > 0 else "#a03030" for value in moved])
     axis.set_xticks(range(len(parts)), names, rotation=60, fontsize="x-small")
     axis.axhline(0, color="black", lw=0.6)
     axis.set_ylabel("moved the score\n(up: to bona fide)")
-    axis.set_xlabel(f"parts of the window from {explanation['start']:.1f} to {explanation['end']:.1f} s: time from, then band from "
-                    "(what the score rests on, no proof of a fake)", fontsize="small")
+    axis.set_xlabel(f"parts of the window from {explanation['start']:.1f} to {explanation['end']:.1f} s: time from, "
+                    "then band from (what the score rests on, no proof of a fake)", fontsize="small")

@@ -25,7 +25,7 @@ class Window:
 
 @dataclass(frozen=True)
 class RecordingScore:
-    """The outcome for one recording. `score` is the mean over speech windows (over all, where none is; None without any)."""
+    """The outcome for one recording. `score` is the mean over speech windows, over all where none is, else None."""
     score: float | None
     windows: list[Window]
     seconds: float
@@ -58,7 +58,7 @@ def waveform(samples: np.ndarray) -> np.ndarray:
 
 
 def raw_scores(engine: Any, waves: np.ndarray) -> np.ndarray:
-    """CM scores of float32 waves (B, n_samples): bona fide logit minus spoof logit, float64 (B,), higher = bona fide."""
+    """CM scores of float32 waves (B, n_samples): bona fide minus spoof logit, float64 (B,), higher = bona fide."""
     logits = engine.logits(waves)
     return logits[:, BONAFIDE] - logits[:, 1 - BONAFIDE]
 
@@ -108,7 +108,7 @@ def score_blocks(engine: Any, blocks: Iterable[np.ndarray], batch_size: int = 1,
 
 
 def score_store(engine: Any, store: Any, batch_size: int = 16, progress: bool = True) -> np.ndarray:
-    """Reported scores of every utterance of a store, in its order: float64 (N,), equal to `score_blocks` within 1e-5."""
+    """Reported scores of a store's utterances, in its order: float64 (N,), equal to `score_blocks` within 1e-5."""
     from tqdm import tqdm
     scorer, scores, waiting = Scorer(engine, batch_size), np.full(len(store), np.nan), []
     for i, row in enumerate(tqdm(store.rows, "scoring", unit="utterance", disable=not progress)):
@@ -126,12 +126,13 @@ def score_store(engine: Any, store: Any, batch_size: int = 16, progress: bool = 
 def _settle(scores: np.ndarray, i: int, recording: Recording, store: Any) -> None:
     outcome = recording.result().score
     if outcome is None:
-        raise InputError(f"utterance {store.rows[i].utterance} of the store holds no samples: run python utils/preprocess_data.py --force")
+        raise InputError(f"utterance {store.rows[i].utterance} of the store holds no samples: "
+                         "run python utils/preprocess_data.py --force")
     scores[i] = outcome
 
 
 def audio_profile(store: Any, utterances: int = 500) -> dict:
-    """What a store's audio is like, for a checkpoint's "audio": 5th, 50th and 95th percentile over evenly spaced utterances."""
+    """What a store's audio is like, for a checkpoint's "audio": percentiles 5, 50, 95 of evenly chosen utterances."""
     chosen = np.unique(np.linspace(0, len(store) - 1, min(utterances, len(store))).astype(int))
     found = []
     for i in chosen:

@@ -19,7 +19,8 @@ LONG_SECONDS = 60  # from here on, one recording has a progress bar of its own
 class Session:
     """One run of the inference script over `paths`."""
 
-    def __init__(self, job: Job, paths: list[str], as_json: bool, output: Path | None, settings: dict, picture: Path | None) -> None:
+    def __init__(self, job: Job, paths: list[str], as_json: bool, output: Path | None, settings: dict,
+                 picture: Path | None) -> None:
         self.job, self.paths, self.as_json, self.picture, self.output = job, paths, as_json, picture, output
         if picture:
             self._check_picture()
@@ -30,7 +31,8 @@ class Session:
     def _check_picture(self) -> None:
         from utils.scoring.picture import PICTURE_SUFFIXES
         if self.picture.suffix.lower() in PICTURE_SUFFIXES and len(self.paths) > 1:
-            raise InputError(f"{len(self.paths)} recordings do not fit into the one picture {self.picture}: name a folder with --picture")
+            raise InputError(f"{len(self.paths)} recordings do not fit into the one picture {self.picture}: "
+                             "name a folder with --picture")
 
     def run(self, left_out: int = 0) -> int:
         """Analyse everything; 0 when all could be, 1 when some failed. On Ctrl-C what was finished is written first."""
@@ -97,7 +99,8 @@ class Session:
         extras = [f"{self.resumed} of them from the stopped run before"] * bool(self.resumed)
         extras += [f"{left_out} files without an audio suffix left out"] * bool(left_out)
         extras += [f"results in {self.output}"] * bool(self.output)
-        print(f"{len(self.paths)} recording{'s' * (len(self.paths) != 1)}: {'; '.join([counts, *extras])}", file=sys.stderr if self.as_json else sys.stdout)
+        print(f"{len(self.paths)} recording{'s' * (len(self.paths) != 1)}: {'; '.join([counts, *extras])}",
+              file=sys.stderr if self.as_json else sys.stdout)
 
     @staticmethod
     def _bar(paths: list[str]) -> Iterable[str]:

@@ -18,7 +18,8 @@ def clock(seconds: float) -> str:
 def score_words(job: Job) -> str:
     """What the reported number is, and what it is not."""
     if job.score_kind == PUBLISHED:
-        return f"bona fide logit of the first 64,600 samples, as in the published evaluation; {DIRECTION}; no threshold belongs to it"
+        return ("bona fide logit of the first 64,600 samples, as in the published evaluation; "
+                f"{DIRECTION}; no threshold belongs to it")
     if job.score_kind == RAW:
         return f"uncalibrated score, not a probability; {DIRECTION}"
     return f"log-likelihood ratio, natural logarithm; {DIRECTION}"
@@ -40,20 +41,23 @@ def describe(record: dict, job: Job) -> list[str]:
         reason = printable(record["error"])
         return [f"{name}: {record['verdict'] or 'no score'}", f"  reason     {reason}"]
     if job.published_protocol:
-        return [f"{name}: {record['score']:.6f}", f"  score      {score_words(job)}", f"  model      {trained_on(job.engine.metadata)}"]
-    demo = " (by a model trained on the demo corpus: a demonstration, no evidence)" if is_demo(job.engine.metadata) else ""
+        return [f"{name}: {record['score']:.6f}", f"  score      {score_words(job)}",
+                f"  model      {trained_on(job.engine.metadata)}"]
+    demo = " (by a model trained on the demo corpus: a demonstration, no evidence)" * is_demo(job.engine.metadata)
     lines = [f"{name}: {record['verdict']}{demo}"]
     if record["score"] is not None:
         lines.append(f"  score      {record['score']:.2f} ({score_words(job)})")
     lines += [f"  threshold  {threshold_words(job)}", f"  model      {trained_on(job.engine.metadata)}",
-              f"  recording  {record['seconds']:.1f} s, {record['speech_seconds']:.1f} s of it speech; {_source(record['audio'])}"]
+              f"  recording  {record['seconds']:.1f} s, {record['speech_seconds']:.1f} s of it speech; "
+              + _source(record["audio"])]
     lines += [f"  reason     {reason}" for reason in record["reasons"]]
     lines += [f"  warning    {warning}" for warning in record["warnings"]]
     return lines + _timeline(record) + _explanation(record.get("explanation"))
 
 
 def _source(audio: dict) -> str:
-    return f"{audio['sample_rate']:,} Hz, {audio['channels']} channel{'s' * (audio['channels'] != 1)}, {audio['format']} {audio['subtype']}"
+    channels = f"{audio['channels']} channel{'s' * (audio['channels'] != 1)}"
+    return f"{audio['sample_rate']:,} Hz, {channels}, {audio['format']} {audio['subtype']}"
 
 
 def _timeline(record: dict) -> list[str]:
@@ -62,18 +66,21 @@ def _timeline(record: dict) -> list[str]:
         return []
     lines = [f"  {clock(part['start']):>9} to {clock(part['end']):<9} {part['outcome']}"
              + ("" if part["score"] is None else f" ({part['score']:.2f})") for part in parts[:MAX_STRETCHES]]
-    more = len(parts) - MAX_STRETCHES
-    return ["  timeline   (to about two seconds)"] + lines + ([f"  ... and {more} more stretches: see them all with --json"] if more > 0 else [])
+    if (more := len(parts) - MAX_STRETCHES) > 0:
+        lines.append(f"  ... and {more} more stretches: see them all with --json")
+    return ["  timeline   (to about two seconds)", *lines]
 
 
 def _explanation(explanation: dict | None) -> list[str]:
     if not explanation:
         return []
-    lines = [f"  explained  the window from {clock(explanation['start'])} to {clock(explanation['end'])}, whose score is {explanation['score']:.2f}; "
-             "without each part the score would change:"]
+    lines = [f"  explained  the window from {clock(explanation['start'])} to {clock(explanation['end'])}, whose score "
+             f"is {explanation['score']:.2f}; what moved it most:"]
     for part in explanation["strongest"]:
-        where = (f"{clock(part['start'])} to {clock(part['end'])}" if "start" in part else f"{part['low_hz']:,} to {part['high_hz']:,} Hz")
-        lines.append(f"    {where:<22} spoke for {'bona fide' if part['moved'] > 0 else 'spoof'} by {abs(part['moved']):.2f}")
+        where = (f"{clock(part['start'])} to {clock(part['end'])}" if "start" in part
+                 else f"{part['low_hz']:,} to {part['high_hz']:,} Hz")
+        side = "bona fide" if part["moved"] > 0 else "spoof"
+        lines.append(f"    {where:<22} spoke for {side} by {abs(part['moved']):.2g}")
     return lines + [f"    {explanation['does_not_prove']}"]
 
 
@@ -87,6 +94,6 @@ def row(record: dict) -> str:
 
 def heading(job: Job) -> list[str]:
     """What holds for every line of a long list."""
-    demo = "; trained on the demo corpus: every verdict is a demonstration, no evidence" if is_demo(job.engine.metadata) else ""
-    line = "" if job.published_protocol else f"\nthreshold: {threshold_words(job)}"
-    return [f"model: {trained_on(job.engine.metadata)}{demo}\nscore: {score_words(job)}{line}"]
+    demo = "; trained on the demo corpus: every verdict is a demonstration, no evidence" * is_demo(job.engine.metadata)
+    lines = [f"model: {trained_on(job.engine.metadata)}{demo}", f"score: {score_words(job)}"]
+    return lines if job.published_protocol else [*lines, f"threshold: {threshold_words(job)}"]

@@ -19,7 +19,7 @@ class Stretch:
 
 
 def segments(windows: list[Window]) -> tuple[np.ndarray, np.ndarray]:
-    """Edges (n + 1,) in seconds of the pieces between window borders, and the mean score (n,) of the speech windows over each.
+    """Edges (n + 1,) in seconds of the pieces between window borders, each one's mean score (n,) over speech windows.
 
     NaN where no speech window covers a piece. Pieces are half a window long: the finest the overlap can tell.
     """
@@ -42,6 +42,6 @@ def stretches(windows: list[Window], decision: Decision | None) -> list[Stretch]
     edges, scores = segments(windows)
     outcomes = [NO_SPEECH if np.isnan(score) else outcome(score, decision) for score in scores]
     borders = [0, *(k for k in range(1, len(outcomes)) if outcomes[k] != outcomes[k - 1]), len(outcomes)]
-    return [Stretch(float(edges[a]), float(edges[b]), outcomes[a],
-                    None if outcomes[a] == NO_SPEECH else float(np.average(scores[a:b], weights=np.diff(edges[a:b + 1]))))
-            for a, b in zip(borders, borders[1:])]
+    means = [float(np.average(scores[a:b], weights=np.diff(edges[a:b + 1]))) for a, b in zip(borders, borders[1:])]
+    return [Stretch(float(edges[a]), float(edges[b]), outcomes[a], None if outcomes[a] == NO_SPEECH else mean)
+            for a, b, mean in zip(borders, borders[1:], means)]

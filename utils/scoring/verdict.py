@@ -1,4 +1,4 @@
-"""From a recording's score to one of four outcomes, with the reasons and the warnings that a person needs to weigh it."""
+"""From a recording's score to one of four outcomes, with the reasons and warnings that a person needs to weigh it."""
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,8 @@ SHORT_SECONDS = 1.0          # of speech: below, a warning
 MOSTLY_SILENT = 0.1          # share of speech
 CLIPPED_FRACTION = 0.001
 LEVEL_MARGIN_DB, BANDWIDTH_MARGIN_HZ = 6.0, 500.0  # beyond the training audio's 5th and 95th percentile
-LOSSY = ("mp3", "mpeg", "mp2", "vorbis", "opus", "aac", "amr", "wma", "gsm", "g722", "g723", "g726", "g729", "adpcm", "ulaw", "alaw",
-         "mulaw", "ac3", "ac-3", "dts", "speex", "musepack", "mpc", "realmedia", "cook", "atrac", "nms", "vox")
+LOSSY = ("mp3", "mpeg", "mp2", "vorbis", "opus", "aac", "amr", "wma", "gsm", "g722", "g723", "g726", "g729", "adpcm",
+         "ulaw", "alaw", "mulaw", "ac3", "ac-3", "dts", "speex", "musepack", "mpc", "realmedia", "nms", "vox")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ def stored_decision(metadata: dict) -> Decision | None:
     return Decision(stored["threshold"], (band[0], band[1]) if band else None, stored["origin"])
 
 
-def decision_for(metadata: dict, prior: float | None, cost_miss: float | None, cost_fa: float | None) -> Decision | None:
+def decision_for(metadata: dict, prior: float | None, cost_miss: float | None,
+                 cost_fa: float | None) -> Decision | None:
     """The stored decision, or the Bayes threshold where the user names a prior or costs; `InputError` if uncalibrated.
 
     The stored band stays, for it says where dev's scores overlap; it is widened where the new threshold needs it.
@@ -51,8 +52,8 @@ def decision_for(metadata: dict, prior: float | None, cost_miss: float | None, c
     if prior is None and cost_miss is None and cost_fa is None:
         return stored
     if not metadata.get("calibration"):
-        raise InputError("this model's scores are not calibrated, so no prior or cost can set a threshold: leave those options out, "
-                         "or train a model with dev data")
+        raise InputError("this model's scores are not calibrated, so no prior or cost can set a threshold: leave those "
+                         "options out, or train a model with dev data")
     from utils.evaluation.calibration import MIN_HALF_WIDTH, check_costs
     from utils.evaluation.metrics import COST_FA, COST_MISS, PRIOR_SPOOF, bayes_threshold
     prior, cost_miss, cost_fa = (default if given is None else given for given, default in
@@ -62,8 +63,8 @@ def decision_for(metadata: dict, prior: float | None, cost_miss: float | None, c
     band = stored.band if stored else None
     if band:
         band = (min(band[0], threshold - MIN_HALF_WIDTH), max(band[1], threshold + MIN_HALF_WIDTH))
-    return Decision(threshold, band, f"the Bayes threshold for P(spoof) = {prior:g}, a miss costing {cost_miss:g} and a false alarm "
-                                     f"{cost_fa:g}, as asked for")
+    return Decision(threshold, band, f"the Bayes threshold for P(spoof) = {prior:g}, a miss costing {cost_miss:g} and "
+                                     f"a false alarm {cost_fa:g}, as asked for")
 
 
 def trained_on(metadata: dict) -> str:
@@ -72,7 +73,8 @@ def trained_on(metadata: dict) -> str:
     what = source.get("description") or source.get("corpus") or metadata.get("origin") or "data that it does not name"
     count = f", {source['utterances']:,} utterances" if isinstance(source.get("utterances"), int) else ""
     what = str(what).rstrip(".")
-    return f"{metadata.get('architecture', 'a model')} {what if what.startswith('trained') else 'trained on ' + what}{count}"
+    what = what if what.startswith("trained") else f"trained on {what}"
+    return f"{metadata.get('architecture', 'a model')} {what}{count}"
 
 
 def is_demo(metadata: dict) -> bool:
@@ -111,8 +113,8 @@ def judge(scored: RecordingScore, info: Any, metadata: dict, decision: Decision 
         return Verdict(CANNOT_JUDGE, reasons, warnings)
     result = outcome(scored.score, decision)
     if result is UNCERTAIN:
-        reasons = [f"the score lies between {decision.band[0]:.2f} and {decision.band[1]:.2f}, where dev utterances of both kinds are found "
-                   "or the evidence is weak"]
+        reasons = [f"the score lies between {decision.band[0]:.2f} and {decision.band[1]:.2f}, where dev utterances of "
+                   "both kinds are found or the evidence is weak"]
     return Verdict(result, reasons, warnings)
 
 
@@ -125,20 +127,22 @@ def _warnings(scored: RecordingScore, info: Any, metadata: dict) -> list[str]:
     found += _unlike_training(scored, metadata.get("audio") or {})
     span = metadata.get("score_range")
     if span and scored.score is not None and not span[0] <= scored.score <= span[1]:
-        found.append(f"the score lies outside the range seen on dev ({span[0]:.2f} to {span[1]:.2f}): the recording is unlike the data "
-                     "the model was tuned on")
+        found.append(f"the score lies outside the range seen on dev ({span[0]:.2f} to {span[1]:.2f}): the recording is "
+                     "unlike the data the model was tuned on")
     return found
 
 
 def _source_warnings(info: Any) -> list[str]:
     found = []
     if info.sample_rate < 16000:
-        found.append(f"recorded at {info.sample_rate:,} Hz: it holds nothing above {info.sample_rate // 2:,} Hz, where many traces of synthesis lie")
+        found.append(f"recorded at {info.sample_rate:,} Hz: it holds nothing above {info.sample_rate // 2:,} Hz, where "
+                     "many traces of synthesis lie")
     if info.clipped_fraction > CLIPPED_FRACTION:
         found.append(f"clipped: {info.clipped_fraction:.1%} of the samples are at full scale")
     coding = f"{info.format} {info.subtype}".lower()
     if any(name in coding for name in LOSSY):
-        found.append(f"lossy coding ({info.format}, {info.subtype}) can hide traces of synthesis or leave some of its own")
+        found.append(f"lossy coding ({info.format}, {info.subtype}) can hide traces of synthesis or leave some of its "
+                     "own")
     if info.unmarked_end:
         found.append("its format cannot tell whether the recording was cut short")
     return found
@@ -148,9 +152,10 @@ def _unlike_training(scored: RecordingScore, training: dict) -> list[str]:
     found = []
     if (usual := training.get("bandwidth_hz")) and scored.bandwidth_hz is not None:
         if not usual[0] - BANDWIDTH_MARGIN_HZ <= scored.bandwidth_hz <= usual[-1] + BANDWIDTH_MARGIN_HZ:
-            found.append(f"its speech reaches {scored.bandwidth_hz:,.0f} Hz, that of the training audio {usual[0]:,.0f} to {usual[-1]:,.0f} Hz: "
-                         "the score may reflect the channel")
+            found.append(f"its speech reaches {scored.bandwidth_hz:,.0f} Hz, that of the training audio "
+                         f"{usual[0]:,.0f} to {usual[-1]:,.0f} Hz: the score may reflect the channel")
     if (usual := training.get("speech_level_dbfs")) and scored.level_dbfs > FLOOR_DBFS:
         if not usual[0] - LEVEL_MARGIN_DB <= scored.level_dbfs <= usual[-1] + LEVEL_MARGIN_DB:
-            found.append(f"its speech level is {scored.level_dbfs:.0f} dBFS, that of the training audio {usual[0]:.0f} to {usual[-1]:.0f} dBFS")
+            found.append(f"its speech level is {scored.level_dbfs:.0f} dBFS, that of the training audio {usual[0]:.0f} "
+                         f"to {usual[-1]:.0f} dBFS")
     return found

@@ -5,7 +5,7 @@ import numpy as np
 
 
 def tile(samples: np.ndarray, length: int) -> np.ndarray:
-    """The first `length` samples, a shorter recording repeated until it fills them, as the published evaluation does."""
+    """The first `length` samples; a shorter recording is repeated until it fills them, as published."""
     if not len(samples):
         raise ValueError("no samples to repeat")
     return np.resize(samples, length) if len(samples) < length else samples[:length]
