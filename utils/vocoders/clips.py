@@ -70,16 +70,16 @@ def generator(seed: int, *what: str) -> np.random.Generator:
 def read_crop(folder: Path, clip: Clip, max_seconds: float, seed: int) -> np.ndarray:
     """At most `max_seconds` of a recording, from the one of four places drawn by seed with most speech: float64 at 16 kHz.
 
-    Raises `AudioError` where it cannot be decoded, `ValueError` where it is too short or silent.
+    Raises `InputError` where it cannot be decoded, is too short or silent.
     """
     from utils.audio.decode import load_audio
     samples = load_audio(folder / clip.source)
     if len(samples) < SHORTEST * RATE:
-        raise ValueError(f"shorter than {SHORTEST} s")
+        raise InputError(f"{clip.source} is shorter than {SHORTEST} s")
     length = min(len(samples), max(int(max_seconds * RATE), int(SHORTEST * RATE)))
     crop = _most_speech(samples / 32768, length, generator(seed, clip.name, "crop"))
     if speech_level(crop) < SILENT:
-        raise ValueError("silent")
+        raise InputError(f"{clip.source} is silent")
     return crop
 
 

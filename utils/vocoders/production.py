@@ -5,6 +5,7 @@ Both classes pass through `signal.last_stage`. What is there is kept; the rest c
 import io
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import get_context
@@ -81,8 +82,8 @@ def _bona_fide(clips: list[Clip], setting: Setting) -> dict[str, str]:
     for clip in clips:
         try:
             crop = read_crop(setting.source, clip, setting.max_seconds, setting.seed)
-        except (InputError, ValueError) as error:   # an AudioError names the file itself
-            failed[clip.name] = str(error) if isinstance(error, InputError) else f"{clip.source} is {error}"
+        except InputError as error:
+            failed[clip.name] = str(error)
             continue
         write_flac(setting.output / relative_path(clip, None), last_stage(crop, speech_level(crop)))
     return failed
@@ -120,6 +121,9 @@ def produce(jobs: list[Job], setting: Setting, workers: int) -> Iterator[tuple[i
         try:
             for done in as_completed(running):
                 yield _count(running[done], setting), done.result()
+        except BrokenProcessPool as error:
+            raise InputError("a worker process was killed, perhaps for lack of memory: run the same command again with fewer "
+                             "--workers") from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
