@@ -1,0 +1,215 @@
+"""The embedded default corpus: real speech, real engines, disjoint speakers, no easy tell, the same bytes again."""
+import io
+import json
+import lzma
+import shutil
+import tarfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from utils.corpora.default_corpus import build_default_corpus
+from utils.corpora.default_corpus.attacks import ATTACKS
+from utils.corpora.default_corpus.build import PROTOCOLS
+from utils.corpora.default_corpus.leaks import read_protocol
+from utils.corpora.default_corpus.plan import DEFAULT, fingerprint, make_plan, scaled
+from utils.corpora.default_corpus.sources import Source, download_packages, list_user_sources, unpack_package
+from utils.corpora.default_corpus.speakers import FULL_VOICES, TINY_VOICES
+from utils.errors import InputError
+
+FOLDERS = {"train": "flac_T", "dev": "flac_D", "eval": "flac_E_eval"}
+LEAK_TOLERANCE = 0.17   # the tiny corpus has 32 bona fide clips in eval: one standard error of an EER of 50 % is about 7 points
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny corpus, really built; skipped by name where this machine has no apt."""
+    if not (shutil.which("apt-get") and shutil.which("apt-cache")):
+        pytest.skip("NO APT-GET HERE: the default corpus was not built, so nothing about it is tested")
+    return build_default_corpus(tmp_path_factory.mktemp("raw é x"), seed=3, workers=2, size="tiny")
+
+
+def _rows(corpus: Path, subset: str) -> list[list[str]]:
+    return read_protocol(corpus / PROTOCOLS[subset])
+
+
+def _deb(path: Path, members: dict[str, bytes], links: "dict[str, str] | None" = None) -> Path:
+    """A Debian package with these files."""
+    inner = io.BytesIO()
+    with tarfile.open(fileobj=inner, mode="w") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+        for name, target in (links or {}).items():
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = tarfile.SYMTYPE, target
+            archive.addfile(info)
+    data = lzma.compress(inner.getvalue())
+    entries = b"".join(f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(content):<10}`\n".encode() + content + b"\n" * (len(content) % 2)
+                       for name, content in (("debian-binary", b"2.0\n"), ("data.tar.xz", data)))
+    path.write_bytes(b"!<arch>\n" + entries)
+    return path
+
+
+def test_unpacking_takes_wanted_regular_files_and_nothing_outside_the_folder(tmp_path):
+    deb = _deb(tmp_path / "x_1_all.deb", {"./usr/a.ogg": b"abc", "./usr/b.png": b"no", "../usr/evil.ogg": b"no", "/usr/c.ogg": b"d"},
+               {"./usr/link.ogg": "/etc/passwd"})
+    assert unpack_package(deb, tmp_path / "out", r".*\.ogg") == 2
+    assert sorted(p.name for p in tmp_path.rglob("*.ogg")) == ["a.ogg", "c.ogg"]
+    assert (tmp_path / "out/usr/c.ogg").read_bytes() == b"d"
+
+
+def test_links_become_copies_only_within_their_folder(tmp_path):
+    deb = _deb(tmp_path / "x_1_all.deb", {"./lib/a.so.2": b"abc"}, {"./lib/a.so.1": "a.so.2", "./lib/b.so.1": "../../../etc/passwd"})
+    unpack_package(deb, tmp_path / "out", r"lib/.*", links=True)
+    assert sorted(p.name for p in (tmp_path / "out/lib").iterdir()) == ["a.so.1", "a.so.2"]
+
+
+def test_a_damaged_package_is_named_and_deleted(tmp_path):
+    deb = _deb(tmp_path / "x_1_all.deb", {"./usr/a.ogg": bytes(range(256)) * 400})
+    deb.write_bytes(deb.read_bytes()[:-100])
+    with pytest.raises(InputError, match="x_1_all.deb was damaged"):
+        unpack_package(deb, tmp_path / "out", r".*\.ogg")
+    assert not deb.exists()
+
+
+def test_a_file_that_is_no_package_is_refused(tmp_path):
+    (tmp_path / "x.deb").write_bytes(b"hello")
+    with pytest.raises(InputError, match="not a Debian package"):
+        unpack_package(tmp_path / "x.deb", tmp_path / "out", ".*")
+
+
+def test_without_apt_the_step_says_what_to_do_and_invents_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match="no apt-get on this machine: give a folder of real speech with --bonafide_dir"):
+        download_packages(tmp_path, ["klettres-data"])
+    with pytest.raises(InputError, match="--bonafide_dir"):
+        build_default_corpus(tmp_path / "raw", size="tiny", workers=1)
+    assert not list((tmp_path / "raw").rglob("*.flac"))
+
+
+@pytest.mark.parametrize("request_", [{"size": "huge"}, {"size": 5}, {"attacks": ["nosuch"]}])
+def test_a_wrong_request_is_refused_before_anything_is_fetched(tmp_path, request_):
+    with pytest.raises(InputError):
+        build_default_corpus(tmp_path, **request_)
+    assert not any(tmp_path.iterdir())
+
+
+def test_own_speech_needs_a_folder_per_speaker(tmp_path):
+    (tmp_path / "someone").mkdir()
+    with pytest.raises(InputError, match="at least 6 folders"):
+        list_user_sources(tmp_path, 1.0)
+
+
+@pytest.mark.parametrize("voices", [FULL_VOICES, TINY_VOICES])
+def test_no_speaker_is_in_two_subsets(voices):
+    subsets: dict[str, set[str]] = {}
+    for voice in voices:
+        subsets.setdefault(voice.speaker, set()).add(voice.subset)
+    assert all(len(found) == 1 for found in subsets.values())
+    assert {voice.subset for voice in voices} == {"train", "dev", "eval"}
+
+
+def _invented_sources() -> list[Source]:
+    return [Source(f"{voice.speaker}/{n}.ogg", 1.5 + n / 20, voice.speaker, voice.gender, voice.language, "vorbis", voice.subset)
+            for voice in FULL_VOICES for n in range(120)]
+
+
+def test_the_plan_is_drawn_from_the_seed_alone():
+    sources = _invented_sources()
+    plans = [make_plan(sources, list(ATTACKS), {}, scaled(600), seed) for seed in (1, 1, 2)]
+    assert plans[0] == plans[1] != plans[2]
+    assert fingerprint(plans[0], 1) == fingerprint(plans[1], 1) != fingerprint(plans[2], 2)
+
+
+def test_eval_has_an_unseen_attack_of_every_kind_that_selection_never_saw():
+    plan = make_plan(_invented_sources(), list(ATTACKS), {}, DEFAULT, 1)
+    heard = {subset: {clip.attack for clip in plan if clip.subset == subset} for subset in FOLDERS}
+    unseen = heard["eval"] - heard["train"] - heard["dev"]
+    assert {attack.kind for attack in ATTACKS if attack.tag in unseen} == {"tts", "vocoder", "conversion"}
+    assert heard["train"] <= heard["eval"] and heard["train"] <= heard["dev"]
+
+
+def test_utterance_numbers_and_lengths_do_not_depend_on_the_class():
+    plan = [clip for clip in make_plan(_invented_sources(), list(ATTACKS), {}, DEFAULT, 1) if clip.subset == "train"]
+    spoof = np.array([clip.attack != "-" for clip in plan])
+    numbers, seconds = np.arange(len(plan)), np.array([clip.seconds for clip in plan])
+    assert abs(numbers[spoof].mean() / numbers[~spoof].mean() - 1) < 0.1
+    assert abs(seconds[spoof].mean() / seconds[~spoof].mean() - 1) < 0.02
+
+
+def test_a_corpus_has_asvspoof5s_layout(tiny):
+    for subset, folder in FOLDERS.items():
+        rows = _rows(tiny, subset)
+        assert rows and all(len(row) == 10 and row[8] in ("bonafide", "spoof") for row in rows)
+        assert {f"{row[1]}.flac" for row in rows} == {path.name for path in (tiny / folder).iterdir()}
+        assert all((row[7] == "bonafide") == (row[8] == "bonafide") for row in rows)
+        infos = [soundfile.info(str(path)) for path in (tiny / folder).iterdir()]
+        assert {(i.samplerate, i.channels, i.format, i.subtype) for i in infos} == {(16000, 1, "FLAC", "PCM_16")}
+
+
+def test_a_corpus_keeps_its_speakers_apart_and_holds_seen_and_unseen_attacks(tiny):
+    speakers = [{row[0] for row in _rows(tiny, subset)} for subset in FOLDERS]
+    assert not speakers[0] & speakers[1] and not speakers[0] & speakers[2] and not speakers[1] & speakers[2]
+    attacks = [{row[7] for row in _rows(tiny, subset)} - {"bonafide"} for subset in FOLDERS]
+    assert attacks[0] and attacks[0] < attacks[2] and len(attacks[2] - attacks[0]) >= 2
+
+
+def test_a_corpus_says_what_it_is(tiny):
+    info = json.loads((tiny / "corpus_info.json").read_text(encoding="utf-8"))
+    assert info["demo"] is True and "demo corpus" in info["description"] and info["seed"] == 3
+    for subset in FOLDERS:
+        counted = Counter(row[7] for row in _rows(tiny, subset))
+        assert info["subsets"][subset]["bonafide"] == counted.pop("bonafide")
+        assert info["subsets"][subset]["attacks"] == counted
+    assert len(info["skipped"]) <= 0.05 * sum(len(_rows(tiny, subset)) for subset in FOLDERS)
+    assert "GPL-2+" in (tiny / "ATTRIBUTION.md").read_text(encoding="utf-8")
+
+
+def test_no_trivial_feature_tells_the_classes_apart(tiny):
+    figures = json.loads((tiny / "corpus_info.json").read_text(encoding="utf-8"))["leak_check"]
+    for feature in ("duration", "level", "silence", "long-term spectrum"):
+        assert figures[feature]["all"] > 0.5 - LEAK_TOLERANCE, (feature, figures[feature])
+
+
+def test_every_clip_is_audible_and_none_clips(tiny):
+    for path in tiny.rglob("*.flac"):
+        samples, _ = soundfile.read(str(path), dtype="int16")
+        assert 0.3 * 16000 <= len(samples) <= 1.7 * 16000
+        assert -36 < 20 * np.log10(np.std(samples / 32768)) < -15 and np.abs(samples.astype(int)).max() < 32767
+
+
+def test_a_build_that_was_interrupted_ends_with_the_same_bytes(tiny, tmp_path):
+    before = {path.relative_to(tiny): path.read_bytes() for path in tiny.rglob("*") if path.suffix in (".flac", ".tsv")}
+    corpus = tmp_path / "default_corpus"
+    shutil.copytree(tiny, corpus)
+    (corpus / "corpus_info.json").unlink()
+    (corpus / PROTOCOLS["eval"]).unlink()
+    for path in sorted(corpus.rglob("*.flac"))[::6]:   # of every class, attack and subset
+        path.unlink()
+    (corpus / "flac_T" / ".T_0000000001.flac.99.tmp").write_bytes(b"half")
+    assert build_default_corpus(tmp_path, seed=3, workers=1, size="tiny") == corpus
+    after = {path.relative_to(corpus): path.read_bytes() for path in corpus.rglob("*") if path.suffix in (".flac", ".tsv")}
+    assert after == before
+    assert not list(corpus.rglob("*.tmp"))
+
+
+def test_a_finished_corpus_is_not_built_again(tiny, monkeypatch):
+    monkeypatch.setenv("PATH", "")   # a second build would need apt
+    marks = {path: path.stat().st_mtime_ns for path in tiny.rglob("*")}
+    assert build_default_corpus(tiny.parent, seed=3, size="tiny") == tiny
+    assert {path: path.stat().st_mtime_ns for path in tiny.rglob("*")} == marks
+
+
+def test_hifigan_is_the_published_generator(shared):
+    hifigan = pytest.importorskip("utils.corpora.default_corpus.hifigan")
+    pytest.importorskip("torch")
+    parity = np.load(shared / "reference/vocoders/parity_hifigan_v1_universal.npz")
+    mel = hifigan.log_mel(parity["audio"].astype(np.float64))
+    assert np.abs(mel - parity["mel"][0]).max() < 1e-3
+    wave = hifigan._generate(parity["mel"][0], "universal")
+    assert np.sum((wave - parity["wave"]) ** 2) < 1e-8 * np.sum(parity["wave"].astype(np.float64) ** 2)
