@@ -14,7 +14,9 @@ from utils.audio import frames
 from utils.audio.kinds import Kind
 from utils.audio.sources import AudioError, Opened
 
-MPEG = (0x50, 0x55)       # WAV format tags: libmpg123 would cover damage with silence, and write to stderr
+LEFT_TO_PYAV = (  # WAV format tags that libsndfile opens
+    0x31,              # GSM: it takes the padding byte after an odd number of blocks for one more block
+    0x50, 0x55)        # MPEG: its libmpg123 covers damage with silence, and writes to stderr
 PLACEHOLDER = 0x7FFFF000  # bytes: a 32-bit length from here on was written by a program that could not know the end (a pipe)
 
 
@@ -68,7 +70,7 @@ def _wave(source: Opened, position: int, layout: str, align: int, inclusive: boo
         if name == b"ds64":
             long_length = struct.unpack("<Q", read_at(source, start + 8, 8))[0]
         if name == b"fmt ":
-            facts.libsndfile = _wav_format(source, read_at(source, start, 26).ljust(26, b"\0"), layout[0]) not in MPEG
+            facts.libsndfile = _wav_format(source, read_at(source, start, 26).ljust(26, b"\0"), layout[0]) not in LEFT_TO_PYAV
         if name in (b"data", b"SSND"):
             if length == 0xFFFFFFFF and long_length is not None:
                 length = long_length

@@ -145,7 +145,7 @@ class AudioStream:
                              if np.isfinite(peak) else "holds NaN or infinity instead of sound")
         info.peak = max(info.peak, peak)
         if peak >= self._clip_level:
-            at_full_scale = np.count_nonzero(np.abs(block.astype(np.float32)) >= self._clip_level * full)
+            at_full_scale = int(np.count_nonzero(np.abs(block.astype(np.float32)) >= self._clip_level * full))
             self._clipped += at_full_scale / block.shape[1]
         info.frames += len(block)
         info.seconds += len(block) / reader.rate
