@@ -1,19 +1,22 @@
 """From a checkpoint to an ONNX file that scores without PyTorch, checked against the checkpoint after writing."""
 import copy
+import io
 import warnings
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 from torch import nn
 
+from models.aasist import AASIST
 from utils.errors import InputError
 from utils.files import atomic_write
+from utils.scoring.aasist_onnx import OPSET, aasist_onnx
 from utils.scoring.checkpoint import load_checkpoint, metadata_json
 from utils.scoring.onnx_engine import METADATA_KEY, OnnxEngine
 from utils.scoring.torch_engine import TorchEngine
 
-OPSET = 17  # the newest that PyTorch's TorchScript exporter knows in every version supported here
 TOLERANCE = 1e-4  # largest difference of a logit between the file and the model ...
 ROUNDING = 20     # ... or so many times what float32 itself costs: a hardly trained network can be that ill-conditioned
 
@@ -41,19 +44,24 @@ def export_onnx(checkpoint_path: Path, onnx_path: Path) -> float:
 
 
 def _write(model: nn.Module, checkpoint: dict, path: Path) -> None:
-    import onnx  # not needed to score, only to put the metadata in
-
-    with atomic_write(path, "wb") as file, warnings.catch_warnings():
-        # The exporter warns that it is the older of two (the newer needs another package), and about shapes that are
-        # fixed in the file on purpose: it scores windows of one length.
+    with warnings.catch_warnings():
+        # PyTorch's exporter warns that it is the older of two (the newer needs another package), and about shapes that
+        # are fixed in the file on purpose: it scores windows of one length.
         warnings.simplefilter("ignore")
-        torch.onnx.export(model, (torch.zeros(1, checkpoint["n_samples"]),), file, dynamo=False, opset_version=OPSET,
-                          input_names=["waves"], output_names=["last_hidden", "logits"],
-                          dynamic_axes={name: {0: "batch"} for name in ("waves", "last_hidden", "logits")})
-    exported = onnx.load(str(path))
+        build = aasist_onnx if isinstance(model, AASIST) else _as_it_is
+        exported = build(model, checkpoint["n_samples"])
     exported.metadata_props.add(key=METADATA_KEY, value=metadata_json(checkpoint))
     with atomic_write(path, "wb") as file:
         file.write(exported.SerializeToString())
+
+
+def _as_it_is(model: nn.Module, n_samples: int) -> onnx.ModelProto:
+    """Any network as PyTorch's exporter writes it."""
+    file = io.BytesIO()
+    torch.onnx.export(model, (torch.zeros(1, n_samples),), file, dynamo=False, opset_version=OPSET,
+                      input_names=["waves"], output_names=["last_hidden", "logits"],
+                      dynamic_axes={name: {0: "batch"} for name in ("waves", "last_hidden", "logits")})
+    return onnx.load_from_string(file.getvalue())
 
 
 def _difference(engine: TorchEngine, exported: OnnxEngine, n_samples: int) -> tuple[float, float]:
