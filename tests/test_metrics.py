@@ -1,5 +1,6 @@
 """The metrics equal the official programs' figures, and say nan rather than guess."""
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,25 +14,34 @@ from utils.evaluation.key_files import read_keys, read_scores, split_by_key
 
 SYNTHETIC_B = metrics.AsvRates(false_alarm=0.05, miss=0.04, spoof=0.30)
 ASV = {"asvspoof5_default": metrics.ASVSPOOF5_ASV, "synthetic_b": SYNTHETIC_B}
-OPERATING = {"Pspoof": metrics.PRIOR_SPOOF, "Cmiss": metrics.COST_MISS, "Cfa": metrics.COST_FA}
+#: metric_cases.*: 31 score sets and what the official programs make of them, asvspoof-challenge/asvspoof5@fe23d305
+#: (evaluation-package) and asvspoof-challenge/2021@9b33f5ec (eval-package); one of them real, ASVspoof 2019's fusion scores.
+FIXTURES = Path(__file__).parent / "fixtures"
 
 
 @pytest.fixture(scope="module")
-def cases(shared):
-    folder = shared / "reference" / "metrics"
-    expected = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
-    about = expected.pop("_about")
-    assert {name: about["constants"][name] for name in OPERATING} == OPERATING
-    return {name: (case, *split_by_key(read_scores(folder / "cases" / case["score_file"]),
-                                       read_keys(folder / "cases" / case["key_file"]))) for name, case in expected.items()}
+def cases() -> dict:
+    """Per case the official programs' figures and the scores of both classes."""
+    expected = json.loads((FIXTURES / "metric_cases.json").read_text(encoding="utf-8"))
+    with np.load(FIXTURES / "metric_cases.npz") as scores:
+        return {name: (case, *(scores[f"{name}.{key}"].astype(float) for key in ("bonafide", "spoof")))
+                for name, case in expected.items()}
+
+
+def test_the_official_score_and_key_files_hold_the_same_trials(cases, shared):
+    folder = shared / "reference" / "metrics" / "cases"
+    for case, *groups in cases.values():
+        read = split_by_key(read_scores(folder / case["score_file"]), read_keys(folder / case["key_file"]))
+        for group, expected in zip(read, groups):
+            np.testing.assert_array_equal(group, expected)
 
 
 def test_all_31_official_cases_are_met_to_1e_9(cases):
     assert len(cases) == 31
     for name, (case, bonafide, spoof) in cases.items():
         (eer, at), (dcf, dcf_at) = metrics.eer(bonafide, spoof), metrics.min_dcf(bonafide, spoof)
-        got = {"n_bonafide": bonafide.size, "n_spoof": spoof.size, "eer": eer, "eer_threshold": at, "eer_2021": eer,
-               "eer_2021_threshold": at, "minDCF": dcf, "minDCF_threshold": dcf_at, "actDCF": metrics.act_dcf(bonafide, spoof)}
+        got = {"n_bonafide": bonafide.size, "n_spoof": spoof.size, "eer": eer, "eer_threshold": at, "minDCF": dcf,
+               "minDCF_threshold": dcf_at, "actDCF": metrics.act_dcf(bonafide, spoof)}
         for metric, value in got.items():
             assert value == pytest.approx(case[metric], abs=1e-9, rel=1e-9), (name, metric)
 

@@ -16,7 +16,8 @@ body { font: 16px/1.55 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; color: 
 h1 { font-size: 1.7rem; margin: 0 0 .3rem; } h2 { font-size: 1.25rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid #ddd; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .6rem 0; }
 th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid #e6e6e6; vertical-align: top; }
-th { font-weight: 600; } .scroll { overflow-x: auto; } .small { font-size: .88rem; color: #444; }
+th { font-weight: 600; } .scroll { overflow-x: auto; } .small, .range { font-size: .88rem; color: #444; }
+.range { white-space: nowrap; }
 .note { background: #fff4e0; border-left: 4px solid #d98c00; padding: .6rem .9rem; margin: 1rem 0; }
 .pair { display: flex; flex-wrap: wrap; gap: 1rem; } .pair figure { flex: 1 1 26rem; }
 figure { margin: .6rem 0; } img { max-width: 100%; height: auto; } code { word-break: break-all; }
@@ -29,8 +30,9 @@ ALT = {"det": "DET curves with the operating point", "roc": "ROC curves with the
 
 
 def _cell(text: str) -> str:
-    """An escaped cell; an interval in brackets goes below its figure."""
-    return re.sub(r" \((\S+ to \S+)\)$", r"<br><span class=small>\1</span>", escape(text))
+    """An escaped cell; an interval in brackets goes below its figure, and neither is broken over lines."""
+    text = escape(text).replace(" %", "&nbsp;%")
+    return re.sub(r" \((\S+ to \S+)\)$", r"<br><span class=range>\1</span>", text)
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
@@ -89,7 +91,8 @@ def _calibration(metrics: dict) -> str:
             ["actDCF here", wording.number(made["act_dcf_before"]), wording.number(made["act_dcf_after"])],
             [f"Cllr (bits) on {fitted.get('subset', 'dev')}", *(wording.number(fitted.get(f"cllr_{when}"))
                                                                 for when in ("before", "after"))]]
-    how = (f"LLR = {fitted['scale']:.5g} × score {fitted['offset']:+.5g} (natural logarithm), fitted on "
+    sign = "-" if fitted["offset"] < 0 else "+"
+    how = (f"LLR = {fitted['scale']:.5g} × score {sign} {abs(fitted['offset']):.5g} (natural logarithm), fitted on "
            f"{fitted.get('trials', '?')} trials of {fitted.get('subset', 'dev')}: {fitted.get('method', 'method not recorded')}.")
     return f"<p>{escape(how)}</p>" + table(["", "raw score", "calibrated"], rows)
 
