@@ -55,7 +55,7 @@ def test_copies_lie_beside_their_originals_listed_with_attack_and_source(speech,
         samples, rate = soundfile.read(tmp_path / "out" / row[0])
         original, _ = soundfile.read(tmp_path / "out" / "bonafide" / row[0].split("/", 2 if row[2] == "spoof" else 1)[-1])
         assert rate == 16000 and len(samples) == len(original) == 9600
-        assert speech_level(samples) == pytest.approx(speech_level(original), rel=0.02)
+        assert speech_level(samples) == pytest.approx(speech_level(original), rel=0.05)
 
 
 def test_the_first_step_reads_the_output_as_a_folder_pair(speech, tmp_path):

@@ -173,11 +173,18 @@ def test_resampling_there_and_back_gives_the_clip_again(home):
 
 def test_the_last_stage_keeps_a_band_sets_the_level_and_never_clips(home):
     clip = parity(home, "lyra_v1_wavegru")["audio"].astype(np.float64)
-    out = last_stage(clip, 0.02) / 32767
+    out = last_stage(clip, 0.02, 50.0, np.random.default_rng(0)) / 32767
     assert speech_level(out) == pytest.approx(0.02, rel=0.01)
     power = np.abs(np.fft.rfft(out)) ** 2
     assert power[7700:].sum() / power.sum() < 1e-6 and power[:50].sum() / power.sum() < 1e-4
-    assert np.abs(last_stage(clip, 5.0)).max() <= 32735
+    assert np.abs(last_stage(clip, 5.0, 50.0, np.random.default_rng(0))).max() <= 32735
+
+
+def test_digital_silence_does_not_survive_the_last_stage(home):
+    clip = np.concatenate((np.zeros(8000), parity(home, "lyra_v1_wavegru")["audio"].astype(np.float64)))
+    for depth in (35.0, 50.0):
+        out = last_stage(clip, 0.05, depth, np.random.default_rng(0)) / 32767
+        assert 20 * np.log10(np.std(out[:8000]) / 0.05) == pytest.approx(-depth, abs=1.0)
 
 
 def _publish(home: Path, folder: Path, **changes) -> Path:

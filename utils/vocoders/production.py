@@ -17,7 +17,7 @@ from utils.errors import InputError
 from utils.files import atomic_write
 from utils.vocoders.catalogue import Spec, Vocoder, open_vocoder
 from utils.vocoders.clips import SILENT, Clip, generator, read_crop
-from utils.vocoders.signal import LEVEL, RATE, last_stage, speech_level
+from utils.vocoders.signal import FLOOR, LEVEL, RATE, last_stage, speech_level
 
 GROUP = 8   # clips that one job of a vocoder without batches takes
 
@@ -85,7 +85,7 @@ def _bona_fide(clips: list[Clip], setting: Setting) -> dict[str, str]:
         except InputError as error:
             failed[clip.name] = str(error)
             continue
-        write_flac(setting.output / relative_path(clip, None), last_stage(crop, speech_level(crop)))
+        _finish(clip, None, crop, speech_level(crop), setting)
     return failed
 
 
@@ -101,8 +101,15 @@ def _copies(spec: Spec, clips: list[Clip], missing: set[str], setting: Setting) 
             if not np.isfinite(copy).all() or speech_level(copy) < SILENT:
                 failed[clip.name] = f"{spec.attack} made no sound of {clip.source}"
             elif clip.name in missing:
-                write_flac(setting.output / relative_path(clip, spec), last_stage(copy, level))
+                _finish(clip, spec, copy, level, setting)
     return failed
+
+
+def _finish(clip: Clip, spec: Spec | None, samples: np.ndarray, level: float, setting: Setting) -> None:
+    """Write one file: a clip and its copies share the depth of the noise floor, not the noise."""
+    path = relative_path(clip, spec)
+    depth = generator(setting.seed, clip.name, "floor").uniform(*FLOOR)
+    write_flac(setting.output / path, last_stage(samples, level, depth, generator(setting.seed, path, "noise")))
 
 
 def _count(job: Job, setting: Setting) -> int:

@@ -3,6 +3,7 @@ import numpy as np
 
 RATE = 16000                # Hz, of every clip between the steps
 BAND = (60.0, 7600.0)       # Hz that both classes keep: vocoders differ from recordings at both ends for trivial reasons
+FLOOR = (35.0, 50.0)        # dB from the speech down to the noise that both classes get
 EDGE_SHARE = 0.05           # width of the band's cosine edges, as a share of the frequency
 PEAK = 0.999
 LEVEL = 10 ** (-26 / 20)     # RMS of the speech that vocoders are given, as they were checked with it
@@ -63,9 +64,13 @@ def band_limit(samples: np.ndarray, low: float = BAND[0], high: float = BAND[1],
     return np.fft.irfft(np.fft.rfft(padded) * gain, len(padded))[margin:margin + len(samples)]
 
 
-def last_stage(samples: np.ndarray, level: float) -> np.ndarray:
-    """What both classes pass through alike: band, level of the speech, one rounding to int16. Level is lowered, never clipped."""
-    samples = band_limit(samples)
+def last_stage(samples: np.ndarray, level: float, depth: float, rng: np.random.Generator) -> np.ndarray:
+    """What both classes pass through alike: level of the speech, a noise floor, band, one rounding to int16 (n,).
+
+    The white noise lies `depth` dB under the speech: without it, silence tells recordings (often digital zeros) from
+    vocoders (which hiss). The peak is brought down where it would clip.
+    """
     samples = samples * (level / max(speech_level(samples), 1e-9))
+    samples = band_limit(samples + rng.standard_normal(len(samples)) * level * 10 ** (-depth / 20))
     samples = samples * min(1.0, PEAK / max(float(np.abs(samples).max()), 1e-9))
     return np.rint(samples * 32767).astype(np.int16)
