@@ -15,17 +15,20 @@ LIST_HEAD = 4096
 def expand(inputs: list[str]) -> tuple[list[str], int]:
     """(paths, left out): every recording that `inputs` name, and how many other files lie in the folders among them.
 
-    A folder gives the files below it with an audio or video suffix, sorted; hidden ones do not count. A .txt file is a
-    list: one path per line, taken from the current folder or else from the list's; blank lines and # are passed over.
-    Other paths are taken as they are. Raises `InputError` for an empty list or folder.
+    A folder gives the files below it with an audio or video suffix, sorted; hidden ones do not count, and a folder that
+    cannot be opened stands for itself, so that it fails and is told. A .txt file is a list: one path per line, taken
+    from the current folder or else from the list's; blank lines and those that begin with # are passed over. Other
+    paths are taken as they are. Raises `InputError` for an empty list or folder.
     """
     found: dict[str, None] = {}
     left_out = 0
     for name in inputs:
         if os.path.isdir(name):
-            inside = sorted(_below(name))
+            refused: list[OSError] = []
+            inside = sorted(_below(name, refused))
             chosen = [path for path in inside if os.path.splitext(path)[1].lower() in AUDIO_SUFFIXES]
             left_out += len(inside) - len(chosen)
+            chosen += [str(error.filename) for error in refused]
             if not chosen:
                 raise InputError(f"no recordings in {name}: none of its {len(inside)} files has an audio suffix such "
                                  "as .wav, name files one by one to have them tried whatever they are called")
@@ -35,8 +38,8 @@ def expand(inputs: list[str]) -> tuple[list[str], int]:
     return list(found), left_out
 
 
-def _below(folder: str) -> Iterator[str]:
-    for parent, folders, files in os.walk(folder):
+def _below(folder: str, refused: list[OSError]) -> Iterator[str]:
+    for parent, folders, files in os.walk(folder, onerror=refused.append):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (os.path.join(parent, name) for name in files if not name.startswith("."))
 

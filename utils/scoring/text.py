@@ -89,7 +89,8 @@ def row(record: dict) -> str:
     score = f"{record['score']:9.3f}" if record["score"] is not None else " " * 9
     notes = [record["error"]] if record["error"] else record["warnings"]
     note = f"  [{printable('; '.join(notes))}]" if notes else ""
-    return f"{record['verdict'] or '':16} {score}  {printable(record['file'])}{note}"
+    verdict = (record["verdict"] or "") + " (demo model)" * record["demo"] * bool(record["verdict"])
+    return f"{verdict:{29 if record['demo'] else 16}} {score}  {printable(record['file'])}{note}"
 
 
 def heading(job: Job) -> list[str]:
