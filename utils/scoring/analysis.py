@@ -57,7 +57,8 @@ def analyse(path: str, job: Job, tap: Tap | None = None) -> dict:
         return failure(path, printable(error), job)
     except KeyboardInterrupt:
         partial = recording.result()
-        record = failure(path, f"{printable(path)} was not heard to its end: interrupted after {partial.seconds:.1f} s", job)
+        heard = f"{printable(path)} was not heard to its end: interrupted after {partial.seconds:.1f} s"
+        record = failure(path, heard, job)
         raise Interrupted(record | {"windows": [asdict(window) for window in partial.windows]}) from None
     record = _record(path, scored, stream.info, job)
     if job.explain and record["verdict"] != CANNOT_JUDGE:
