@@ -6,9 +6,14 @@ if not __package__:
 
 import argparse
 import hashlib
+import io
+from typing import TYPE_CHECKING
 
 from utils.errors import InputError
 from utils.files import CHECKPOINT_DIR, DATA_DIR
+
+if TYPE_CHECKING:
+    from utils.scoring.analysis import Job
 
 GPU_BATCH = 16  # windows at once on a graphics processor; on a CPU one by one is as fast and takes the least memory
 
@@ -96,7 +101,8 @@ def make_job(args: argparse.Namespace, model: Path) -> "tuple[Job, dict]":
 def main(argv: list[str] | None = None) -> int:
     """Analyse what the command line names; the exit code."""
     args = parse(argv)
-    sys.stdout.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show must not stop the run
     from utils.scoring.inputs import expand
     from utils.scoring.session import Session
     paths, left_out = expand(args.input_file)
