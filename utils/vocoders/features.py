@@ -63,11 +63,15 @@ def _lyra_bank() -> np.ndarray:
 
 
 def hifigan_mel(samples: np.ndarray, rate: int = 22050, size: int = 1024, window: int = 1024, hop: int = 256, bands: int = 80,
-                low: float = 0.0, high: float = 8000.0) -> np.ndarray:
-    """(bands, frames): natural logarithm; frames are not centred, but padded by (size - hop) / 2 on each side."""
-    padded = np.pad(samples, (size - hop) // 2, mode="reflect")
+                low: float = 0.0, high: float = 8000.0, frames: int | None = None) -> np.ndarray:
+    """(bands, frames): natural logarithm; frames are not centred, but padded by (size - hop) / 2 on each side.
+
+    With `frames` given, that many are spread evenly over the samples, whatever the hop.
+    """
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(samples, (size - hop) // 2, mode="reflect"), size)
+    starts = np.arange(0, len(windows), hop) if frames is None else np.linspace(0, len(windows) - 1, frames).round().astype(int)
     shape = np.pad(hann(window), ((size - window) // 2, size - window - (size - window) // 2))
-    spectra = np.sqrt(magnitudes(padded, shape, hop, size) ** 2 + 1e-9)
+    spectra = np.sqrt(np.abs(np.fft.rfft(windows[starts] * shape, axis=1)) ** 2 + 1e-9)
     return np.log(np.maximum(slaney_bank(rate, size, bands, low, high) @ spectra.T, 1e-5))
 
 
