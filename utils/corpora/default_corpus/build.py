@@ -77,6 +77,7 @@ def _start_worker() -> None:
     """One thread per process: the same sums in the same order on any machine, and no fight over the cores."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
+    os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = "1"   # else torch keeps working memory for every length it meets: 2.7 GB
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
 

@@ -89,7 +89,11 @@ def as_recorded(samples: np.ndarray, reference: "np.ndarray | None", coding: str
         samples = add_floor(match_spectrum(samples, reference), reference, rng)
     samples = samples * (0.08 / (active_rms(samples) + 1e-9))
     samples = samples / max(1.0, np.abs(samples).max())
-    return through_g722(samples) if coding == "g722" else through_file(samples, "OGG", "VORBIS", 0.6)
+    if coding == "g722":
+        return through_g722(samples)
+    if coding.startswith("vorbis:"):
+        return through_file(samples, "OGG", "VORBIS", rng.uniform(0.4, 0.8), int(coding[7:]))
+    return samples
 
 
 def crop(samples: np.ndarray, seconds: float, rng: np.random.Generator) -> np.ndarray:

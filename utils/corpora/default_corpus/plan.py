@@ -136,6 +136,7 @@ def make_plan(sources: list[Source], attacks: list[Attack], captions: dict[str, 
         rows = _clips(subset, None, size.bonafide[subset], own, captions, size, seed)
         for attack in (attack for attack in attacks if subset in attack.subsets):
             count = size.unseen if attack.subsets == ("eval",) else size.seen[subset]
+            count = count if subset == "eval" else max(2, round(count * attack.share))
             rows += _clips(subset, attack, count, own, captions, size, seed)
         numbers = stream(seed, "numbers", subset).permutation(len(rows))
         dealt = sorted(zip(map(int, numbers), rows, strict=True), key=lambda pair: pair[0])

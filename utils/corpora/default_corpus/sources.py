@@ -24,7 +24,10 @@ NO_SPEECH = ("the default corpus takes its real speech from Debian packages, and
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One recording of real speech. `path` is relative to the folder the recordings lie in."""
+    """One recording of real speech. `path` is relative to the folder the recordings lie in.
+
+    `coding` is "g722", "vorbis:RATE" or "pcm" (nothing lossy known).
+    """
     path: str
     seconds: float
     speaker: str
@@ -177,14 +180,16 @@ def wanted_files(voices: Iterable[Voice], package: str) -> str:
     return "|".join(f"(?:{pattern})" for pattern in patterns)
 
 
-def _seconds(path: Path) -> float:
+def _measure(path: Path) -> tuple[float, int]:
+    """Length in seconds and sample rate; a length of 0 where the file cannot be read."""
     import soundfile
     if path.suffix == ".g722":
-        return path.stat().st_size / G722_BYTES_PER_SECOND
+        return path.stat().st_size / G722_BYTES_PER_SECOND, 16000
     try:
-        return soundfile.info(str(path)).duration
+        info = soundfile.info(str(path))
     except soundfile.LibsndfileError:
-        return 0.0
+        return 0.0, 0
+    return info.duration, info.samplerate
 
 
 def list_sources(folder: Path, voices: Iterable[Voice], minimum: float) -> list[Source]:
@@ -199,9 +204,10 @@ def list_sources(folder: Path, voices: Iterable[Voice], minimum: float) -> list[
         if voice.package not in names:
             names[voice.package] = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.*"))
         for name in filter(re.compile(voice.pattern).fullmatch, names[voice.package]):
-            if (seconds := _seconds(root / name)) >= minimum:
-                sources.append(Source(f"{voice.package}/{name}", seconds, voice.speaker, voice.gender, voice.language, voice.coding,
-                                      voice.subset))
+            seconds, rate = _measure(root / name)
+            if seconds >= minimum:
+                coding = f"vorbis:{rate}" if voice.coding == "vorbis" else voice.coding
+                sources.append(Source(f"{voice.package}/{name}", seconds, voice.speaker, voice.gender, voice.language, coding, voice.subset))
     return sources
 
 
@@ -223,6 +229,6 @@ def list_user_sources(folder: Path, minimum: float) -> list[Source]:
     for number, (speaker, paths) in enumerate(speakers.items()):
         subset = ("train", "eval", "train", "dev", "eval", "train")[number % 6]
         for path in paths:
-            if (seconds := _seconds(path)) >= minimum:
-                sources.append(Source(path.relative_to(folder).as_posix(), seconds, re.sub(r"\W", "_", speaker), "-", "en", "vorbis", subset))
+            if (seconds := _measure(path)[0]) >= minimum:
+                sources.append(Source(path.relative_to(folder).as_posix(), seconds, re.sub(r"\W", "_", speaker), "-", "en", "pcm", subset))
     return sources

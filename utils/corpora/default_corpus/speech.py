@@ -50,12 +50,12 @@ def through_g722(samples: np.ndarray) -> np.ndarray:
     return _fit(_decode_g722(b"".join(bytes(packet) for packet in packets)), len(samples))
 
 
-def through_file(samples: np.ndarray, container: str, subtype: str, quality: float | None = None) -> np.ndarray:
-    """A 16 kHz waveform after a lossy format of libsndfile; `quality` 0 (best) to 1 (smallest)."""
+def through_file(samples: np.ndarray, container: str, subtype: str, quality: float, rate: int = RATE) -> np.ndarray:
+    """A 16 kHz waveform after a lossy format of libsndfile at `rate`; `quality` 0 (best) to 1 (smallest)."""
     buffer = io.BytesIO()
-    soundfile.write(buffer, samples, RATE, format=container, subtype=subtype, compression_level=quality)
+    soundfile.write(buffer, resample(samples, RATE, rate), rate, format=container, subtype=subtype, compression_level=quality)
     buffer.seek(0)
-    decoded, rate = soundfile.read(buffer, dtype="float64")
+    decoded, _ = soundfile.read(buffer, dtype="float64")
     return _fit(resample(decoded, rate, RATE), len(samples))
 
 
