@@ -14,6 +14,10 @@ MAX_SKIPPED = 0.05  # share of a subset's utterances that may be unreadable befo
 SHOWN = 10          # unreadable utterances named on the screen; store.json names all
 
 
+class TooManySkipped(InputError):
+    """More utterances cannot be read than MAX_SKIPPED allows."""
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The options of this step."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -68,11 +72,15 @@ def store_subset(subset: str, corpus: dict, args: argparse.Namespace) -> None:
         if path.exists():
             print(f"{subset}: storing again ({reason or '--force'}); the store that is there stays until the new one is complete")
         rows = trials.select(args.limit, args.seed)
-        with StoreWriter(path, description) as writer:
-            if writer.done:
-                print(f"{subset}: going on after {writer.done:,} of {len(rows):,} utterances")
-            decode_all(writer, trials.trials(rows[writer.done:]), len(rows), args)
-            info = writer.finish()
+        try:
+            with StoreWriter(path, description) as writer:
+                if writer.done:
+                    print(f"{subset}: going on after {writer.done:,} of {len(rows):,} utterances")
+                decode_all(writer, trials.trials(rows[writer.done:]), len(rows), args)
+                info = writer.finish()
+        except TooManySkipped:
+            discard(path)  # when the files are mended, all are read again
+            raise
     report(info, path)
 
 
@@ -89,9 +97,8 @@ def decode_all(writer, trials, total: int, args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from utils.audio.read_ahead import decode_in_order
-    from utils.audio.store_writer import discard
     workers = 0 if args.low_memory else args.workers or min(os.cpu_count() or 1, 8)
-    items = ((trial, (args.data_dir / trial.container, trial.offset, trial.size), trial.size) for trial in trials)
+    items = ((trial, (os.path.join(args.data_dir, trial.container), trial.offset, trial.size), trial.size) for trial in trials)
     with tqdm(total=total, initial=writer.done, unit="utt", desc=writer.path.name, mininterval=0.5) as bar:
         for trial, decoding in decode_in_order(items, workers):
             about = (trial.utterance, trial.speaker, trial.gender, trial.codec, trial.attack, trial.key)
@@ -100,10 +107,9 @@ def decode_all(writer, trials, total: int, args: argparse.Namespace) -> None:
             if reason and writer.skipped <= SHOWN:
                 tqdm.write(f"skipped {trial.utterance}: {reason}", file=sys.stderr)
             if writer.skipped > MAX_SKIPPED * total:
-                discard(writer.path)
-                raise InputError(f"{writer.skipped} of the first {writer.done:,} utterances of {writer.path.name} cannot be read "
-                                 f"(the last: {reason}), more than {MAX_SKIPPED:.0%} of all {total:,}: check the download, "
-                                 "then run python utils/prepare_dataset.py and this again")
+                raise TooManySkipped(f"{writer.skipped} of the first {writer.done:,} utterances of {writer.path.name} cannot be read "
+                                     f"(the last: {reason}), more than {MAX_SKIPPED:.0%} of all {total:,}: check the download, "
+                                     "then run python utils/prepare_dataset.py and this again")
 
 
 def report(info: dict, path: Path) -> None:

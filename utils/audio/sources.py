@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 from utils.errors import InputError, printable
@@ -76,7 +75,7 @@ def part_of(opened: Opened, start: int, end: int) -> Opened:
 def source_name(source: AudioSource) -> str:
     """A printable name for messages: the path, `path at byte N` for a slice, or the stream's own name."""
     if isinstance(source, tuple):
-        return f"{source_name(source[0])} at byte {source[1]}"
+        return source_name(source[0]) + (f" at byte {source[1]}" if source[1] else "")
     name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else getattr(source, "name", None)
     if not isinstance(name, str):
         return "the given stream"
@@ -88,10 +87,10 @@ def open_source(source: AudioSource) -> Iterator[Opened]:
     """Open `source`; `AudioError` where it is missing, refused, not a file or empty."""
     name = source_name(source)
     if isinstance(source, tuple):
-        with _open_path(Path(source[0]), name) as file:
+        with _open_path(source[0], name) as file:
             yield _view(file, name, source[1], source[2], os.fstat(file.fileno()).st_size)
     elif isinstance(source, (str, os.PathLike)):
-        with _open_path(Path(source), name) as file:
+        with _open_path(source, name) as file:
             size = os.fstat(file.fileno()).st_size
             yield _view(file, name, 0, size, size)
     elif source.seekable():
@@ -103,7 +102,7 @@ def open_source(source: AudioSource) -> Iterator[Opened]:
             yield _view(spool, name, 0, spool.tell(), spool.tell())
 
 
-def _open_path(path: Path, name: str) -> BinaryIO:
+def _open_path(path: str | os.PathLike, name: str) -> BinaryIO:
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):

@@ -97,9 +97,10 @@ class StoreWriter:
             self._cut_back()
         return self
 
-    def __exit__(self, kind, *rest) -> None:
+    def __exit__(self, kind, error, trace) -> None:
+        full = isinstance(error, OSError) or isinstance(getattr(error, "__cause__", None), OSError)
         with disk_errors(self.folder), contextlib.closing(self._file):
-            if self.folder.exists():
+            if not self._file.closed and not full:
                 self._commit()
 
     def _same_run(self) -> bool:
