@@ -14,6 +14,8 @@ def printable(text: object) -> str:
 
 def run(main: Callable[[], int]) -> None:
     """Run a script's `main` and exit: 0 done, 1 a foreseeable problem, 2 usage (argparse), 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):   # a name that the terminal cannot show must not stop a step
+        stream.reconfigure(errors="backslashreplace")
     try:
         code = main()
     except InputError as error:

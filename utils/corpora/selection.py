@@ -16,8 +16,8 @@ AGAIN = "run python utils/prepare_dataset.py again"
 def subsets_of(name: str, corpus: dict) -> list[str]:
     """The subsets that `name` ("train", "dev", "eval" or "all") stands for, in order.
 
-    A name means the corpus' own partition and every subset cut from it: with a download of dev alone, train, dev and eval are
-    all parts of dev, and "dev" means the three. `InputError` where there is none.
+    A name means the corpus' own partition and every subset cut from it: with a download of dev alone, train, dev and
+    eval are all parts of dev, and "dev" means the three. `InputError` where there is none.
     """
     listed = corpus["subsets"]
     found = [subset for subset in SUBSETS if subset in listed and
@@ -31,8 +31,8 @@ def subsets_of(name: str, corpus: dict) -> list[str]:
 class TrialIndex:
     """A trial list of which only each line's position and stratum are held (10 bytes per trial).
 
-    Trials keep the order of the list, which does not depend on where their audio lies: an archive read in place and the same
-    archive unpacked give the same store.
+    Trials keep the order of the list, which does not depend on where their audio lies: an archive read in place and the
+    same archive unpacked give the same store.
     """
 
     def __init__(self, path: Path) -> None:
@@ -74,14 +74,15 @@ class TrialIndex:
     def select(self, limit: int | None, seed: int) -> np.ndarray:
         """Row numbers, ascending, of at most `limit` trials (of all for None).
 
-        The share of every (key, attack) is kept to the nearest whole trial, with at least one of each where `limit` allows;
-        which ones is drawn by `seed`, within each on its own.
+        The share of every (key, attack) is kept to the nearest whole trial, with at least one of each where `limit`
+        allows; which ones is drawn by `seed`, within each on its own.
         """
         if limit is None or limit >= len(self):
             return np.arange(len(self))
         stratum = np.frombuffer(self._stratum, dtype=f"u{self._stratum.itemsize}")
         quotas = shares(np.bincount(stratum), limit)
-        drawn = [_draw(np.flatnonzero(stratum == number), quotas[number], seed, name) for name, number in self.strata.items()]
+        drawn = [_draw(np.flatnonzero(stratum == number), quotas[number], seed, name) for name,
+                 number in self.strata.items()]
         return np.sort(np.concatenate(drawn))
 
     def trials(self, rows: Iterable[int]) -> Iterator[Trial]:
@@ -98,7 +99,8 @@ def _draw(members: np.ndarray, quota: int, seed: int, stratum: tuple[str, str]) 
 
 
 def shares(sizes: np.ndarray, limit: int) -> np.ndarray:
-    """How many of each group make `limit` in all: proportional, by largest remainder, none empty where `limit` allows."""
+    """How many of each group make `limit` in all: proportional, by largest remainder, none empty where `limit`
+    allows."""
     exact = sizes * (limit / sizes.sum())
     quotas = np.floor(exact).astype(int)
     by_remainder = np.argsort(quotas - exact, kind="stable")

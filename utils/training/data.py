@@ -3,11 +3,14 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+import soundfile
 import torch
 from torch.utils.data import Dataset
 
+from utils.audio import SAMPLE_RATE
 from utils.audio.store import Store
 from utils.errors import InputError
+from utils.files import atomic_write
 from utils.scoring.recording import waveform
 from utils.scoring.windows import tile
 
@@ -68,3 +71,12 @@ class CropDataset(Dataset):
         start = int(rng.integers(max(1, row.n_samples - self.n_samples + 1)))
         samples = self.store.read(index, start, min(self.n_samples, row.n_samples - start))
         return torch.from_numpy(waveform(tile(samples, self.n_samples))), int(row.key == "bonafide")
+
+
+def write_examples(folder: Path, store, seed: int) -> None:
+    """One utterance of each class, drawn at random and not for its score, as WAV files to try the detector on."""
+    rng = np.random.default_rng([seed, 0xE8A])
+    for key in ("bonafide", "spoof"):
+        index = int(rng.choice([i for i, row in enumerate(store.rows) if row.key == key]))
+        with atomic_write(folder / f"{key}.wav", "wb") as file:
+            soundfile.write(file, store.read(index), SAMPLE_RATE, format="WAV", subtype="PCM_16")

@@ -23,12 +23,11 @@ from utils.provenance import environment
 from utils.scoring.checkpoint import FORMAT, LABEL_ORDER, save_checkpoint
 from utils.scoring.engine import engine_from_model, load_engine
 from utils.scoring.export import export_onnx
-from utils.scoring.recording import score_store
+from utils.scoring.recording import audio_profile, score_store
 from utils.training import optimisation
 from utils.training.allocator import keep_freed_memory
 from utils.training.batches import epoch_batches, make_order
-from utils.training.data import CropDataset, open_part
-from utils.training.describe import describe_audio, write_examples
+from utils.training.data import CropDataset, open_part, write_examples
 from utils.training.recipes import recipe_for
 from utils.training.run import BEFORE_TRAINING, choose_device, choose_run, load_state, save_state, seed_epoch, write_history
 
@@ -61,7 +60,7 @@ class Session:
         self.crops = CropDataset(self.train, N_SAMPLES, self.seed)
         self.order = make_order(self.train.rows, self.recipe, self.seed)
         self.steps_per_epoch = len(self.order)
-        self.audio = describe_audio(self.train, N_SAMPLES)
+        self.audio = audio_profile(self.train)
         self.history: list[dict] = []
 
     def _restore(self, state: dict) -> None:

@@ -28,7 +28,7 @@ class Size:
     longest: float
 
 
-DEFAULT = Size({"train": 640, "dev": 220, "eval": 400}, {"train": 85, "dev": 26, "eval": 34}, 62, 2.3, 1.2, 5.0)
+DEFAULT = Size({"train": 960, "dev": 220, "eval": 400}, {"train": 130, "dev": 26, "eval": 34}, 50, 2.3, 1.2, 5.0)
 TINY = Size({"train": 56, "dev": 20, "eval": 32}, {"train": 13, "dev": 5, "eval": 5}, 8, 0.8, 0.5, 1.6)
 
 
@@ -52,7 +52,7 @@ class Clip:
 def scaled(clips: int) -> Size:
     """The default's proportions at about `clips` clips in all."""
     def part(count: int) -> int:
-        return max(4, round(count * clips / 2700))
+        return max(4, round(count * clips / 3200))
     return Size({k: part(v) for k, v in DEFAULT.bonafide.items()}, {k: part(v) for k, v in DEFAULT.seen.items()}, part(DEFAULT.unseen),
                 DEFAULT.median, DEFAULT.shortest, DEFAULT.longest)
 

@@ -1,0 +1,47 @@
+"""Reads the weights of a Whisper encoder's first blocks from an ONNX file into `models.encoder.SpeechEncoder`.
+
+The file: every weight is an initialiser named like the encoder's parameters with `.f16` behind, float16, linear weights
+transposed (`_t.f16`); the positional table may be longer than the model's.
+"""
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from models.encoder import SpeechEncoder
+from utils.errors import InputError
+
+SUFFIX, TRANSPOSED = ".f16", "_t"
+POSITIONS = "positional_embedding"
+
+
+def load_encoder_weights(encoder: SpeechEncoder, path: Path) -> None:
+    """Give `encoder` the weights in the ONNX file at `path`, exactly (float16 values in float32).
+
+    Raises InputError where the file cannot be read or does not hold exactly this encoder's weights.
+    """
+    found, wanted = _read(Path(path)), encoder.state_dict()
+    if POSITIONS in found:
+        found[POSITIONS] = found[POSITIONS][:len(wanted[POSITIONS])]
+    unlike = sorted(name for name in wanted.keys() | found.keys()
+                    if name not in found or name not in wanted or found[name].shape != wanted[name].shape)
+    if unlike:
+        raise InputError(f"{path} does not hold this encoder's weights ({unlike[0]} is missing, new or of another shape): "
+                         "give the ONNX file with the first two blocks of Whisper base")
+    broken = sorted(name for name, value in found.items() if not torch.isfinite(value).all())
+    if broken:
+        raise InputError(f"{path} holds values that are not finite in {broken[0]}: fetch the file anew")
+    encoder.load_state_dict(found, strict=True)
+
+
+def _read(path: Path) -> dict[str, torch.Tensor]:
+    import onnx
+    from google.protobuf.message import DecodeError
+    try:
+        graph = onnx.load(str(path), load_external_data=False).graph
+        arrays = {item.name[:-len(SUFFIX)]: onnx.numpy_helper.to_array(item).astype(np.float32)
+                  for item in graph.initializer if item.name.endswith(SUFFIX)}
+    except (OSError, DecodeError, ValueError) as error:
+        raise InputError(f"cannot read encoder weights from {path}: {error}; give a whole ONNX file") from error
+    return {name.removesuffix(TRANSPOSED): torch.tensor(array.T if name.endswith(TRANSPOSED) else array).contiguous()
+            for name, array in arrays.items()}
