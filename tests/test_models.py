@@ -7,7 +7,6 @@ from models import CONFIGS, build_model
 from models.aasist import MIN_SAMPLES, N_BANDS, draw_band_mask, sinc_filters
 from tests.aasist_weights import PUBLISHED, figures, random_input, random_state_dict
 from tests.benchmarks.plain_aasist import PlainAASIST
-from utils.training.allocator import keep_freed_memory
 
 WITH_FIGURES = [name for name in PUBLISHED if name != "ASVspoof5-baseline"]
 LENGTHS = [2315, 2400, 8000, 16000, 32000, 64000]
@@ -15,7 +14,6 @@ LENGTHS = [2315, 2400, 8000, 16000, 32000, 64000]
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
-    keep_freed_memory()  # half the time of these tests otherwise goes to page faults
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

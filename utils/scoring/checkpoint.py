@@ -6,6 +6,7 @@ import json
 import math
 import pickle
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +72,13 @@ def _check_container(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as container:
             size = sum(member.file_size for member in container.infolist())
-    except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError) as error:
+            damaged = container.testzip() if size <= MAX_BYTES else None
+    except (zipfile.BadZipFile, zlib.error, UnicodeDecodeError, NotImplementedError, EOFError) as error:
         raise InputError(f"{path} is damaged ({error}): copy or download it again") from error
     if size > MAX_BYTES:
         raise InputError(f"{path} unpacks to {size / 2 ** 30:.1f} GiB, far beyond any model here: refused")
+    if damaged is not None:
+        raise InputError(f"{path} is damaged ({damaged}): copy or download it again")
 
 
 def _read(path: Path) -> dict:

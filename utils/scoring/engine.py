@@ -14,7 +14,7 @@ class Engine(Protocol):
     """A model ready to score.
 
     `metadata` is the checkpoint without its weights. `logits` takes float32 waveforms (B, n_samples) in [-1, 1] and
-    returns float64 (B, 2), spoof and bona fide; it raises `InputError` where the model answers NaN.
+    returns float64 (B, 2), spoof and bona fide; it raises `InputError` where samples or logits are not finite.
     """
 
     metadata: dict
@@ -55,8 +55,8 @@ def newest_model(checkpoint_dir: Path) -> Path | None:
     return newest
 
 
-def finite(logits: np.ndarray) -> np.ndarray:
-    """`logits`, checked: a NaN must never pass for a score."""
-    if not np.isfinite(logits).all():
-        raise InputError("the model answered with a number that is not finite: the audio or the model is damaged")
-    return logits
+def finite(numbers: np.ndarray, what: str) -> np.ndarray:
+    """`numbers`, checked, so that a NaN never passes for a score: networks can swallow one, in pooling for example."""
+    if not np.isfinite(numbers).all():
+        raise InputError(f"the {what} are not all finite numbers: the audio or the model is damaged")
+    return numbers

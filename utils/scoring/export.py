@@ -65,12 +65,14 @@ def _as_it_is(model: nn.Module, n_samples: int) -> onnx.ModelProto:
 
 
 def _difference(engine: TorchEngine, exported: OnnxEngine, n_samples: int) -> tuple[float, float]:
-    """The largest difference of a logit over noise at four levels, from very quiet to clipped, and what is allowed."""
-    levels = np.array([[1e-3], [0.03], [0.3], [1.0]])
+    """The largest difference of a logit over noise, once quiet and once clipped, and what is allowed."""
+    levels = np.array([[0.01], [1.0]])
     waves = np.random.default_rng(0).standard_normal((len(levels), n_samples)) * levels
     waves = waves.clip(-1, 1).astype(np.float32)
     logits = engine.logits(waves)
+    difference = float(np.abs(logits - exported.logits(waves)).max())
+    if difference <= TOLERANCE:
+        return difference, TOLERANCE
     with torch.inference_mode():
         exact = copy.deepcopy(engine.model).double()(torch.from_numpy(waves).double())[1].numpy()
-    allowed = max(TOLERANCE, ROUNDING * float(np.abs(logits - exact).max()))
-    return float(np.abs(logits - exported.logits(waves)).max()), allowed
+    return difference, max(TOLERANCE, ROUNDING * float(np.abs(logits - exact).max()))

@@ -35,9 +35,10 @@ class OnnxEngine:
             raise InputError(f"{path} does not map waves to logits: export it again with utils/export_model.py")
 
     def logits(self, waves: np.ndarray) -> np.ndarray:
-        # One by one: a batch gains nothing here and takes its size times the memory.
-        rows = [self.session.run(["logits"], {"waves": waves[i:i + 1]})[0] for i in range(len(waves))]
-        return finite(np.concatenate(rows).astype(np.float64)) if rows else np.empty((0, 2))
+        waves, logits = finite(waves, "samples"), np.empty((len(waves), 2))
+        for i in range(len(waves)):  # one by one: a batch gains nothing here and takes its size times the memory
+            logits[i:i + 1] = self.session.run(["logits"], {"waves": waves[i:i + 1]})[0]
+        return finite(logits, "logits")
 
 
 def _read(path: Path) -> bytes:

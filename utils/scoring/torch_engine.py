@@ -31,10 +31,10 @@ class TorchEngine:
         self.model.eval()
         try:
             device = next(self.model.parameters()).device
-            _, logits = self.model(torch.from_numpy(waves).to(device))
+            _, logits = self.model(torch.from_numpy(finite(waves, "samples")).to(device))
         finally:
             self.model.train(training)
-        return finite(logits.double().cpu().numpy())
+        return finite(logits.double().cpu().numpy(), "logits")
 
 
 def _device(name: str) -> torch.device:
