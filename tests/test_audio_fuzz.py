@@ -1,4 +1,5 @@
-"""Whatever bytes it is given, the decoder returns sound or one sentence: no other error, no hang, nothing that is not sound."""
+"""Whatever bytes it is given, the decoder returns sound or one sentence: no other error, no hang, nothing that is not
+sound."""
 import faulthandler
 import io
 
@@ -11,12 +12,13 @@ from tests.test_audio_decode import KINDS, clip, zoo  # noqa: F401  (fixtures)
 from utils.audio.decode import open_audio
 from utils.audio.sources import AudioError
 
-damage = st.lists(st.tuples(st.sampled_from(("flip", "cut", "tail", "zero", "repeat", "splice", "head")),
-                            st.floats(0, 1, exclude_max=True), st.integers(1, 4000), st.sampled_from(KINDS)), min_size=1, max_size=3)
+KIND_OF_DAMAGE = st.sampled_from(("flip", "cut", "tail", "zero", "repeat", "splice", "head"))
+STEP = st.tuples(KIND_OF_DAMAGE, st.floats(0, 1, exclude_max=True), st.integers(1, 4000), st.sampled_from(KINDS))
 
 
 def spoil(content: bytes, steps, zoo: dict[str, bytes]) -> bytes:  # noqa: F811
-    """`content` after each of `steps`: (what, where as a share of the length, how much, which other file to splice in)."""
+    """`content` after each of `steps`: (what, where as a share of the length, how much, which other file to splice
+    in)."""
     data = bytearray(content)
     for what, where, amount, other in steps:
         at = int(where * len(data))
@@ -38,7 +40,7 @@ def spoil(content: bytes, steps, zoo: dict[str, bytes]) -> bytes:  # noqa: F811
 
 
 @settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(kind=st.sampled_from(KINDS), steps=damage)
+@given(kind=st.sampled_from(KINDS), steps=st.lists(STEP, min_size=1, max_size=3))
 def test_damaged_files_end_in_sound_or_one_sentence(zoo, capfd, kind, steps):  # noqa: F811
     content = spoil(zoo[kind], steps, zoo)
     faulthandler.dump_traceback_later(60, exit=True)  # a hang in a decoder cannot be interrupted otherwise

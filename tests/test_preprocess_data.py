@@ -34,7 +34,8 @@ def clips(shared) -> dict[str, list[Path]]:
 
 @pytest.fixture
 def data_dir(clips, tmp_path) -> Path:
-    """What the minimal download looks like: protocols and flac_D_ab.tar, prepared; the folder has a space and an umlaut."""
+    """What the minimal download looks like: protocols and flac_D_ab.tar, prepared; the folder has a space and an
+    umlaut."""
     folder = tmp_path / "my dätä"
     build_raw(folder / "raw", clips, speakers=12, utterances=6)
     prepare(["--data_dir", str(folder)])
@@ -48,7 +49,8 @@ def run(data_dir: Path, *options: str) -> int:
 def folders(data_dir: Path) -> dict[str, bytes]:
     """All files of all stores, by their path; locks left out."""
     base = data_dir / "processed"
-    return {str(path.relative_to(base)): path.read_bytes() for path in base.rglob("*") if path.is_file() and path.suffix != ".lock"}
+    return {str(path.relative_to(base)): path.read_bytes() for path in base.rglob("*") if path.is_file()
+            and path.suffix != ".lock"}
 
 
 def plain_list(data_dir: Path, paths: list[Path], subset: str = "dev") -> list[Trial]:
@@ -166,7 +168,8 @@ def test_unreadable_files_are_skipped_counted_and_named(tmp_path, clips, capsys)
     assert run(tmp_path) == 0
     captured, info = capsys.readouterr(), Store(tmp_path / "processed" / "dev").info
     assert "39 utterances" in captured.out and "1 skipped" in captured.out and "skipped U00039" in captured.err
-    assert info["counts"]["skipped"] == 1 and info["skipped"][0][0] == "U00039" and "broken.flac" in info["skipped"][0][1]
+    (utterance, reason), = info["skipped"]
+    assert info["counts"]["skipped"] == 1 and utterance == "U00039" and "broken.flac" in reason
 
 
 def test_too_many_unreadable_files_stop_the_step_and_keep_the_old_store(tmp_path, clips):
@@ -174,7 +177,8 @@ def test_too_many_unreadable_files_stop_the_step_and_keep_the_old_store(tmp_path
     plain_list(tmp_path, paths)
     run(tmp_path)
     plain_list(tmp_path, [*paths[:18], tmp_path / "gone1.flac", tmp_path / "gone2.flac"])
-    with pytest.raises(InputError, match="2 of the first 20 utterances of dev cannot be read .*gone2.flac does not exist"):
+    with pytest.raises(InputError,
+                       match="2 of the first 20 utterances of dev cannot be read .*gone2.flac does not exist"):
         run(tmp_path)
     assert len(Store(tmp_path / "processed" / "dev")) == 20
     assert sorted(path.name for path in (tmp_path / "processed").iterdir()) == ["dev", "dev.lock"]
@@ -217,7 +221,8 @@ def script(data_dir: Path, *options: str) -> list[str]:
 
 
 def test_the_script_runs_from_anywhere_and_ends_in_one_sentence(data_dir, tmp_path):
-    done = subprocess.run(script(data_dir, "--subset", "eval"), cwd=tmp_path, capture_output=True, text=True, encoding="utf-8")
+    done = subprocess.run(script(data_dir, "--subset", "eval"), cwd=tmp_path, capture_output=True, text=True,
+                          encoding="utf-8")
     assert done.returncode == 0 and done.stdout.count("\n") == 1 and "utterances" in done.stdout
     done = subprocess.run(script(tmp_path / "none"), cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1

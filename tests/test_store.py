@@ -18,7 +18,8 @@ from utils.files import read_json, write_json
 from utils.locks import only_run
 
 DESCRIPTION = {"subset": "dev", "settings": {"limit": None, "seed": 0}, "trial_list_sha256": "0" * 64,
-               "corpus": {"name": "test", "description": "a test", "demo": False, "seen_attacks": []}, "environment": {"packages": {}}}
+               "corpus": {"name": "test", "description": "a test", "demo": False, "seen_attacks": []},
+               "environment": {"packages": {}}}
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,8 @@ def test_what_was_written_is_read(tmp_path, waves, monkeypatch):
         assert row.n_samples == len(wave) and row.source_rate == 16000
         assert np.array_equal(store.read(number), wave) and store.read(number).dtype == np.int16
         assert np.array_equal(store.read(number, 100, 50), wave[100:150])
-        assert np.array_equal(store.read(number, len(wave) - 5, 50), wave[-5:]) and len(store.read(number, len(wave) + 9)) == 0
+        assert np.array_equal(store.read(number, len(wave) - 5, 50), wave[-5:])
+        assert len(store.read(number, len(wave) + 9)) == 0
     assert store.info["counts"] == {"selected": 12, "stored": 12, "skipped": 0, "bonafide": 4, "spoof": 8,
                                     "samples": sum(map(len, waves))}
 

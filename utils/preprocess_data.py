@@ -24,12 +24,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--subset", choices=("train", "dev", "eval", "all"), default="all",
                         help="the corpus' own partition and every subset cut from it (default: all)")
     parser.add_argument("--limit", type=int, metavar="N",
-                        help="at most N utterances per subset, drawn with every key and attack in its share (default: all)")
-    parser.add_argument("--low_memory", action="store_true", help="one worker, small blocks: constant memory whatever N")
+                        help="at most N utterances per subset, every key and attack in its share (default: all)")
+    parser.add_argument("--low_memory", action="store_true",
+                        help="one worker, small blocks: constant memory whatever N")
     parser.add_argument("--workers", type=int, metavar="N", help="decoding threads (default: one per core, at most 8)")
     parser.add_argument("--force", action="store_true", help="decode again even where a complete store is there")
     parser.add_argument("--seed", type=int, default=0, help="of the draw that --limit makes (default: %(default)s)")
-    parser.add_argument("--data_dir", type=Path, default=DATA_DIR, help="holds raw, protocols and processed (default: data)")
+    parser.add_argument("--data_dir", type=Path, default=DATA_DIR,
+                        help="holds raw, protocols and processed (default: data)")
     return parser
 
 
@@ -46,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     check_containers(args.data_dir, corpus)
     subsets = subsets_of(args.subset, corpus)
     if args.subset != "all" and subsets != [args.subset]:
-        print(f"{args.subset} was split into {', '.join(subsets)}: storing {'all of them' if len(subsets) > 1 else subsets[0]}")
+        print(f"{args.subset} was split into {', '.join(subsets)}: storing all of these")
     for subset in subsets:
         store_subset(subset, corpus, args)
     return 0
@@ -70,7 +72,7 @@ def store_subset(subset: str, corpus: dict, args: argparse.Namespace) -> None:
             print(f"{subset}: already complete in {path}")
             return
         if path.exists():
-            print(f"{subset}: storing again ({reason or '--force'}); the store that is there stays until the new one is complete")
+            print(f"{subset}: storing again ({reason or '--force'}); the old store stays until the new one is complete")
         rows = trials.select(args.limit, args.seed)
         try:
             with StoreWriter(path, description) as writer:
@@ -98,7 +100,8 @@ def decode_all(writer, trials, total: int, args: argparse.Namespace) -> None:
 
     from utils.audio.read_ahead import decode_in_order
     workers = 0 if args.low_memory else args.workers or min(os.cpu_count() or 1, 8)
-    items = ((trial, (os.path.join(args.data_dir, trial.container), trial.offset, trial.size), trial.size) for trial in trials)
+    items = ((trial, (os.path.join(args.data_dir, trial.container), trial.offset, trial.size), trial.size)
+             for trial in trials)
     with tqdm(total=total, initial=writer.done, unit="utt", desc=writer.path.name, mininterval=0.5) as bar:
         for trial, decoding in decode_in_order(items, workers):
             about = (trial.utterance, trial.speaker, trial.gender, trial.codec, trial.attack, trial.key)
@@ -107,17 +110,18 @@ def decode_all(writer, trials, total: int, args: argparse.Namespace) -> None:
             if reason and writer.skipped <= SHOWN:
                 tqdm.write(f"skipped {trial.utterance}: {reason}", file=sys.stderr)
             if writer.skipped > MAX_SKIPPED * total:
-                raise TooManySkipped(f"{writer.skipped} of the first {writer.done:,} utterances of {writer.path.name} cannot be read "
-                                     f"(the last: {reason}), more than {MAX_SKIPPED:.0%} of all {total:,}: check the download, "
-                                     "then run python utils/prepare_dataset.py and this again")
+                raise TooManySkipped(
+                    f"{writer.skipped} of the first {writer.done:,} utterances of {writer.path.name} cannot be read "
+                    f"(the last: {reason}), more than {MAX_SKIPPED:.0%} of all {total:,}: check the download, then run "
+                    "python utils/prepare_dataset.py and this again")
 
 
 def report(info: dict, path: Path) -> None:
     """One line on what was stored."""
     counts, hours = info["counts"], info["counts"]["samples"] / 16000 / 3600
     skipped = f"; {counts['skipped']:,} skipped, named in {path / 'store.json'}" if counts["skipped"] else ""
-    print(f"{info['subset']}: {counts['stored']:,} utterances ({counts['bonafide']:,} bona fide, {counts['spoof']:,} spoof, "
-          f"{hours:.2f} h, {counts['samples'] * 2 / 1e6:,.0f} MB) in {path}{skipped}")
+    print(f"{info['subset']}: {counts['stored']:,} utterances ({counts['bonafide']:,} bona fide, "
+          f"{counts['spoof']:,} spoof, {hours:.2f} h, {counts['samples'] * 2 / 1e6:,.0f} MB) in {path}{skipped}")
 
 
 if __name__ == "__main__":

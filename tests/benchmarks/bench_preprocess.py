@@ -1,10 +1,12 @@
-"""Memory and CPU time of preprocess_data.py --low_memory against bare decoding, on an archive made from a folder of FLAC files.
+"""Memory and CPU time of preprocess_data.py --low_memory against bare decoding, on an archive made from a folder of
+FLAC files.
 
     python tests/benchmarks/bench_preprocess.py FOLDER [--work DIR] [--sizes 500 5000] [--repeats 3]
 
-The archive holds the files of FOLDER, over and over up to the number asked for, as ASVspoof5's own do. Bare decoding is a
-process that reads each member's bytes and calls soundfile.read, and does nothing with the samples; user and system time of
-both processes are compared, start of Python included, the repeats in turn. Peak memory is the kernel's figure for the process.
+The archive holds the files of FOLDER, over and over up to the number asked for, as ASVspoof5's own do. Bare decoding is
+a process that reads each member's bytes and calls soundfile.read, and does nothing with the samples; user and system
+time of both processes are compared, start of Python included, the repeats in turn. Peak memory is the kernel's figure
+for the process.
 """
 import argparse
 import os
@@ -43,8 +45,9 @@ def build(folder: Path, data_dir: Path, count: int) -> tuple[Path, Path]:
             first = tar.offset + tarfile.BLOCKSIZE
             tar.add(path, f"flac_D/D_{number:010}.flac")
             attack = "-" if number % 4 == 0 else f"A{9 + number % 8:02}"
-            trials.append(Trial(f"D_{number:010}", f"D_{number % 50:04}", "F", "-", attack,
-                                "bonafide" if attack == "-" else "spoof", "raw/flac_D_ab.tar", first, path.stat().st_size))
+            key = "bonafide" if attack == "-" else "spoof"
+            trials.append(Trial(f"D_{number:010}", f"D_{number % 50:04}", "F", "-", attack, key, "raw/flac_D_ab.tar",
+                                first, path.stat().st_size))
     write_trials(trial_list_path(data_dir, "dev"), trials)
     write_json(data_dir / "protocols" / "corpus.json", {
         "name": "benchmark", "description": "files of a folder, repeated", "demo": False, "seen_attacks": [],
@@ -66,17 +69,21 @@ def main() -> int:
     """Print a table: utterances, CPU seconds of both, their ratio, peak memory of both."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder with FLAC files of speech")
-    parser.add_argument("--work", type=Path, help="folder for the archive and the stores, on a real disk (default: temporary)")
+    parser.add_argument("--work", type=Path,
+                        help="folder for the archive and the stores, on a real disk (default: temporary)")
     parser.add_argument("--sizes", type=int, nargs="+", default=[500, 5000], help="numbers of utterances")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each; the least CPU time counts")
     args = parser.parse_args()
-    print("utterances\tbare CPU s\tpreprocess CPU s\tratio\tpreprocess peak MB\tbare peak MB\twith workers CPU s\tpeak MB")
+    print("utterances", "bare CPU s", "preprocess CPU s", "ratio", "preprocess peak MB", "bare peak MB",
+          "with workers CPU s", "peak MB", sep="\t")
     with tempfile.TemporaryDirectory(dir=args.work) as work:
         for size in args.sizes:
             data_dir = Path(work) / str(size)
             archive, trials = build(args.folder, data_dir, size)
-            script = [sys.executable, str(ROOT / "utils" / "preprocess_data.py"), "--data_dir", str(data_dir), "--force"]
-            runs = [(measure([sys.executable, "-c", BARE, str(archive), str(trials)]), measure([*script, "--low_memory"]),
+            script = [sys.executable, str(ROOT / "utils" / "preprocess_data.py"), "--data_dir", str(data_dir),
+                      "--force"]
+            runs = [(measure([sys.executable, "-c", BARE, str(archive), str(trials)]),
+                     measure([*script, "--low_memory"]),
                      measure(script)) for _ in range(args.repeats)]
             bare, low, many = ([min(run[i][0] for run in runs), max(run[i][1] for run in runs)] for i in range(3))
             print(f"{size}\t{bare[0]:.2f}\t{low[0]:.2f}\t{low[0] / bare[0]:.3f}\t{low[1]:.1f}\t{bare[1]:.1f}\t"

@@ -1,7 +1,7 @@
 """Is the file whole? What its container promises, compared with the bytes that are there.
 
-Both decoders end quietly where the bytes end: libsndfile for WAV, AIFF, AU, CAF, W64 and Ogg, libav for nearly all it reads.
-So the promise is read here, and a file that does not keep it is refused. What has no container is in frames.py.
+Both decoders end quietly where the bytes end: libsndfile for WAV, AIFF, AU, CAF, W64 and Ogg, libav for nearly all it
+reads. So the promise is read here, and a file that does not keep it is refused. What has no container is in frames.py.
 """
 import hashlib
 import struct
@@ -17,7 +17,7 @@ from utils.audio.sources import AudioError, Opened
 LEFT_TO_PYAV = (  # WAV format tags that libsndfile opens
     0x31,              # GSM: it takes the padding byte after an odd number of blocks for one more block
     0x50, 0x55)        # MPEG: its libmpg123 covers damage with silence, and writes to stderr
-PLACEHOLDER = 0x7FFFF000  # bytes: a 32-bit length from here on was written by a program that could not know the end (a pipe)
+PLACEHOLDER = 0x7FFFF000  # bytes: a length from here on was written by a program that could not know the end
 
 
 @dataclass(slots=True)
@@ -40,17 +40,21 @@ def read_at(source: Opened, position: int, count: int) -> bytes:
 
 def cut_short(source: Opened, what: str, promised: int, there: int) -> AudioError:
     """The error for a file that ends before its container says."""
-    return AudioError(f"{source.name} was cut short: its {what} should have {promised} bytes, {max(0, there)} are there")
+    return AudioError(f"{source.name} was cut short: its {what} should have {promised} bytes, "
+                      f"{max(0, there)} are there")
 
 
 def check_container(source: Opened, kind: Kind) -> Facts:
-    """The promises of a container, after comparing them with the length of the file; `AudioError` where it is cut short."""
+    """The promises of a container, after comparing them with the length of the file; `AudioError` where it is cut
+    short."""
     check = _CHECKS.get(kind.name)
     return check(source) if check else Facts(unmarked_end=True)
 
 
-def _chunks(source: Opened, position: int, layout: str, align: int, inclusive: bool = False) -> Iterator[tuple[bytes, int, int]]:
-    """(identifier, first byte, length) of each chunk; `layout` is the struct of the chunk header (identifier, length)."""
+def _chunks(source: Opened, position: int, layout: str, align: int,
+            inclusive: bool = False) -> Iterator[tuple[bytes, int, int]]:
+    """(identifier, first byte, length) of each chunk; `layout` is the struct of the chunk header (identifier,
+    length)."""
     header = struct.calcsize(layout)
     while position + header <= source.size:
         name, length = struct.unpack(layout, read_at(source, position, header))
@@ -70,7 +74,8 @@ def _wave(source: Opened, position: int, layout: str, align: int, inclusive: boo
         if name == b"ds64":
             long_length = struct.unpack("<Q", read_at(source, start + 8, 8))[0]
         if name == b"fmt ":
-            facts.libsndfile = _wav_format(source, read_at(source, start, 26).ljust(26, b"\0"), layout[0]) not in LEFT_TO_PYAV
+            head = read_at(source, start, 26).ljust(26, b"\0")
+            facts.libsndfile = _wav_format(source, head, layout[0]) not in LEFT_TO_PYAV
         if name in (b"data", b"SSND"):
             if length == 0xFFFFFFFF and long_length is not None:
                 length = long_length
@@ -243,8 +248,9 @@ class FlacSum:
 
 
 _CHECKS = {
-    "WAV": _wav, "RF64": _wav, "W64": _w64, "AIFF": _aiff, "AU": _au, "CAF": _caf, "NIST SPHERE": _nist, "FLAC": _flac, "Ogg": _ogg,
-    "MP4": _mp4, "Matroska/WebM": _matroska, "ASF/WMA": _asf, "AVI": _avi, "FLV": _flv, "MPEG-TS": _mpeg_ts,
+    "WAV": _wav, "RF64": _wav, "W64": _w64, "AIFF": _aiff, "AU": _au, "CAF": _caf, "NIST SPHERE": _nist,
+    "FLAC": _flac, "Ogg": _ogg, "MP4": _mp4, "Matroska/WebM": _matroska, "ASF/WMA": _asf, "AVI": _avi, "FLV": _flv,
+    "MPEG-TS": _mpeg_ts,
     "MP3": lambda source: _framed(source, frames.mp3), "AAC (ADTS)": lambda source: _framed(source, frames.adts),
     "AMR": lambda source: _framed(source, frames.amr),
 }

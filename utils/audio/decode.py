@@ -39,7 +39,8 @@ class AudioInfo:
 
 
 class AudioStream:
-    """Context manager and iterator of int16 blocks (n,), 16 kHz mono, in constant memory. `info` is complete at the end.
+    """Context manager and iterator of int16 blocks (n,), 16 kHz mono, in constant memory. `info` is complete at the
+    end.
 
     Raises `AudioError`, at any block: samples already handed out of a file that ends in an error are not to be used.
     """
@@ -167,7 +168,7 @@ class AudioStream:
         if self._facts.frames and done > self._facts.frames:
             raise self._fail(f"is damaged: {done} samples where its header says {self._facts.frames}")
         if self._facts.seconds is not None and self.info.seconds + self._facts.slack < self._facts.seconds:
-            raise self._fail(f"is damaged: {self.info.seconds:.2f} s of its {self._facts.seconds:.2f} s could be decoded")
+            raise self._fail(f"is damaged: {self.info.seconds:.2f} of {self._facts.seconds:.2f} s could be decoded")
         if not done:
             raise self._fail("holds no sound, only a header")
 
@@ -189,7 +190,8 @@ def _identify(opened: Opened) -> tuple[Opened, Kind]:
 
 
 def open_audio(source: AudioSource) -> AudioStream:
-    """The stream of `source`: a path, (path, offset, size) of a slice, or a binary file object. Use it in a with statement."""
+    """The stream of `source`: a path, (path, offset, size) of a slice, or a binary file object. Use it in a with
+    statement."""
     return AudioStream(source)
 
 

@@ -1,4 +1,5 @@
-"""Formats that are nothing but frames (MP3, ADTS, AMR): every frame is visited, since nothing else tells their length."""
+"""Formats that are nothing but frames (MP3, ADTS, AMR): every frame is visited, since nothing else tells their
+length."""
 import struct
 from collections.abc import Callable
 
@@ -16,7 +17,7 @@ _BITRATES = {  # kbit/s by (version 1?, layer), ISO/IEC 11172-3 and 13818-3
 _ADTS_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 _AMR_NB = (12, 13, 15, 17, 19, 20, 26, 31, 5, 0, 0, 0, 0, 0, 0, 0)      # bytes after the first, RFC 4867
 _AMR_WB = (17, 23, 32, 36, 40, 46, 50, 58, 60, 5, 0, 0, 0, 0, 0, 0)
-_TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN", b"LYRICS200", b"ID3", b"3DI")  # what may stand between or after the frames
+_TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN", b"LYRICS200", b"ID3", b"3DI")  # what may follow the frames
 
 Header = Callable[[bytes], tuple[int, float] | None]  # first bytes of a frame → (length in bytes, seconds)
 
@@ -46,7 +47,8 @@ def adts_header(head: bytes) -> tuple[int, float] | None:
 
 
 def mp3(source: Opened) -> tuple[float, float, bool]:
-    """(seconds, slack in seconds, whether the file says how many frames it has); `AudioError` where frames are missing."""
+    """(seconds, slack in seconds, whether the file says how many frames it has); `AudioError` where frames are
+    missing."""
     start = _first(source, mp3_header, 1 << 16)
     length, step = mp3_header(_read(source, start, 4))
     promised = _announced(_read(source, start, length))
@@ -90,7 +92,8 @@ def _first(source: Opened, header: Header, reach: int) -> int:
 
 
 def _walk(source: Opened, position: int, header: Header, needed: int) -> tuple[int, float]:
-    """(frames, seconds) from `position` to the end; `AudioError` where something else stands between or the last is cut."""
+    """(frames, seconds) from `position` to the end; `AudioError` where something else stands between or the last is
+    cut."""
     count, seconds = 0, 0.0
     while position < source.size:
         head = _read(source, position, max(needed, 11))

@@ -1,7 +1,8 @@
 """What a file is, by its first bytes; its name is never asked, except for raw G.722, which has no header at all.
 
-Left out on purpose, though libsndfile opens them: VOC, IRCAM, PAF, PVF, SVX, AVR, HTK, MAT4/5, MPC2K, WVE, SDS, XI, SD2. They do
-not say how long they are, or libsndfile does not look, so a file cut short would pass for whole; some are no sound at all.
+Left out on purpose, though libsndfile opens them: VOC, IRCAM, PAF, PVF, SVX, AVR, HTK, MAT4/5, MPC2K, WVE, SDS, XI,
+SD2. They do not say how long they are, or libsndfile does not look, so a file cut short would pass for whole; some are
+no sound at all.
 """
 from dataclasses import dataclass
 
@@ -29,17 +30,20 @@ _MAGIC = (  # (offset, bytes, kind)
     (0, b"fLaC", FLAC), (0, b"OggS", OGG), (0, b"RF64", RF64), (0, b"BW64", RF64), (0, b"riff\x2e\x91\xcf\x11", W64),
     (0, b".snd", AU), (0, b"dns.", AU), (0, b"caff", CAF), (0, b"NIST_1A", NIST), (0, b"#!AMR", AMR),
     (0, b"\x1a\x45\xdf\xa3", MATROSKA), (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", ASF), (0, b"FLV\x01", FLV),
-    (4, b"ftyp", MP4), (4, b"moov", MP4), (4, b"mdat", MP4), (4, b"wide", MP4),
-    (0, b"wvpk", Kind("WavPack", "wv")), (0, b"TTA1", Kind("TTA", "tta")), (0, b"MAC ", Kind("Monkey's Audio", "ape")),
-    (0, b"MPCK", Kind("Musepack", "mpc8")), (0, b"MP+", Kind("Musepack", "mpc")), (0, b".RMF", Kind("RealMedia", "rm")),
-    (0, b"\x0b\x77", Kind("AC-3", "ac3")), (0, b"\x7f\xfe\x80\x01", Kind("DTS", "dts")), (0, b"tBaK", Kind("TAK", "tak")),
-    (0, b"ajkg", Kind("Shorten", "shn")), (0, b"DSD ", Kind("DSF", "dsf")), (0, b"\x00\x00\x01\xba", Kind("MPEG", "mpeg")),
+    (4, b"ftyp", MP4), (4, b"moov", MP4), (4, b"mdat", MP4), (4, b"wide", MP4), (0, b"wvpk", Kind("WavPack", "wv")),
+    (0, b"TTA1", Kind("TTA", "tta")), (0, b"MAC ", Kind("Monkey's Audio", "ape")),
+    (0, b"MPCK", Kind("Musepack", "mpc8")), (0, b"MP+", Kind("Musepack", "mpc")),
+    (0, b".RMF", Kind("RealMedia", "rm")), (0, b"\x0b\x77", Kind("AC-3", "ac3")),
+    (0, b"\x7f\xfe\x80\x01", Kind("DTS", "dts")), (0, b"tBaK", Kind("TAK", "tak")),
+    (0, b"ajkg", Kind("Shorten", "shn")), (0, b"DSD ", Kind("DSF", "dsf")),
+    (0, b"\x00\x00\x01\xba", Kind("MPEG", "mpeg")),
 )
 _NOT_AUDIO = (
-    (b"PK\x03\x04", "a ZIP archive"), (b"\x1f\x8b", "a gzip archive"), (b"%PDF", "a PDF document"), (b"\x89PNG", "a PNG picture"),
-    (b"\xff\xd8\xff", "a JPEG picture"), (b"GIF8", "a GIF picture"), (b"BM", "a bitmap picture"), (b"\x7fELF", "a program"),
-    (b"MZ", "a program"), (b"<!DOCTYPE", "a web page"), (b"<html", "a web page"), (b"<?xml", "an XML document"),
-    (b"7z\xbc\xaf", "a 7z archive"), (b"Rar!", "a RAR archive"), (b"SQLite", "a database"), (b"\x93NUMPY", "a NumPy array"),
+    (b"PK\x03\x04", "a ZIP archive"), (b"\x1f\x8b", "a gzip archive"), (b"%PDF", "a PDF document"),
+    (b"\x89PNG", "a PNG picture"), (b"\xff\xd8\xff", "a JPEG picture"), (b"GIF8", "a GIF picture"),
+    (b"BM", "a bitmap picture"), (b"\x7fELF", "a program"), (b"MZ", "a program"), (b"<!DOCTYPE", "a web page"),
+    (b"<html", "a web page"), (b"<?xml", "an XML document"), (b"7z\xbc\xaf", "a 7z archive"),
+    (b"Rar!", "a RAR archive"), (b"SQLite", "a database"), (b"\x93NUMPY", "a NumPy array"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file it stands for"), (b"#EXTM3U", "a playlist"),
 )
 

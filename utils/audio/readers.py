@@ -26,7 +26,8 @@ class Reader(Protocol):
     frames: int | None  # what the file promises, where the decoder knows
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """(n, channels) per block: int16, or float32 with full scale 1. Raises `DecoderRefused` where the bytes are broken."""
+        """(n, channels) per block: int16, or float32 with full scale 1. Raises `DecoderRefused` where the bytes are
+        broken."""
         ...
 
 

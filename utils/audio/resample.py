@@ -8,7 +8,8 @@ FULL_SCALE = 32768.0
 
 
 class Resampler:
-    """Mixes down (mean over channels), resamples (soxr HQ, as a stream) and rounds once to int16, clipping not wrapping."""
+    """Mixes down (mean over channels), resamples (soxr HQ, as a stream) and rounds once to int16, clipping not
+    wrapping."""
 
     def __init__(self, rate: int) -> None:
         """`rate` is the source's sampling rate in Hz."""

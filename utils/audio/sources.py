@@ -1,4 +1,5 @@
-"""Where audio bytes come from: a file, a slice of an archive, or an open binary file; always seen as one seekable file."""
+"""Where audio bytes come from: a file, a slice of an archive, or an open binary file; always seen as one seekable
+file."""
 import io
 import os
 import shutil
@@ -23,21 +24,24 @@ AudioSource = str | os.PathLike | tuple[str | os.PathLike, int, int] | BinaryIO
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Audio bytes ready to be read: a seekable binary file without a name, a printable name for messages, its length."""
+    """Audio bytes ready to be read: a seekable binary file without a name, a printable name for messages, its
+    length."""
     file: BinaryIO
     name: str
     size: int
 
 
 class Memory(io.BytesIO):
-    """Bytes as a file that takes any place to seek to, as decoders of damaged files ask for places before the beginning."""
+    """Bytes as a file that takes any place to seek to, as decoders of damaged files ask for places before the
+    beginning."""
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         return super().seek(max(0, offset) if whence == os.SEEK_SET else offset, whence)
 
 
 class Slice(io.RawIOBase):
-    """`size` bytes of `file` from `offset`, seen as a file of its own. Nothing is copied; closing it leaves `file` open."""
+    """`size` bytes of `file` from `offset`, seen as a file of its own. Nothing is copied; closing it leaves `file`
+    open."""
 
     def __init__(self, file: BinaryIO, offset: int, size: int) -> None:
         super().__init__()
@@ -120,7 +124,7 @@ def _open_path(path: str | os.PathLike, name: str) -> BinaryIO:
 
 def _view(file: BinaryIO, name: str, offset: int, size: int, available: int) -> Opened:
     if offset + size > available:
-        raise AudioError(f"{name} should be {size} bytes long, but the file that holds it ends before: it was cut short")
+        raise AudioError(f"{name} was cut short: it should have {size} bytes, but the file that holds it ends before")
     if size == 0:
         raise AudioError(f"{name} is empty (0 bytes)")
     if size <= SMALL:

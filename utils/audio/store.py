@@ -88,7 +88,8 @@ class Store:
         return len(self.rows)
 
     def read(self, i: int, start: int = 0, count: int | None = None) -> np.ndarray:
-        """int16 (n,): samples `start` to `start + count` (to the end for None) of utterance `i`; fewer where it ends before."""
+        """int16 (n,): samples `start` to `start + count` (to the end for None) of utterance `i`; fewer where it ends
+        before."""
         row = self.rows[i]
         start = min(max(start, 0), row.n_samples)
         count = row.n_samples - start if count is None else max(0, min(count, row.n_samples - start))

@@ -1,7 +1,9 @@
-"""How a store is written: beside the old one, one utterance after the other, resumable at any instant, swapped in at the end.
+"""How a store is written: beside the old one, one utterance after the other, resumable at any instant, swapped in at
+the end.
 
-Samples go to the shard first; a line for them goes to journal.tsv once they are flushed to disk. A killed run is continued
-after the last line of the journal, whatever followed it in the shards is cut away, and so every run ends in the same bytes.
+Samples go to the shard first; a line for them goes to journal.tsv once they are flushed to disk. A killed run is
+continued after the last line of the journal, whatever followed it in the shards is cut away, and so every run ends in
+the same bytes.
 """
 import contextlib
 import os
@@ -53,8 +55,9 @@ def difference(path: Path, description: dict) -> str | None:
     if there["trial_list_sha256"] != description["trial_list_sha256"] or there["corpus"] != description["corpus"]:
         return "the trial list changed"
     if there["settings"] != description["settings"]:
-        changed = [f"{name} was {there['settings'].get(name)}, is {value}" for name, value in description["settings"].items()
-                   if there["settings"].get(name) != value]
+        before = there["settings"]
+        changed = [f"{name} was {before.get(name)}, is {value}" for name, value in description["settings"].items()
+                   if before.get(name) != value]
         return "other settings: " + ", ".join(changed)
     return None
 
@@ -105,7 +108,8 @@ class StoreWriter:
 
     def _same_run(self) -> bool:
         there = _description(self.folder)
-        versions = [[d.get("environment", {}).get("packages", {}).get(name) for name in DECODERS] for d in (there, self.description)]
+        versions = [[d.get("environment", {}).get("packages", {}).get(name) for name in DECODERS]
+                    for d in (there, self.description)]
         return all(there.get(key) == self.description[key] for key in SAME_RUN) and versions[0] == versions[1]
 
     def _resume(self) -> None:
@@ -136,9 +140,11 @@ class StoreWriter:
         return True
 
     def add(self, about: Iterable[str], blocks: Iterable[np.ndarray], source_rate: Callable[[], int]) -> str | None:
-        """Store one utterance: `about` is utterance, speaker, gender, codec, attack, key; `source_rate` is asked at the end.
+        """Store one utterance: `about` is utterance, speaker, gender, codec, attack, key; `source_rate` is asked at the
+        end.
 
-        Where reading `blocks` (int16) raises `AudioError`, nothing of it stays; it is noted as skipped and the reason returned.
+        Where reading `blocks` (int16) raises `AudioError`, nothing of it stays; it is noted as skipped and the reason
+        returned.
         """
         about = tuple(about)
         with disk_errors(self.folder):
@@ -191,7 +197,8 @@ class StoreWriter:
         self._lines, self._uncommitted, self._since = [], 0, time.monotonic()
 
     def finish(self) -> dict:
-        """Write the index and the description, and put the store in the place of the old one; returns its store.json."""
+        """Write the index and the description, and put the store in the place of the old one; returns its
+        store.json."""
         self._commit()
         counts, skipped = Counter(), []
         with atomic_write(self.folder / INDEX) as index:
@@ -217,7 +224,8 @@ class StoreWriter:
 
 
 def swap(path: Path) -> None:
-    """Put the complete store that was built beside in the place of the old one; `recover` finishes it where it is killed."""
+    """Put the complete store that was built beside in the place of the old one; `recover` finishes it where it is
+    killed."""
     old = path.with_name(path.name + ".old")
     with disk_errors(path):
         (building(path) / JOURNAL).unlink(missing_ok=True)

@@ -81,8 +81,8 @@ class TrialIndex:
             return np.arange(len(self))
         stratum = np.frombuffer(self._stratum, dtype=f"u{self._stratum.itemsize}")
         quotas = shares(np.bincount(stratum), limit)
-        drawn = [_draw(np.flatnonzero(stratum == number), quotas[number], seed, name) for name,
-                 number in self.strata.items()]
+        drawn = [_draw(np.flatnonzero(stratum == number), quotas[number], seed, name)
+                 for name, number in self.strata.items()]
         return np.sort(np.concatenate(drawn))
 
     def trials(self, rows: Iterable[int]) -> Iterator[Trial]:
