@@ -13,13 +13,16 @@ import hashlib
 from utils.errors import InputError
 
 N_SAMPLES = 64600  # 4.04 s: the length that the published weights were trained on and are scored with
-_ASVSPOOF2019 = {"corpus": "ASVspoof 2019 LA", "description": "trained by its authors on the ASVspoof 2019 LA train partition",
+_ASVSPOOF2019 = {"corpus": "ASVspoof 2019 LA",
+                 "description": "trained by its authors on the ASVspoof 2019 LA train partition",
                  "demo": False, "utterances": 25380, "seed": 1234, "attacks": [f"A{i:02d}" for i in range(1, 7)]}
-_ASVSPOOF5 = {"corpus": "ASVspoof 5", "description": "the ASVspoof 5 baseline, trained by its authors on the track 1 train partition",
+_ASVSPOOF5 = {"corpus": "ASVspoof 5",
+              "description": "the ASVspoof 5 baseline, trained by its authors on the track 1 train partition",
               "demo": False, "utterances": 182357, "seed": None, "attacks": [f"A{i:02d}" for i in range(1, 9)]}
 _UNKNOWN = {"corpus": "unknown", "description": "published weights of unknown training", "demo": False,
             "utterances": None, "seed": None, "attacks": []}
-# The released files, by SHA-256: github.com/clovaai/aasist (models/weights) and github.com/asvspoof-challenge/asvspoof5.
+# The released files by SHA-256, of github.com/clovaai/aasist (models/weights) and
+# github.com/asvspoof-challenge/asvspoof5.
 KNOWN_WEIGHTS = {
     "51d2d9cf0738172f61e2a384ec50a54a55363240f67c971ed55a92435bc1a1c0": ("the published AASIST", _ASVSPOOF2019),
     "814331d088032bb4c3fa61cc014789eadeed464209dd094ab3a2dd6ffbdce27a": ("the published AASIST-L", _ASVSPOOF2019),
@@ -29,8 +32,10 @@ KNOWN_WEIGHTS = {
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", type=Path, required=True, metavar="FILE.pth", help="the published state dict")
-    parser.add_argument("--architecture", choices=["aasist", "aasist-l"], required=True, help="which network it belongs to")
+    parser.add_argument("--weights", type=Path, required=True, metavar="FILE.pth",
+                        help="the published state dict")
+    parser.add_argument("--architecture", choices=["aasist", "aasist-l"], required=True,
+                        help="which network it belongs to")
     parser.add_argument("--output", type=Path, required=True, metavar="CHECKPOINT", help="the .pt file to write")
     return parser
 

@@ -2,7 +2,8 @@
 
 Written from the description of the published code. What it does that `models.aasist` does not: all 70 filters are
 applied, bn1 and a SELU are computed on the input of every block but the first and thrown away (in training their
-running statistics are updated), and every operation is a call of its own. The graph layers, under one per cent of the time, are shared.
+running statistics are updated), and every operation is a call of its own. The graph layers, under one per cent of the
+time, are shared.
 """
 import torch
 from torch import Tensor, nn

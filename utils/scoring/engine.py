@@ -30,7 +30,8 @@ def load_engine(path: Path, device: str = "cpu", threads: int | None = None) -> 
     path = Path(path)
     if path.suffix == ".onnx":
         if device != "cpu":
-            raise InputError(f"{path} is an exported model, which scores on the CPU: name the .pt checkpoint to use {device}")
+            raise InputError(f"{path} is an exported model, which scores on the CPU: name the .pt checkpoint "
+                             f"to use {device}")
         from utils.scoring.onnx_engine import OnnxEngine
         return OnnxEngine(path, threads)
     from utils.scoring.checkpoint import load_checkpoint
@@ -46,7 +47,7 @@ def engine_from_model(model: "nn.Module", metadata: dict) -> Engine:
 
 
 def newest_model(checkpoint_dir: Path) -> Path | None:
-    """The model of the newest run below `checkpoint_dir`: best.onnx where it is not older than best.pt; None if none."""
+    """The model of the newest run below `checkpoint_dir`, or None: best.onnx where it is not older than best.pt."""
     newest, newest_time = None, -1.0
     for run in sorted(Path(checkpoint_dir).glob("*/")):
         files = {path: path.stat().st_mtime for name in ("best.pt", "best.onnx") if (path := run / name).is_file()}
