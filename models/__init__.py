@@ -2,6 +2,7 @@
 from torch import nn
 
 from models.aasist import AASIST
+from models.encoder import EncoderModel
 from models.small import SmallModel
 
 # AASIST and AASIST-L: the published configurations (Jung et al., "AASIST", ICASSP 2022, config files of the release).
@@ -10,9 +11,13 @@ CONFIGS: dict[str, dict] = {
                "pool_ratios": [0.5, 0.7, 0.5]},
     "aasist-l": {"architecture": "aasist-l", "channels": [32, 32, 24, 24], "gat_dims": [24, 32],
                  "pool_ratios": [0.4, 0.5, 0.7]},
-    "small": {"architecture": "small", "n_fft": 256, "window": 256, "hop": 160, "widths": [16, 32, 48, 48], "dropout": 0.2},
+    "small": {"architecture": "small", "n_fft": 256, "window": 256, "hop": 160, "widths": [16, 24, 32, 48], "embedding": 64,
+              "dropout": 0.3, "mask_bins": 16, "mask_frames": 40},
+    # 202 frames are one window of 4.04 s.
+    "encoder": {"architecture": "encoder", "n_blocks": 2, "max_frames": 202, "dropout": 0.2},
 }
-_ARCHITECTURES: dict[str, type[nn.Module]] = {"aasist": AASIST, "aasist-l": AASIST, "small": SmallModel}
+_ARCHITECTURES: dict[str, type[nn.Module]] = {"aasist": AASIST, "aasist-l": AASIST, "small": SmallModel,
+                                            "encoder": EncoderModel}
 
 
 def build_model(config: dict) -> nn.Module:

@@ -49,23 +49,53 @@ class ResidualBlock(nn.Module):
         return nn.functional.relu(self.bn2(self.conv2(y)) + short)
 
 
-class SmallModel(nn.Module):
-    """Waves float32 (B, T), T >= `window`, to (embedding (B, E), logits (B, 2)); classes [spoof, bona fide]."""
+def mask_stripes(features: Tensor, dim: int, widest: int) -> Tensor:
+    """Set two random stripes of up to `widest` bins (dim 2) or frames (dim 3) of each spectrogram to its mean, 0.
 
-    def __init__(self, n_fft: int, window: int, hop: int, widths: list[int], dropout: float):
+    Masking as in SpecAugment (Park et al. 2019): no single band or moment may decide.
+    """
+    size = features.shape[dim]
+    shape = [1, 1, 1, 1]
+    shape[dim] = size
+    position = torch.arange(size, device=features.device).view(shape)
+    for _ in range(2):
+        width = torch.randint(widest + 1, (len(features), 1, 1, 1), device=features.device)
+        start = (torch.rand(len(features), 1, 1, 1, device=features.device) * (size - width)).long()
+        features = features.masked_fill((position >= start) & (position < start + width), 0.0)
+    return features
+
+
+class SmallModel(nn.Module):
+    """Waves float32 (B, T), T >= `window`, to (embedding (B, 2 * embedding), logits (B, 2)); classes [spoof, bona fide].
+
+    Each bin's mean over time is taken away (a fixed channel says nothing about synthesis), the frequencies keep their
+    place up to the read-out, and mean and deviation over time are weighted by attention (Okabe et al. 2018).
+    """
+
+    def __init__(self, n_fft: int, window: int, hop: int, widths: list[int], embedding: int, dropout: float,
+                 mask_bins: int, mask_frames: int):
         super().__init__()
+        self.mask_bins, self.mask_frames = mask_bins, mask_frames
         self.spectrogram = LogSpectrogram(n_fft, window, hop)
-        first, *widths = widths
+        self.bin_norm = nn.BatchNorm1d(n_fft // 2)
+        first, *others = widths
         self.stem = nn.Sequential(nn.Conv2d(1, first, 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(first), nn.ReLU())
-        self.blocks = nn.Sequential(*(ResidualBlock(a, b) for a, b in zip([first, *widths], widths)))
-        self.attention = nn.Conv1d(widths[-1], 1, 1)
+        self.blocks = nn.Sequential(*(ResidualBlock(a, b) for a, b in zip(widths, others)))
+        rows = -(-(n_fft // 2) // 2 ** len(widths))
+        self.projection = nn.Sequential(nn.Conv1d(widths[-1] * rows, embedding, 1, bias=False), nn.BatchNorm1d(embedding), nn.ReLU())
+        self.attention = nn.Conv1d(embedding, 1, 1)
         self.dropout = nn.Dropout(dropout)
-        self.out_layer = nn.Linear(2 * widths[-1], 2)
+        self.out_layer = nn.Linear(2 * embedding, 2)
 
     def forward(self, waves: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.blocks(self.stem(self.spectrogram(waves))).mean(dim=2)   # (B, C, frames / 16)
-        weight = self.attention(features).softmax(dim=-1)
-        mean = (features * weight).sum(dim=-1)
-        variance = (features.square() * weight).sum(dim=-1) - mean.square()
+        features = self.spectrogram(waves)
+        features = features - features.mean(dim=3, keepdim=True)
+        features = self.bin_norm(features.squeeze(1)).unsqueeze(1)
+        if self.training:
+            features = mask_stripes(mask_stripes(features, 2, self.mask_bins), 3, self.mask_frames)
+        frames = self.projection(self.blocks(self.stem(features)).flatten(1, 2))   # (B, embedding, frames / 16)
+        weight = self.attention(frames).softmax(dim=-1)
+        mean = (frames * weight).sum(dim=-1)
+        variance = (frames.square() * weight).sum(dim=-1) - mean.square()
         embedding = torch.cat([mean, (variance.clamp(min=0) + 1e-5).sqrt()], dim=1)
         return embedding, self.out_layer(self.dropout(embedding))

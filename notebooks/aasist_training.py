@@ -19,6 +19,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--architecture", choices=("aasist", "aasist-l", "small"), default="aasist", help="which network (default: aasist)")
     parser.add_argument("--recipe", choices=("default", "published"), default="default",
                         help="published: AASIST's own training recipe; default: ours, balanced over classes and attacks")
+    parser.add_argument("--augment", choices=("none", "speed", "rawboost", "full"), help="augmentation of both classes (default: the recipe's)")
     parser.add_argument("--epochs", type=positive, help="epochs in all, those of a resumed run included (default: the recipe's)")
     parser.add_argument("--batch_size", type=positive, help="utterances per step (default: the recipe's)")
     parser.add_argument("--learning_rate", type=float, help="highest learning rate (default: the recipe's)")

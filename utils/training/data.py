@@ -13,6 +13,7 @@ from utils.errors import InputError
 from utils.files import atomic_write
 from utils.scoring.recording import waveform
 from utils.scoring.windows import tile
+from utils.training.augment import make_augmentation
 
 
 def stratified_subset(groups: list[tuple], count: int | None, seed: int) -> list[int]:
@@ -58,11 +59,13 @@ def open_part(data_dir: Path, subset: str, max_samples: int | None, seed: int) -
 class CropDataset(Dataset):
     """Crops of a store: item (epoch, index) is (wave float32 (n_samples,) in [-1, 1], label 1 bona fide or 0 spoof).
 
-    Where a crop starts depends on seed, epoch and utterance alone, so neither the workers nor the order change it.
+    Where a crop starts, and what the augmentation does to it, depends on seed, epoch and utterance alone, so neither the
+    workers nor the order change it.
     """
 
-    def __init__(self, store, n_samples: int, seed: int):
-        self.store, self.n_samples, self.seed = store, n_samples, seed
+    def __init__(self, store, n_samples: int, seed: int, augment: str = "none"):
+        self.store, self.n_samples, self.seed, self.augment = store, n_samples, seed, augment
+        self.chain = make_augmentation(augment, self._another)
 
     def __getitem__(self, item: tuple[int, int]) -> tuple[torch.Tensor, int]:
         epoch, index = item
@@ -70,7 +73,19 @@ class CropDataset(Dataset):
         rng = np.random.default_rng([self.seed, epoch, index])
         start = int(rng.integers(max(1, row.n_samples - self.n_samples + 1)))
         samples = self.store.read(index, start, min(self.n_samples, row.n_samples - start))
-        return torch.from_numpy(waveform(tile(samples, self.n_samples))), int(row.key == "bonafide")
+        wave = self.chain(waveform(tile(samples, self.n_samples)), rng)
+        return torch.from_numpy(wave), int(row.key == "bonafide")
+
+    def _another(self, rng: np.random.Generator) -> np.ndarray:
+        """Some utterance of the store, to babble in the background."""
+        index = int(rng.integers(len(self.store)))
+        return waveform(self.store.read(index, 0, min(self.n_samples, self.store.rows[index].n_samples)))
+
+    def __getstate__(self) -> dict:
+        return {name: value for name, value in vars(self).items() if name != "chain"}   # its functions cannot be pickled
+
+    def __setstate__(self, state: dict) -> None:
+        self.__init__(*(state[name] for name in ("store", "n_samples", "seed", "augment")))
 
 
 def write_examples(folder: Path, store, seed: int) -> None:

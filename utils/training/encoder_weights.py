@@ -26,8 +26,8 @@ def load_encoder_weights(encoder: SpeechEncoder, path: Path) -> None:
     unlike = sorted(name for name in wanted.keys() | found.keys()
                     if name not in found or name not in wanted or found[name].shape != wanted[name].shape)
     if unlike:
-        raise InputError(f"{path} does not hold this encoder's weights ({unlike[0]} is missing, new or of another shape): "
-                         "give the ONNX file with the first two blocks of Whisper base")
+        raise InputError(f"{path} does not hold this encoder's weights ({unlike[0]} is missing, new or of another "
+                         "shape): give the ONNX file with the first two blocks of Whisper base")
     broken = sorted(name for name, value in found.items() if not torch.isfinite(value).all())
     if broken:
         raise InputError(f"{path} holds values that are not finite in {broken[0]}: fetch the file anew")

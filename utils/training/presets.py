@@ -20,7 +20,7 @@ PUBLISHED_RECIPE: dict = {
     "balanced": False,                 # [code] main.py, get_loader: a plain shuffle, no sampling by class or attack
     "crop": "random",                  # [code] data_utils.py, pad_random: 64600 samples from anywhere; shorter are tiled
     "band_mask": False,                # [config] freq_aug "False"; `models.aasist.draw_band_mask` is what it turns on
-    "augmentation": None,              # [code] none but band masking
+    "augmentation": "none",            # [code] none but band masking
     "averaging": "swa-on-dev-improvement",  # [code] main.py: see `PUBLISHED_AVERAGING`
     "seed": 1234,                      # [code] main.py, --seed
 }

@@ -2,20 +2,20 @@
 from utils.training.presets import PUBLISHED_RECIPE
 
 DEFAULT_RECIPE: dict = {
-    "learning_rate": 1e-3,
+    "learning_rate": 2e-3,
     "betas": [0.9, 0.999],
     "weight_decay": 1e-4,
     "schedule": "exponential",     # falls by `decay` per epoch: independent of --epochs, so that 2 + 2 epochs equal 4
     "warmup_steps": 50,
     "decay": 0.93,
-    "epochs": 20,
+    "epochs": 30,
     "batch_size": 16,
     "balanced": True,              # each batch half bona fide, half spoof, the attacks in equal shares
     "class_weights": None,
     "averaging": "moving",         # exponential moving average over steps
     "average_decay": 0.99,
     "band_mask": False,
-    "augmentation": None,
+    "augmentation": "speed",       # of utils/training/augment
 }
 # A deep network of 300 k weights learns more slowly, and a laptop pays by the epoch.
 RECIPES: dict[str, dict] = {

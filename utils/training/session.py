@@ -37,7 +37,8 @@ class Session:
 
     def __init__(self, args: argparse.Namespace):
         self.architecture = "small" if args.small_model else args.architecture
-        self.recipe = recipe_for(self.architecture, args.recipe, batch_size=args.batch_size, learning_rate=args.learning_rate)
+        self.recipe = recipe_for(self.architecture, args.recipe, batch_size=args.batch_size,
+                                 learning_rate=args.learning_rate, augmentation=args.augment)
         self.device, self.seed, self.workers, self.data_dir = choose_device(args.device), args.seed, args.num_workers, args.data_dir
         self.train, self.dev = (open_part(args.data_dir, subset, args.max_samples, args.seed) for subset in ("train", "dev"))
         self.name = choose_run(args.checkpoint_dir, self.architecture, args.run_name, args.resume)
@@ -57,7 +58,7 @@ class Session:
         self.average = optimisation.make_average(self.model, self.recipe)
         self.optimizer = optimisation.make_optimizer(self.model, self.recipe)
         self.loss = optimisation.class_loss(self.recipe, self.device)
-        self.crops = CropDataset(self.train, N_SAMPLES, self.seed)
+        self.crops = CropDataset(self.train, N_SAMPLES, self.seed, self.recipe["augmentation"])
         self.order = make_order(self.train.rows, self.recipe, self.seed)
         self.steps_per_epoch = len(self.order)
         self.audio = audio_profile(self.train)
@@ -81,7 +82,7 @@ class Session:
             return f"run {self.name} already has its {self.epochs} epochs: raise --epochs to train on"
         return (f"run {self.name}: {self.architecture} ({weights:,} weights) on {self.device}, {self.train.info['corpus']['name']}: "
                 f"{len(self.train)} train and {len(self.dev)} dev utterances, {self.steps_per_epoch} steps of {self.recipe['batch_size']} "
-                f"per epoch, epochs {self.epochs_done + 1} to {self.epochs}")
+                f"per epoch, epochs {self.epochs_done + 1} to {self.epochs}\n{self.crops.chain.describe()}")
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches of one epoch, every random generator seeded for it: waves (B, n_samples), labels (B,)."""

@@ -12,7 +12,7 @@ from utils.training.augment import codecs, room, timing
 from utils.training.augment.rawboost import ALGORITHMS, rawboost
 from utils.training.augment.room import OtherUtterance
 
-NAMES = ("none", "rawboost", "full")
+NAMES = ("none", "speed", "rawboost", "full")
 Operation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
@@ -50,13 +50,14 @@ class Augmentation:
 
 
 def make_augmentation(name: str, other: OtherUtterance | None = None) -> Augmentation:
-    """The chain called `name`: none, rawboost or full. `other` draws further waves for babble; without it there is none.
+    """The chain called `name`: none, speed, rawboost or full. `other` draws further waves for babble; without it there is none.
 
     Raises ValueError for another name.
     """
     if name not in NAMES:
         raise ValueError(f"unknown augmentation {name!r}: known are {', '.join(NAMES)}")
-    return Augmentation(name, {"none": (), "rawboost": (_rawboost_step(1.0, tuple(ALGORITHMS)),),
+    speed = Step("speed", 1.0, (lambda w, r: timing.change_speed(w, r.uniform(0.88, 1.12)),), "0.88 to 1.12, pitch goes along")
+    return Augmentation(name, {"none": (), "speed": (speed,), "rawboost": (_rawboost_step(1.0, tuple(ALGORITHMS)),),
                                "full": _full_steps(other)}[name])
 
 

@@ -1,4 +1,4 @@
-"""Lossy codecs and telephone channels on a wave in memory: PyAV for mp3, AAC, Opus, AMR and G.722, formulae for G.711."""
+"""Lossy codecs and telephone channels on a wave in memory: mp3, AAC, Opus, AMR and G.722 by PyAV, G.711 by formula."""
 import functools
 
 import numpy as np
@@ -75,7 +75,8 @@ def _frames(wave: np.ndarray, rate: int, sample_format: str, size: int):
     if sample_format != "fltp":
         wave = np.round(wave * 32767).astype(np.int16)
     for start in range(0, len(wave), size):
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(wave[None, start:start + size]), format=sample_format, layout="mono")
+        part = np.ascontiguousarray(wave[None, start:start + size])
+        frame = av.AudioFrame.from_ndarray(part, format=sample_format, layout="mono")
         frame.sample_rate, frame.pts = rate, start
         yield frame
 
@@ -88,7 +89,8 @@ def _through(wave: np.ndarray, encoder_name: str, rate: int, sample_format: str,
     if bit_rate is not None:
         encoder.bit_rate = bit_rate
     encoder.open()
-    packets = [p for frame in _frames(wave, rate, sample_format, encoder.frame_size or 320) for p in encoder.encode(frame)]
+    frames = _frames(wave, rate, sample_format, encoder.frame_size or 320)
+    packets = [packet for frame in frames for packet in encoder.encode(frame)]
     packets += encoder.encode(None)
     decoder = av.CodecContext.create(av.Codec(encoder.codec.canonical_name, "r").name, "r")
     decoder.sample_rate, decoder.layout = rate, "mono"

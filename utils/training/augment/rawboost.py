@@ -1,5 +1,5 @@
-"""RawBoost (Tak et al., "RawBoost: a raw data boosting and augmentation method applied to automatic speaker verification
-anti-spoofing", ICASSP 2022), written from its formulae; every filter runs by FFT, in blocks and in float32.
+"""RawBoost (Tak et al., "RawBoost: a raw data boosting and augmentation method applied to automatic speaker
+verification anti-spoofing", ICASSP 2022), written from its formulae; every filter runs by FFT, in blocks and in float32.
 
 The three noises: `convolve_nonlinear` (LnL, linear and non-linear convolutive), `add_impulses` (ISD, impulsive and
 signal-dependent, additive), `add_stationary` (SSI, stationary and signal-independent, additive). Waves are float (n,).
@@ -132,7 +132,8 @@ def _apply(name: str, wave: np.ndarray, rng: np.random.Generator, settings: Sett
         count = int(len(wave) * rng.uniform(0, settings.impulse_percent) / 100)
         places = rng.choice(len(wave), count, replace=False, shuffle=False)
         return add_impulses(wave, places, rng.uniform(-1, 1, count) * rng.uniform(-1, 1, count), settings.impulse_gain)
-    return add_stationary(wave, rng.standard_normal(len(wave), np.float32), draw_filter(rng, settings), rng.uniform(*settings.snr_db))
+    noise = rng.standard_normal(len(wave), np.float32)
+    return add_stationary(wave, noise, draw_filter(rng, settings), rng.uniform(*settings.snr_db))
 
 
 def rawboost(wave: np.ndarray, rng: np.random.Generator, algorithm: int, settings: Settings = PUBLISHED) -> np.ndarray:

@@ -78,7 +78,7 @@ def reverberate(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def equalise(wave: np.ndarray, rng: np.random.Generator, points: int = 8, spread_db: float = 4) -> np.ndarray:
-    """A smooth random curve over the frequencies: `points` gains, equally spaced in log frequency from 60 Hz to 8 kHz."""
+    """A smooth random curve: gains at `points` frequencies, equally spaced in log frequency from 60 Hz to 8 kHz."""
     size = next_fast_len(len(wave) + 512, real=True)
     hertz = np.maximum(np.arange(size // 2 + 1) * SAMPLE_RATE / size, 1)
     knots = np.geomspace(60, SAMPLE_RATE / 2, points)
@@ -86,8 +86,8 @@ def equalise(wave: np.ndarray, rng: np.random.Generator, points: int = 8, spread
     return irfft(rfft(wave, size) * gain, size)[:len(wave)]
 
 
-def mask_bands(wave: np.ndarray, rng: np.random.Generator, width_hz: tuple[float, float] = (100, 1000), floor_db: float = -40
-               ) -> np.ndarray:
+def mask_bands(wave: np.ndarray, rng: np.random.Generator, width_hz: tuple[float, float] = (100, 1000),
+               floor_db: float = -40) -> np.ndarray:
     """One band of random place and width, weakened by 40 dB with soft edges."""
     size = next_fast_len(len(wave) + 512, real=True)
     hertz = np.arange(size // 2 + 1) * SAMPLE_RATE / size

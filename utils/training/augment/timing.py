@@ -35,7 +35,8 @@ def stretched(wave: np.ndarray, factor: float) -> np.ndarray:
         turn = expected + (phase[at + 1] - phase[at] - expected + np.pi) % (2 * np.pi) - np.pi  # over one hop
         parts[k] = magnitude[at] * np.exp(1j * (phase[at] + turned_by(magnitude[at], turned - before)))
         turned, before = np.angle(parts[k]) + turn, phase[min(int(step + factor), len(spectra) - 1)]
-    return _overlap_added(np.fft.irfft(parts, N_FFT, axis=1) * window, window)[N_FFT:N_FFT + max(1, int(len(wave) / factor))]
+    whole = _overlap_added(np.fft.irfft(parts, N_FFT, axis=1) * window, window)
+    return whole[N_FFT:N_FFT + max(1, int(len(wave) / factor))]
 
 
 def turned_by(magnitude: np.ndarray, turn: np.ndarray) -> np.ndarray:
@@ -67,7 +68,7 @@ def shift_pitch(wave: np.ndarray, semitones: float) -> np.ndarray:
 
 
 def trimmed(wave: np.ndarray) -> np.ndarray:
-    """`wave` from its first to its last 20 ms frame within 35 dB of the loudest one; itself where it is shorter or silent."""
+    """`wave` from its first to its last 20 ms frame within 35 dB of the loudest; itself where shorter or silent."""
     count = len(wave) // FRAME
     if count < 2:
         return wave
