@@ -33,8 +33,8 @@ def compare_rawboost(wave, repeats: int) -> None:
     from utils.training.augment.rawboost import ALGORITHMS, rawboost
     print("RawBoost    published    here   ratio   (CPU ms for 4.04 s)")
     for algorithm in ALGORITHMS:
-        times = [[cpu_seconds(function, wave, np.random.default_rng(k), algorithm) for function in (plain_rawboost, rawboost)]
-                 for k in range(repeats + 2)][2:]
+        times = [[cpu_seconds(function, wave, np.random.default_rng(k), algorithm)
+                  for function in (plain_rawboost, rawboost)] for k in range(repeats + 2)][2:]
         plain, ours = 1000 * np.median(times, axis=0)
         print(f"{algorithm:8d} {plain:12.1f} {ours:7.1f} {ours / plain:7.2f}")
 
@@ -45,7 +45,8 @@ def cost_of_steps(wave, repeats: int) -> None:
     from utils.training.augment import make_augmentation
     chain = make_augmentation("full", lambda rng: wave)
     for step in chain.steps:
-        times = [np.median([cpu_seconds(choice, wave, np.random.default_rng(k)) for k in range(repeats)]) for choice in step.choices]
+        times = [np.median([cpu_seconds(choice, wave, np.random.default_rng(k)) for k in range(repeats)])
+                 for choice in step.choices]
         print(f"{step.name:16s} {step.probability:4.0%}  {' '.join(f'{1000 * t:.1f}' for t in times)} ms")
     times = [cpu_seconds(chain, wave, np.random.default_rng(k)) for k in range(8 * repeats)]
     print(f"whole chain      {1000 * np.mean(times):.1f} ms on average")

@@ -1,4 +1,4 @@
-"""RawBoost by its published formulae in the time domain, sample by sample filters: the yardstick of tests and benchmark."""
+"""RawBoost by its published formulae, filters in the time domain: the yardstick of tests and benchmark."""
 import numpy as np
 from scipy import signal
 
@@ -59,6 +59,7 @@ def plain_rawboost(wave: np.ndarray, rng: np.random.Generator, algorithm: int) -
     ssi = lambda w: plain_ssi(w, rng.standard_normal(len(w)), plain_notches(rng, (0, 0)), rng.uniform(10, 40))
     if algorithm == 8:
         return plain_limit(lnl(wave) + isd(wave))
-    for step in {1: (lnl,), 2: (isd,), 3: (ssi,), 4: (lnl, isd, ssi), 5: (lnl, isd), 6: (lnl, ssi), 7: (isd, ssi)}[algorithm]:
+    steps = {1: (lnl,), 2: (isd,), 3: (ssi,), 4: (lnl, isd, ssi), 5: (lnl, isd), 6: (lnl, ssi), 7: (isd, ssi)}
+    for step in steps[algorithm]:
         wave = step(wave)
     return wave
