@@ -15,6 +15,7 @@ from utils.make_vocoded import main
 from utils.vocoders.signal import speech_level
 
 ROOT = Path(__file__).resolve().parents[1]
+QUICK = ("--vocoder", "griffin-lim", "--max_seconds", "0.6", "--workers", "1")
 CLIPS = ("P011e39a4379f", "P0161cb78e248", "P02202ddd79d7")
 
 
@@ -31,7 +32,7 @@ def speech(shared, tmp_path) -> Path:
 
 
 def make(speech: Path, output: Path, *more: str) -> int:
-    return main(["--input", str(speech), "--output", str(output), "--vocoder", "griffin-lim", "--max_seconds", "0.6", "--workers", "1", *more])
+    return main(["--input", str(speech), "--output", str(output), *QUICK, *more])
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -48,12 +49,14 @@ def test_copies_lie_beside_their_originals_listed_with_attack_and_source(speech,
     assert "3 bona fide clips, 6 copies by 2 attacks" in capsys.readouterr().out
     header, *listed = rows(tmp_path / "out")
     assert header == ["utterance", "speaker", "key", "attack", "source"]
-    assert ["spoof/griffin-lim/ann/P011e39a4379f.flac", "ann", "spoof", "griffin-lim", "ann/P011e39a4379f.flac"] in listed
-    assert ["bonafide/P02202ddd79d7/P02202ddd79d7.flac", "P02202ddd79d7", "bonafide", "-", "P02202ddd79d7.flac"] in listed
+    first, last = "P011e39a4379f", "P02202ddd79d7"
+    assert [f"spoof/griffin-lim/ann/{first}.flac", "ann", "spoof", "griffin-lim", f"ann/{first}.flac"] in listed
+    assert [f"bonafide/{last}/{last}.flac", last, "bonafide", "-", f"{last}.flac"] in listed
     assert {row[0] for row in listed} == set(contents(tmp_path / "out"))
     for row in listed:
         samples, rate = soundfile.read(tmp_path / "out" / row[0])
-        original, _ = soundfile.read(tmp_path / "out" / "bonafide" / row[0].split("/", 2 if row[2] == "spoof" else 1)[-1])
+        name = row[0].split("/", 2 if row[2] == "spoof" else 1)[-1]
+        original, _ = soundfile.read(tmp_path / "out" / "bonafide" / name)
         assert rate == 16000 and len(samples) == len(original) == 9600
         assert speech_level(samples) == pytest.approx(speech_level(original), rel=0.05)
 
@@ -62,15 +65,17 @@ def test_the_first_step_reads_the_output_as_a_folder_pair(speech, tmp_path):
     from utils.corpora import folders
     from utils.corpora.corpus import Request
     make(speech, tmp_path / "data" / "raw")
-    lines = [line for part in folders.find(Request(tmp_path / "data", False, False)).parts.values() for line in part.lines()]
+    corpus = folders.find(Request(tmp_path / "data", False, False))
+    lines = [line for part in corpus.parts.values() for line in part.lines()]
     assert {(line.speaker, line.attack, line.key) for line in lines} == {
-        (speaker, attack, key) for speaker in ("ann", "P02202ddd79d7") for attack, key in (("-", "bonafide"), ("griffin-lim", "spoof"))}
+        (speaker, *rest) for speaker in ("ann", "P02202ddd79d7")
+        for rest in (("-", "bonafide"), ("griffin-lim", "spoof"))}
 
 
 def test_a_run_that_was_killed_ends_as_if_it_never_was(speech, tmp_path):
     make(speech, tmp_path / "whole")
-    command = [sys.executable, str(ROOT / "utils" / "make_vocoded.py"), "--input", str(speech), "--output", str(tmp_path / "out"),
-               "--vocoder", "griffin-lim", "--max_seconds", "0.6", "--workers", "1"]
+    command = [sys.executable, str(ROOT / "utils" / "make_vocoded.py"), "--input", str(speech),
+               "--output", str(tmp_path / "out"), *QUICK]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 120
     while process.poll() is None and not list((tmp_path / "out").rglob("*.flac")) and time.monotonic() < until:
@@ -153,7 +158,8 @@ def test_an_output_made_otherwise_is_refused(speech, tmp_path):
         make(speech, tmp_path / "out", "--seed", "7")
 
 
-@pytest.mark.parametrize("more", [("--limit", "0"), ("--max_seconds", "nan"), ("--seed", "-1"), ("--vocoder", "wavenet")])
+@pytest.mark.parametrize("more", [("--limit", "0"), ("--max_seconds", "nan"), ("--seed", "-1"),
+                                  ("--vocoder", "wavenet")])
 def test_wrong_usage_ends_with_code_2(speech, tmp_path, more):
     with pytest.raises(SystemExit) as stop:
         make(speech, tmp_path / "out", *more)

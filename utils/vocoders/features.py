@@ -1,6 +1,6 @@
 """The spectral features that each vocoder was trained on. Samples are float, full scale 1; banks are (bands, bins).
 
-Each function repeats the analysis of the network's authors: the scale, the floor and the padding all matter to the network.
+Each function repeats the analysis of the network's authors: scale, floor and padding all matter to the network.
 """
 from functools import lru_cache
 
@@ -42,7 +42,7 @@ def slaney_bank(rate: int, size: int, bands: int, low: float, high: float) -> np
 
 @lru_cache(maxsize=1)
 def _nsf_bank() -> np.ndarray:
-    """80 bands at 16 kHz, FFT 2048: band 0 takes the DC bin only, the rest are mel triangles, linear in Hz below 1 kHz."""
+    """80 bands at 16 kHz, FFT 2048: band 0 is the DC bin alone, the rest mel triangles, linear in Hz below 1 kHz."""
     mel = np.linspace(0, 1127.01048 * np.log1p(8000 / 700), 81)
     points = 700 * np.expm1(mel / 1127.01048)
     linear = int(np.sum(points < 1000))
@@ -62,14 +62,16 @@ def _lyra_bank() -> np.ndarray:
     return bank
 
 
-def hifigan_mel(samples: np.ndarray, rate: int = 22050, size: int = 1024, window: int = 1024, hop: int = 256, bands: int = 80,
-                low: float = 0.0, high: float = 8000.0, frames: int | None = None) -> np.ndarray:
+def hifigan_mel(samples: np.ndarray, rate: int = 22050, size: int = 1024, window: int = 1024, hop: int = 256,
+                bands: int = 80, low: float = 0.0, high: float = 8000.0, frames: int | None = None) -> np.ndarray:
     """(bands, frames): natural logarithm; frames are not centred, but padded by (size - hop) / 2 on each side.
 
     With `frames` given, that many are spread evenly over the samples, whatever the hop.
     """
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(samples, (size - hop) // 2, mode="reflect"), size)
-    starts = np.arange(0, len(windows), hop) if frames is None else np.linspace(0, len(windows) - 1, frames).round().astype(int)
+    starts = np.arange(0, len(windows), hop)
+    if frames is not None:
+        starts = np.linspace(0, len(windows) - 1, frames).round().astype(int)
     shape = np.pad(hann(window), ((size - window) // 2, size - window - (size - window) // 2))
     spectra = np.sqrt(np.abs(np.fft.rfft(windows[starts] * shape, axis=1)) ** 2 + 1e-9)
     return np.log(np.maximum(slaney_bank(rate, size, bands, low, high) @ spectra.T, 1e-5))

@@ -32,27 +32,27 @@ def is_hifigan(weights: Weights) -> bool:
 def shape_of(weights: Weights, config: Path | None = None) -> Shape:
     """The shape from the authors' config.json, or, without one, as published: stride = half the kernel, 22.05 kHz."""
     if config is None:
-        strides = tuple(weights[f"ups.{i}.weight"].shape[2] // 2 for i in range(_count(weights, "ups.{}.weight")))
+        strides = tuple(weights[f"ups.{i}.weight"].shape[2] // 2 for i in range(_stages(weights)))
         return Shape(strides, DILATIONS["1" if "resblocks.0.convs1.0.weight" in weights else "2"])
     said = read_json(config)
     try:
-        mel = {"rate": said["sampling_rate"], "size": said["n_fft"], "window": said["win_size"], "hop": said["hop_size"],
-               "bands": said["num_mels"], "low": float(said["fmin"]), "high": float(said["fmax"] or said["sampling_rate"] / 2)}
-        shape = Shape(tuple(said["upsample_rates"]), tuple(map(tuple, said["resblock_dilation_sizes"])), mel, mel["rate"])
+        rate = said["sampling_rate"]
+        mel = {"rate": rate, "size": said["n_fft"], "window": said["win_size"], "hop": said["hop_size"],
+               "bands": said["num_mels"], "low": float(said["fmin"]), "high": float(said["fmax"] or rate / 2)}
+        dilations = tuple(map(tuple, said["resblock_dilation_sizes"]))
+        shape = Shape(tuple(said["upsample_rates"]), dilations, mel, rate)
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{config} is not the config.json of a HiFi-GAN generator ({error!r} is missing or of the wrong kind): "
-                         "put the one that came with the weights beside them") from error
-    if (len(shape.strides), int(np.prod(shape.strides)), mel["bands"]) != (_count(weights, "ups.{}.weight"), mel["hop"],
-                                                                          weights["conv_pre.weight"].shape[1]):
+        raise InputError(f"{config} is not the config.json of a HiFi-GAN generator ({error!r} is missing or of the "
+                         "wrong kind): put the one that came with the weights beside them") from error
+    stated = (len(shape.strides), int(np.prod(shape.strides)), mel["bands"])
+    if stated != (_stages(weights), mel["hop"], weights["conv_pre.weight"].shape[1]):
         raise InputError(f"{config} describes another generator than the weights beside it: put the right one there")
     return shape
 
 
-def _count(weights: Weights, pattern: str) -> int:
-    count = 0
-    while pattern.format(count) in weights:
-        count += 1
-    return count
+def _stages(weights: Weights) -> int:
+    """How many upsampling stages the weights have."""
+    return sum(name.startswith("ups.") and name.endswith(".weight") for name in weights)
 
 
 class HiFiGAN:
@@ -63,13 +63,14 @@ class HiFiGAN:
         self.weights, self.shape, self.rate = weights, shape, shape.rate
         blocks = len(shape.strides) * len(shape.dilations)
         first = "convs1" if "resblocks.0.convs1.0.weight" in weights else "convs"
-        needed = [f"resblocks.{i}.{first}.{len(shape.dilations[i % len(shape.dilations)]) - 1}.bias" for i in range(blocks)]
+        last = [len(dilations) - 1 for dilations in shape.dilations] * len(shape.strides)
+        needed = [f"resblocks.{i}.{first}.{last[i]}.bias" for i in range(blocks)]
         if missing := [name for name in needed if name not in weights]:
             raise InputError(f"the HiFi-GAN weights lack {missing[0]}: fetch the checkpoint and its config.json again")
 
     def _convolve(self, x: torch.Tensor, layer: str, dilation: int = 1) -> torch.Tensor:
-        weight = self.weights[layer + ".weight"]
-        return F.conv1d(x, weight, self.weights[layer + ".bias"], padding=dilation * (weight.shape[2] - 1) // 2, dilation=dilation)
+        weight, bias = self.weights[layer + ".weight"], self.weights[layer + ".bias"]
+        return F.conv1d(x, weight, bias, padding=dilation * (weight.shape[2] - 1) // 2, dilation=dilation)
 
     def _block(self, x: torch.Tensor, layer: str, dilations: tuple[int, ...]) -> torch.Tensor:
         for index, dilation in enumerate(dilations):
@@ -89,7 +90,8 @@ class HiFiGAN:
             weight = self.weights[f"ups.{stage}.weight"]
             x = F.conv_transpose1d(F.leaky_relu(x, 0.1), weight, self.weights[f"ups.{stage}.bias"], stride=stride,
                                    padding=(weight.shape[2] - stride) // 2)
-            x = sum(self._block(x, f"resblocks.{width * stage + j}", d) for j, d in enumerate(self.shape.dilations)) / width
+            blocks = enumerate(self.shape.dilations, start=width * stage)
+            x = sum(self._block(x, f"resblocks.{index}", dilations) for index, dilations in blocks) / width
         return torch.tanh(self._convolve(F.leaky_relu(x, 0.01), "conv_post")).flatten().double().numpy()
 
     def copies(self, clips: list[np.ndarray], rngs: list[np.random.Generator]) -> list[np.ndarray]:

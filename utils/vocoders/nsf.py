@@ -53,7 +53,8 @@ class NSF:
     def _recurrent(self) -> torch.nn.LSTM:
         prefix = "m_cond.l_blstm.l_blstm."
         lstm = torch.nn.LSTM(81, 32, bidirectional=True, batch_first=True)
-        lstm.load_state_dict({name[len(prefix):]: value for name, value in self.weights.items() if name.startswith(prefix)})
+        lstm.load_state_dict({name.removeprefix(prefix): value for name, value in self.weights.items()
+                              if name.startswith(prefix)})
         return lstm
 
     def _convolve(self, x: torch.Tensor, layer: str) -> torch.Tensor:
@@ -77,27 +78,27 @@ class NSF:
     def _dense(self, x: torch.Tensor, layer: str) -> torch.Tensor:
         return F.conv1d(x, self.weights[layer + ".weight"][..., None], self.weights.get(layer + ".bias"))
 
-    def _block(self, signal: torch.Tensor, context: torch.Tensor, name: str, layers: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """(what the block adds, before its last tanh; its input), each (1, 1, time)."""
+    def _block(self, signal: torch.Tensor, context: torch.Tensor, name: str, layers: int) -> torch.Tensor:
+        """What the block adds to its signal (1, 1, time), before its last tanh."""
         h = torch.tanh(self._dense(signal, name + "l_ff_1"))
         for k in range(layers):
             layer, reach = f"{name}l_convs.{k}", 2 ** k
-            step = F.conv1d(F.pad(h, (2 * reach, 0)), self.weights[layer + ".weight"], self.weights.get(layer + ".bias"), dilation=reach)
+            weight, bias = self.weights[layer + ".weight"], self.weights.get(layer + ".bias")
+            step = F.conv1d(F.pad(h, (2 * reach, 0)), weight, bias, dilation=reach)
             h = h + step.tanh_() + context
         h = torch.tanh(self._dense(h * self.weights[name + "scale"], name + "l_ff_2"))
-        return self._dense(h, name + "l_ff_3"), signal
+        return self._dense(h, name + "l_ff_3")
 
     @torch.inference_mode()
     def generate(self, mel: np.ndarray, f0: np.ndarray, source: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        """Mel (frames, 80), F0 in Hz (frames,), harmonic and noise source (80 * frames,) → waveform (80 * frames,)."""
+        """Mel (frames, 80), F0 in Hz (frames,), harmonic and noise source (80 * frames,) → waveform, as long."""
         mel, f0, source, noise = (torch.from_numpy(np.asarray(x)).float() for x in (mel, f0, source, noise))
         context, cutoff = self._condition(mel, f0)
         harmonic = source[None, None]
         for index in range(5):
-            added, before = self._block(harmonic, context, f"m_filter.l_har_blocks.{index}.", 10)
-            harmonic = before + torch.tanh(added)
-        added, before = self._block(noise[None, None], context, "m_filter.l_noi_blocks.0.", 5)
-        rest = added if self.cyclic else before + torch.tanh(added)
+            harmonic = harmonic + torch.tanh(self._block(harmonic, context, f"m_filter.l_har_blocks.{index}.", 10))
+        added = self._block(noise[None, None], context, "m_filter.l_noi_blocks.0.", 5)
+        rest = added if self.cyclic else noise + torch.tanh(added)
         low, high = sinc_filters(cutoff)
         return (time_varying(harmonic.flatten(), low) + time_varying(rest.flatten(), high)).double().numpy()
 

@@ -16,7 +16,8 @@ def pitch(samples: np.ndarray) -> np.ndarray:
     if importlib.util.find_spec("pyworld") is None:
         raise InputError("the NSF vocoders need the package pyworld for the pitch: pip install pyworld-prebuilt")
     import pyworld
-    return pyworld.harvest(np.ascontiguousarray(samples, np.float64), RATE, f0_floor=60.0, f0_ceil=500.0, frame_period=5.0)[0]
+    samples = np.ascontiguousarray(samples, np.float64)
+    return pyworld.harvest(samples, RATE, f0_floor=60.0, f0_ceil=500.0, frame_period=5.0)[0]
 
 
 def harmonic_source(f0: np.ndarray, rng: np.random.Generator) -> np.ndarray:

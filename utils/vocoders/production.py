@@ -1,6 +1,6 @@
-"""Makes the files of a vocoded corpus: bonafide/SPEAKER/x.flac and spoof/ATTACK/SPEAKER/x.flac, each whole or not there.
+"""Makes the files of a vocoded corpus: bonafide/SPEAKER/x.flac and spoof/ATTACK/SPEAKER/x.flac, whole or not there.
 
-Both classes pass through `signal.last_stage`. What is there is kept; the rest comes out as if the run had never stopped.
+Both classes pass through `signal.last_stage`. What is there is kept; the rest comes out as if no run had stopped.
 """
 import io
 from collections.abc import Iterator
@@ -117,7 +117,7 @@ def _count(job: Job, setting: Setting) -> int:
 
 
 def produce(jobs: list[Job], setting: Setting, workers: int) -> Iterator[tuple[int, dict[str, str]]]:
-    """Do the jobs, yielding for each (files that are there now, what failed). The outcome does not depend on `workers`."""
+    """Do the jobs, yielding for each (files there now, what failed). The outcome does not depend on `workers`."""
     if workers == 1:
         for job in jobs:
             failed = work(job, setting)
@@ -129,8 +129,8 @@ def produce(jobs: list[Job], setting: Setting, workers: int) -> Iterator[tuple[i
             for done in as_completed(running):
                 yield _count(running[done], setting), done.result()
         except BrokenProcessPool as error:
-            raise InputError("a worker process was killed, perhaps for lack of memory: run the same command again with fewer "
-                             "--workers") from error
+            raise InputError("a worker process was killed, perhaps for lack of memory: run the same command again with "
+                             "fewer --workers") from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -25,8 +25,8 @@ class ParallelWaveGAN:
 
     def __init__(self, weights: Weights, path: Path | None = None) -> None:
         if missing := [name for name in STATISTICS if name not in weights]:
-            raise InputError(f"the Parallel WaveGAN weights {path} lack {' and '.join(missing)} (80 values each, of log10 mel): "
-                             "add them to the .npz")
+            raise InputError(f"the Parallel WaveGAN weights {path} lack {' and '.join(missing)} (80 values each, of "
+                             "log10 mel): add them to the .npz")
         self.weights = weights
         self._mean, self._std = (weights[name].double().numpy()[:, None] for name in STATISTICS)
 
@@ -39,33 +39,37 @@ class ParallelWaveGAN:
         c = F.conv1d(F.pad(mel, (2, 2), mode="replicate"), self.weights["upsample_net.conv_in.weight"])
         for layer in (1, 3, 5, 7):
             kernel = self.weights[f"upsample_net.upsample.up_layers.{layer}.weight"].reshape(1, 1, -1)
-            c = F.conv1d(c.repeat_interleave(4, dim=2).transpose(0, 1), kernel, padding=kernel.shape[2] // 2).transpose(0, 1)
+            c = c.repeat_interleave(4, dim=2).transpose(0, 1)
+            c = F.conv1d(c, kernel, padding=kernel.shape[2] // 2).transpose(0, 1)
         return c
+
+    def _convolve(self, x: torch.Tensor, layer: str, dilation: int = 1) -> torch.Tensor:
+        weight, bias = self.weights[layer + ".weight"], self.weights[layer + ".bias"]
+        return F.conv1d(x, weight, bias, padding=dilation * (weight.shape[2] // 2), dilation=dilation)
 
     def _layer(self, x: torch.Tensor, c: torch.Tensor, index: int) -> tuple[torch.Tensor | None, torch.Tensor]:
         """One residual block: (what goes on to the next, what is added to the output)."""
-        weights, name, dilation = self.weights, f"conv_layers.{index}.", 2 ** (index % CYCLE)
-        h = F.conv1d(x, weights[name + "conv.weight"], weights[name + "conv.bias"], padding=dilation, dilation=dilation)
-        h += F.conv1d(c, weights[name + "conv1x1_aux.weight"])
+        name = f"conv_layers.{index}."
+        h = self._convolve(x, name + "conv", 2 ** (index % CYCLE))
+        h += F.conv1d(c, self.weights[name + "conv1x1_aux.weight"])
         h = torch.tanh(h[:, :WIDTH]) * torch.sigmoid(h[:, WIDTH:])
-        skip = F.conv1d(h, weights[name + "conv1x1_skip.weight"], weights[name + "conv1x1_skip.bias"])
+        skip = self._convolve(h, name + "conv1x1_skip")
         if index == LAYERS - 1:
             return None, skip
-        return (F.conv1d(h, weights[name + "conv1x1_out.weight"], weights[name + "conv1x1_out.bias"]) + x) * 0.5 ** 0.5, skip
+        return (self._convolve(h, name + "conv1x1_out") + x) * 0.5 ** 0.5, skip
 
     @torch.inference_mode()
     def generate(self, mel: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Normalised mel (80, frames) and standard normal noise (256 * frames,) → waveform (256 * frames,)."""
-        weights = self.weights
         c = self._upsample(torch.from_numpy(mel[None]).float())
-        x = F.conv1d(torch.from_numpy(noise[None, None]).float(), weights["first_conv.weight"], weights["first_conv.bias"])
+        x = self._convolve(torch.from_numpy(noise[None, None]).float(), "first_conv")
         total = torch.zeros(1)
         for index in range(LAYERS):
             x, skip = self._layer(x, c, index)
             total = total + skip
         y = F.relu(total * (1 / LAYERS) ** 0.5)
-        y = F.relu(F.conv1d(y, weights["last_conv_layers.1.weight"], weights["last_conv_layers.1.bias"]))
-        return F.conv1d(y, weights["last_conv_layers.3.weight"], weights["last_conv_layers.3.bias"]).flatten().double().numpy()
+        y = F.relu(self._convolve(y, "last_conv_layers.1"))
+        return self._convolve(y, "last_conv_layers.3").flatten().double().numpy()
 
     def _copy(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         mel = self.normalise(pwg_mel(resample(lengthen(clip, 800), RATE, self.rate)))

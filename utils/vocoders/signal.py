@@ -1,8 +1,8 @@
-"""Before and after a vocoder: resampling without a band edge of its own, the level of speech, and the common last stage."""
+"""Before and after a vocoder: resampling without a band edge of its own, the level of speech, the common last stage."""
 import numpy as np
 
 RATE = 16000                # Hz, of every clip between the steps
-BAND = (60.0, 7600.0)       # Hz that both classes keep: vocoders differ from recordings at both ends for trivial reasons
+BAND = (60.0, 7600.0)       # Hz that both classes keep: beyond it, vocoders differ from recordings for trivial reasons
 FLOOR = (35.0, 50.0)        # dB from the speech down to the noise that both classes get
 EDGE_SHARE = 0.05           # width of the band's cosine edges, as a share of the frequency
 PEAK = 0.999
@@ -10,7 +10,7 @@ LEVEL = 10 ** (-26 / 20)     # RMS of the speech that vocoders are given, as the
 
 
 def resample(samples: np.ndarray, rate_from: int, rate_to: int) -> np.ndarray:
-    """Ideal (Fourier) resampling of a whole clip; there and back gives the clip again, up to the lower Nyquist frequency.
+    """Ideal (Fourier) resampling of a whole clip; there and back gives the clip again, up to the lower of the bands.
 
     A practical filter would take away 7.3 to 8 kHz at each passage and so mark what passed through another rate.
     """

@@ -1,4 +1,4 @@
-"""SoundStream as released with Lyra 1.3 (Zeghidour et al., 2021): a neural codec, run by the TensorFlow Lite interpreter."""
+"""SoundStream as released with Lyra 1.3 (Zeghidour et al., 2021): a neural codec, run by TensorFlow Lite."""
 import importlib.util
 from pathlib import Path
 

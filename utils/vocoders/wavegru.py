@@ -1,6 +1,6 @@
 """WaveGRU of Lyra v1 (Kleijn et al., 2021): sample by sample in four bands, a mixture of logistics for each. 16 kHz.
 
-A step costs one pass over the weights whatever the number of clips, so that many clips run side by side: (features, clips).
+A step is one pass over the weights whatever the number of clips, so that many run side by side: (features, clips).
 """
 import numpy as np
 import scipy.signal
@@ -47,14 +47,17 @@ class WaveGRU:
 
     def __init__(self, weights: Weights) -> None:
         self.weights = weights
-        # Each gate sees its own sixteenth of the state only: sixteen small products in place of one with 15 of 16 zeros.
+        # A gate sees its own sixteenth of the state only: sixteen small products in place of one that is mostly zeros.
         size = WIDTH // HEADS
         split = weights["gru_layer.weight"].reshape(3, HEADS, size, HEADS, size)
         self._gru = torch.stack([split[:, head, :, head].reshape(3 * size, size) for head in range(HEADS)])
         if self._gru.count_nonzero() != weights["gru_layer.weight"].count_nonzero():
-            raise InputError("the WaveGRU weights are not those of Lyra v1 (their recurrent layer has other zeros): give that file")
-        self._gru_bias = weights["gru_layer.bias"].reshape(3, HEADS, size, 1).transpose(0, 1).reshape(HEADS, 3 * size, 1)
-        self._to_gates, self._proj = (scipy.sparse.csr_matrix(weights[name + ".weight"].numpy()) for name in ("conv_to_gates", "proj"))
+            raise InputError("the WaveGRU weights are not those of Lyra v1 (their recurrent layer has other zeros): "
+                             "give that file")
+        bias = weights["gru_layer.bias"].reshape(3, HEADS, size)
+        self._gru_bias = bias.transpose(0, 1).reshape(HEADS, 3 * size, 1)
+        self._to_gates, self._proj = (scipy.sparse.csr_matrix(weights[name + ".weight"].numpy())
+                                      for name in ("conv_to_gates", "proj"))
         self._heads = torch.cat([weights[name + ".weight"] for name in ("mix", "means", "scales")])
         self._heads_bias = torch.cat([weights[name + ".bias"] for name in ("mix", "means", "scales")])[:, None]
 
@@ -80,7 +83,7 @@ class WaveGRU:
         return product + (self.weights["conv_to_gates.bias"] + self.weights["ar_to_gates.bias"])[:, None]
 
     def step(self, h: torch.Tensor, last: torch.Tensor, gates: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """State (1024, clips), the four samples before (4, clips) and `gates` → (new state, parameters (3, 4, 8, clips))."""
+        """State (1024, clips), the samples before (4, clips), `gates` → (new state, parameters (3, 4, 8, clips))."""
         count = h.shape[1]
         a = torch.addmm(gates, self.weights["ar_to_gates.weight"], last / 32768).reshape(3, WIDTH, count)
         g = torch.baddbmm(self._gru_bias, self._gru, h.reshape(HEADS, WIDTH // HEADS, count))
@@ -92,11 +95,12 @@ class WaveGRU:
         return h, torch.addmm(self._heads_bias, self._heads, p).reshape(3, BANDS, PARTS, count)
 
     @torch.inference_mode()
-    def generate(self, mels: list[np.ndarray], mixture: np.ndarray, logistic: np.ndarray, forced: np.ndarray | None = None) -> np.ndarray:
+    def generate(self, mels: list[np.ndarray], mixture: np.ndarray, logistic: np.ndarray,
+                 forced: np.ndarray | None = None) -> np.ndarray:
         """Mels (frames, 160) and uniform draws (steps, 4, clips) → band samples (steps, 4, clips).
 
-        Clips end where the draws do; shorter mels are followed by silence. `forced` band samples are fed back instead of the
-        clips' own (to compare with a reference, from which a free run parts at the first different rounding).
+        Clips end where the draws do; shorter mels are followed by silence. `forced` band samples are fed back in place
+        of the clips' own (to compare with a reference, from which a free run parts at the first different rounding).
         """
         frames = -(-len(mixture) // (COLUMNS * STEPS))
         columns = torch.stack([self.condition(_extend(mel, frames)) for mel in mels], dim=2)
@@ -127,7 +131,7 @@ def _extend(mel: np.ndarray, frames: int) -> np.ndarray:
 
 
 def draw(parameters: torch.Tensor, mixture: torch.Tensor, odds: torch.Tensor) -> torch.Tensor:
-    """One sample for each band from parameters (3, 4, 8, clips): first part whose cumulative probability exceeds `mixture`."""
+    """One sample per band from parameters (3, 4, 8, clips): the first part whose summed weight exceeds `mixture`."""
     weight, means, scales = parameters
     cumulative = torch.softmax(weight, dim=1).cumsum(1)
     part = (cumulative <= mixture[:, None]).sum(1, keepdim=True).clamp_(max=PARTS - 1)

@@ -1,6 +1,6 @@
-"""WaveRNN (Kalchbrenner et al., 2018), 10 bits, in the two-headed form of fatchord's and geneing's programs, one GRU. 16 kHz.
+"""WaveRNN (Kalchbrenner et al., 2018), 10 bits, one GRU, in the form of fatchord's and geneing's programs. 16 kHz.
 
-Every sample is drawn from 1024 classes. Many clips run side by side, since a step costs little more for many than for one.
+Every sample is drawn from 1024 classes. Many clips run side by side: a step costs little more for many than for one.
 """
 import numpy as np
 import torch
@@ -30,8 +30,8 @@ class WaveRNN:
 
     def _norm(self, x: torch.Tensor, name: str) -> torch.Tensor:
         w = self.weights
-        return F.batch_norm(x, w[name + ".running_mean"], w[name + ".running_var"], w[name + ".weight"], w[name + ".bias"],
-                            eps=float(w[name + ".eps"]) if name + ".eps" in w else 1e-5)
+        return F.batch_norm(x, w[name + ".running_mean"], w[name + ".running_var"], w[name + ".weight"],
+                            w[name + ".bias"], eps=1e-5)
 
     def _auxiliary(self, mel: torch.Tensor) -> torch.Tensor:
         """Padded mel (1, 80, frames + 4) → (64, frames)."""
@@ -46,7 +46,8 @@ class WaveRNN:
         """Padded mel (1, 80, frames + 4) → (80, 200 * frames)."""
         for index, repeat in enumerate(REPEATS):
             kernel = self.weights[f"up{index}.conv.weight"].reshape(1, 1, -1)
-            mel = F.conv1d(mel.repeat_interleave(repeat, dim=2).transpose(0, 1), kernel, padding=kernel.shape[2] // 2).transpose(0, 1)
+            mel = mel.repeat_interleave(repeat, dim=2).transpose(0, 1)
+            mel = F.conv1d(mel, kernel, padding=kernel.shape[2] // 2).transpose(0, 1)
         return mel[0, :, 2 * HOP:-2 * HOP]
 
     def condition(self, mel: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
@@ -67,7 +68,8 @@ class WaveRNN:
         to_input, to_fc1 = (torch.stack(parts, dim=1) for parts in zip(*map(self.condition, mels)))
         u = torch.from_numpy(draws).double()[..., None]
         first = w["I.weight"][:, 0]
-        w_ih, w_hh, w_f, w_k = (w[name].T.contiguous() for name in ("rnn1.weight_ih_l0", "rnn1.weight_hh_l0", "fc1.weight", "fc3.weight"))
+        w_ih, w_hh, w_f, w_k = (w[name + "weight" + end].T.contiguous()
+                                for name, end in (("rnn1.", "_ih_l0"), ("rnn1.", "_hh_l0"), ("fc1.", ""), ("fc3.", "")))
         x, h = torch.zeros(len(mels), 1), torch.zeros(len(mels), 256)
         wave = torch.empty(len(draws), len(mels))
         for index in range(len(draws)):

@@ -25,7 +25,7 @@ def sha256(path: Path) -> str:
 
 
 def read_weights(path: Path) -> Weights:
-    """Float32 tensors by name, weight normalisation folded in; `InputError` where the file holds nothing of the kind."""
+    """Float32 tensors by name, weight normalisation folded in; `InputError` where the file holds no such thing."""
     if not path.is_file():
         raise InputError(f"the weights {path} are not there: check the path given to --weights")
     named = _from_numpy(path) if path.suffix == ".npz" else _from_torch(path)
@@ -48,11 +48,12 @@ def _from_torch(path: Path) -> Weights:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        raise InputError(f"{path} cannot be read as a PyTorch checkpoint of plain weights: fetch it again, or convert it to "
-                         ".npz") from error
-    while isinstance(content, dict) and (inner := next((name for name in NESTED if isinstance(content.get(name), dict)), None)):
-        content = content[inner]
-    if not isinstance(content, dict) or not content or not all(isinstance(value, torch.Tensor) for value in content.values()):
+        raise InputError(f"{path} cannot be read as a PyTorch checkpoint of plain weights: fetch it again, or "
+                         "convert it to .npz") from error
+    while isinstance(content, dict) and (inner := [name for name in NESTED if isinstance(content.get(name), dict)]):
+        content = content[inner[0]]
+    tensors = isinstance(content, dict) and all(isinstance(value, torch.Tensor) for value in content.values())
+    if not tensors or not content:
         raise InputError(f"{path} holds no network: give the generator's checkpoint (its weights by name)")
     return content
 
@@ -64,5 +65,6 @@ def fold_weight_norm(weights: Weights) -> Weights:
         if stem + "_v" not in weights:
             raise InputError(f"the weights hold {stem}_g without {stem}_v: the checkpoint is damaged, fetch it again")
         direction = weights[stem + "_v"]
-        folded[stem] = direction * (weights[stem + "_g"] / direction.norm(dim=tuple(range(1, direction.dim())), keepdim=True))
+        norm = direction.norm(dim=tuple(range(1, direction.dim())), keepdim=True)
+        folded[stem] = direction * (weights[stem + "_g"] / norm)
     return folded
