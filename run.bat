@@ -1,6 +1,7 @@
 @echo off
 rem From an empty checkout to a trained, evaluated detector and a verdict: run.bat [options of aasist_training.py]
 rem The tests: run.bat test [options of pytest]. Stopped anywhere, the same command goes on.
+rem Each run has a name: set RUN_NAME=mine before run.bat --seed 2
 setlocal
 cd /d "%~dp0"
 if not defined RUN_NAME set "RUN_NAME=default"

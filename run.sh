@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # From an empty checkout to a trained, evaluated detector and a verdict: ./run.sh [options of aasist_training.py]
 # The tests: ./run.sh test [options of pytest]. Stopped anywhere, the same command goes on.
+# Each run has a name: RUN_NAME=mine ./run.sh --seed 2
 set -euo pipefail
 cd "$(dirname "$0")"
 RUN_NAME="${RUN_NAME:-default}"

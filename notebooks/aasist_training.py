@@ -22,12 +22,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--augment", choices=("none", "speed", "rawboost", "full"), help="augmentation of both classes (default: the recipe's)")
     parser.add_argument("--epochs", type=positive, help="epochs in all, those of a resumed run included (default: the recipe's)")
     parser.add_argument("--batch_size", type=positive, help="utterances per step (default: the recipe's)")
-    parser.add_argument("--learning_rate", type=float, help="highest learning rate (default: the recipe's)")
+    parser.add_argument("--learning_rate", type=rate, help="highest learning rate (default: the recipe's)")
     parser.add_argument("--max_samples", type=positive, help="use at most so many utterances of train, and of dev, drawn by key and attack")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="cpu", help="where to compute (default: cpu)")
     parser.add_argument("--test", action="store_true", help="evaluate the best epoch on the eval subset at the end")
-    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same model on the CPU (default: 1)")
-    parser.add_argument("--num_workers", type=int, default=0, help="processes that read ahead (default: 0; reading is cheap)")
+    parser.add_argument("--seed", type=count, help="the same seed and number of threads give the same model on the CPU (default: the recipe's, 1 or as published 1234)")
+    parser.add_argument("--num_workers", type=count, default=0, help="processes that read ahead (default: 0; reading is cheap)")
     parser.add_argument("--resume", action="store_true", help="go on with the run of that name; start it where there is none")
     parser.add_argument("--run_name", help="folder of the run (default: <architecture>-<n>)")
     parser.add_argument("--data_dir", type=Path, default=DATA_DIR, help="folder that holds processed/ (default: data)")
@@ -43,18 +43,35 @@ def positive(text: str) -> int:
     return value
 
 
+def count(text: str) -> int:
+    """A whole number of at least 0, for argparse."""
+    if (value := int(text)) < 0:
+        raise ValueError(text)
+    return value
+
+
+def rate(text: str) -> float:
+    """A positive, finite number, for argparse."""
+    if not 0 < (value := float(text)) < float("inf"):
+        raise ValueError(text)
+    return value
+
+
 def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
+    from utils.locks import only_run
     from utils.training.session import Session
     session = Session(args)
-    print(session.summary(), flush=True)
-    for epoch in range(session.epochs_done, session.epochs):
-        started = time.monotonic()
-        loss = train_epoch(session, epoch)
-        session.finish_epoch(loss, time.monotonic() - started)
-    session.finish()
-    if args.test:
-        session.test()
+    with only_run(session.run_dir / ".lock", f"training {session.name}"):
+        session.go_on()
+        print(session.summary(), flush=True)
+        for epoch in range(session.epochs_done, session.epochs):
+            started = time.monotonic()
+            loss = train_epoch(session, epoch)
+            session.finish_epoch(loss, time.monotonic() - started)
+        session.finish()
+        if args.test:
+            session.test()
     return 0
 
 

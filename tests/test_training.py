@@ -53,15 +53,29 @@ def four_epochs(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return out
 
 
-def test_two_and_two_epochs_equal_four_to_the_last_bit(data_dir, four_epochs, tmp_path):
-    for epochs in (2, 4):
-        done = train(data_dir, tmp_path, "--epochs", epochs, "--resume", "--run_name", "halves")
+def same_weights(one: dict, two: dict) -> bool:
+    """Whether two state dicts are equal to the last bit."""
+    return one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
+
+
+@pytest.mark.parametrize("recipe", ["default", "published"])
+def test_two_and_two_epochs_equal_four_to_the_last_bit(data_dir, four_epochs, tmp_path, recipe):
+    options = ["--recipe", recipe, "--resume", "--run_name"]
+    runs = [(tmp_path, "halves", 2), (tmp_path, "halves", 4)] + [(tmp_path, "whole", 4)] * (recipe == "published")
+    for out, name, epochs in runs:
+        done = train(data_dir, out, "--epochs", epochs, *options, name)
         assert done.returncode == 0, done.stderr
-    for name, part in (("last.pt", "model"), ("last.pt", "average"), ("best.pt", "state_dict")):
-        whole, halves = (torch.load(folder / "checkpoints" / run / name, weights_only=True)[part]
-                         for folder, run in ((four_epochs, "whole"), (tmp_path, "halves")))
-        assert whole.keys() == halves.keys()
-        assert all(torch.equal(whole[key], halves[key]) for key in whole)
+    whole_out = four_epochs if recipe == "default" else tmp_path
+    whole, halves = (out / "checkpoints" / name for out, name in ((whole_out, "whole"), (tmp_path, "halves")))
+    for part in ("model", "average"):
+        assert same_weights(*(torch.load(run / "last.pt", weights_only=True)["training"][part] for run in (whole, halves)))
+    for name in ("best.pt", "last.pt"):
+        assert same_weights(*(load_checkpoint(run / name)["state_dict"] for run in (whole, halves)))
+
+
+def test_last_checkpoint_can_score_too(four_epochs):
+    last = load_checkpoint(four_epochs / "checkpoints/whole/last.pt")
+    assert len(last["history"]) == 4 and last["decision"] is not None
 
 
 def test_reading_ahead_in_workers_changes_nothing(data_dir, four_epochs, tmp_path):
@@ -111,6 +125,24 @@ def test_a_run_is_never_overwritten_and_never_resumed_with_other_settings(data_d
     assert other.returncode == 1 and "seed = 1" in other.stderr and "Traceback" not in other.stderr
 
 
+def test_a_run_is_not_resumed_on_other_data(data_dir, four_epochs):
+    done = train(data_dir, four_epochs, "--epochs", 5, "--run_name", "whole", "--resume", "--max_samples", 20)
+    assert done.returncode == 1 and "max_samples" in done.stderr
+    import shutil
+    other = four_epochs / "other"
+    shutil.copytree(data_dir, other)
+    assert step("utils/preprocess_data.py", "--data_dir", other, "--subset", "train", "--limit", 20).returncode == 0
+    done = train(other, four_epochs, "--epochs", 5, "--run_name", "whole", "--resume")
+    assert done.returncode == 1 and "other data" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("options", [("--seed", -1), ("--learning_rate", 0), ("--learning_rate", "nan"), ("--num_workers", -1),
+                                     ("--epochs", 0), ("--batch_size", "x")])
+def test_impossible_settings_are_usage_errors(tmp_path, options):
+    done = train(tmp_path, tmp_path, *options)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+
+
 def test_a_loss_that_is_no_number_stops_and_names_the_batch(data_dir, tmp_path):
     done = train(data_dir, tmp_path, "--epochs", 2, "--learning_rate", 1e30)
     assert done.returncode == 1 and "batch" in done.stderr and "--learning_rate" in done.stderr
@@ -151,6 +183,11 @@ def test_max_samples_keeps_the_share_of_each_key_and_attack():
     assert chosen == {("bonafide", "-"): 10, ("spoof", "A01"): 30, ("spoof", "A02"): 10}
 
 
+def test_max_samples_loses_no_attack():
+    groups = [("bonafide", "-")] * 10 + [("spoof", "A01")] * 1000 + [("spoof", "A02")]
+    assert {groups[i] for i in stratified_subset(groups, 3, seed=3)} == set(groups)
+
+
 def test_crops_depend_on_seed_and_epoch_only(data_dir):
     store = Store(data_dir / "processed/train")
     one, two = (CropDataset(store, 16000, seed=5) for _ in range(2))
@@ -160,7 +197,7 @@ def test_crops_depend_on_seed_and_epoch_only(data_dir):
 
 def test_published_schedule_falls_from_its_first_to_its_last_rate():
     recipe = recipe_for("aasist", "published")
-    assert learning_rate(recipe, 0, 1057) == pytest.approx(1e-4)
+    assert recipe["seed"] == 1234 and learning_rate(recipe, 0, 1057) == pytest.approx(1e-4)
     assert learning_rate(recipe, 100 * 1057, 1057) == pytest.approx(5e-6)
 
 

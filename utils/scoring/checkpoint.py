@@ -17,7 +17,7 @@ FORMAT = 1
 LABEL_ORDER = ["spoof", "bonafide"]
 MAX_BYTES = 2 ** 30  # unpacked; the largest network here takes 5 MB
 REQUIRED = ("format", "architecture", "config", "state_dict", "label_order", "n_samples", "sample_rate")
-NOT_METADATA = ("state_dict", "optimizer")
+NOT_METADATA = ("state_dict", "training")  # "training": what only a resumed run needs
 
 
 def save_checkpoint(path: Path, checkpoint: dict) -> None:

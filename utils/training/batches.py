@@ -4,6 +4,7 @@ from collections import defaultdict
 import numpy as np
 from torch.utils.data import DataLoader
 
+from utils.errors import InputError
 from utils.training.data import CropDataset
 
 
@@ -11,26 +12,28 @@ class BalancedOrder:
     """One epoch's utterances: as many bona fide as spoofed, spoofed ones spread evenly over the attacks.
 
     The larger class is drawn anew each epoch without replacement, so over the epochs all of it is seen. Every batch
-    holds both classes in equal number.
+    holds both classes in equal number; of an odd size, one more spoofed.
     """
 
     def __init__(self, keys: list[str], attacks: list[str], batch_size: int, seed: int):
+        if batch_size < 2:
+            raise InputError("a balanced batch holds both classes: give --batch_size of at least 2")
         self.bonafide = [i for i, key in enumerate(keys) if key == "bonafide"]
         self.spoof = [i for i, key in enumerate(keys) if key == "spoof"]
         self.attacks = attacks
-        self.half = max(1, batch_size // 2)
+        self.shares = batch_size // 2, batch_size - batch_size // 2
         self.seed = seed
 
     def __len__(self) -> int:
-        return max(1, min(len(self.bonafide), len(self.spoof)) // self.half)
+        return max(1, min(len(self.bonafide) // self.shares[0], len(self.spoof) // self.shares[1]))
 
     def epoch(self, epoch: int) -> list[list[int]]:
         """The batches (lists of utterance indices) of the given epoch, counted from 0."""
         rng = np.random.default_rng([self.seed, epoch, 0xBA1])
-        count = len(self) * self.half
-        bonafide = _draw(rng, self.bonafide, count)
-        spoof = _draw_over_groups(rng, self.spoof, [self.attacks[i] for i in self.spoof], count)
-        return [bonafide[k:k + self.half] + spoof[k:k + self.half] for k in range(0, count, self.half)]
+        b, s = self.shares
+        bonafide = _draw(rng, self.bonafide, len(self) * b)
+        spoof = _draw_over_groups(rng, self.spoof, [self.attacks[i] for i in self.spoof], len(self) * s)
+        return [bonafide[k * b:(k + 1) * b] + spoof[k * s:(k + 1) * s] for k in range(len(self))]
 
 
 class ShuffledOrder:

@@ -17,7 +17,7 @@ from utils.training.augment import make_augmentation
 
 
 def stratified_subset(groups: list[tuple], count: int | None, seed: int) -> list[int]:
-    """Indices of `count` utterances, drawn so that each group keeps its share; all of them for None or a large count."""
+    """Indices of `count` utterances, drawn so that each group keeps its share and, where `count` allows, none is lost."""
     if count is None or count >= len(groups):
         return list(range(len(groups)))
     rng = np.random.default_rng([seed, 0x5E7])
@@ -27,6 +27,7 @@ def stratified_subset(groups: list[tuple], count: int | None, seed: int) -> list
         members[group].append(index)
     for indices in members.values():   # spread each group evenly over [0, 1): any prefix of the order is stratified
         place[rng.permutation(indices)] = (np.arange(len(indices)) + rng.random()) / len(indices)
+        place[min(indices, key=place.__getitem__)] -= 1   # the first of every group comes before the second of any
     return sorted(np.argsort(place, kind="stable")[:count].tolist())
 
 
@@ -54,6 +55,16 @@ def open_part(data_dir: Path, subset: str, max_samples: int | None, seed: int) -
         raise InputError(f"the {subset} subset in {data_dir / 'processed'} holds only {' and '.join(keys) or 'no'} utterances: "
                          "training needs both classes, preprocess more of it")
     return part
+
+
+def identity(part: StorePart) -> dict:
+    """What tells the data of a store apart from other data: its trial list, how it was drawn, how much is used."""
+    return {"trial_list_sha256": part.info["trial_list_sha256"], "settings": part.info["settings"], "utterances": len(part)}
+
+
+def attacks_of(part: StorePart) -> list[str]:
+    """The attacks heard in a store, sorted."""
+    return sorted({row.attack for row in part.rows} - {"-"})
 
 
 class CropDataset(Dataset):

@@ -15,6 +15,7 @@ DEFAULT_RECIPE: dict = {
     "averaging": "moving",         # exponential moving average over steps
     "average_decay": 0.99,
     "band_mask": False,
+    "seed": 1,
     "augmentation": "speed",       # of utils/training/augment
 }
 # A deep network of 300 k weights learns more slowly, and a laptop pays by the epoch.

@@ -10,9 +10,10 @@ from utils.errors import InputError
 from utils.files import atomic_write
 from utils.scoring.checkpoint import read_pickle
 
+LAST = "last.pt"
 # Arguments that may differ when a run goes on: how far and where, not what is learnt.
-FREE_ARGUMENTS = ("epochs", "resume", "test", "num_workers", "device", "data_dir", "checkpoint_dir", "results_dir", "run_name",
-                  "small_model")   # the architecture is compared by its name
+FREE_ARGUMENTS = ("epochs", "resume", "test", "num_workers", "device", "run_name",
+                  "small_model", "recipe", "augment")   # the last three: their effect is compared, not their name
 BEFORE_TRAINING = 2 ** 31   # stands for an epoch where the first weights are drawn
 HISTORY_COLUMNS = ("epoch", "learning_rate", "train_loss", "dev_loss", "dev_eer", "best", "seconds")
 
@@ -55,22 +56,18 @@ def choose_run(checkpoint_dir: Path, architecture: str, run_name: str | None, re
     return run_name
 
 
-def save_state(path: Path, state: dict) -> None:
-    """Write everything that a resumed run needs, atomically."""
-    with atomic_write(path, "wb") as file:
-        torch.save(state, file)
-
-
-def load_state(path: Path, arguments: dict) -> dict:
-    """The state of an earlier part of this run. `InputError` where it was made with other arguments, or cannot be read."""
+def load_state(path: Path, arguments: dict, data: dict) -> dict:
+    """The last checkpoint of an earlier part of this run. `InputError` where it cannot be read, or arguments or data differ."""
     state = read_pickle(path)
-    if not isinstance(state, dict) or not {"args", "history", "model", "average", "optimizer"} <= state.keys():
+    if not isinstance(state, dict) or not {"args", "history", "training", "trained_on"} <= state.keys():
         raise InputError(f"{path} is not the state of a training run: delete its folder and train anew")
-    earlier = state["args"]
     for name, value in arguments.items():
-        if name not in FREE_ARGUMENTS and earlier.get(name) != value:
-            raise InputError(f"{path.parent.name} was trained with {name} = {earlier.get(name)}, not {value}: repeat the earlier "
-                             "value, or choose another --run_name")
+        if name not in FREE_ARGUMENTS and state["args"].get(name) != value:
+            raise InputError(f"{path.parent.name} was trained with {name} = {state['args'].get(name)}, not {value}: repeat the earlier "
+                             "value, or choose another --run_name (for run.sh and run.bat: another RUN_NAME)")
+    if state["trained_on"].get("data") != data:
+        raise InputError(f"{path.parent.name} was trained on other data than data/processed holds now: bring those back, or choose "
+                         "another --run_name (for run.sh and run.bat: another RUN_NAME)")
     return state
 
 

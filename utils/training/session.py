@@ -20,16 +20,18 @@ from utils.evaluation.plots import plot_history
 from utils.evaluation.wording import headline
 from utils.evaluation.results import write_results
 from utils.provenance import environment
-from utils.scoring.checkpoint import FORMAT, LABEL_ORDER, save_checkpoint
+from utils.scoring.checkpoint import FORMAT, LABEL_ORDER, load_checkpoint, save_checkpoint
 from utils.scoring.engine import engine_from_model, load_engine
 from utils.scoring.export import export_onnx
 from utils.scoring.recording import audio_profile, score_store
 from utils.training import optimisation
 from utils.training.allocator import keep_freed_memory
 from utils.training.batches import epoch_batches, make_order
-from utils.training.data import CropDataset, open_part, write_examples
+from utils.training.data import CropDataset, attacks_of, identity, open_part, write_examples
 from utils.training.recipes import recipe_for
-from utils.training.run import BEFORE_TRAINING, choose_device, choose_run, load_state, save_state, seed_epoch, write_history
+from utils.training.run import BEFORE_TRAINING, LAST, choose_device, choose_run, load_state, seed_epoch, write_history
+
+BEST, BEST_EPOCH = "best.pt", "best_epoch.pt"   # the latter where best.pt may be an average of epochs instead
 
 
 class Session:
@@ -38,17 +40,16 @@ class Session:
     def __init__(self, args: argparse.Namespace):
         self.architecture = "small" if args.small_model else args.architecture
         self.recipe = recipe_for(self.architecture, args.recipe, batch_size=args.batch_size,
-                                 learning_rate=args.learning_rate, augmentation=args.augment)
-        self.device, self.seed, self.workers, self.data_dir = choose_device(args.device), args.seed, args.num_workers, args.data_dir
-        self.train, self.dev = (open_part(args.data_dir, subset, args.max_samples, args.seed) for subset in ("train", "dev"))
+                                 learning_rate=args.learning_rate, augmentation=args.augment, seed=args.seed)
+        self.device, self.workers, self.data_dir, self.seed = choose_device(args.device), args.num_workers, args.data_dir, self.recipe["seed"]
+        self.train, self.dev = (open_part(args.data_dir, subset, args.max_samples, self.seed) for subset in ("train", "dev"))
         self.name = choose_run(args.checkpoint_dir, self.architecture, args.run_name, args.resume)
         self.run_dir, self.results_dir = args.checkpoint_dir / self.name, args.results_dir / self.name
-        self.args = {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()}
-        self.args |= {"architecture": self.architecture, "recipe_values": self.recipe}
         self.epochs = args.epochs or self.recipe["epochs"]
+        given = {name: value for name, value in vars(args).items() if not isinstance(value, Path)}   # no private paths
+        self.args = given | self.recipe | {"architecture": self.architecture, "epochs": self.epochs}
+        self.data = {subset: identity(part) for subset, part in (("train", self.train), ("dev", self.dev))}
         self._build(CONFIGS[self.architecture])
-        if args.resume and (self.run_dir / "last.pt").exists():
-            self._restore(load_state(self.run_dir / "last.pt", self.args))
 
     def _build(self, config: dict) -> None:
         keep_freed_memory()
@@ -64,10 +65,14 @@ class Session:
         self.audio = audio_profile(self.train)
         self.history: list[dict] = []
 
-    def _restore(self, state: dict) -> None:
-        self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+    def go_on(self) -> None:
+        """Take up the state of an earlier part of this run, where there is one."""
+        if not (self.run_dir / LAST).exists():
+            return
+        state = load_state(self.run_dir / LAST, self.args, self.data)
+        self.model.load_state_dict(state["training"]["model"])
+        self.average.load_state_dict(state["training"]["average"])
+        self.optimizer.load_state_dict(state["training"]["optimizer"])
         self.history = state["history"]
 
     @property
@@ -124,9 +129,12 @@ class Session:
             self.average.update_parameters(self.model)
         self.history.append({"epoch": epoch, "learning_rate": self.optimizer.param_groups[0]["lr"], "train_loss": loss,
                              "dev_loss": figures["dev_loss"], "dev_eer": figures["dev_eer"], "best": int(best), "seconds": round(seconds, 1)})
+        checkpoint = self._checkpoint(scored, figures["scores"], f"epoch {epoch}")
         if best:
-            self._save_best(scored, figures["scores"], f"epoch {epoch}")
-        self._save_last()
+            save_checkpoint(self.run_dir / (BEST if moving else BEST_EPOCH), checkpoint)
+        save_checkpoint(self.run_dir / LAST, checkpoint | {"training": {
+            "model": self.model.state_dict(), "average": self.average.state_dict(), "optimizer": self.optimizer.state_dict()}})
+        write_history(self.results_dir / "history.csv", self.history)
         print(f"epoch {epoch}/{self.epochs}: loss {loss:.3f}, dev EER {figures['dev_eer']:.2%}{' (best)' if best else ''}, "
               f"{seconds:.0f} s, about {seconds * (self.epochs - epoch) / 60:.0f} min left", flush=True)
 
@@ -142,45 +150,47 @@ class Session:
         return {"scores": scores, "dev_eer": eer(scores[genuine], scores[~genuine])[0],
                 "dev_loss": float((losses[genuine].mean() + losses[~genuine].mean()) / 2)}
 
-    def _save_best(self, model: nn.Module, dev_scores: np.ndarray, which: str) -> None:
+    def _checkpoint(self, model: nn.Module, dev_scores: np.ndarray, which: str) -> dict:
+        """Everything needed to score with `model` and to know where it comes from."""
         corpus = self.train.info["corpus"]
-        weights = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
-        save_checkpoint(self.run_dir / "best.pt", {
-            "format": FORMAT, "architecture": self.architecture, "config": self.config, "state_dict": weights,
+        return {
+            "format": FORMAT, "architecture": self.architecture, "config": self.config,
+            "state_dict": {name: value.detach().cpu().clone() for name, value in model.state_dict().items()},
             "label_order": LABEL_ORDER, "n_samples": N_SAMPLES, "sample_rate": SAMPLE_RATE,
             **decide(dev_scores, [row.key for row in self.dev.rows]), "audio": self.audio,
             "trained_on": {"corpus": corpus["name"], "description": corpus["description"], "demo": corpus["demo"],
-                           "utterances": len(self.train), "seed": self.seed,
-                           "attacks": sorted({row.attack for row in self.train.rows} - {"-"})},
-            "args": self.args, "history": self.history, "environment": environment(),
-            "origin": f"trained with aasist_training.py, run {self.name}, {which}, the lowest dev EER"})
-
-    def _save_last(self) -> None:
-        save_state(self.run_dir / "last.pt", {"args": self.args, "history": self.history, "model": self.model.state_dict(),
-                                              "average": self.average.state_dict(), "optimizer": self.optimizer.state_dict()})
-        write_history(self.results_dir / "history.csv", self.history)
+                           "utterances": len(self.train), "seed": self.seed, "attacks": attacks_of(self.train),
+                           "dev_attacks": attacks_of(self.dev), "data": self.data},
+            "args": self.args, "history": self.history, "environment": environment() | {"threads": torch.get_num_threads()},
+            "origin": f"trained with aasist_training.py, run {self.name}, {which}, the lowest dev EER so far: {self.best_eer:.2%}"}
 
     def finish(self) -> None:
-        """Let the averaged epochs (published recipe) compete on dev, export the best model, and draw the curves."""
-        if self.recipe["averaging"] != "moving" and self.average.n_averaged > 0:
-            self._try_average()
-        difference = export_onnx(self.run_dir / "best.pt", self.run_dir / "best.onnx")
+        """Let the average of epochs compete on dev (published recipe), export the best model, and draw the curves."""
+        best = f"the best epoch, dev EER {self.best_eer:.2%}"
+        if self.recipe["averaging"] != "moving":
+            best = self._choose_average()
+        difference = export_onnx(self.run_dir / BEST, self.run_dir / "best.onnx")
         plot_history(self.results_dir / "history.png", self.history)
-        print(f"best dev EER {self.best_eer:.2%}; {self.run_dir / 'best.pt'} and best.onnx (logits equal to {difference:.0e}), "
+        print(f"kept {best}: {self.run_dir / BEST} and best.onnx (logits equal to {difference:.0e}); "
               f"{self.results_dir / 'history.csv'} and history.png")
 
-    def _try_average(self) -> None:
-        """Renew the average's batch-norm statistics by one pass over train, and keep it where dev prefers it."""
+    def _choose_average(self) -> str:
+        """Write best.pt: the average of epochs, its batch-norm statistics renewed by one pass over train, or the best epoch."""
         seed_epoch(self.seed, self.epochs_done)
         update_bn((waves for waves, _ in self.batches(self.epochs_done)), self.average, self.device)
-        figures = self._score_dev(self.average.module)
-        print(f"average of {int(self.average.n_averaged)} epochs: dev EER {figures['dev_eer']:.2%}")
-        if figures["dev_eer"] <= self.best_eer:
-            self._save_best(self.average.module, figures["scores"], f"average of {int(self.average.n_averaged)} epochs")
+        figures, which = self._score_dev(self.average.module), f"the average of {int(self.average.n_averaged)} epochs"
+        better = figures["dev_eer"] <= self.best_eer
+        save_checkpoint(self.run_dir / BEST, self._checkpoint(self.average.module, figures["scores"], which) if better
+                        else load_checkpoint(self.run_dir / BEST_EPOCH))
+        print(f"{which}: dev EER {figures['dev_eer']:.2%}")
+        return f"{which}, dev EER {figures['dev_eer']:.2%}" if better else f"the best epoch, dev EER {self.best_eer:.2%}"
 
     def test(self) -> None:
         """Evaluate the best model on the eval subset and leave figures, pictures, report and two example recordings."""
         store = Store(self.data_dir / "processed" / "eval")
+        if store.info["corpus"]["name"] != self.train.info["corpus"]["name"]:
+            raise InputError(f"{store.path} holds {store.info['corpus']['name']}, the model was trained on {self.train.info['corpus']['name']}: "
+                             "preprocess the eval subset of the same corpus")
         engine = load_engine(self.run_dir / "best.onnx")
         print(f"evaluating on {len(store)} eval utterances", flush=True)
         scores = score_store(engine, store)
