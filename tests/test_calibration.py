@@ -114,11 +114,16 @@ def test_decide_takes_words_or_booleans_and_is_json():
     assert words["score_range"] == [llrs.min(), llrs.max()]
 
 
-def test_decide_without_calibration_takes_the_lowest_dev_cost_and_says_why():
+@pytest.mark.parametrize("turn, why", [(-1.0, "on dev, higher scores are not more bona fide"), (0.0, "every score is the same")])
+def test_decide_gives_no_threshold_where_dev_speaks_against_the_detector_and_says_why(turn, why):
     scores, is_bonafide = gaussian(100, 300)
-    outcome = decide(-scores, is_bonafide)
-    assert outcome["calibration"] is None and "raw scores" in outcome["decision"]["origin"]
-    assert outcome["decision"]["threshold"] == metrics.min_dcf(-scores[is_bonafide], -scores[~is_bonafide])[1]
+    outcome = decide(turn * scores, is_bonafide)
+    assert outcome["calibration"] is None and outcome["decision"] is None and why in outcome["reason"]
+
+
+def test_the_bands_sentence_says_that_dev_was_used_before():
+    band_origin = decide(*gaussian(100, 300))["decision"]["band_origin"]
+    assert "about 5%" in band_origin and "chose the epoch and fitted the calibration" in band_origin
 
 
 def test_decide_without_one_class_decides_nothing_and_says_why():

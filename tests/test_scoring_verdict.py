@@ -6,10 +6,12 @@ import pytest
 
 from utils.audio.decode import AudioInfo
 from utils.errors import InputError
+from utils.evaluation.calibration import decide
+from utils.evaluation.results import choose_operating_point
 from utils.scoring.recording import RecordingScore, Window
 from utils.scoring.timeline import NO_SPEECH, segments, stretches
 from utils.scoring.verdict import (BONAFIDE, CANNOT_JUDGE, SPOOF, UNCERTAIN, Decision, decision_for, is_demo, judge,
-                                   outcome, stored_decision, trained_on)
+                                   outcome, trained_on)
 
 LINE = Decision(0.0, (-1.0, 2.0), "dev")
 METADATA = {"calibration": {"scale": 1.0, "offset": 0.0},
@@ -60,6 +62,21 @@ def test_a_model_without_a_threshold_gives_no_verdict():
     assert found.outcome == CANNOT_JUDGE and "threshold" in found.reasons[0]
 
 
+def test_a_model_that_dev_showed_to_be_inverted_says_so_in_the_verdict():
+    scores = np.repeat([1.0, 2.0, -1.0, -2.0], 30)
+    learnt = decide(scores, scores < 0)
+    found = verdict(metadata=learnt, line=decision_for(learnt))
+    assert found.outcome == CANNOT_JUDGE and found.reasons[0].startswith("on dev, higher scores are not more bona fide")
+
+
+def test_inference_and_evaluation_draw_the_same_line():
+    learnt = {**METADATA, "decision": {**METADATA["decision"], "prior_spoof": 0.2, "cost_miss": 3.0, "cost_fa": 7.0}}
+    for price in ((None, None, None), (0.5, None, None), (None, 2.0, None), (None, None, 1.0), (0.2, 3.0, 7.0)):
+        one, other = decision_for(learnt, *price), choose_operating_point(learnt, *price)
+        assert (one.threshold, list(one.band), one.origin) == (other["threshold"], list(other["band"]), other["origin"])
+    assert decision_for(learnt, 0.5).threshold == pytest.approx(-math.log(0.5 * 3 / (0.5 * 7)))
+
+
 def test_an_ordinary_recording_gives_no_warning():
     assert verdict().warnings == []
 
@@ -92,7 +109,7 @@ def test_a_model_that_knows_nothing_of_its_training_audio_gives_no_warning_about
 
 
 def test_the_threshold_is_the_stored_one_unless_costs_are_given():
-    assert decision_for(METADATA, None, None, None) == stored_decision(METADATA) == Decision(-0.64, (-1.5, 0.2), "dev")
+    assert decision_for(METADATA) == Decision(-0.64, (-1.5, 0.2), "dev")
     assert decision_for(METADATA, 0.5, 1.0, 1.0).threshold == 0.0
     assert decision_for(METADATA, 0.05, None, None).threshold == pytest.approx(-math.log(0.95 / 0.5))
 

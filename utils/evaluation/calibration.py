@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from utils.errors import InputError
-from utils.evaluation.metrics import COST_FA, COST_MISS, PRIOR_SPOOF, bayes_threshold, checked, cllr, min_dcf
+from utils.evaluation.metrics import COST_FA, COST_MISS, PRIOR_SPOOF, bayes_threshold, checked, cllr
 
 METHOD = ("prior-weighted logistic regression; soft targets (n + 1) / (n + 2) keep it finite where the classes do not "
           "overlap; prior_spoof is the effective prior, costs included")
@@ -71,17 +71,17 @@ def fit_calibration(scores: np.ndarray, is_bonafide: np.ndarray, prior_spoof: fl
     scores, is_bonafide = checked(scores), as_bonafide(is_bonafide)
     n_bonafide, n_spoof = int(is_bonafide.sum()), int((~is_bonafide).sum())
     if not (n_bonafide and n_spoof):
-        raise InputError(f"calibration needs both classes and has {n_bonafide} bona fide and {n_spoof} spoof trials: "
-                         f"enlarge {subset}")
+        raise InputError(f"on {subset} there are {n_bonafide} bona fide and {n_spoof} spoof trials, and calibration needs "
+                         f"both kinds: enlarge {subset}")
     centre, spread = float(scores.mean()), float(scores.std())
     if scores.min() == scores.max():
-        raise InputError("calibration is impossible: every score is the same")
+        raise InputError(f"on {subset}, every score is the same: neither calibration nor threshold follows from that")
     target = np.where(is_bonafide, (n_bonafide + 1) / (n_bonafide + 2), 1 / (n_spoof + 2))
     weight = np.where(is_bonafide, (1 - prior_spoof) / n_bonafide, prior_spoof / n_spoof)
     slope, shift = _newton((scores - centre) / spread, target, weight, float(np.log((1 - prior_spoof) / prior_spoof)))
     scale, offset = float(slope / spread), float(shift - slope * centre / spread)
     if not scale > 0:
-        raise InputError(f"calibration is impossible: on {subset}, higher scores are not more bona fide")
+        raise InputError(f"on {subset}, higher scores are not more bona fide: neither calibration nor threshold follows from that")
     llrs = scale * scores + offset
     return {"scale": scale, "offset": offset, "method": METHOD, "prior_spoof": prior_spoof, "subset": subset,
             "trials": scores.size, "cllr_before": cllr(scores[is_bonafide], scores[~is_bonafide]),
@@ -95,7 +95,8 @@ def uncertainty_band(llrs: np.ndarray, is_bonafide: np.ndarray, threshold: float
     `high` is the lowest score that a new spoof utterance like those of dev reaches with a chance of at most `target`, and
     `low` its mirror for bona fide: with k of n dev trials beyond, that chance is (k + 1) / (n + 1) (split conformal
     prediction, Vovk et al. 2005), so 5 % takes 19 trials of each class. Never narrower than `min_half_width` each side.
-    It promises nothing for attacks, voices or channels unlike those of dev.
+    That takes scores of a model that dev did not choose: where the same dev chose the epoch and fitted the calibration, new
+    utterances do somewhat worse. It promises nothing for attacks, voices or channels unlike those of dev.
     """
     llrs, is_bonafide = checked(llrs), as_bonafide(is_bonafide)
     bonafide, spoof = np.sort(llrs[is_bonafide]), np.sort(llrs[~is_bonafide])[::-1]
@@ -110,35 +111,61 @@ def describe_band(band: list[float] | None, target: float = BAND_TARGET) -> str:
     """One sentence on where a band comes from, or why there is none."""
     if band is None:
         return f"no band of uncertainty: dev needs at least {int(np.ceil(1 / target)) - 1} trials of each class"
-    return (f"at most {target:.0%} of spoof utterances like those of dev score above the band and at most {target:.0%} of such "
-            "bona fide ones below it; other attacks and channels may do worse")
+    return (f"on dev, about {target:.0%} of spoof utterances score above the band and about {target:.0%} of bona fide ones below "
+            "it; the same dev chose the epoch and fitted the calibration, so new utterances do somewhat worse, and other attacks "
+            "and channels may do much worse")
 
 
 def decide(dev_scores: np.ndarray, dev_keys: Sequence, prior_spoof: float = PRIOR_SPOOF, cost_miss: float = COST_MISS,
            cost_fa: float = COST_FA) -> dict:
-    """What dev says about raw scores: {"calibration", "decision", "score_range"} as a checkpoint stores them.
+    """What dev says about raw scores: {"calibration", "decision", "score_range", "reason"} as a checkpoint stores them.
 
-    Where dev cannot calibrate, "calibration" is None, the threshold is that of dev's lowest cost on the raw scale and
-    the decision's "origin" says why; where dev lacks a class, "decision" is None too, with the reason in "reason".
+    Where dev cannot calibrate (a class is absent, all scores are equal, or higher is not more bona fide), no threshold on
+    it means anything either: "calibration" and "decision" are None, and "reason" says why, for every verdict to tell.
     """
     check_costs(prior_spoof, cost_miss, cost_fa)
     scores, is_bonafide = checked(dev_scores), as_bonafide(dev_keys)
-    price = f"P(spoof) = {prior_spoof:g}, a miss costing {cost_miss:g} and a false alarm {cost_fa:g}"
     try:
-        calibration, reason = fit_calibration(scores, is_bonafide, effective_prior(prior_spoof, cost_miss, cost_fa)), None
+        calibration = fit_calibration(scores, is_bonafide, effective_prior(prior_spoof, cost_miss, cost_fa))
     except InputError as error:
-        calibration, reason = None, str(error)
-    if calibration:
-        scores = calibration["scale"] * scores + calibration["offset"]
-        threshold, narrowest = bayes_threshold(prior_spoof, cost_miss, cost_fa), MIN_HALF_WIDTH
-        origin = f"the Bayes threshold for {price}, on log-likelihood ratios calibrated on {scores.size:,} dev trials"
-    else:
-        threshold, narrowest = min_dcf(scores[is_bonafide], scores[~is_bonafide], prior_spoof, cost_miss, cost_fa)[1], 0.0
-        origin = f"the lowest cost on {scores.size:,} dev trials for {price}, on raw scores ({reason})"
-    score_range = [float(scores.min()), float(scores.max())] if scores.size else None
-    if not np.isfinite(threshold):
-        return {"calibration": None, "decision": None, "score_range": score_range, "reason": reason}
-    band = uncertainty_band(scores, is_bonafide, threshold, min_half_width=narrowest)
+        score_range = [float(scores.min()), float(scores.max())] if scores.size else None
+        return {"calibration": None, "decision": None, "score_range": score_range, "reason": str(error)}
+    llrs, threshold = calibration["scale"] * scores + calibration["offset"], bayes_threshold(prior_spoof, cost_miss, cost_fa)
+    band = uncertainty_band(llrs, is_bonafide, threshold)
+    origin = (f"the Bayes threshold for {price_words(prior_spoof, cost_miss, cost_fa)}, on log-likelihood ratios calibrated on "
+              f"{scores.size:,} dev trials")
     decision = {"threshold": float(threshold), "band": band, "band_origin": describe_band(band), "prior_spoof": prior_spoof,
                 "cost_miss": cost_miss, "cost_fa": cost_fa, "origin": origin}
-    return {"calibration": calibration, "decision": decision, "score_range": score_range, "reason": reason}
+    return {"calibration": calibration, "decision": decision, "score_range": [float(llrs.min()), float(llrs.max())],
+            "reason": None}
+
+
+def price_words(prior_spoof: float, cost_miss: float, cost_fa: float) -> str:
+    """Prior and costs in a phrase."""
+    return f"P(spoof) = {prior_spoof:g}, a miss costing {cost_miss:g} and a false alarm {cost_fa:g}"
+
+
+def decision_at(metadata: dict, prior_spoof: float | None = None, cost_miss: float | None = None,
+                cost_fa: float | None = None) -> dict | None:
+    """The decision of a model at the prior and costs named: {"threshold", "band", "origin", "prior_spoof", "cost_miss",
+    "cost_fa"}, the one rule for inference and evaluation.
+
+    What is not named is as stored in the checkpoint, else as in ASVspoof 5. The stored decision holds where nothing else is
+    named (None where there is none), else the Bayes threshold. The stored band stays, for it says where dev's scores
+    overlap; a new threshold widens it where needed. Raises `InputError` for an uncalibrated model at other costs.
+    """
+    stored = metadata.get("decision") or {}
+    default = {"prior_spoof": PRIOR_SPOOF, "cost_miss": COST_MISS, "cost_fa": COST_FA}
+    given = {"prior_spoof": prior_spoof, "cost_miss": cost_miss, "cost_fa": cost_fa}
+    price = {name: stored.get(name, default[name]) if value is None else value for name, value in given.items()}
+    check_costs(**price)
+    if all(value is None or stored and value == stored.get(name) for name, value in given.items()):
+        return {"band": None, **price, **stored} if stored else None
+    if not metadata.get("calibration"):
+        raise InputError("this model's scores are not calibrated, so no prior or cost can set a threshold: leave out --prior "
+                         "and --cost_..., or train a model with enough dev trials of both classes")
+    threshold, band = float(bayes_threshold(**price)), stored.get("band")
+    if band:
+        band = [min(band[0], threshold - MIN_HALF_WIDTH), max(band[1], threshold + MIN_HALF_WIDTH)]
+    return {"threshold": threshold, "band": band, "origin": f"the Bayes threshold for {price_words(**price)}, as asked for",
+            **price}

@@ -41,29 +41,18 @@ class Evaluation:
 def choose_operating_point(metadata: dict, prior_spoof: float | None, cost_miss: float | None, cost_fa: float | None) -> dict:
     """The decision to apply: {"threshold", "band", "origin", "prior_spoof", "cost_miss", "cost_fa"}.
 
-    That stored in the checkpoint, unless the caller names other costs or another prior; what is not named is as
-    stored, or as in ASVspoof 5. The stored band stays, widened where a new threshold needs it. Raises `InputError` where
-    the threshold cannot follow: an uncalibrated model with other costs.
+    That of `calibration.decision_at`; where a model carries none, and for scores of another system, the Bayes threshold,
+    so that there are figures. Raises `InputError` for an uncalibrated model with other costs.
     """
-    stored = metadata.get("decision") or {}
-    default = {"prior_spoof": PRIOR_SPOOF, "cost_miss": COST_MISS, "cost_fa": COST_FA}
-    given = {"prior_spoof": prior_spoof, "cost_miss": cost_miss, "cost_fa": cost_fa}
-    price = {name: stored.get(name, default[name]) if value is None else value for name, value in given.items()}
+    if metadata and (decision := calibration.decision_at(metadata, prior_spoof, cost_miss, cost_fa)):
+        return decision
+    given = {"prior_spoof": (prior_spoof, PRIOR_SPOOF), "cost_miss": (cost_miss, COST_MISS), "cost_fa": (cost_fa, COST_FA)}
+    price = {name: default if value is None else value for name, (value, default) in given.items()}
     calibration.check_costs(**price)
-    band = stored.get("band")
-    if stored and all(price[name] == stored.get(name) for name in price):
-        return {"origin": "stored in the checkpoint", **stored, "band": band}
-    calibrated = not metadata or metadata.get("calibration")
-    if not calibrated and any(value is not None for value in given.values()):
-        raise InputError("this model is not calibrated, so no threshold follows from costs and prior: leave out --prior and "
-                         "--cost_..., or train a model with enough dev trials of both classes")
-    threshold = bayes_threshold(**price)
-    if band:    # still says where dev's scores overlap
-        band = [min(band[0], threshold - calibration.MIN_HALF_WIDTH), max(band[1], threshold + calibration.MIN_HALF_WIDTH)]
-    origin = "the Bayes threshold for the given prior and costs, taking scores as log-likelihood ratios"
-    if not calibrated:
+    origin = f"the Bayes threshold for {calibration.price_words(**price)}, taking scores as log-likelihood ratios"
+    if metadata:
         origin += ", which this model's raw scores are not"
-    return {"threshold": threshold, "band": band, "origin": origin, **price}
+    return {"threshold": bayes_threshold(**price), "band": None, "origin": origin, **price}
 
 
 def _calibration_on(scores: np.ndarray, is_bonafide: np.ndarray, fitted: dict, price: tuple) -> dict:

@@ -1,7 +1,7 @@
 """The verdict in words: a few lines for one recording, one line each for many."""
 from utils.errors import printable
 from utils.scoring.analysis import PUBLISHED, RAW, Job
-from utils.scoring.verdict import is_demo, trained_on
+from utils.scoring.verdict import is_demo, no_decision, trained_on
 
 MANY = 3            # from so many recordings on, one line each
 MAX_STRETCHES = 12  # of the timeline, in the text; JSON has them all
@@ -28,7 +28,7 @@ def score_words(job: Job) -> str:
 def threshold_words(job: Job) -> str:
     """The line that scores are held against, and where it comes from."""
     if job.decision is None:
-        return "none: the model carries no threshold from dev data"
+        return f"none: {no_decision(job.engine.metadata)}"
     band = job.decision.band
     between = f"; uncertain from {band[0]:.2f} to {band[1]:.2f}" if band else "; no band of uncertainty is known"
     return f"{job.decision.threshold:.2f} ({job.decision.origin}){between}"

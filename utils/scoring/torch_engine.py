@@ -34,7 +34,7 @@ class TorchEngine:
             _, logits = self.model(torch.from_numpy(finite(waves, "samples")).to(device))
         finally:
             self.model.train(training)
-        return finite(logits.double().cpu().numpy(), "logits")
+        return finite(logits.cpu().double().numpy(), "logits")
 
 
 def _device(name: str) -> torch.device:

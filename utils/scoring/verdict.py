@@ -2,7 +2,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from utils.errors import InputError
 from utils.scoring.activity import FLOOR_DBFS
 from utils.scoring.recording import RecordingScore
 
@@ -33,38 +32,20 @@ class Verdict:
     warnings: list[str]
 
 
-def stored_decision(metadata: dict) -> Decision | None:
-    """The decision that the model carries from dev; None where it carries none."""
-    stored = metadata.get("decision")
-    if not stored:
+def decision_for(metadata: dict, prior: float | None = None, cost_miss: float | None = None,
+                 cost_fa: float | None = None) -> Decision | None:
+    """The model's decision at the prior and costs named, by the rule of `calibration.decision_at`; None where it has none."""
+    from utils.evaluation.calibration import decision_at
+    found = decision_at(metadata, prior, cost_miss, cost_fa)
+    if not found:
         return None
-    band = stored.get("band")
-    return Decision(stored["threshold"], (band[0], band[1]) if band else None, stored["origin"])
+    band = found["band"]
+    return Decision(found["threshold"], (band[0], band[1]) if band else None, found["origin"])
 
 
-def decision_for(metadata: dict, prior: float | None, cost_miss: float | None,
-                 cost_fa: float | None) -> Decision | None:
-    """The stored decision, or the Bayes threshold where the user names a prior or costs; `InputError` if uncalibrated.
-
-    The stored band stays, for it says where dev's scores overlap; it is widened where the new threshold needs it.
-    """
-    stored = stored_decision(metadata)
-    if prior is None and cost_miss is None and cost_fa is None:
-        return stored
-    if not metadata.get("calibration"):
-        raise InputError("this model's scores are not calibrated, so no prior or cost can set a threshold: leave those "
-                         "options out, or train a model with dev data")
-    from utils.evaluation.calibration import MIN_HALF_WIDTH, check_costs
-    from utils.evaluation.metrics import COST_FA, COST_MISS, PRIOR_SPOOF, bayes_threshold
-    prior, cost_miss, cost_fa = (default if given is None else given for given, default in
-                                 ((prior, PRIOR_SPOOF), (cost_miss, COST_MISS), (cost_fa, COST_FA)))
-    check_costs(prior, cost_miss, cost_fa)
-    threshold = float(bayes_threshold(prior, cost_miss, cost_fa))
-    band = stored.band if stored else None
-    if band:
-        band = (min(band[0], threshold - MIN_HALF_WIDTH), max(band[1], threshold + MIN_HALF_WIDTH))
-    return Decision(threshold, band, f"the Bayes threshold for P(spoof) = {prior:g}, a miss costing {cost_miss:g} and "
-                                     f"a false alarm {cost_fa:g}, as asked for")
+def no_decision(metadata: dict) -> str:
+    """Why a model carries no decision: what dev showed, where the checkpoint says so."""
+    return str(metadata.get("reason") or "the model carries no threshold from dev data: only the score can be told")
 
 
 def trained_on(metadata: dict) -> str:
@@ -108,7 +89,7 @@ def judge(scored: RecordingScore, info: Any, metadata: dict, decision: Decision 
     """The verdict on a scored recording; `info` is the `AudioInfo` of its source."""
     warnings, reasons = _warnings(scored, info, metadata), obstacles(scored)
     if not reasons and decision is None:
-        reasons = ["the model carries no threshold from dev data: only the score can be told"]
+        reasons = [no_decision(metadata)]
     if reasons:
         return Verdict(CANNOT_JUDGE, reasons, warnings)
     result = outcome(scored.score, decision)
