@@ -1,4 +1,5 @@
 """The embedded default corpus: real speech, real engines, disjoint speakers, no easy tell, the same bytes again."""
+import csv
 import io
 import json
 import lzma
@@ -11,13 +12,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from utils.corpora.default_corpus import build_default_corpus
+from utils.corpora.default_corpus import build, build_default_corpus
 from utils.corpora.default_corpus.attacks import ATTACKS
 from utils.corpora.default_corpus.build import PROTOCOLS
 from utils.corpora.default_corpus.leaks import read_protocol
-from utils.corpora.default_corpus.plan import DEFAULT, fingerprint, make_plan, scaled
+from utils.corpora.default_corpus.plan import DEFAULT, fingerprint, make_plan, planned_clips, scaled
 from utils.corpora.default_corpus.sources import Source, download_packages, list_user_sources, unpack_package
-from utils.corpora.default_corpus.speakers import FULL_VOICES, TINY_VOICES
+from utils.corpora.default_corpus.speakers import FULL_VOICES, TINY_VOICES, Voice
 from utils.errors import InputError
 
 FOLDERS = {"train": "flac_T", "dev": "flac_D", "eval": "flac_E_eval"}
@@ -99,10 +100,81 @@ def test_a_wrong_request_is_refused_before_anything_is_fetched(tmp_path, request
     assert not any(tmp_path.iterdir())
 
 
-def test_own_speech_needs_a_folder_per_speaker(tmp_path):
-    (tmp_path / "someone").mkdir()
-    with pytest.raises(InputError, match="at least 6 folders"):
+def _silent_speakers(folder: Path, names: list[str], seconds: float = 1.2) -> Path:
+    """A folder per name with one file in it: enough where only names and lengths are read."""
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        soundfile.write(str(folder / name / "a.wav"), np.zeros(int(seconds * 16000)), 16000)
+    return folder
+
+
+@pytest.mark.parametrize("seconds, count", [(1.2, 5), (0.9, 6)])
+def test_own_speech_needs_six_speakers_with_recordings_long_enough(tmp_path, seconds, count):
+    _silent_speakers(tmp_path, [f"s{number}" for number in range(count)], seconds)
+    (tmp_path / "nobody").mkdir()
+    with pytest.raises(InputError, match=rf"recordings of 1.0 s or more by {count % 6} speakers: .* at least 6 folders"):
         list_user_sources(tmp_path, 1.0)
+
+
+@pytest.mark.parametrize("count", [6, 7, 8, 9, 10, 30])
+def test_every_subset_gets_two_of_a_users_speakers_or_more(tmp_path, count):
+    sources = list_user_sources(_silent_speakers(tmp_path, [f"s{number:02}" for number in range(count)]), 1.0)
+    dealt = Counter({source.speaker: source.subset for source in sources}.values())
+    assert sum(dealt.values()) == count and min(dealt[subset] for subset in FOLDERS) >= 2 and dealt["train"] == max(dealt.values())
+    assert make_plan(sources, list(ATTACKS), {}, scaled(100), 1)
+
+
+def test_speakers_whose_folders_have_like_names_stay_apart(tmp_path):
+    names = ["a b", "a_b", "a-b", "a_b_2", "é", "f"]
+    sources = list_user_sources(_silent_speakers(tmp_path, names), 1.0)
+    assert len({source.speaker for source in sources}) == 6 and not any(" " in source.speaker for source in sources)
+
+
+def test_a_corpus_of_ones_own_speech_is_built_from_it_alone(shared, tmp_path):
+    """Six readers of the reference pool, each in a folder; Flite, where there is an apt, is not sought among them."""
+    with open(shared / "audio/train-pool/trials.tsv", encoding="utf-8", newline="") as file:
+        real = [row for row in csv.DictReader(file, delimiter="\t") if row["key"] == "bonafide" and float(row["seconds"]) > 1]
+    readers = [speaker for speaker, _ in Counter(row["speaker"] for row in real).most_common(6)]
+    folders = dict(zip(readers, ("reader 1", "reader_1", "c", "d", "e", "f")))
+    for row in (row for row in real if row["speaker"] in folders):
+        target = tmp_path / "own" / folders[row["speaker"]] / f"{row['utterance']}.flac"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(shared / "audio/train-pool" / target.name, target)
+    corpus = build_default_corpus(tmp_path / "raw", workers=2, size="tiny", bonafide_dir=tmp_path / "own",
+                                  attacks=["espeak", "griffin_lim", "flite"])
+    speakers = [{row[0] for row in _rows(corpus, subset)} for subset in FOLDERS]
+    assert [len(found) for found in speakers] == [2, 2, 2] and len(set.union(*speakers)) == 6
+    attacks = {row[7] for row in _rows(corpus, "eval")} - {"bonafide"}
+    assert attacks == {"A01", "A06", "A13"} if shutil.which("apt-get") else {"A01", "A06"}
+    info = json.loads((corpus / "corpus_info.json").read_text(encoding="utf-8"))
+    assert info["skipped"] == {} and list(info["unavailable"]) == ([] if shutil.which("apt-get") else ["A13"])
+    assert "user's own folder" in (corpus / "ATTRIBUTION.md").read_text(encoding="utf-8")
+
+
+NOWHERE = "no-such-package-of-speech"   # a well-formed name that apt's lists do not hold
+
+
+def _lost_voice(subset: str) -> Voice:
+    return Voice(f"lost_{subset}", "-", "en", NOWHERE, r".*\.ogg", "vorbis", subset)
+
+
+def test_a_package_that_apt_does_not_have_is_named_and_done_without(tiny, tmp_path, monkeypatch, capsys):
+    shutil.copytree(tiny / ".downloads", tmp_path / "default_corpus/.downloads")
+    monkeypatch.setattr(build, "TINY_VOICES", (*TINY_VOICES, _lost_voice("eval")))
+    corpus = build_default_corpus(tmp_path, seed=3, workers=2, size="tiny", attacks=["griffin_lim"])
+    said = capsys.readouterr().err
+    assert f"could not download {NOWHERE}" in said and "it does without lost_eval" in said
+    info = json.loads((corpus / "corpus_info.json").read_text(encoding="utf-8"))
+    assert NOWHERE in info["unavailable"][NOWHERE][0] and "lost_eval" in info["unavailable"][NOWHERE][1]
+    assert {row[0] for row in _rows(corpus, "eval")} == {voice.speaker for voice in TINY_VOICES if voice.subset == "eval"}
+
+
+def test_without_a_package_that_a_subset_needs_the_build_ends_in_a_sentence(tiny, tmp_path, monkeypatch):
+    shutil.copytree(tiny / ".downloads", tmp_path / "default_corpus/.downloads")
+    left = [voice for voice in TINY_VOICES if voice.subset != "dev"] + [_lost_voice("dev")]
+    monkeypatch.setattr(build, "TINY_VOICES", (*left, next(voice for voice in TINY_VOICES if voice.subset == "dev")))
+    with pytest.raises(InputError, match=f"could not download {NOWHERE} .*: give a folder of real speech with --bonafide_dir"):
+        build_default_corpus(tmp_path, seed=3, workers=1, size="tiny", attacks=["griffin_lim"])
 
 
 @pytest.mark.parametrize("voices", [FULL_VOICES, TINY_VOICES])
@@ -124,6 +196,12 @@ def test_the_plan_is_drawn_from_the_seed_alone():
     plans = [make_plan(sources, list(ATTACKS), {}, scaled(600), seed) for seed in (1, 1, 2)]
     assert plans[0] == plans[1] != plans[2]
     assert fingerprint(plans[0], 1) == fingerprint(plans[1], 1) != fingerprint(plans[2], 2)
+
+
+@pytest.mark.parametrize("size", [DEFAULT, scaled(600)])
+def test_a_plan_has_as_many_clips_as_are_announced(size):
+    assert len(make_plan(_invented_sources(), list(ATTACKS), {}, size, 1)) == planned_clips(size, ATTACKS)
+    assert abs(planned_clips(scaled(600), ATTACKS) - 600) < 30
 
 
 def test_eval_has_an_unseen_attack_of_every_kind_that_selection_never_saw():

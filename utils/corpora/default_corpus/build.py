@@ -12,8 +12,9 @@ from pathlib import Path
 
 from utils.corpora.default_corpus.attacks import ATTACKS, TINY_ATTACKS, Attack, missing_needs
 from utils.corpora.default_corpus.papers import attribution, corpus_info
-from utils.corpora.default_corpus.plan import DEFAULT, TINY, Clip, Size, fingerprint, make_plan, scaled
-from utils.corpora.default_corpus.sources import download_packages, list_sources, list_user_sources, unpack_package, wanted_files
+from utils.corpora.default_corpus.plan import DEFAULT, MINIMUM_SPEAKERS, TINY, Clip, Size, fingerprint, make_plan, scaled
+from utils.corpora.default_corpus.sources import (NO_SPEECH, download_packages, list_sources, list_user_sources, unpack_package,
+                                                  wanted_files)
 from utils.corpora.default_corpus.speakers import FULL_VOICES, TINY_VOICES, Voice
 from utils.corpora.default_corpus.texts import read_captions
 from utils.corpora.trials import SUBSETS
@@ -55,22 +56,45 @@ def _choose_attacks(wanted: "list[str] | None", tiny: bool) -> tuple[list[Attack
     return chosen, absent
 
 
-def _fetch(work: Path, downloads: Path, voices: tuple[Voice, ...], pool: ProcessPoolExecutor) -> None:
-    """Download and unpack the packages of real speech, each into its own folder below `work`."""
-    debs = download_packages(downloads, sorted({voice.package for voice in voices}))
+def _without(voices: tuple[Voice, ...], reasons: dict[str, str]) -> tuple[Voice, ...]:
+    """The voices but those of packages that could not be had; `InputError` where too few speakers remain for a subset."""
+    left = tuple(voice for voice in voices if voice.package not in reasons)
+    for subset in SUBSETS:
+        if reasons and len({voice.speaker for voice in left if voice.subset == subset}) < MINIMUM_SPEAKERS:
+            raise InputError(NO_SPEECH.format(why=next(iter(reasons.values()))))
+    return left
+
+
+def _fetch(work: Path, downloads: Path, voices: tuple[Voice, ...], absent: dict[str, list[str]],
+           pool: ProcessPoolExecutor) -> tuple[Voice, ...]:
+    """Download and unpack the packages of real speech, each into its own folder below `work`; the voices that were had.
+
+    A package that apt cannot give is named on stderr and in `absent`, and its voices are done without.
+    """
+    debs, reasons = download_packages(downloads, sorted({voice.package for voice in voices}))
+    left = _without(voices, reasons)
+    for package, reason in reasons.items():
+        lost = ", ".join(sorted({voice.speaker for voice in voices if voice.package == package}))
+        absent[package] = [reason, f"the corpus does without {lost}"]
+        print(f"default corpus: {reason}: it does without {lost}; to try again, delete {downloads.parent / 'corpus_info.json'} and "
+              "run the same command", file=sys.stderr)
     largest_first = sorted(debs, key=lambda name: -debs[name].stat().st_size)
     jobs = [pool.submit(unpack_package, debs[name], work / name, wanted_files(voices, name)) for name in largest_first]
     for job in jobs:
         job.result()
+    return left
 
 
 def _fetch_flite(work: Path, downloads: Path, absent: dict[str, list[str]]) -> None:
     """Download and unpack Flite; where that fails the corpus does without it."""
     try:
-        for name, deb in download_packages(downloads, FLITE_PACKAGES).items():
+        debs, reasons = download_packages(downloads, FLITE_PACKAGES)
+        for name, deb in debs.items():
             unpack_package(deb, work / name, r"usr/(bin|lib)/.*", links=True)
     except InputError as error:
-        absent["A13"] = [str(error).split(": give a folder")[0]]
+        reasons = {"": str(error).split(": give a folder")[0]}
+    if reasons:
+        absent["A13"] = list(reasons.values())
 
 
 def _start_worker() -> None:
@@ -82,12 +106,12 @@ def _start_worker() -> None:
         sys.modules["torch"].set_num_threads(1)
 
 
-def _make_clips(clips: list[Clip], corpus: Path, work: Path, seed: int) -> list[tuple[str, str]]:
+def _make_clips(clips: list[Clip], corpus: Path, speech: Path, work: Path, seed: int) -> list[tuple[str, str]]:
     from utils.corpora.default_corpus.render import make_clip
     if any(clip.attack in ("A04", "A08") for clip in clips):
         import torch
         torch.set_num_threads(1)
-    skipped = [(clip.utterance, make_clip(clip, corpus, work, seed)) for clip in clips]
+    skipped = [(clip.utterance, make_clip(clip, corpus, speech, work, seed)) for clip in clips]
     return [(utterance, reason) for utterance, reason in skipped if reason]
 
 
@@ -104,14 +128,17 @@ def _chunks(plan: list[Clip]) -> Iterator[list[Clip]]:
         start = end
 
 
-def _make_all(plan: list[Clip], corpus: Path, work: Path, seed: int, pool: ProcessPoolExecutor) -> dict[str, str]:
-    """Make every clip that is not there; the reasons of those that could not be made, by utterance."""
+def _make_all(plan: list[Clip], corpus: Path, speech: Path, work: Path, seed: int, pool: ProcessPoolExecutor) -> dict[str, str]:
+    """Make every clip that is not there; the reasons of those that could not be made, by utterance.
+
+    Recordings lie in `speech` (a user's folder, or `work`), engines from packages in `work`.
+    """
     from tqdm import tqdm
     for half_written in corpus.glob("flac_*/.*.tmp"):
         half_written.unlink()
     skipped: dict[str, str] = {}
     with tqdm(total=len(plan), desc="default corpus", unit="clip", file=sys.stderr, smoothing=0.05) as bar:
-        jobs = {pool.submit(_make_clips, chunk, corpus, work, seed): len(chunk) for chunk in _chunks(plan)}
+        jobs = {pool.submit(_make_clips, chunk, corpus, speech, work, seed): len(chunk) for chunk in _chunks(plan)}
         for job in as_completed(jobs):
             skipped |= dict(job.result())
             bar.update(jobs[job])
@@ -165,7 +192,7 @@ def _working_attacks(chosen: list[Attack], absent: dict[str, list[str]], work: P
     for attack, trial in trials.items():
         if reason := trial.result():
             absent[attack.tag] = [reason]
-    for tag, lacking in sorted(absent.items()):
+    for tag, lacking in sorted((attack.tag, absent[attack.tag]) for attack in ATTACKS if attack.tag in absent):
         print(f"default corpus: attack {tag} is left out ({', '.join(lacking)})", file=sys.stderr)
     working = [attack for attack in chosen if attack.tag not in absent]
     for subset in SUBSETS:
@@ -181,17 +208,18 @@ def _build(request: dict, corpus: Path, workers: int) -> None:
     own_speech = Path(request["bonafide_dir"]) if request["bonafide_dir"] else None
     voices = () if own_speech else TINY_VOICES if tiny else FULL_VOICES
     work = corpus / ".sources"
+    minimum = size.shortest + 0.1
+    sources = list_user_sources(own_speech, minimum) if own_speech else []
     with _workers(workers) as pool:
-        _fetch(work, corpus / ".downloads", voices, pool)
+        voices = _fetch(work, corpus / ".downloads", voices, absent, pool)
         if any(attack.name == "flite" for attack in chosen):
             _fetch_flite(work, corpus / ".downloads", absent)
         chosen = _working_attacks(chosen, absent, work, pool)
-        minimum = size.shortest + 0.1
-        sources = list_user_sources(own_speech, minimum) if own_speech else list_sources(work, voices, minimum)
+        sources = sources or list_sources(work, voices, minimum)
         captions = read_captions(work / "tuxpaint-stamps-default", {source.language for source in sources} | {"en"})
         plan = make_plan(sources, chosen, captions, size, seed)
         _clear_other_build(corpus, fingerprint(plan, seed))
-        skipped = _make_all(plan, corpus, own_speech or work, seed, pool)
+        skipped = _make_all(plan, corpus, own_speech or work, work, seed, pool)
     _write_protocols(corpus, plan, skipped)
     with atomic_write(corpus / "ATTRIBUTION.md") as file:
         file.write(attribution(voices, chosen))
@@ -203,9 +231,10 @@ def build_default_corpus(raw_dir: Path, seed: int = 1, workers: int = 2, size: "
                          bonafide_dir: "Path | None" = None, attacks: "list[str] | None" = None) -> Path:
     """Build the embedded default corpus in `raw_dir/default_corpus`, in ASVspoof5's own layout, and return that folder.
 
-    Real speech comes from Debian packages, or from `bonafide_dir` (one folder per speaker); spoofs from the engines that
-    are installed (`attacks`: tags or names, all by default). `size` is "default" (2,600 clips), "tiny" (about 200 short
-    ones from one small package) or a number of clips. The same seed gives the same clips, whatever `workers`; killed at
+    Real speech comes from Debian packages, or from `bonafide_dir` (one folder per speaker, at least six; all of it is taken
+    as English, and as never coded lossily); spoofs from the engines that are installed (`attacks`: tags or names, all by
+    default). `size` is "default" (`plan.DEFAULT`; `plan.planned_clips` counts it), "tiny" (`plan.TINY`: short clips from one
+    small package) or a number of clips. A package or an engine that cannot be had is named and done without. The same seed gives the same clips, whatever `workers`; killed at
     any instant, the next call goes on. Raises `InputError` where speech, engines or disk space are missing.
     """
     _size(size), _choose_attacks(attacks, size == "tiny")   # a wrong request is refused before anything is fetched

@@ -156,14 +156,16 @@ def _espeak_samples(text: str, voice: str, settings: dict[int, int]) -> tuple[np
 
 
 def flite(text: str, language: str, rng: np.random.Generator, folder: Path) -> np.ndarray:
-    """Flite from Debian's packages, unpacked below `folder`; it speaks English letters only."""
-    libraries = next((folder / "libflite1").rglob("libflite.so.1")).parent
+    """Flite from Debian's packages, unpacked below `folder`; it speaks English letters only. `ValueError` without it."""
+    library = next((folder / "libflite1").rglob("libflite.so.1"), None)
+    program = next((folder / "flite").rglob("bin/flite"), None)
+    if not (library and program):
+        raise ValueError("Flite's packages are not unpacked")
     voice = FLITE_VOICES[int(rng.integers(len(FLITE_VOICES)))]
     stretch = f"duration_stretch={rng.uniform(0.9, 1.15):.3f}"
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch) / "speech.wav"
-        program = next((folder / "flite").rglob("bin/flite"))
         _run([str(program), "-voice", voice, "--setf", stretch, "-t", re.sub(r"[^A-Za-z ,.?!']", " ", text), "-o", str(target)],
-             env={**os.environ, "LD_LIBRARY_PATH": str(libraries)})
+             env={**os.environ, "LD_LIBRARY_PATH": str(library.parent)})
         samples, rate = soundfile.read(str(target), dtype="float64")
     return resample(samples, rate, RATE)

@@ -1,12 +1,13 @@
 """What the corpus will hold: for every clip its speaker, attack, length, source, text and references, drawn from the seed."""
 import hashlib
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import scipy.special
 
-from utils.corpora.default_corpus.attacks import Attack
+from utils.corpora.default_corpus.attacks import ATTACKS, Attack
 from utils.corpora.default_corpus.sources import Source
 from utils.corpora.default_corpus.texts import SENTENCES, draw_text
 from utils.corpora.trials import SUBSETS
@@ -49,10 +50,27 @@ class Clip:
     common: str      # the recording whose spectrum and floor the final stage brings in
 
 
+def _count(attack: "Attack | None", subset: str, size: Size) -> int:
+    """Clips of an attack (bona fide: None) in a subset."""
+    if attack is None:
+        return size.bonafide[subset]
+    if subset not in attack.subsets:
+        return 0
+    count = size.unseen if attack.subsets == ("eval",) else size.seen[subset]
+    return count if subset == "eval" else max(2, round(count * attack.share))
+
+
+def planned_clips(size: Size, attacks: Iterable[Attack]) -> int:
+    """How many clips a corpus of this size and these attacks has."""
+    return sum(_count(attack, subset, size) for attack in (None, *attacks) for subset in SUBSETS)
+
+
 def scaled(clips: int) -> Size:
-    """The default's proportions at about `clips` clips in all."""
+    """The default's proportions at about `clips` clips in all, where no attack is missing."""
+    whole = planned_clips(DEFAULT, ATTACKS)
+
     def part(count: int) -> int:
-        return max(4, round(count * clips / 3200))
+        return max(4, round(count * clips / whole))
     return Size({k: part(v) for k, v in DEFAULT.bonafide.items()}, {k: part(v) for k, v in DEFAULT.seen.items()}, part(DEFAULT.unseen),
                 DEFAULT.median, DEFAULT.shortest, DEFAULT.longest)
 
@@ -133,11 +151,9 @@ def make_plan(sources: list[Source], attacks: list[Attack], captions: dict[str, 
         if len({source.speaker for source in own}) < MINIMUM_SPEAKERS:
             raise InputError(f"the {subset} subset of the default corpus would have fewer than {MINIMUM_SPEAKERS} speakers: "
                              "give real speech of more speakers, one folder for each")
-        rows = _clips(subset, None, size.bonafide[subset], own, captions, size, seed)
-        for attack in (attack for attack in attacks if subset in attack.subsets):
-            count = size.unseen if attack.subsets == ("eval",) else size.seen[subset]
-            count = count if subset == "eval" else max(2, round(count * attack.share))
-            rows += _clips(subset, attack, count, own, captions, size, seed)
+        rows = []
+        for attack in (None, *(attack for attack in attacks if subset in attack.subsets)):
+            rows += _clips(subset, attack, _count(attack, subset, size), own, captions, size, seed)
         numbers = stream(seed, "numbers", subset).permutation(len(rows))
         dealt = sorted(zip(map(int, numbers), rows, strict=True), key=lambda pair: pair[0])
         plan += [Clip(utterance=f"{PREFIX[subset]}_{number:010d}", **row) for number, row in dealt]

@@ -32,10 +32,10 @@ def clip_path(corpus: Path, clip: Clip) -> Path:
     return corpus / FOLDERS[clip.subset] / f"{clip.utterance}.flac"
 
 
-def _speak(clip: Clip, sources: Path, rng: np.random.Generator) -> np.ndarray:
+def _speak(clip: Clip, packages: Path, rng: np.random.Generator) -> np.ndarray:
     name = BY_TAG[clip.attack].name
     if name == "flite":
-        return engines.flite(clip.text, clip.language, rng, sources)
+        return engines.flite(clip.text, clip.language, rng, packages)
     return VOICES[name](clip.text, clip.language, rng)
 
 
@@ -48,45 +48,48 @@ def _stretch_of(samples: np.ndarray, seconds: float, rng: np.random.Generator) -
     return samples[start:start + length]
 
 
-def render(clip: Clip, sources: Path, seed: int) -> np.ndarray:
-    """The clip's samples, int16 at 16 kHz; the same for the same plan and seed. `ValueError` where too little speech is left."""
+def render(clip: Clip, speech: Path, packages: Path, seed: int) -> np.ndarray:
+    """The clip's samples, int16 at 16 kHz; the same for the same plan and seed. `ValueError` where too little speech is left.
+
+    Recordings lie in the folder `speech`, engines from Debian packages in the folder `packages`.
+    """
     rng = stream(seed, "render", clip.utterance)
     reference = None
     if clip.text:
-        samples, reference = _speak(clip, sources, rng), _recording(sources / clip.reference)
+        samples, reference = _speak(clip, packages, rng), _recording(speech / clip.reference)
     else:
-        samples = _stretch_of(_recording(sources / clip.source), clip.seconds, rng)
+        samples = _stretch_of(_recording(speech / clip.source), clip.seconds, rng)
         if clip.attack != "-":
             samples = COPIES[BY_TAG[clip.attack].name](samples, rng)
     if len(samples) < RATE // 4 or not np.isfinite(samples).all():
         raise ValueError("the engine made too little speech")
     if clip.attack != "-":
         samples = as_recorded(samples, reference, clip.coding, rng)
-    return final_stage(samples, clip.seconds, _recording(sources / clip.common), rng)
+    return final_stage(samples, clip.seconds, _recording(speech / clip.common), rng)
 
 
-def try_engine(tag: str, sources: Path) -> str:
+def try_engine(tag: str, packages: Path) -> str:
     """"" where the attack's engine speaks (or is our own code over a working module), else why it does not."""
     attack = BY_TAG[tag]
     clip = Clip("", "", "", "", tag, 1.0, "", "", "One two three four five.", "en", "", "")
     try:
         if attack.kind == "tts":
-            samples = _speak(clip, sources, np.random.default_rng(1))
+            samples = _speak(clip, packages, np.random.default_rng(1))
             return "" if len(samples) > RATE // 4 else "the engine is silent"
         for need in (need for need in attack.needs if ":" not in need):
             importlib.import_module(need)
-    except (ImportError, OSError, RuntimeError, ValueError, StopIteration) as error:
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
         return " ".join(str(error).split()) or type(error).__name__
     return ""
 
 
-def make_clip(clip: Clip, corpus: Path, sources: Path, seed: int) -> str:
+def make_clip(clip: Clip, corpus: Path, speech: Path, packages: Path, seed: int) -> str:
     """Render a clip into its file unless it is there. Returns "" or why there is none."""
     path = clip_path(corpus, clip)
     if path.is_file():
         return ""
     try:
-        samples = render(clip, sources, seed)
+        samples = render(clip, speech, packages, seed)
     except ValueError as error:
         return str(error)
     buffer = io.BytesIO()

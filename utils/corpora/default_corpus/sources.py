@@ -2,6 +2,7 @@
 import contextlib
 import hashlib
 import io
+import itertools
 import lzma
 import re
 import shutil
@@ -18,6 +19,8 @@ from utils.files import atomic_write, disk_errors
 G722_BYTES_PER_SECOND = 8000
 MAX_UNPACKED = 2_000_000_000   # bytes from one package: far above the largest one (0.25 GB), far below a zip bomb
 USER_AUDIO = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif")
+# subsets of a user's speakers, one after another: two speakers in each, then mostly train
+FIRST_DEALT, NEXT_DEALT = ("train", "eval", "dev") * 2, ("train", "train", "eval", "train", "dev")
 NO_SPEECH = ("the default corpus takes its real speech from Debian packages, and {why}: give a folder of real speech with "
              "--bonafide_dir (one folder per speaker), or copy data/raw/default_corpus from a machine where it was built")
 
@@ -76,23 +79,25 @@ def cached_package(folder: Path, package: str) -> Path | None:
     return next(iter(sorted(folder.glob(f"{package}_*.deb"))), None)
 
 
-def download_packages(folder: Path, packages: Iterable[str]) -> dict[str, Path]:
+def download_packages(folder: Path, packages: Iterable[str]) -> tuple[dict[str, Path], dict[str, str]]:
     """Download Debian packages into `folder`, each checked against the signed list's SHA-256; those there already are kept.
 
-    Raises `InputError` where there is no apt-get, no such package, or no connection.
+    Returns the packages' files, and for those that apt could not give the reason. Raises `InputError` where there is no
+    apt-get, no connection at all or no disk space, or where a download is damaged.
     """
+    reasons: dict[str, str] = {}
     missing = [package for package in packages if cached_package(folder, package) is None]
     if missing:
         if not (shutil.which("apt-get") and shutil.which("apt-cache")):
             raise InputError(NO_SPEECH.format(why="there is no apt-get on this machine"))
         with disk_errors(folder):
             _apt_update(folder)
-            for package in missing:
-                _download(folder, package)
-    return {package: cached_package(folder, package) for package in packages}
+            reasons = {package: reason for package in missing if (reason := _download(folder, package))}
+    return {package: cached_package(folder, package) for package in packages if package not in reasons}, reasons
 
 
-def _download(folder: Path, package: str) -> None:
+def _download(folder: Path, package: str) -> str:
+    """Download one package; "" or why apt could not give it."""
     arriving = folder / "arriving"
     shutil.rmtree(arriving, ignore_errors=True)
     arriving.mkdir(parents=True)
@@ -102,12 +107,12 @@ def _download(folder: Path, package: str) -> None:
         if "No space left" in done.stderr:
             raise InputError(f"the disk is full while downloading {package} to {folder}: free some space and run the same "
                              "command again; what was finished is kept")
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise InputError(NO_SPEECH.format(why=f"apt-get could not download {package} ({reason})"))
+        return f"apt-get could not download {package} ({(done.stderr.strip().splitlines() or ['no reason given'])[-1]})"
     if _sha256(files[0]) != _expected_sha256(folder, package):
         raise InputError(f"the download of {package} is damaged (its SHA-256 is not the package list's): run the same command again")
     files[0].replace(folder / f"{package}_{files[0].name.split('_', 1)[1]}")
     arriving.rmdir()
+    return ""
 
 
 def _ar_members(deb: Path) -> Iterator[tuple[str, bytes]]:
@@ -135,8 +140,9 @@ def _data_tar(deb: Path) -> Iterator[tarfile.TarFile]:
 def unpack_package(deb: Path, folder: Path, wanted: str, links: bool = False) -> int:
     """Unpack the regular files whose name matches the pattern `wanted` into `folder`; how many.
 
-    With `links`, links to a file in the same folder (the short names of shared libraries) become copies of it. Names are taken apart and put together by us, so nothing can land outside `folder`. A mark is written last: a
-    package unpacked before is not unpacked again.
+    With `links`, links to a file in the same folder (the short names of shared libraries) become copies of it. Names are
+    taken apart and put together by us, so nothing can land outside `folder`. A mark is written last: a package unpacked
+    before is not unpacked again.
     """
     mark = folder / f".{deb.name}.unpacked"
     if mark.is_file():
@@ -214,21 +220,27 @@ def list_sources(folder: Path, voices: Iterable[Voice], minimum: float) -> list[
 def list_user_sources(folder: Path, minimum: float) -> list[Source]:
     """The recordings of a user's folder of real speech: the first folder below it names the speaker.
 
-    Speakers are dealt to the subsets by a fixed rule (every fifth to dev, two of five to eval). Raises `InputError`
-    where there are fewer than 6.
+    Speakers with a recording of `minimum` seconds or more are dealt to the subsets in the order of their names: the first
+    six two to each of train, eval and dev, of every further five three to train and one each to eval and dev. All speech is
+    taken as English that was never coded lossily, of unknown gender: spoofs say English texts and skip the extra coding.
+    Raises `InputError` where there are fewer than six such speakers.
     """
-    speakers: dict[str, list[Path]] = {}
-    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in USER_AUDIO):
-        parts = path.relative_to(folder).parts
-        if len(parts) > 1:
-            speakers.setdefault(parts[0], []).append(path)
-    if len(speakers) < 6:
-        raise InputError(f"{folder} holds audio files of {len(speakers)} speakers: give a folder with at least 6 folders in it, "
-                         "one per speaker")
-    sources = []
-    for number, (speaker, paths) in enumerate(speakers.items()):
-        subset = ("train", "eval", "train", "dev", "eval", "train")[number % 6]
-        for path in paths:
-            if (seconds := _measure(path)[0]) >= minimum:
-                sources.append(Source(path.relative_to(folder).as_posix(), seconds, re.sub(r"\W", "_", speaker), "-", "en", "pcm", subset))
+    speakers: dict[str, list[tuple[str, float]]] = {}
+    for name in sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix.lower() in USER_AUDIO):
+        if "/" in name and (seconds := _measure(folder / name)[0]) >= minimum:
+            speakers.setdefault(name.split("/")[0], []).append((name, seconds))
+    if len(speakers) < len(FIRST_DEALT):
+        raise InputError(f"{folder} holds recordings of {minimum:.1f} s or more by {len(speakers)} speakers: give a folder with at "
+                         f"least {len(FIRST_DEALT)} folders in it, one per speaker")
+    sources, taken = [], set()
+    for speaker, subset in zip(speakers, itertools.chain(FIRST_DEALT, itertools.cycle(NEXT_DEALT))):
+        taken.add(label := _label(speaker, taken))
+        sources += [Source(name, seconds, label, "-", "en", "pcm", subset) for name, seconds in speakers[speaker]]
     return sources
+
+
+def _label(folder: str, taken: set[str]) -> str:
+    """A speaker's name fit for a protocol column, unlike those `taken`: "a b" and "a_b" stay two speakers."""
+    plain = re.sub(r"\W", "_", folder)
+    names = itertools.chain([plain], (f"{plain}_{number}" for number in itertools.count(2)))
+    return next(name for name in names if name not in taken)
