@@ -68,11 +68,25 @@ def test_a_quarter_of_the_attacks_is_for_eval_alone():
     assert held_out < attacks["eval"]
 
 
-@pytest.mark.parametrize("subsets", [["dev", "eval"], ["train", "dev"]])
-def test_no_attack_is_held_out_where_eval_and_train_are_not_of_one_part(subsets):
-    lists, held_out = split("dev", part := trials(10, 30), subsets, 0)
-    assert held_out == set()
-    assert sum(map(len, lists.values())) == len(part)
+@pytest.mark.parametrize("trained, eval_alone, dev_alone", [
+    (set(), 4, 4), ({"A01", "A02"}, 4, 4), ({"A09", "A10"}, 3, 3), ({"A09"}, 4, 3), ({f"A{n:02}" for n in range(9, 16)}, 1, 0)])
+def test_where_dev_is_halved_what_eval_has_beyond_train_is_not_in_dev(trained, eval_alone, dev_alone):
+    lists, held_out = split("dev", trials(40, 30), ["dev", "eval"], 0, trained)
+    attacks = {subset: {t.attack for t in found} - {"-"} for subset, found in lists.items()}
+    assert held_out == attacks["eval"] - attacks["dev"] == attacks["eval"] - trained and len(held_out) == eval_alone
+    assert attacks["eval"] & attacks["dev"] == {f"A{n:02}" for n in range(9, 17)} & trained
+    assert len(attacks["dev"] - attacks["eval"]) == dev_alone
+
+
+@pytest.mark.parametrize("attacks, trained", [(1, set()), (8, {f"A{n:02}" for n in range(9, 17)})])
+def test_where_dev_is_halved_and_has_one_attack_or_trains_alone_nothing_is_left_out(attacks, trained):
+    lists, held_out = split("dev", part := trials(10, 30, attacks), ["dev", "eval"], 0, trained)
+    assert held_out == set() and sum(map(len, lists.values())) == len(part)
+
+
+def test_no_attack_is_held_out_where_eval_is_a_part_of_its_own():
+    lists, held_out = split("train", part := trials(10, 30), ["train", "dev"], 0)
+    assert held_out == set() and sum(map(len, lists.values())) == len(part)
 
 
 def test_the_same_seed_gives_the_same_split_whatever_the_order_and_another_seed_another():

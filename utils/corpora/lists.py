@@ -27,17 +27,18 @@ def write_lists(data_dir: Path, corpus: Corpus, seed: int, say=print) -> bool:
         for part, wanted in plan_subsets(corpus.parts).items():
             joined = join(corpus.parts[part])
             _report_part(part, corpus, joined, say)
-            subsets |= _write_part(staging, part, wanted, joined, seed, say)
+            trained = set(subsets["train"]["attacks"]) if "train" in subsets else set()
+            subsets |= _write_part(staging, part, wanted, joined, seed, trained, say)
         return _publish(data_dir, staging, _description(data_dir, corpus, subsets, seed))
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _write_part(staging: Path, part: str, wanted: list[str], joined: Joined, seed: int, say) -> dict[str, dict]:
-    lists, held_out = split(part, joined.trials, wanted, seed)
+def _write_part(staging: Path, part: str, wanted: list[str], joined: Joined, seed: int, trained: set[str],
+                say) -> dict[str, dict]:
+    lists, held_out = split(part, joined.trials, wanted, seed, trained)
     if len(wanted) > 1:
-        held = f"; attacks kept for eval alone: {', '.join(sorted(held_out))}" if held_out else ""
-        say(f"{part} is split by speaker into {', '.join(wanted)} (seed {seed}){held}")
+        say(f"{part} is split by {_unit(joined.trials)} into {', '.join(wanted)} (seed {seed}){_kept_apart(lists, held_out)}")
     subsets = {}
     for subset, trials in lists.items():
         write_trials(staging / f"{subset}.tsv", trials)
@@ -46,6 +47,24 @@ def _write_part(staging: Path, part: str, wanted: list[str], joined: Joined, see
         if not 0 < subsets[subset]["bonafide"] < len(trials):
             raise InputError(f"{subset} would have one class only ({_in_words(trials)}): add the other class")
     return subsets
+
+
+def _unit(trials: list[Trial]) -> str:
+    """What stays together in a split."""
+    unknown = sum(trial.speaker == "-" for trial in trials)
+    return "speaker" if not unknown else "file (no speaker is known)" if unknown == len(trials) else \
+        "speaker (by file where none is known)"
+
+
+def _kept_apart(lists: dict[str, list[Trial]], held_out: set[str]) -> str:
+    if "eval" not in lists:
+        return ""
+    if not held_out:
+        return "; no attack is kept for eval alone"
+    attacks = {subset: {trial.attack for trial in trials if trial.key == "spoof"} for subset, trials in lists.items()}
+    dev_alone = sorted(attacks["dev"] - attacks["eval"])
+    return (f"; attacks kept for eval alone: {', '.join(sorted(held_out))}"
+            + (f"; for dev alone: {', '.join(dev_alone)}" if dev_alone else ""))
 
 
 def _report_part(part: str, corpus: Corpus, joined: Joined, say) -> None:

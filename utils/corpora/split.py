@@ -1,13 +1,13 @@
 """A subset that the download lacks is cut from a part that is there: speakers disjoint, classes and attacks alike."""
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from utils.corpora.trials import KEYS, SUBSETS, Trial
 from utils.errors import InputError
 
 SHARES = {"train": 0.6, "dev": 0.2, "eval": 0.2}
-HELD_OUT_ONE_IN = 4      # of the attacks, kept out of train and dev where both train and eval are cut from one part
+HELD_OUT_ONE_IN = 4      # of the attacks, kept for eval alone where train, dev and eval are cut from one part
 # which part a missing subset is cut from: the first that is there
 DONORS = {"train": ("dev", "eval"), "dev": ("train", "eval"), "eval": ("dev", "train")}
 
@@ -25,35 +25,48 @@ def plan_subsets(parts: Iterable[str]) -> dict[str, list[str]]:
     return {part: sorted(subsets, key=SUBSETS.index) for part, subsets in plan.items()}
 
 
-def split(part: str, trials: list[Trial], subsets: list[str], seed: int) -> tuple[dict[str, list[Trial]], set[str]]:
+def split(part: str, trials: list[Trial], subsets: list[str], seed: int,
+          trained: Set[str] = frozenset()) -> tuple[dict[str, list[Trial]], set[str]]:
     """Deal the speakers of `trials` to `subsets`, about 60 / 20 / 20, the like of key, attack and gender in each.
 
-    Every subset gets bona fide and spoof. Where train and eval are both made here, a quarter of the attacks (of four or
-    more) is kept out of train and dev, so that eval has attacks that training never saw; they are the second result.
+    Every subset gets bona fide and spoof. Where eval is one of several, some attacks are kept for it alone, so that those
+    it has beyond train's were met neither in training nor in selection and calibration on dev; they are the second result.
+    Train, dev and eval of one part: a quarter of the attacks (of four or more). Dev and eval of one part: half of the
+    attacks that train, which is of another part, lacks (`trained` are those it has); the other half is left to dev alone.
     An utterance of unknown speaker ("-") stands for itself. `InputError` where there are too few speakers.
     """
     if len(subsets) == 1:
         return {subsets[0]: trials}, set()
+    attacks = {trial.attack for trial in trials if trial.key == "spoof"}
+    held_out = _held_out_attacks(attacks, subsets, seed, trained)
     strata: dict[str, Counter] = defaultdict(Counter)
     for trial in trials:
         strata[_group(trial)][(trial.key, trial.attack, trial.gender)] += 1
-    held_out = _held_out_attacks(trials, subsets, seed)
-    teams = _teams(strata, held_out)
+    teams = _teams(strata, kept := _kept(attacks, subsets, held_out, trained))
     if len(teams) < len(subsets):
-        held_out, teams = set(), _teams(strata, set())
+        held_out = set()
+        teams = _teams(strata, kept := _kept(attacks, subsets, held_out, trained))
     if len(teams) < len(subsets):
         raise InputError(_too_few(part, trials, len(strata), subsets))
     home = {group: subset for team, subset in zip(teams, subsets) for group in team}
     _deal_rest(strata, subsets, home, seed)
     return {subset: [trial for trial in trials if home[_group(trial)] == subset
-                     and (subset == "eval" or trial.attack not in held_out)] for subset in subsets}, held_out
+                     and (trial.key == "bonafide" or trial.attack in kept[subset])] for subset in subsets}, held_out
 
 
-def _held_out_attacks(trials: list[Trial], subsets: list[str], seed: int) -> set[str]:
-    attacks = sorted({trial.attack for trial in trials if trial.key == "spoof"})
-    if not {"train", "eval"} <= set(subsets):
+def _held_out_attacks(attacks: set[str], subsets: list[str], seed: int, trained: Set[str]) -> set[str]:
+    """The attacks for eval alone; where train is of another part, dev keeps one at least."""
+    if "eval" not in subsets:
         return set()
-    return set(random.Random(f"attacks {seed}").sample(attacks, len(attacks) // HELD_OUT_ONE_IN))
+    new = sorted(attacks if "train" in subsets else attacks - trained)
+    count = len(new) // HELD_OUT_ONE_IN if "train" in subsets else (len(new) + bool(attacks & trained)) // 2
+    return set(random.Random(f"attacks {seed}").sample(new, count))
+
+
+def _kept(attacks: set[str], subsets: list[str], held_out: set[str], trained: Set[str]) -> dict[str, set[str]]:
+    """The attacks that each subset keeps."""
+    for_eval = held_out | (attacks & trained) if held_out and "train" not in subsets else attacks
+    return {subset: for_eval if subset == "eval" else attacks - held_out for subset in subsets}
 
 
 def _too_few(part: str, trials: list[Trial], groups: int, subsets: list[str]) -> str:
@@ -67,13 +80,20 @@ def _group(trial: Trial) -> str:
     return f"utterance {trial.utterance}" if trial.speaker == "-" else f"speaker {trial.speaker}"
 
 
-def _teams(strata: dict[str, Counter], held_out: set[str]) -> list[list[str]]:
-    """As many teams as can be of one speaker with both classes or two with one each, the smallest ones first."""
-    kinds: dict[frozenset, list[str]] = defaultdict(list)
-    for group in sorted(strata, key=lambda group: (strata[group].total(), group)):
-        kinds[frozenset(key for key, attack, _ in strata[group] if attack not in held_out)].append(group)
-    pairs = zip(kinds[frozenset(["bonafide"])], kinds[frozenset(["spoof"])])
-    return [[group] for group in kinds[frozenset(KEYS)]] + [list(pair) for pair in pairs]
+def _teams(strata: dict[str, Counter], kept: dict[str, set[str]]) -> list[list[str]]:
+    """For each subset one speaker with both classes, or two with one each, the smallest ones first; fewer where none are left."""
+    free = sorted(strata, key=lambda group: (strata[group].total(), group))
+    teams = []
+    for attacks in kept.values():
+        kinds: dict[frozenset, list[str]] = defaultdict(list)
+        for group in free:
+            kinds[frozenset(key for key, attack, _ in strata[group] if key == "bonafide" or attack in attacks)].append(group)
+        pairs = zip(kinds[frozenset(["bonafide"])], kinds[frozenset(["spoof"])])
+        team = next(([group] for group in kinds[frozenset(KEYS)]), None) or list(next(pairs, ()))
+        if team:
+            teams.append(team)
+        free = [group for group in free if group not in team]
+    return teams
 
 
 def _deal_rest(strata: dict[str, Counter], subsets: list[str], home: dict[str, str], seed: int) -> None:
