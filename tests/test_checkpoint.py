@@ -139,7 +139,12 @@ def test_weights_of_another_type_are_refused(tmp_path):
 @pytest.mark.parametrize("changes, words", [
     ({"label_order": ["bonafide", "spoof"]}, "label order"), ({"sample_rate": 8000}, "16000 Hz"),
     ({"n_samples": 0}, "whole number of samples"), ({"format": "one"}, "which checkpoint format"),
-    ({"calibration": {"scale": float("nan"), "offset": 0.0}}, "finite scale"), ({"state_dict": [1]}, "no table of weights")])
+    ({"calibration": {"scale": float("nan"), "offset": 0.0}}, "finite scale"),
+    ({"calibration": {"scale": -1.0, "offset": 0.0}}, "scale above 0"), ({"calibration": [1]}, "finite scale"),
+    ({"decision": {"threshold": float("inf"), "band": None, "origin": "dev"}}, "finite threshold"),
+    ({"decision": {"threshold": 0.0, "band": [1.0], "origin": "dev"}}, "band of two"),
+    ({"decision": {"threshold": 0.0, "band": [1.0, 0.0], "origin": "dev"}}, "ascending"), ({"decision": "yes"}, "decision"),
+    ({"state_dict": [1]}, "no table of weights")])
 def test_entries_that_would_change_what_a_score_means_are_refused(tmp_path, changes, words):
     assert words in refusal(tmp_path, random_checkpoint(**changes))
 

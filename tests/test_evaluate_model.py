@@ -19,6 +19,8 @@ from utils.corpora.trials import Trial, trial_list_path, write_trials
 from utils.errors import InputError
 from utils.evaluation import metrics
 from utils.evaluation.calibration import decide
+from utils.evaluation.results import evaluate
+from utils.evaluation.wording import headline
 from utils.files import ROOT, write_json
 from utils.scoring.engine import load_engine
 from utils.scoring.recording import score_store
@@ -60,14 +62,15 @@ def home(shared, tmp_path_factory) -> Path:
     checkpoint = {"format": FORMAT, "architecture": "small", "config": CONFIGS["small"], "state_dict": model.state_dict(),
                   "label_order": LABEL_ORDER, "n_samples": N_SAMPLES, "sample_rate": SAMPLE_RATE, "history": history,
                   "origin": "a test",
-                  "trained_on": {"description": "a pool of <real> clips & more", "demo": True, "utterances": 40, "seed": 0,
+                  "trained_on": {"corpus": "pool", "description": "a pool of <real> clips & more", "demo": True, "utterances": 40, "seed": 0,
                                  "attacks": ["A01"]}}
     save_checkpoint(path, checkpoint)
     raw = score_store(load_engine(path), store, progress=False)
-    sign = 1 if metrics.auc(*by_key(store, raw)) >= 0.5 else -1     # random weights may point either way
-    outcome = decide(sign * raw, [row.key for row in store.rows])
-    outcome["calibration"]["scale"] *= sign
-    save_checkpoint(path, checkpoint | outcome)
+    if metrics.auc(*by_key(store, raw)) < 0.5:     # random weights may point either way
+        last, raw = [module for module in model.modules() if isinstance(module, torch.nn.Linear)][-1], -raw
+        for weights in last.parameters():
+            weights.data.neg_()
+    save_checkpoint(path, checkpoint | {"state_dict": model.state_dict()} | decide(raw, [row.key for row in store.rows]))
     return home
 
 
@@ -95,7 +98,10 @@ def test_a_subset_is_scored_and_everything_is_written(home, evaluated):
     assert result["eer"] == pytest.approx(metrics.eer(*by_key(store, scores))[0])
     assert result["cllr"] == pytest.approx(metrics.cllr(*by_key(store, scores)), abs=1e-5)
     assert result["seen"]["attacks"] == ["A01"] and result["unseen"]["attacks"] == ["A02"]
-    assert result["interval"]["by"] == "8 speakers"
+    assert result["interval"]["by"] == "8 speakers" and result["corpus"] == "pool"
+    assert result["arguments"]["threads"] == 1 and result["arguments"]["replicates"] == 100
+    for name in ("report.html", "MODEL_CARD.md"):
+        assert "nly 8 speakers: too narrow" in (evaluated / name).read_text(encoding="utf-8")
     assert result["calibration"]["cllr_after"] < result["calibration"]["fitted"]["cllr_before"]
     assert result["score"] == "log-likelihood ratio"
     expected = {"scores.tsv", "keys.tsv", "metrics.json", "report.html", "MODEL_CARD.md", *(
@@ -106,6 +112,7 @@ def test_a_subset_is_scored_and_everything_is_written(home, evaluated):
 def test_the_written_score_and_key_files_give_the_same_figures(evaluated, capsys):
     assert evaluate_model.main(["--scores", str(evaluated / "scores.tsv"), "--keys", str(evaluated / "keys.tsv"), "--json"]) == 0
     out, written = json.loads(capsys.readouterr().out), json.loads((evaluated / "metrics.json").read_text(encoding="utf-8"))
+    assert out["score"] == "score of another system, taken as a log-likelihood ratio"
     for name in ("eer", "min_dcf", "act_dcf", "cllr", "auc"):
         assert out[name] == written[name]
     assert (evaluated / "scores.tsv").read_bytes().startswith(b"filename\tcm-score\n")
@@ -204,10 +211,67 @@ def test_one_class_alone_gives_reasons_instead_of_figures(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("arguments", [["--keys", "k"], ["--scores", "s", "--model", "m"], ["--subset", "test"],
-                                       ["--replicates", "-1"]])
+                                       ["--replicates", "-1"], ["--seed", "-1"], ["--threads", "0"], ["--batch_size", "0"]])
 def test_contradictory_arguments_are_a_usage_error(arguments):
     with pytest.raises(SystemExit, match="2"):
         evaluate_model.main(arguments)
+
+
+class Row:
+    """A trial with its store, as `write_results` takes them."""
+    gender = codec = speaker = "-"
+
+    def __init__(self, key: str, attack: str) -> None:
+        self.key, self.attack = key, attack
+
+
+class Trials:
+    def __init__(self, corpus: str) -> None:
+        self.info = {"corpus": {"name": corpus}}
+
+
+ROWS = [Row("bonafide", "-"), Row("bonafide", "-"), Row("spoof", "A01"), Row("spoof", "A02"), Row("spoof", "A03")]
+KNOWN = {"architecture": "small", "trained_on": {"corpus": "one", "attacks": ["A01"], "dev_attacks": ["A01", "A02"]}}
+
+
+def test_attacks_heard_on_dev_are_neither_seen_nor_unseen():
+    result = evaluate(ROWS, np.array([1.0, 2, -1, 3, -2]), KNOWN, store=Trials("one"), replicates=0)
+    assert [result[name]["attacks"] for name in ("seen", "seen_on_dev", "unseen")] == [["A01"], ["A02"], ["A03"]]
+    assert "attacks seen on dev only (A02)" in "\n".join(headline(result)) and result["attacks_note"] is None
+
+
+@pytest.mark.parametrize("store", [Trials("other"), None])
+def test_attack_tags_of_another_corpus_are_not_compared(store):
+    result = evaluate(ROWS, np.array([1.0, 2, -1, 3, -2]), KNOWN, store=store, replicates=0)
+    assert "seen" not in result and "do not compare with those of one" in headline(result)[-1]
+    named = evaluate(ROWS, np.array([1.0, 2, -1, 3, -2]), KNOWN, store=store, seen_attacks=["A03"], replicates=0)
+    assert named["seen"]["attacks"] == ["A03"] and "seen_on_dev" not in named and named["attacks_note"] is None
+
+
+def test_scores_the_wrong_way_round_get_a_hint():
+    result = evaluate(ROWS, np.array([-1.0, -2, 1, 3, 2]), replicates=0)
+    assert "perhaps these scores are inverted" in headline(result)[-1]
+    assert evaluate(ROWS, -np.array([-1.0, -2, 1, 3, 2]), replicates=0)["hint"] is None
+
+
+def test_speaker_verification_scores_set_the_tandem_cost(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    kinds = {"target": 2.0, "nontarget": -2.0, "spoof": 1.0}
+    asv = {kind: rng.normal(mean, 1, 50) for kind, mean in kinds.items()}
+    lines = [f"{'A07' if kind == 'spoof' else 'bonafide'} {kind} {score!r}" for kind in asv for score in asv[kind].tolist()]
+    (tmp_path / "asv.txt").write_text("\n".join(lines), encoding="utf-8")
+    bonafide, spoof = rng.normal(1, 1, 30), rng.normal(-1, 1, 30)
+    lines = [f"{key[0]}{n} {key} {score!r}" for key, scores in (("bonafide", bonafide), ("spoof", spoof))
+             for n, score in enumerate(scores.tolist())]
+    (tmp_path / "scores.txt").write_text("\n".join(lines), encoding="utf-8")
+    files = ["--scores", str(tmp_path / "scores.txt"), "--asv_scores", str(tmp_path / "asv.txt")]
+    assert evaluate_model.main([*files, "--replicates", "0", "--json"]) == 0
+    result, rates = json.loads(capsys.readouterr().out), metrics.asv_error_rates(*asv.values())
+    assert result["min_tdcf_2019"] == metrics.min_tdcf(bonafide, spoof, rates, legacy=True)
+    assert result["asv"]["spoof"] == rates.spoof and not result["asv"]["official"]
+    (tmp_path / "asv.txt").write_text("a target 1\nb nontarget 0\n", encoding="utf-8")
+    with pytest.raises(InputError, match="no spoof trials"):
+        evaluate_model.main(files)
 
 
 def test_without_a_model_it_says_how_to_get_one(tmp_path):

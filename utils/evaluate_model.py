@@ -12,10 +12,11 @@ if not __package__:
 
 import argparse
 import json
+import os
 from typing import Any
 
 from utils.errors import InputError, run
-from utils.files import CHECKPOINT_DIR, DATA_DIR, RESULTS_DIR
+from utils.files import CHECKPOINT_DIR, DATA_DIR, RESULTS_DIR, ROOT
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -31,6 +32,8 @@ def build_parser() -> argparse.ArgumentParser:
     files = parser.add_argument_group("or read scores")
     files.add_argument("--scores", type=Path, help="score file of any system, instead of a model")
     files.add_argument("--keys", type=Path, help="key or protocol file that goes with --scores")
+    files.add_argument("--asv_scores", type=Path, help="the organisers' speaker verification scores (ASVspoof 2019: source, "
+                                                       "target/nontarget/spoof, score), for the min t-DCF of that corpus")
     files.add_argument("--phase", default="eval", help="trials of an ASVspoof 2021 key file to take: eval (default), progress, "
                                                        "hidden or all")
     parser.add_argument("--prior", type=float, help="prior of spoof (default: the model's, else 0.05)")
@@ -53,7 +56,29 @@ def build_parser() -> argparse.ArgumentParser:
 def common(args: argparse.Namespace) -> dict:
     """The arguments that both ways of evaluating pass on."""
     return {"prior_spoof": args.prior, "cost_miss": args.cost_miss, "cost_fa": args.cost_fa, "seen_attacks": args.seen_attacks,
-            "replicates": args.replicates, "seed": args.seed}
+            "replicates": args.replicates, "seed": args.seed, "arguments": arguments(args), **asv_rates(args.asv_scores)}
+
+
+def arguments(args: argparse.Namespace) -> dict:
+    """What this run was asked for, as JSON takes it, and the number of threads that it really uses."""
+    torch = sys.modules.get("torch")
+    used = args.threads or (torch.get_num_threads() if torch else os.cpu_count())
+    asked = {name: shown(value) if isinstance(value, Path) else value for name, value in vars(args).items()}
+    return asked | {"threads": used}
+
+
+def shown(path: Path) -> str:
+    """A path as it was given; inside the project, from its root."""
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)
+
+
+def asv_rates(path: Path | None) -> dict:
+    """The error rates of the speaker verification system whose scores are in `path`; empty without one."""
+    if path is None:
+        return {}
+    from utils.evaluation.key_files import read_asv_scores
+    from utils.evaluation.metrics import asv_error_rates
+    return {"asv": asv_error_rates(*read_asv_scores(path))}
 
 
 def evaluate_files(args: argparse.Namespace) -> dict:
@@ -120,8 +145,10 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("--scores reads the scores of a system, --model makes them: give one of the two")
     if args.keys and not args.scores:
         parser.error("--keys goes with --scores")
-    if args.replicates < 0 or args.batch_size < 1:
-        parser.error("--replicates cannot be negative, --batch_size must be at least 1")
+    if args.replicates < 0 or args.seed < 0:
+        parser.error("--replicates and --seed cannot be negative")
+    if args.batch_size < 1 or (args.threads is not None and args.threads < 1):
+        parser.error("--batch_size and --threads must be at least 1")
     result = evaluate_files(args) if args.scores else evaluate_store(args)
     if args.json:
         print(json.dumps(result, ensure_ascii=False, allow_nan=False))

@@ -10,6 +10,7 @@ BINS = 1000           # thresholds kept per class; with fewer trials, every one 
 CHUNK = 250           # replicates at a time, for memory
 MIN_SPEAKERS = 5      # fewer say nothing about other speakers
 MATRIX_CELLS = 20_000_000
+FEW_SPEAKERS = 20     # up to here, intervals named 95 % hold the true EER in 81-84 % (5 speakers) to 90-93 % (20) of simulations
 METRICS = ("eer", "min_dcf", "act_dcf", "cllr")
 
 
@@ -98,7 +99,8 @@ def bootstrap_interval(bonafide: np.ndarray, spoof: np.ndarray, bonafide_speaker
     """95 % percentile bootstrap intervals: {"eer": [low, high], "min_dcf", "act_dcf", "cllr", "by", "replicates", "seed"}.
 
     Speakers are resampled with all their trials where at least five are known (integers >= 0, one numbering for both
-    classes), else trials within each class; "by" says which. Thresholds are the scores themselves up to 1,000 different
+    classes), else trials within each class; "by" says which and "speakers" how many (None for trials); with
+    `FEW_SPEAKERS` or fewer the intervals are too narrow. Thresholds are the scores themselves up to 1,000 different
     ones per class, 1,000 quantiles of each class above: a grid finer than any interval. An absent class gives an empty
     dict. Deterministic for a seed.
     """
@@ -129,4 +131,4 @@ def bootstrap_interval(bonafide: np.ndarray, spoof: np.ndarray, bonafide_speaker
     tails = [(1 - LEVEL) / 2 * 100, (1 + LEVEL) / 2 * 100]
     by = f"{n_speakers} speakers" if n_speakers >= MIN_SPEAKERS else "trials"
     found = {name: [float(v) for v in np.percentile(row, tails)] for name, row in zip(METRICS, values) if row.size}
-    return {**found, "level": LEVEL, "by": by, "replicates": values.shape[1], "seed": seed}
+    return {**found, "level": LEVEL, "by": by, "speakers": n_speakers if n_speakers >= MIN_SPEAKERS else None, "replicates": values.shape[1], "seed": seed}

@@ -135,6 +135,28 @@ def read_keyed_scores(path: Path) -> list[KeyRow]:
     return [_row(path, number, columns, layout) for number, columns in lines]
 
 
+def read_asv_scores(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Target, non-target and spoof scores of a speaker verification score file (ASVspoof 2019: `source key score`).
+
+    The key is the one column that holds nothing but those three words, the score the last. `InputError` names what is wrong.
+    """
+    lines, kinds = list(_lines(path)), ("target", "nontarget", "spoof")
+    width = min((len(columns) for _, columns in lines), default=0)
+    at = next((at for at in range(width) if all(columns[at] in kinds for _, columns in lines)), None)
+    if at is None or at == width - 1:
+        raise InputError(f"{path} has no column of target, nontarget and spoof before the scores: give the speaker "
+                         "verification score file of ASVspoof 2019")
+    groups: dict[str, list[float]] = {kind: [] for kind in kinds}
+    for number, columns in lines:
+        try:
+            groups[columns[at]].append(float(columns[-1]))
+        except ValueError as error:
+            raise InputError(f"{path}, line {number}: the score is {columns[-1]!r}, not a number: check that line") from error
+    if absent := [kind for kind, scores in groups.items() if not scores]:
+        raise InputError(f"{path} has no {' and no '.join(absent)} trials: check that it was written to its end")
+    return tuple(np.array(groups[kind]) for kind in kinds)
+
+
 def align(scores: dict[str, float], keys: list[KeyRow]) -> np.ndarray:
     """The scores in the order of `keys`; scores of trials without a key are left out.
 

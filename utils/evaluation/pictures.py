@@ -6,7 +6,7 @@ import numpy as np
 from utils.evaluation import plots
 from utils.evaluation.det import det_curve
 from utils.evaluation.metrics import auc, bayes_threshold, error_rates
-from utils.evaluation.results import LLR, Evaluation
+from utils.evaluation.results import RAW, Evaluation
 
 
 def _groups(evaluation: Evaluation) -> dict[str, np.ndarray]:
@@ -56,13 +56,14 @@ def write_pictures(run_dir: Path, evaluation: Evaluation) -> dict[str, Path]:
         plots.plot_det(files["det"], curves)
         plots.plot_roc(files["roc"], curves, areas)
         made += ["det", "roc"]
-    if metrics["eer"] is not None and metrics["score"] == LLR:
+    if metrics["eer"] is not None and metrics["score"] != RAW:
         groups = [evaluation.scores[mask] for mask in (evaluation.is_bonafide, ~evaluation.is_bonafide)]
         price = [metrics[name] for name in ("prior_spoof", "cost_miss", "cost_fa")]
         plots.plot_calibration(files["calibration"], *groups, curves[0].det, bayes_threshold(*price), metrics["score"])
         made.append("calibration")
     if any(part["eer"] is not None for part in metrics.get("per_attack", {}).values()):
-        plots.plot_attacks(files["attacks"], metrics["per_attack"], metrics.get("seen", {}).get("attacks"))
+        known = {name: metrics[name]["attacks"] for name in ("seen", "seen_on_dev") if name in metrics}
+        plots.plot_attacks(files["attacks"], metrics["per_attack"], known.get("seen"), known.get("seen_on_dev", ()))
         made.append("attacks")
     if evaluation.history:
         plots.plot_history(files["history"], evaluation.history)

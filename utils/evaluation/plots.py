@@ -132,22 +132,22 @@ def plot_histogram(path: Path, groups: dict[str, np.ndarray], threshold: float |
     save(figure, path)
 
 
-def plot_attacks(path: Path, per_attack: dict[str, dict], seen: Sequence[str] | None) -> None:
+def plot_attacks(path: Path, per_attack: dict[str, dict], seen: Sequence[str] | None,
+                 on_dev: Sequence[str] = ()) -> None:
     """EER of each attack against all bona fide trials, with its 95 % interval, worst first."""
     rows = sorted(((tag, part) for tag, part in per_attack.items() if part["eer"] is not None), key=lambda row: row[1]["eer"])
     figure, (ax,) = _figure(6.8, 1.4 + 0.3 * len(rows))
     eers = np.array([part["eer"] for _, part in rows]) * 100
     spans = np.array([part.get("eer_interval", [part["eer"]] * 2) for _, part in rows]) * 100
-    known = [seen is not None and tag in seen for tag, _ in rows]
-    colours = [GREY if seen is None else SPOOF if is_seen else UNSEEN for is_seen in known]
+    colours = [GREY if seen is None or tag in on_dev else SPOOF if tag in seen else UNSEEN for tag, _ in rows]
     errors = np.clip([eers - spans[:, 0], spans[:, 1] - eers], 0, None)
     ax.barh(range(len(rows)), eers, color=colours, alpha=0.85, height=0.7, xerr=errors,
             error_kw={"linewidth": 1, "capsize": 2.5})
     ax.set_yticks(range(len(rows)), [f"{tag}  ({part['trials']['spoof']:,})" for tag, part in rows], fontsize=8.5)
     if seen is not None:
-        for name, colour, present in (("seen in training", SPOOF, any(known)), ("unseen", UNSEEN, not all(known))):
-            ax.barh(0, 0, color=colour, label=name) if present else None
-        ax.legend(fontsize=8.5, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
+        for name, colour in (("seen in training", SPOOF), ("seen on dev only", GREY), ("unseen", UNSEEN)):
+            ax.barh(0, 0, color=colour, label=name) if colour in colours else None
+        ax.legend(fontsize=8.5, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False)
     ax.set_title("EER by attack (number of spoof trials)", loc="left")
     ax.set(xlabel="EER (%), line: 95 % interval", xlim=(0, None))
     ax.grid(axis="y", visible=False)

@@ -110,6 +110,8 @@ def _environment(evaluation: Evaluation) -> str:
     rows = [[name, wording.environment(environment)] for name, environment in made.items() if environment]
     if arguments := evaluation.metadata.get("args"):
         rows.append(["training arguments", ", ".join(f"{name} = {value}" for name, value in arguments.items())])
+    if asked := evaluation.metrics.get("arguments"):
+        rows.append(["evaluation arguments", ", ".join(f"{name} = {value}" for name, value in asked.items())])
     return table([], rows)
 
 

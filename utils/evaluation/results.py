@@ -1,6 +1,6 @@
 """What an evaluation leaves in results/<run>/: scores and keys in official form, metrics.json, pictures and report."""
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,14 @@ from utils.errors import InputError
 from utils.evaluation import calibration
 from utils.evaluation.det import checked
 from utils.evaluation.intervals import REPLICATES
-from utils.evaluation.metrics import COST_FA, COST_MISS, PRIOR_SPOOF, act_dcf, bayes_threshold, cllr
+from utils.evaluation.metrics import (ASVSPOOF5_ASV, COST_FA, COST_MISS, PRIOR_SPOOF, AsvRates, act_dcf, bayes_threshold,
+                                      cllr)
 from utils.evaluation.summary import summarise
 from utils.files import atomic_write, write_json
 from utils.provenance import environment
 
 LLR, RAW = "log-likelihood ratio", "raw CM score"
+OTHER_SYSTEM = "score of another system, taken as a log-likelihood ratio"
 CONVENTION = "CM score: higher = bona fide; rates are fractions; Cllr in bits"
 
 
@@ -65,9 +67,36 @@ def _calibration_on(scores: np.ndarray, is_bonafide: np.ndarray, fitted: dict, p
     return {**{name: None if np.isnan(value) else value for name, value in values.items()}, "fitted": fitted}
 
 
+def attack_groups(metadata: dict, corpus: str | None, seen_attacks: Sequence[str] | None) -> tuple[dict, str | None]:
+    """Which attacks the model knows, as arguments of `summarise`, or why that cannot be told, in a sentence.
+
+    Tags compare within one corpus only: "A07" of another one is another attack. So seen and unseen stand apart where the
+    evaluated `corpus` is the one that the model was trained on, or where the caller names `seen_attacks`.
+    """
+    if seen_attacks is not None:
+        return {"seen_attacks": seen_attacks}, None
+    trained = metadata.get("trained_on") or {}
+    if trained.get("attacks") is None:
+        return {}, None
+    if corpus is not None and corpus == trained.get("corpus"):
+        return {"seen_attacks": trained["attacks"], "dev_attacks": trained.get("dev_attacks") or ()}, None
+    where = f"of {corpus}" if corpus else "of a corpus that is not named"
+    return {}, (f"Attacks seen and unseen in training are not told apart: tags {where} do not compare with those of "
+                f"{trained.get('corpus') or 'the training data, whose corpus is not named'}.")
+
+
+def inverted(result: dict) -> str | None:
+    """A hint where scores separate the classes the wrong way round."""
+    if result["eer"] is None or result["eer"] <= 0.5:
+        return None
+    return (f"The EER of {result['eer']:.1%} is above 50 %: perhaps these scores are inverted (here, higher must mean bona "
+            "fide), or the keys do not belong to them.")
+
+
 def evaluate(rows: Sequence[Any], scores: np.ndarray, metadata: dict | None = None, *, subset: str = "eval",
              prior_spoof: float | None = None, cost_miss: float | None = None, cost_fa: float | None = None,
-             seen_attacks: Sequence[str] | None = None, replicates: int = REPLICATES, seed: int = 0) -> dict:
+             seen_attacks: Sequence[str] | None = None, store: Any = None, replicates: int = REPLICATES, seed: int = 0,
+             asv: AsvRates = ASVSPOOF5_ASV, arguments: dict | None = None) -> dict:
     """All figures of scored trials as metrics.json holds them: `summarise`, and what the scores, threshold and model are.
 
     Arguments as in `write_results`; nothing is written.
@@ -77,11 +106,11 @@ def evaluate(rows: Sequence[Any], scores: np.ndarray, metadata: dict | None = No
         raise InputError(f"there are {len(scores)} scores for {len(rows)} trials: score the subset again")
     decision = choose_operating_point(metadata, prior_spoof, cost_miss, cost_fa)
     price = {name: decision[name] for name in ("prior_spoof", "cost_miss", "cost_fa")}
-    if seen_attacks is None:
-        seen_attacks = (metadata.get("trained_on") or {}).get("attacks")
+    corpus = (store.info.get("corpus") or {}).get("name") if store is not None else None
+    groups, attacks_note = attack_groups(metadata, corpus, seen_attacks)
     columns = {f"{name}s": [getattr(row, name) for row in rows] for name in ("attack", "speaker", "codec", "gender")}
-    result = summarise(scores, keys, **columns, seen_attacks=seen_attacks, threshold=decision["threshold"], **price,
-                       replicates=replicates, seed=seed)
+    result = summarise(scores, keys, **columns, **groups, threshold=decision["threshold"], **price, asv=asv, replicates=replicates,
+                       seed=seed)
     result["operating_point"] |= {"origin": decision["origin"], "band": decision["band"]}
     if (band := decision["band"]) is not None:
         result["operating_point"]["in_band"] = float(np.mean((scores >= band[0]) & (scores <= band[1])))
@@ -89,8 +118,10 @@ def evaluate(rows: Sequence[Any], scores: np.ndarray, metadata: dict | None = No
     if fitted:
         result["calibration"] = _calibration_on(scores, calibration.as_bonafide(keys), fitted, tuple(price.values()))
     described = {name: metadata.get(name) for name in ("architecture", "trained_on", "origin")} if metadata else None
-    return result | {"score": RAW if metadata and not fitted else LLR, "convention": CONVENTION, "subset": subset,
-                     "model": described, "environment": environment()}
+    return result | {"score": OTHER_SYSTEM if not metadata else LLR if fitted else RAW, "convention": CONVENTION,
+                     "subset": subset, "corpus": corpus, "attacks_note": attacks_note, "hint": inverted(result),
+                     "asv": {"official": asv == ASVSPOOF5_ASV, **asdict(asv)}, "model": described,
+                     "arguments": arguments, "environment": environment()}
 
 
 def write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -102,19 +133,22 @@ def write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]
 def write_results(run_dir: Path, rows: Sequence[Any], scores: np.ndarray, metadata: dict | None = None, *, subset: str = "eval",
                   prior_spoof: float | None = None, cost_miss: float | None = None, cost_fa: float | None = None,
                   seen_attacks: Sequence[str] | None = None, store: Any = None, history: Sequence[dict] | None = None,
-                  report: bool = True, replicates: int = REPLICATES, seed: int = 0) -> dict:
+                  report: bool = True, replicates: int = REPLICATES, seed: int = 0, asv: AsvRates = ASVSPOOF5_ASV,
+                  arguments: dict | None = None) -> dict:
     """Evaluate scored trials, write everything into `run_dir`, and return the content of metrics.json.
 
     `rows` are stored utterances, trials or key rows; `scores` the reported scores in their order (float64, higher = bona
     fide); `metadata` that of the engine or checkpoint (None for scores of another system). `seen_attacks` come from
-    `metadata` where not given, `history` from `run_dir`/history.csv or else `metadata`. With `store`, the report shows
-    spectrograms of the worst trials. Files:
+    `metadata` where not given, for a `store` of the corpus that the model was trained on; `history` from
+    `run_dir`/history.csv or else `metadata`. With `store`, the report shows spectrograms of the worst trials. `asv` are the
+    speaker verification rates for the t-DCF. `arguments` (what this run was asked for, threads included) go into
+    metrics.json as they are. Files:
     scores.tsv and keys.tsv (ASVspoof 5's official form), metrics.json, det.png, roc.png, histogram.png, attacks.png,
     calibration.png, history.png, and with `report` also report.html and MODEL_CARD.md. Raises `InputError`.
     """
     metadata, run_dir, scores = metadata or {}, Path(run_dir), checked(scores)
     result = evaluate(rows, scores, metadata, subset=subset, prior_spoof=prior_spoof, cost_miss=cost_miss, cost_fa=cost_fa,
-                      seen_attacks=seen_attacks, replicates=replicates, seed=seed)
+                      seen_attacks=seen_attacks, store=store, replicates=replicates, seed=seed, asv=asv, arguments=arguments)
     named = [(row.utterance, repr(float(score))) for row, score in zip(rows, scores)]
     write_table(run_dir / "scores.tsv", ("filename", "cm-score"), named)
     write_table(run_dir / "keys.tsv", ("filename", "cm-label"), [(row.utterance, row.key) for row in rows])

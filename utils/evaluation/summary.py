@@ -68,14 +68,15 @@ def _by_attack(trials: _Trials, attacks: np.ndarray, chosen: Sequence[str]) -> d
 
 def summarise(scores: np.ndarray, keys: Sequence, attacks: Sequence | None = None, speakers: Sequence | None = None,
               codecs: Sequence | None = None, genders: Sequence | None = None, seen_attacks: Sequence[str] | None = None,
-              threshold: float | None = None, prior_spoof: float = PRIOR_SPOOF, cost_miss: float = COST_MISS,
-              cost_fa: float = COST_FA, asv: AsvRates = ASVSPOOF5_ASV, replicates: int = intervals.REPLICATES,
-              seed: int = 0) -> dict:
+              dev_attacks: Sequence[str] = (), threshold: float | None = None, prior_spoof: float = PRIOR_SPOOF,
+              cost_miss: float = COST_MISS, cost_fa: float = COST_FA, asv: AsvRates = ASVSPOOF5_ASV,
+              replicates: int = intervals.REPLICATES, seed: int = 0) -> dict:
     """Every figure of scored trials; JSON-able, with None and a "reason" where a class is absent.
 
     The top level holds `POINT_METRICS` of all trials, `<metric>_interval` [low, high], and "operating_point" at
     `threshold` (fixed on dev; by default the Bayes threshold). "seen" and "unseen" hold the same for all bona fide trials
-    against the spoof trials of attacks in `seen_attacks` and of all others; "per_attack" for each attack alone. In
+    against the spoof trials of attacks in `seen_attacks` and of all others; attacks in `dev_attacks` alone, which chose the
+    epoch and the threshold, count as neither and stand in "seen_on_dev" where there are any. "per_attack" for each attack alone. In
     "per_codec" and "per_gender" both classes are of that group. "-" in `attacks`, `codecs`, ... means unknown; `speakers` are
     resampled for the intervals where all are known. The t-DCF's verification system is that of the ASVspoof 5 plan,
     unless `asv` says otherwise.
@@ -90,8 +91,11 @@ def summarise(scores: np.ndarray, keys: Sequence, attacks: Sequence | None = Non
         result["per_attack"] = {tag: _by_attack(trials, attacks, [tag]) for tag in tags}
         if seen_attacks is not None and tags:
             seen = [tag for tag in tags if tag in set(seen_attacks)]
-            unseen = [tag for tag in tags if tag not in seen]
+            on_dev = [tag for tag in tags if tag in set(dev_attacks) and tag not in seen]
+            unseen = [tag for tag in tags if tag not in seen and tag not in on_dev]
             result["seen"] = {"attacks": seen, **_by_attack(trials, attacks, seen)}
+            if on_dev:
+                result["seen_on_dev"] = {"attacks": on_dev, **_by_attack(trials, attacks, on_dev)}
             result["unseen"] = {"attacks": unseen, **_by_attack(trials, attacks, unseen)}
     for name, groups in (("per_codec", codecs), ("per_gender", genders)):
         groups = np.asarray([] if groups is None else groups, dtype=str)

@@ -1,9 +1,10 @@
 """How an evaluation is put into words: the same sentences on the terminal, in the report and in the model card."""
 from collections.abc import Iterator
 
+from utils.evaluation.intervals import FEW_SPEAKERS
 from utils.evaluation.results import RAW, Evaluation
 
-PARTS = {"all attacks": None, "seen attacks": "seen", "unseen attacks": "unseen"}
+PARTS = {"all attacks": None, "seen attacks": "seen", "attacks seen on dev only": "seen_on_dev", "unseen attacks": "unseen"}
 
 
 def percent(rate: float | None, digits: int = 2) -> str:
@@ -27,7 +28,7 @@ def with_interval(part: dict, metric: str) -> str:
 
 
 def parts(metrics: dict) -> Iterator[tuple[str, dict]]:
-    """The parts of a summary worth a row: all attacks, and seen and unseen ones where they are told apart."""
+    """The parts of a summary worth a row: all attacks, and those seen, seen on dev only and unseen where they are told apart."""
     for name, key in PARTS.items():
         part = metrics if key is None else metrics.get(key)
         if part is not None and (key is None or part["attacks"]):
@@ -39,8 +40,15 @@ def interval_note(metrics: dict) -> str:
     made = metrics.get("interval")
     if not made:
         return "No intervals were computed."
-    return (f"Ranges are {percent(made['level'], 0)} bootstrap intervals over {made['by']} ({made['replicates']:,} replicates, "
+    text = (f"Ranges are {percent(made['level'], 0)} bootstrap intervals over {made['by']} ({made['replicates']:,} replicates, "
             f"seed {made['seed']}).")
+    return text + (f" Only {made['speakers']} speakers: too narrow, so they do not cover other speakers." * few_speakers(metrics))
+
+
+def few_speakers(metrics: dict) -> bool:
+    """Whether intervals resample too few speakers to hold what they name."""
+    count = (metrics.get("interval") or {}).get("speakers")
+    return count is not None and count <= FEW_SPEAKERS
 
 
 def price(metrics: dict) -> str:
@@ -57,7 +65,7 @@ def headline(metrics: dict) -> list[str]:
         counts = f"{part['trials']['bonafide']:,} bona fide, {part['trials']['spoof']:,} spoof"
         lines.append(f"{name}{tags}: EER {with_interval(part, 'eer')}, minDCF {number(part['min_dcf'])}, "
                      f"actDCF {number(part['act_dcf'])}, Cllr {number(part['cllr'])} bits; {counts}")
-    return lines + [interval_note(metrics)]
+    return lines + [interval_note(metrics)] + [note for name in ("attacks_note", "hint") if (note := metrics.get(name))]
 
 
 def training_facts(evaluation: Evaluation) -> dict[str, str]:
@@ -67,7 +75,8 @@ def training_facts(evaluation: Evaluation) -> dict[str, str]:
         return {"model": "scores read from a file; nothing is known of the system that made them"}
     facts = {"architecture": metadata.get("architecture"), "trained on": trained.get("description") or trained.get("corpus"),
              "training utterances": f"{trained['utterances']:,}" if isinstance(trained.get("utterances"), int) else None,
-             "attacks in training": ", ".join(trained.get("attacks") or []), "seed": trained.get("seed"),
+             "attacks in training": ", ".join(trained.get("attacks") or []),
+             "attacks in dev": ", ".join(trained.get("dev_attacks") or []), "seed": trained.get("seed"),
              "window": f"{metadata['n_samples'] / metadata['sample_rate']:.2f} s" if metadata.get("n_samples") else None,
              "origin": metadata.get("origin")}
     return {name: str(value) for name, value in facts.items() if value not in (None, "")}
@@ -80,9 +89,9 @@ def evaluation_facts(evaluation: Evaluation) -> dict[str, str]:
     facts = {"evaluated on": metrics["subset"],
              "trials": f"{metrics['trials']['bonafide']:,} bona fide, {metrics['trials']['spoof']:,} spoof",
              "speakers": f"{len(speakers):,}" if speakers else "unknown"}
-    for name in ("seen", "unseen"):
+    for name, words in (("seen", "seen in training"), ("seen_on_dev", "seen on dev only"), ("unseen", "unseen")):
         if metrics.get(name):
-            facts[f"attacks {name} in training"] = ", ".join(metrics[name]["attacks"]) or "none"
+            facts[f"attacks {words}"] = ", ".join(metrics[name]["attacks"]) or "none"
     if "seen" not in metrics:
         facts["attacks"] = ", ".join(sorted(attacks)) or "unknown"
     return facts
@@ -113,16 +122,22 @@ def limits(evaluation: Evaluation) -> list[str]:
     if trained.get("demo"):
         found.append("The model was trained on a small demonstration corpus. The figures "
                      "do not carry over to other recordings, and the model must not be relied on to detect modern deepfakes.")
+        found += [metrics["hint"]] if metrics.get("hint") else []
     if metrics.get("unseen", {}).get("attacks"):
         count = len(metrics["unseen"]["attacks"])
-        found.append(f"\"Unseen\" means {count} attack{'s' * (count > 1)} absent from training, of the same corpus and "
-                     "channel. Attacks of another kind may be missed far more often.")
+        found.append(f"\"Unseen\" means {count} attack{'s' * (count > 1)} absent from training"
+                     f"{' and dev' * ('seen_on_dev' in metrics)}, of the same corpus and channel. Attacks of another kind may be missed far more often.")
+    elif metrics.get("attacks_note"):
+        found.append(metrics["attacks_note"])
     elif metrics.get("per_attack"):
         found.append("No attack in this evaluation is known to be new to the model, so it says nothing about attacks unlike "
                      "those of training.")
     if metrics.get("interval", {}).get("by") == "trials":
         found.append("The intervals resample trials, not speakers (too few are known), so they are too narrow where trials of "
                      "one speaker resemble each other.")
+    elif few_speakers(metrics):
+        found.append(f"The intervals resample only {metrics['interval']['speakers']} speakers: too narrow. They do not cover other "
+                     "speakers, nor other attacks, recordings or languages, nor another training run.")
     elif metrics.get("interval"):
         found.append("The intervals cover other speakers like these, not other attacks, recordings or languages, nor another "
                      "training run.")
@@ -135,5 +150,6 @@ def limits(evaluation: Evaluation) -> list[str]:
     if not evaluation.metadata:
         found.append("The scores were read from a file and taken as log-likelihood ratios for actDCF, Cllr and the "
                      "calibration plot.")
-    found.append("min t-DCF assumes the speaker verification system of the ASVspoof 5 plan; no such system was run here.")
+    if metrics.get("asv", {}).get("official", True):
+        found.append("min t-DCF assumes the speaker verification system of the ASVspoof 5 plan; no such system was run here.")
     return found

@@ -105,8 +105,24 @@ def check_metadata(content: Any, path: Path) -> None:
         raise InputError(f"{path} expects {content.get('sample_rate')!r} Hz and windows of "
                          f"{content.get('n_samples')!r} samples, but only 16000 Hz and a whole number of samples will do")
     calibration = content.get("calibration")
-    if calibration is not None and not all(_is_number(calibration.get(key)) for key in ("scale", "offset")):
-        raise InputError(f"{path} has a calibration without a finite scale and offset: calibrate or train it again")
+    if calibration is not None and not _is_calibration(calibration):
+        raise InputError(f"{path} has a calibration without a finite scale above 0 and a finite offset: train it again")
+    decision = content.get("decision")
+    if decision is not None and not _is_decision(decision):
+        raise InputError(f"{path} has a decision without a finite threshold, a band of two ascending numbers (or none) and a "
+                         "sentence on its origin: train it again")
+
+
+def _is_calibration(value: Any) -> bool:
+    return (isinstance(value, dict) and all(_is_number(value.get(key)) for key in ("scale", "offset")) and value["scale"] > 0)
+
+
+def _is_decision(value: Any) -> bool:
+    if not isinstance(value, dict) or not _is_number(value.get("threshold")) or not isinstance(value.get("origin"), str):
+        return False
+    band = value.get("band")
+    return band is None or (isinstance(band, (list, tuple)) and len(band) == 2 and all(map(_is_number, band))
+                            and band[0] <= band[1])
 
 
 def _is_count(value: Any) -> bool:
