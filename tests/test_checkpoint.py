@@ -150,6 +150,6 @@ def test_entries_that_would_change_what_a_score_means_are_refused(tmp_path, chan
 
 
 def test_metadata_is_what_json_can_hold():
-    plain = metadata(random_checkpoint(optimizer={"state": torch.zeros(2)}, args={"path": (1, 2), "loss": float("inf")}))
+    plain = metadata(random_checkpoint(training={"state": torch.zeros(2)}, args={"path": (1, 2), "loss": float("inf")}))
     assert plain["args"] == {"path": [1, 2], "loss": None}
-    assert "optimizer" not in plain and "state_dict" not in plain
+    assert "training" not in plain and "state_dict" not in plain

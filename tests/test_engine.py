@@ -152,3 +152,17 @@ def test_the_newest_run_is_found_and_its_export_preferred(tmp_path):
     assert newest_model(tmp_path) == tmp_path / "new" / "best.onnx"
     os.utime(tmp_path / "new" / "best.onnx", (15, 15))  # older than its checkpoint: of an earlier training
     assert newest_model(tmp_path) == tmp_path / "new" / "best.pt"
+
+
+@pytest.mark.parametrize("name", ["best.pt", "best.onnx"])
+def test_a_model_that_can_judge_nothing_is_no_default_beside_one_that_can(tmp_path, name):
+    able = {"decision": {"threshold": 0.0, "band": None, "origin": "dev"}}
+    for time, (run, entries) in enumerate((("able", able), ("bare", {"decision": None}))):
+        save_checkpoint(tmp_path / run / "best.pt", random_checkpoint("aasist-l", n_samples=LENGTH, **entries))
+        if name == "best.onnx":
+            export_onnx(tmp_path / run / "best.pt", tmp_path / run / "best.onnx")
+        for path in (tmp_path / run).iterdir():
+            os.utime(path, (time, time))
+    assert newest_model(tmp_path) == tmp_path / "able" / name
+    (tmp_path / "able").rename(tmp_path.with_name(tmp_path.name + " away"))
+    assert newest_model(tmp_path) == tmp_path / "bare" / name

@@ -1,5 +1,6 @@
 """simplified_inference.py end to end: verdicts, outputs, folders and lists, failures, interruption and resumption."""
 import csv
+import hashlib
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ from utils.scoring.engine import load_engine
 from utils.scoring.recording import score_store
 
 SCRIPT = ROOT / "utils" / "simplified_inference.py"
+MADE_BY = ("model", "model_file", "model_sha256", "demo", "direction", "version")
 KEYS = ("file", "score", "verdict", "error", "score_kind", "threshold", "band", "threshold_origin", "model", "demo",
         "reasons", "warnings")
 
@@ -78,6 +80,9 @@ def test_json_is_one_object_per_file_and_nothing_else(model, speech, capsys):
     assert names == ["a/x.wav", "b/x.wav", "b/y.flac"]
     assert all(key in record for record in found for key in KEYS)
     assert all(isinstance(record["score"], float) for record in found)
+    for record in found:
+        assert record["model_sha256"] == hashlib.sha256(model.read_bytes()).hexdigest() and "version" in record
+        assert record["model_file"].endswith("/best.onnx") and record["direction"] == "higher = bona fide" and record["demo"]
 
 
 def test_a_file_gets_the_score_that_dev_and_eval_give_it(model, speech, capsys, tmp_path):
@@ -183,6 +188,8 @@ def test_output_is_csv_json_or_json_lines(model, speech, tmp_path):
     whole = json.loads((tmp_path / "new" / "r.json").read_text())
     lines = [json.loads(line) for line in (tmp_path / "new" / "r.jsonl").read_text().splitlines()]
     assert whole == lines and [row["file"] for row in rows] == [record["file"] for record in whole] and len(rows) == 4
+    assert list(rows[0])[:4] == ["file", "score", "verdict", "error"]
+    assert all(str(whole[k][name] or "") == row[name] for k, row in enumerate(rows) for name in MADE_BY)
     assert rows[3]["score"] == "" and "bad.wav" in rows[3]["error"] and float(rows[0]["score"]) == whole[0]["score"]
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["r.csv", "r.json", "r.jsonl"]
 

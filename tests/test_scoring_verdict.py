@@ -9,7 +9,7 @@ from utils.errors import InputError
 from utils.evaluation.calibration import decide
 from utils.evaluation.results import choose_operating_point
 from utils.scoring.recording import RecordingScore, Window
-from utils.scoring.timeline import NO_SPEECH, segments, stretches
+from utils.scoring.timeline import NO_SPEECH, segments, spoofed_parts, stretches
 from utils.scoring.verdict import (BONAFIDE, CANNOT_JUDGE, SPOOF, UNCERTAIN, Decision, decision_for, is_demo, judge,
                                    outcome, trained_on)
 
@@ -153,6 +153,15 @@ def test_neighbours_of_one_outcome_become_one_stretch():
     found = stretches(windows(5.0, 5.0, 5.0, -9.0, -9.0, -9.0, 5.0), Decision(0.0, None, "dev"))
     assert [(s.start, s.end, s.outcome) for s in found] == [(0, 6, BONAFIDE), (6, 14, SPOOF), (14, 16, BONAFIDE)]
     assert found[0].score == 5.0 and found[2].score == 5.0
+
+
+def test_spoofed_stretches_of_a_recording_that_passes_as_a_whole_are_warned_about():
+    found = stretches(windows(5.0, 5.0, 5.0, -9.0, -9.0, -9.0, 5.0), Decision(0.0, None, "dev"))
+    warning, = spoofed_parts(BONAFIDE, found)
+    assert "likely spoof" in warning and "6.0 to 14.0 s" in warning
+    assert spoofed_parts(UNCERTAIN, found) and not spoofed_parts(SPOOF, found) and not spoofed_parts(CANNOT_JUDGE, found)
+    assert not spoofed_parts(BONAFIDE, found[:1])
+    assert spoofed_parts(BONAFIDE, found * 7)[0].endswith("and 2 more stretches")
 
 
 def test_a_shifted_last_window_makes_a_shorter_piece():

@@ -26,7 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--input_file", nargs="+", action="extend", required=True, metavar="PATH",
         help="recordings, folders (searched through) or .txt lists of paths, one per line")
     add("--model", type=Path,
-        help="checkpoint (.pt) or exported model (.onnx); default: the newest in models/checkpoints")
+        help="checkpoint (.pt) or exported model (.onnx); default: the newest in models/checkpoints that can give verdicts")
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto",
         help="where a .pt model runs (exported models: the CPU)")
     add("--force_cpu", action="store_true", help="use the CPU whatever else there is; the same as --device cpu")
@@ -82,6 +82,15 @@ def choose_device(args: argparse.Namespace, model: Path) -> str:
     return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
 
 
+def provenance(args: argparse.Namespace, model: Path, digest: str) -> dict:
+    """Which model file and which version of the code make the records; empty where only a person reads the outcome."""
+    if not (args.json or args.output):
+        return {}
+    from utils.provenance import environment     # asks git, which takes a moment
+    return {"model_file": f"{model.resolve().parent.name}/{model.name}", "model_sha256": digest,
+            "version": environment()["commit"]}
+
+
 def make_job(args: argparse.Namespace, model: Path) -> "tuple[Job, dict]":
     """The job, and the settings that its results depend on."""
     from utils.scoring.analysis import Job
@@ -91,10 +100,11 @@ def make_job(args: argparse.Namespace, model: Path) -> "tuple[Job, dict]":
     engine = load_engine(model, device, args.threads)
     decision = None if args.published_protocol else decision_for(engine.metadata, args.prior, args.cost_miss,
                                                                  args.cost_fa)
-    job = Job(engine, decision, args.published_protocol, args.explain, 1 if device == "cpu" else GPU_BATCH)
-    settings = {"format": 1, "model": hashlib.sha256(model.read_bytes()).hexdigest(),
-                "published_protocol": args.published_protocol,
-                "explain": args.explain, "threshold": decision.threshold if decision else None}
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    job = Job(engine, decision, args.published_protocol, args.explain, 1 if device == "cpu" else GPU_BATCH,
+              provenance(args, model, digest))
+    settings = {"format": 2, "model": digest, "published_protocol": args.published_protocol, "explain": args.explain,
+                "threshold": decision.threshold if decision else None}
     return job, settings
 
 

@@ -1,7 +1,7 @@
 """One recording, from path to record: what the JSON line, the table row and the text for a person are all made of."""
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,11 @@ from utils.audio import decode
 from utils.errors import InputError, printable
 from utils.scoring.inputs import shown
 from utils.scoring.recording import Recording, published_score, score_blocks
-from utils.scoring.timeline import stretches
+from utils.scoring.timeline import spoofed_parts, stretches
 from utils.scoring.verdict import CANNOT_JUDGE, Decision, is_demo, judge, trained_on
 
 LLR, RAW, PUBLISHED = "log-likelihood ratio", "score", "bona fide logit"
+DIRECTION = "higher = bona fide"
 
 Tap = Callable[[Iterable[np.ndarray]], Iterator[np.ndarray]]
 
@@ -26,6 +27,7 @@ class Job:
     published_protocol: bool = False
     explain: bool = False
     batch_size: int = 1
+    provenance: dict = field(default_factory=dict)  # goes into every record: which model file and code made it
 
     @property
     def score_kind(self) -> str:
@@ -72,7 +74,7 @@ def _empty(path: str, job: Job) -> dict:
     return {"file": shown(path), "score": None, "verdict": None, "error": None, "score_kind": job.score_kind,
             "threshold": line.threshold if line else None, "band": list(line.band) if line and line.band else None,
             "threshold_origin": line.origin if line else None, "model": trained_on(job.engine.metadata),
-            "demo": is_demo(job.engine.metadata), "reasons": [], "warnings": []}
+            "demo": is_demo(job.engine.metadata), "direction": DIRECTION, **job.provenance, "reasons": [], "warnings": []}
 
 
 def failure(path: str, error: str, job: Job) -> dict:
@@ -98,11 +100,10 @@ def _finite(value: float | None) -> float | None:
 
 
 def _record(path: str, scored: Any, info: Any, job: Job) -> dict:
-    verdict = judge(scored, info, job.engine.metadata, job.decision)
+    verdict, parts = judge(scored, info, job.engine.metadata, job.decision), stretches(scored.windows, job.decision)
     return _empty(path, job) | {
-        "score": scored.score, "verdict": verdict.outcome, "reasons": verdict.reasons, "warnings": verdict.warnings,
-        "seconds": scored.seconds, "speech_seconds": round(scored.speech_seconds, 3),
-                                "level_dbfs": _finite(scored.level_dbfs),
+        "score": scored.score, "verdict": verdict.outcome, "reasons": verdict.reasons, "warnings": spoofed_parts(verdict.outcome, parts) + verdict.warnings,
+        "seconds": scored.seconds, "speech_seconds": round(scored.speech_seconds, 3), "level_dbfs": _finite(scored.level_dbfs),
         "bandwidth_hz": scored.bandwidth_hz, "audio": _audio(info),
-        "stretches": [asdict(stretch) for stretch in stretches(scored.windows, job.decision)],
+        "stretches": [asdict(stretch) for stretch in parts],
         "windows": [asdict(window) for window in scored.windows]}

@@ -1,4 +1,5 @@
 """One interface over every way to run a model: `load_engine` chooses by the file's suffix."""
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -47,13 +48,27 @@ def engine_from_model(model: "nn.Module", metadata: dict) -> Engine:
 
 
 def newest_model(checkpoint_dir: Path) -> Path | None:
-    """The model of the newest run below `checkpoint_dir`, or None: best.onnx where it is not older than best.pt."""
-    newest, newest_time = None, -1.0
+    """The model of the newest run below `checkpoint_dir`, or None: best.onnx where it is not older than best.pt.
+
+    A model without a decision (bare imported weights, or a run in which dev gave none) is chosen only where no other has
+    one: it must not become the silent default that can judge nothing.
+    """
+    found = []
     for run in sorted(Path(checkpoint_dir).glob("*/")):
         files = {path: path.stat().st_mtime for name in ("best.pt", "best.onnx") if (path := run / name).is_file()}
-        if files and (trained := next(iter(files.values()))) > newest_time:
-            newest, newest_time = max(reversed(files), key=files.get), trained
-    return newest
+        if files:
+            found.append((next(iter(files.values())), max(reversed(files), key=files.get)))
+    models = [path for _, path in sorted(found, key=lambda entry: entry[0], reverse=True)]
+    return next((path for path in models if carries_decision(path)), models[0] if models else None)
+
+
+def carries_decision(path: Path) -> bool:
+    """Whether a model file holds a decision, told by its bytes in milliseconds, without PyTorch or ONNX Runtime.
+
+    The entry and the dictionary that follows it lie uncompressed in both kinds of file: as JSON in an exported model, and
+    in a checkpoint as the pickle that `torch.save` writes (key, its place in the memo, then "}" for a dictionary).
+    """
+    return re.search(rb'"decision": \{|decision(?:q.|r.{4})\}', path.read_bytes(), re.DOTALL) is not None
 
 
 def finite(numbers: np.ndarray, what: str) -> np.ndarray:

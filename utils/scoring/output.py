@@ -16,7 +16,8 @@ from utils.scoring.inputs import shown
 
 SUFFIXES = (".csv", ".json", ".jsonl")
 CSV_COLUMNS = ("file", "score", "verdict", "error", "score_kind", "threshold", "band_low", "band_high", "seconds",
-               "speech_seconds", "sample_rate", "format", "reasons", "warnings")
+               "speech_seconds", "sample_rate", "format", "reasons", "warnings", "direction", "model", "model_file",
+               "model_sha256", "demo", "version")
 
 
 def json_line(record: dict) -> str:

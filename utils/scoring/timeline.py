@@ -4,9 +4,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from utils.scoring.recording import Window
-from utils.scoring.verdict import Decision, outcome
+from utils.scoring.verdict import BONAFIDE, SPOOF, UNCERTAIN, Decision, outcome
 
 NO_SPEECH = "no speech"
+MAX_NAMED = 5  # stretches in a warning
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +46,13 @@ def stretches(windows: list[Window], decision: Decision | None) -> list[Stretch]
     means = [float(np.average(scores[a:b], weights=np.diff(edges[a:b + 1]))) for a, b in zip(borders, borders[1:])]
     return [Stretch(float(edges[a]), float(edges[b]), outcomes[a], None if outcomes[a] == NO_SPEECH else mean)
             for a, b, mean in zip(borders, borders[1:], means)]
+
+
+def spoofed_parts(verdict: str | None, found: list[Stretch]) -> list[str]:
+    """A warning where a recording is not called likely spoof and stretches of it are; none where it cannot be judged."""
+    spoofed = [stretch for stretch in found if stretch.outcome == SPOOF]
+    if verdict not in (BONAFIDE, UNCERTAIN) or not spoofed:
+        return []
+    times = ", ".join(f"{stretch.start:.1f} to {stretch.end:.1f} s" for stretch in spoofed[:MAX_NAMED])
+    more = f" and {len(spoofed) - MAX_NAMED} more stretches" if len(spoofed) > MAX_NAMED else ""
+    return [f"parts of it are likely spoof though the whole is not: {times}{more}"]
