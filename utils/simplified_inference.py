@@ -26,7 +26,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--input_file", nargs="+", action="extend", required=True, metavar="PATH",
         help="recordings, folders (searched through) or .txt lists of paths, one per line")
     add("--model", type=Path,
-        help="checkpoint (.pt) or exported model (.onnx); default: the newest in models/checkpoints that can give verdicts")
+        help="checkpoint (.pt) or exported model (.onnx); default: the newest in models/checkpoints that can give "
+             "verdicts")
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto",
         help="where a .pt model runs (exported models: the CPU)")
     add("--force_cpu", action="store_true", help="use the CPU whatever else there is; the same as --device cpu")

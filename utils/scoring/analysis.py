@@ -102,8 +102,9 @@ def _finite(value: float | None) -> float | None:
 def _record(path: str, scored: Any, info: Any, job: Job) -> dict:
     verdict, parts = judge(scored, info, job.engine.metadata, job.decision), stretches(scored.windows, job.decision)
     return _empty(path, job) | {
-        "score": scored.score, "verdict": verdict.outcome, "reasons": verdict.reasons, "warnings": spoofed_parts(verdict.outcome, parts) + verdict.warnings,
-        "seconds": scored.seconds, "speech_seconds": round(scored.speech_seconds, 3), "level_dbfs": _finite(scored.level_dbfs),
+        "score": scored.score, "verdict": verdict.outcome, "reasons": verdict.reasons,
+        "warnings": spoofed_parts(verdict.outcome, parts) + verdict.warnings, "seconds": scored.seconds,
+        "speech_seconds": round(scored.speech_seconds, 3), "level_dbfs": _finite(scored.level_dbfs),
         "bandwidth_hz": scored.bandwidth_hz, "audio": _audio(info),
         "stretches": [asdict(stretch) for stretch in parts],
         "windows": [asdict(window) for window in scored.windows]}

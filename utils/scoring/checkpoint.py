@@ -109,12 +109,13 @@ def check_metadata(content: Any, path: Path) -> None:
         raise InputError(f"{path} has a calibration without a finite scale above 0 and a finite offset: train it again")
     decision = content.get("decision")
     if decision is not None and not _is_decision(decision):
-        raise InputError(f"{path} has a decision without a finite threshold, a band of two ascending numbers (or none) and a "
-                         "sentence on its origin: train it again")
+        raise InputError(f"{path} has a decision without a finite threshold, a band of two ascending numbers (or none) "
+                         "and a sentence on its origin: train it again")
 
 
 def _is_calibration(value: Any) -> bool:
-    return (isinstance(value, dict) and all(_is_number(value.get(key)) for key in ("scale", "offset")) and value["scale"] > 0)
+    return (isinstance(value, dict) and all(_is_number(value.get(key)) for key in ("scale", "offset"))
+            and value["scale"] > 0)
 
 
 def _is_decision(value: Any) -> bool:

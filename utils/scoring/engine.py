@@ -63,7 +63,7 @@ def newest_model(checkpoint_dir: Path) -> Path | None:
 
 
 def carries_decision(path: Path) -> bool:
-    """Whether a model file holds a decision, told by its bytes in milliseconds, without PyTorch or ONNX Runtime.
+    """Whether a model file holds a decision, told by its bytes, in milliseconds and without PyTorch.
 
     The entry and the dictionary that follows it lie uncompressed in both kinds of file: as JSON in an exported model, and
     in a checkpoint as the pickle that `torch.save` writes (key, its place in the memo, then "}" for a dictionary).

@@ -49,7 +49,7 @@ def stretches(windows: list[Window], decision: Decision | None) -> list[Stretch]
 
 
 def spoofed_parts(verdict: str | None, found: list[Stretch]) -> list[str]:
-    """A warning where a recording is not called likely spoof and stretches of it are; none where it cannot be judged."""
+    """A warning where stretches are likely spoof and the whole is not; none where it cannot be judged."""
     spoofed = [stretch for stretch in found if stretch.outcome == SPOOF]
     if verdict not in (BONAFIDE, UNCERTAIN) or not spoofed:
         return []

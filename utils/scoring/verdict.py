@@ -34,7 +34,7 @@ class Verdict:
 
 def decision_for(metadata: dict, prior: float | None = None, cost_miss: float | None = None,
                  cost_fa: float | None = None) -> Decision | None:
-    """The model's decision at the prior and costs named, by the rule of `calibration.decision_at`; None where it has none."""
+    """The model's decision at the prior and costs named, by `calibration.decision_at`; None where it carries none."""
     from utils.evaluation.calibration import decision_at
     found = decision_at(metadata, prior, cost_miss, cost_fa)
     if not found:
