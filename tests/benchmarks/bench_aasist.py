@@ -28,6 +28,8 @@ FILES = {"aasist": "AASIST.pth", "aasist-l": "AASIST-L.pth"}
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7, help="rounds per measurement (default: 7)")
+    parser.add_argument("--keep_freed_memory", action="store_true",
+                        help="give the plain forward the help of the allocator too")
     parser.add_argument("--weights_dir", type=Path, help="published weights; random ones by default")
     parser.add_argument("--only", choices=["scoring", "processes", "training"], help="one part; all by default")
     parser.add_argument("--task", nargs=2, help=argparse.SUPPRESS)  # what a fresh process is to do
@@ -83,15 +85,39 @@ def compare_scoring(folder: Path, architecture: str, rounds: int, weights_dir: P
     for count, turns in ((1, rounds), (8, max(3, rounds // 2))):
         batch = torch.from_numpy(waves[:count])
         with torch.inference_mode():
-            times = take_turns({"plain": lambda: plain(batch)}
-                               | {name: lambda e=engine: e.logits(waves[:count]) for name, engine in engines.items()}, turns)
+            ours = {name: lambda e=engine: e.logits(waves[:count]) for name, engine in engines.items()}
+            times = take_turns({"plain": lambda: plain(batch)} | ours, turns)
             drift = float(np.abs(plain(batch)[1].numpy() - engines["exported"].logits(waves[:count])).max())
-        report(f"{architecture}, {count} utterance{'s' * (count > 1)}", times, count, f"largest difference {drift:.1e}")
+        report(f"{architecture}, {count} utterance{'s' * (count > 1)}", times, count, f"difference {drift:.1e}")
+
+
+def compare_small(folder: Path, rounds: int) -> None:
+    """The small model, exported, against the plain and the exported AASIST that `compare_scoring` left in `folder`."""
+    import numpy as np
+    import torch
+
+    from models import CONFIGS, build_model
+    from tests.benchmarks.plain_aasist import PlainAASIST
+    from utils.scoring.checkpoint import load_checkpoint, save_checkpoint
+    from utils.scoring.engine import load_engine
+    from utils.scoring.export import export_onnx
+    config = CONFIGS["small"]
+    small = {"architecture": "small", "config": config, "state_dict": build_model(config).state_dict()}
+    save_checkpoint(folder / "small.pt", load_checkpoint(folder / "aasist.pt") | small)
+    export_onnx(folder / "small.pt", folder / "small.onnx")
+    wave = np.random.default_rng(0).standard_normal((1, N_SAMPLES)).astype(np.float32) * np.float32(0.1)
+    plain = PlainAASIST().eval()
+    engines = {name: load_engine(folder / f"{name}.onnx", threads=1) for name in ("aasist", "small")}
+    with torch.inference_mode():
+        ours = {name: lambda e=engine: e.logits(wave) for name, engine in engines.items()}
+        times = take_turns({"plain": lambda: plain(torch.from_numpy(wave))} | ours, rounds)
+    report("small against AASIST", times, 1, "exported")
 
 
 def report(title: str, times: dict[str, float], count: int, note: str) -> None:
     for name, value in times.items():
-        print(f"{title:28} {name:12} {value / count * 1e3:8.1f} ms each  {times['plain'] / value:5.2f} x  {note}", flush=True)
+        ratio = times["plain"] / value
+        print(f"{title:28} {name:12} {value / count * 1e3:8.1f} ms each  {ratio:5.2f} x  {note}", flush=True)
 
 
 def fresh_process(*task: str) -> dict:
@@ -177,11 +203,19 @@ def compare_training() -> None:
 
 
 def machine_peak() -> None:
-    """The machine's own limit: a large single-precision matrix product."""
-    import torch
-    torch.set_num_threads(1)
-    a = torch.randn(1024, 1024)
-    fastest = min(seconds(lambda: torch.mm(a, a)) for _ in range(30))
+    """The machine's own limit: the fastest large single-precision matrix product of the engine's library."""
+    import numpy as np
+    import onnxruntime
+    from onnx import TensorProto, helper, numpy_helper
+    square = np.random.default_rng(0).standard_normal((1024, 1024)).astype(np.float32)
+    given, found = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1024, 1024]) for name in "xy")
+    product = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "product", [given], [found],
+                                [numpy_helper.from_array(square, "w")])
+    model = helper.make_model(product, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    fastest = min(seconds(lambda: session.run(None, {"x": square})) for _ in range(30))
     print(f"matrix product of 1024 x 1024: {2 * 1024 ** 3 / fastest / 1e9:.0f} GFLOP/s on one thread; "
           "AASIST's forward is 19.1 GFLOP, AASIST-L's 13.2", flush=True)
 
@@ -191,9 +225,14 @@ def main(argv: list[str] | None = None) -> int:
     if args.task:
         print(json.dumps({"score": task_score, "train": task_train}[args.task[0]](args.task[1])))
         return 0
+    if args.keep_freed_memory:
+        from utils.training.allocator import keep_freed_memory
+        keep_freed_memory()
     with tempfile.TemporaryDirectory() as folder:
         for architecture in FILES if args.only in (None, "scoring") else ():
             compare_scoring(Path(folder), architecture, args.rounds, args.weights_dir)
+        if args.only in (None, "scoring"):
+            compare_small(Path(folder), args.rounds)
         if args.only in (None, "processes"):
             make_models(Path(folder), "aasist", args.weights_dir)
             compare_processes(Path(folder), args.rounds)
