@@ -81,7 +81,8 @@ def fit_calibration(scores: np.ndarray, is_bonafide: np.ndarray, prior_spoof: fl
     slope, shift = _newton((scores - centre) / spread, target, weight, float(np.log((1 - prior_spoof) / prior_spoof)))
     scale, offset = float(slope / spread), float(shift - slope * centre / spread)
     if not scale > 0:
-        raise InputError(f"on {subset}, higher scores are not more bona fide: neither calibration nor threshold follows from that")
+        raise InputError(f"on {subset}, higher scores are not more bona fide: neither calibration nor threshold follows "
+                         "from that")
     llrs = scale * scores + offset
     return {"scale": scale, "offset": offset, "method": METHOD, "prior_spoof": prior_spoof, "subset": subset,
             "trials": scores.size, "cllr_before": cllr(scores[is_bonafide], scores[~is_bonafide]),
@@ -95,8 +96,8 @@ def uncertainty_band(llrs: np.ndarray, is_bonafide: np.ndarray, threshold: float
     `high` is the lowest score that a new spoof utterance like those of dev reaches with a chance of at most `target`, and
     `low` its mirror for bona fide: with k of n dev trials beyond, that chance is (k + 1) / (n + 1) (split conformal
     prediction, Vovk et al. 2005), so 5 % takes 19 trials of each class. Never narrower than `min_half_width` each side.
-    That takes scores of a model that dev did not choose: where the same dev chose the epoch and fitted the calibration, new
-    utterances do somewhat worse. It promises nothing for attacks, voices or channels unlike those of dev.
+    That takes scores of a model that dev did not choose: where the same dev chose the epoch and fitted the calibration,
+    new utterances do somewhat worse. It promises nothing for attacks, voices or channels unlike those of dev.
     """
     llrs, is_bonafide = checked(llrs), as_bonafide(is_bonafide)
     bonafide, spoof = np.sort(llrs[is_bonafide]), np.sort(llrs[~is_bonafide])[::-1]
@@ -111,9 +112,9 @@ def describe_band(band: list[float] | None, target: float = BAND_TARGET) -> str:
     """One sentence on where a band comes from, or why there is none."""
     if band is None:
         return f"no band of uncertainty: dev needs at least {int(np.ceil(1 / target)) - 1} trials of each class"
-    return (f"on dev, about {target:.0%} of spoof utterances score above the band and about {target:.0%} of bona fide ones below "
-            "it; the same dev chose the epoch and fitted the calibration, so new utterances do somewhat worse, and other attacks "
-            "and channels may do much worse")
+    return (f"on dev, about {target:.0%} of spoof utterances score above the band and about {target:.0%} of bona fide "
+            "ones below it; the same dev chose the epoch and fitted the calibration, so new utterances do somewhat worse, "
+            "and other attacks and channels may do much worse")
 
 
 def decide(dev_scores: np.ndarray, dev_keys: Sequence, prior_spoof: float = PRIOR_SPOOF, cost_miss: float = COST_MISS,
@@ -150,8 +151,8 @@ def decision_at(metadata: dict, prior_spoof: float | None = None, cost_miss: flo
     """The decision of a model at the prior and costs named: {"threshold", "band", "origin", "prior_spoof", "cost_miss",
     "cost_fa"}, the one rule for inference and evaluation.
 
-    What is not named is as stored in the checkpoint, else as in ASVspoof 5. The stored decision holds where nothing else is
-    named (None where there is none), else the Bayes threshold. The stored band stays, for it says where dev's scores
+    What is not named is as stored in the checkpoint, else as in ASVspoof 5. The stored decision holds where nothing else
+    is named (None where there is none), else the Bayes threshold. The stored band stays, for it says where dev's scores
     overlap; a new threshold widens it where needed. Raises `InputError` for an uncalibrated model at other costs.
     """
     stored = metadata.get("decision") or {}

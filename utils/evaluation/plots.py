@@ -145,10 +145,10 @@ def plot_attacks(path: Path, per_attack: dict[str, dict], seen: Sequence[str] | 
             error_kw={"linewidth": 1, "capsize": 2.5})
     ax.set_yticks(range(len(rows)), [f"{tag}  ({part['trials']['spoof']:,})" for tag, part in rows], fontsize=8.5)
     if seen is not None:
-        for name, colour in (("seen in training", SPOOF), ("seen on dev only", GREY), ("unseen", UNSEEN)):
+        for name, colour in (("seen", SPOOF), ("seen on dev only", GREY), ("unseen", UNSEEN)):
             ax.barh(0, 0, color=colour, label=name) if colour in colours else None
         ax.legend(fontsize=8.5, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False)
-    ax.set_title("EER by attack (number of spoof trials)", loc="left")
+    ax.set_title("EER by attack (spoof trials)", loc="left")
     ax.set(xlabel="EER (%), line: 95 % interval", xlim=(0, None))
     ax.grid(axis="y", visible=False)
     save(figure, path)
