@@ -29,8 +29,8 @@ def build_parser() -> argparse.ArgumentParser:
     default.add_argument("--size", help='"default", "tiny" (for tests) or a number of clips')
     default.add_argument("--attacks", help="attacks to build it with, separated by commas (default: all)")
     default.add_argument("--bonafide_dir", type=Path,
-                         help="folder of your own real speech: at least six folders, one per speaker; all of it is taken as English, and "
-                              "as never coded lossily")
+                         help="folder of your own real speech: at least six folders, one per speaker; all of it is taken as "
+                              "English, and as never coded lossily")
     return parser
 
 

