@@ -194,7 +194,8 @@ class Session:
         engine = load_engine(self.run_dir / "best.onnx")
         print(f"evaluating on {len(store)} eval utterances", flush=True)
         scores = score_store(engine, store)
-        result = write_results(self.results_dir, store.rows, scores, engine.metadata, store=store, history=self.history)
+        result = write_results(self.results_dir, store.rows, scores, engine.metadata, store=store, history=self.history,
+                               arguments=self.args)
         write_examples(self.results_dir / "examples", store, self.seed)
         print("\n".join(headline(result)))
         print(f"figures: {self.results_dir / 'metrics.json'}; report: {self.results_dir / 'report.html'}")
