@@ -53,9 +53,15 @@ def records(capsys):
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
+def hear_interrupts():
+    """In the child: a shell that started the tests in the background made it deaf to Ctrl-C, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def started(*arguments, **options):
     return subprocess.Popen([sys.executable, SCRIPT, *map(str, arguments)], stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True, **options)
+                            stderr=subprocess.PIPE, text=True, **options,
+                            preexec_fn=None if os.name == "nt" else hear_interrupts)
 
 
 def ended(*arguments):
