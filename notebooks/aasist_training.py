@@ -16,7 +16,7 @@ from utils.files import CHECKPOINT_DIR, DATA_DIR, RESULTS_DIR
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--small_model", action="store_true", help="train the small model, without graph attention (a laptop's choice)")
-    parser.add_argument("--architecture", choices=("aasist", "aasist-l", "small"), default="aasist", help="which network (default: aasist)")
+    parser.add_argument("--architecture", choices=("aasist", "aasist-l", "small"), help="which network (default: aasist)")
     parser.add_argument("--recipe", choices=("default", "published"), default="default",
                         help="published: AASIST's own training recipe; default: ours, balanced over classes and attacks")
     parser.add_argument("--augment", choices=("none", "speed", "rawboost", "full"), help="augmentation of both classes (default: the recipe's)")
@@ -58,7 +58,10 @@ def rate(text: str) -> float:
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if args.small_model and args.architecture not in (None, "small"):
+        parser.error(f"--small_model and --architecture {args.architecture} ask for two networks: give one of them")
     from utils.locks import only_run
     from utils.training.session import Session
     session = Session(args)

@@ -137,7 +137,7 @@ def test_a_run_is_not_resumed_on_other_data(data_dir, four_epochs):
 
 
 @pytest.mark.parametrize("options", [("--seed", -1), ("--learning_rate", 0), ("--learning_rate", "nan"), ("--num_workers", -1),
-                                     ("--epochs", 0), ("--batch_size", "x")])
+                                     ("--epochs", 0), ("--batch_size", "x"), ("--architecture", "aasist")])
 def test_impossible_settings_are_usage_errors(tmp_path, options):
     done = train(tmp_path, tmp_path, *options)
     assert done.returncode == 2 and "Traceback" not in done.stderr

@@ -84,12 +84,12 @@ def choose_device(args: argparse.Namespace, model: Path) -> str:
 
 
 def provenance(args: argparse.Namespace, model: Path, digest: str) -> dict:
-    """Which model file and which version of the code make the records; empty where only a person reads the outcome."""
+    """Which model file makes the records and, in files, its sum and the version of the code."""
+    file = {"model_file": f"{model.resolve().parent.name}/{model.name}"}
     if not (args.json or args.output):
-        return {}
+        return file
     from utils.provenance import environment     # asks git, which takes a moment
-    return {"model_file": f"{model.resolve().parent.name}/{model.name}", "model_sha256": digest,
-            "version": environment()["commit"]}
+    return file | {"model_sha256": digest, "version": environment()["commit"]}
 
 
 def make_job(args: argparse.Namespace, model: Path) -> "tuple[Job, dict]":

@@ -100,8 +100,8 @@ def evaluation_facts(evaluation: Evaluation) -> dict[str, str]:
 def decision_sentence(metrics: dict) -> str:
     """Where the threshold and the band come from, and what they do on these trials."""
     at = metrics["operating_point"]
-    text = (f"Threshold {at['threshold']:.4f} on the {metrics['score']}: {at['origin']}. There, {percent(at['miss_rate'])} of "
-            f"bona fide trials are rejected and {percent(at['false_alarm_rate'])} of spoof trials accepted (HTER "
+    text = (f"Threshold {at['threshold']:.4f} on the {metrics['score']}: {at['origin']}. On these trials {percent(at['miss_rate'])} of "
+            f"the bona fide ones are rejected and {percent(at['false_alarm_rate'])} of the spoofed ones accepted (HTER "
             f"{percent(at['hter'])}).")
     if at["band"]:
         text += (f" Band of uncertainty: {at['band'][0]:.2f} to {at['band'][1]:.2f}, which holds {percent(at['in_band'], 1)} of "

@@ -39,10 +39,11 @@ def explain(engine: Any, path: str, scored: RecordingScore, decision: Decision |
 
 
 def telling_window(scored: RecordingScore, decision: Decision | None) -> Window:
-    """The speech window that lies furthest on the side of the whole recording's score."""
+    """The speech window with the most spoof-like score where one falls below the line, else the most bona fide one."""
     windows = [window for window in scored.windows if window.speech] or scored.windows
     line = decision.threshold if decision else 0.0
-    return (max if scored.score >= line else min)(windows, key=lambda window: window.score)
+    lowest = min(windows, key=lambda window: window.score)
+    return lowest if lowest.score < line else max(windows, key=lambda window: window.score)
 
 
 def take(blocks: Any, start: int, count: int) -> np.ndarray:

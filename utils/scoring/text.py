@@ -34,6 +34,12 @@ def threshold_words(job: Job) -> str:
     return f"{job.decision.threshold:.2f} ({job.decision.origin}){between}"
 
 
+def model_words(job: Job) -> str:
+    """Which model judged, and what it learnt from."""
+    file = job.provenance.get("model_file")
+    return (f"{file}: " if file else "") + trained_on(job.engine.metadata)
+
+
 def describe(record: dict, job: Job) -> list[str]:
     """The lines for one recording."""
     name = printable(record["file"])
@@ -42,12 +48,12 @@ def describe(record: dict, job: Job) -> list[str]:
         return [f"{name}: {record['verdict'] or 'no score'}", f"  reason     {reason}"]
     if job.published_protocol:
         return [f"{name}: {record['score']:.6f}", f"  score      {score_words(job)}",
-                f"  model      {trained_on(job.engine.metadata)}"]
+                f"  model      {model_words(job)}"]
     demo = " (by a model trained on the demo corpus: a demonstration, no evidence)" * is_demo(job.engine.metadata)
     lines = [f"{name}: {record['verdict']}{demo}"]
     if record["score"] is not None:
         lines.append(f"  score      {record['score']:.2f} ({score_words(job)})")
-    lines += [f"  threshold  {threshold_words(job)}", f"  model      {trained_on(job.engine.metadata)}",
+    lines += [f"  threshold  {threshold_words(job)}", f"  model      {model_words(job)}",
               f"  recording  {record['seconds']:.1f} s, {record['speech_seconds']:.1f} s of it speech; "
               + _source(record["audio"])]
     lines += [f"  reason     {reason}" for reason in record["reasons"]]
@@ -87,7 +93,7 @@ def _explanation(explanation: dict | None) -> list[str]:
 def row(record: dict) -> str:
     """One recording in one line."""
     score = f"{record['score']:9.3f}" if record["score"] is not None else " " * 9
-    notes = [record["error"]] if record["error"] else record["warnings"]
+    notes = [record["error"]] if record["error"] else [*record["reasons"], *record["warnings"]]
     note = f"  [{printable('; '.join(notes))}]" if notes else ""
     verdict = (record["verdict"] or "") + " (demo model)" * record["demo"] * bool(record["verdict"])
     return f"{verdict:{29 if record['demo'] else 16}} {score}  {printable(record['file'])}{note}"
@@ -96,5 +102,5 @@ def row(record: dict) -> str:
 def heading(job: Job) -> list[str]:
     """What holds for every line of a long list."""
     demo = "; trained on the demo corpus: every verdict is a demonstration, no evidence" * is_demo(job.engine.metadata)
-    lines = [f"model: {trained_on(job.engine.metadata)}{demo}", f"score: {score_words(job)}"]
+    lines = [f"model: {model_words(job)}{demo}", f"score: {score_words(job)}"]
     return lines if job.published_protocol else [*lines, f"threshold: {threshold_words(job)}"]

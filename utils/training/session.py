@@ -38,7 +38,7 @@ class Session:
     """A run: data, model, optimiser, averaged weights, and what is written after each epoch."""
 
     def __init__(self, args: argparse.Namespace):
-        self.architecture = "small" if args.small_model else args.architecture
+        self.architecture = "small" if args.small_model else args.architecture or "aasist"
         self.recipe = recipe_for(self.architecture, args.recipe, batch_size=args.batch_size,
                                  learning_rate=args.learning_rate, augmentation=args.augment, seed=args.seed)
         self.device, self.workers, self.data_dir, self.seed = choose_device(args.device), args.num_workers, args.data_dir, self.recipe["seed"]
