@@ -12,7 +12,7 @@ imitates badly or leaves behind; `leaks.py` measures how far plain features show
 import numpy as np
 import scipy.signal
 
-from utils.corpora.default_corpus.speech import RATE, active_rms, active_span, frame_levels, through_file, through_g722
+from utils.corpora.default_corpus.speech import RATE, active_rms, active_span, through_file, through_g722
 from utils.corpora.default_corpus.vocoders import stft
 
 SIZE, HOP = 512, 256
