@@ -13,7 +13,7 @@ import pytest
 import soundfile
 import soxr
 
-from tests.audio_zoo import PYAV_KINDS, SOUNDFILE_KINDS, UNMARKED, at_rate, build, by_pyav, by_soundfile, speech
+from tests.audio_encodings import PYAV_KINDS, SOUNDFILE_KINDS, UNMARKED, at_rate, build, by_pyav, by_soundfile, speech
 from tests.conftest import ROOT
 from utils.audio.decode import load_audio, open_audio
 from utils.audio.sources import AudioError

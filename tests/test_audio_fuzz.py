@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.audio_zoo import build
+from tests.audio_encodings import build
 from tests.test_audio_decode import KINDS, clip, zoo  # noqa: F401  (fixtures)
 from utils.audio.decode import open_audio
 from utils.audio.sources import AudioError

@@ -185,7 +185,7 @@ def test_too_many_unreadable_files_stop_the_step_and_keep_the_old_store(tmp_path
 
 
 def test_any_rate_channels_and_format_become_16_khz_mono(tmp_path, shared):
-    from tests.audio_zoo import build, speech
+    from tests.audio_encodings import build, speech
     wave = speech(sorted((shared / "reference" / "asvspoof" / "audio").glob("*.flac"))[0], 1.6)
     zoo = {name: content for name, content in build(wave).items() if name != "wav-6ch"}
     for name, content in zoo.items():

@@ -48,7 +48,10 @@ def check_container(source: Opened, kind: Kind) -> Facts:
     """The promises of a container, after comparing them with the length of the file; `AudioError` where it is cut
     short."""
     check = _CHECKS.get(kind.name)
-    return check(source) if check else Facts(unmarked_end=True)
+    try:
+        return check(source) if check else Facts(unmarked_end=True)
+    except struct.error as error:  # a number of the header was to be read where no bytes are left
+        raise AudioError(f"{source.name} was cut short: it ends inside its header") from error
 
 
 def _chunks(source: Opened, position: int, layout: str, align: int,
