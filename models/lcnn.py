@@ -1,0 +1,65 @@
+"""LCNN: a light convolutional network whose activation is the larger of two halves of the channels (max feature map).
+
+Lavrentyeva, Novoselov, Tseren, Volkova, Gorlanov, Kozlov, "STC antispoofing systems for the ASVspoof2019 challenge",
+Interspeech 2019 (arXiv:1904.05576), table 1; with the recurrent read-out of Wang, Yamagishi, "A comparative study on recent
+neural spoofing countermeasures for synthetic speech detection", Interspeech 2021 (arXiv:2103.11326), LCNN-LSTM-sum, which is
+the LFCC-LCNN baseline of ASVspoof 2021.
+"""
+import torch
+from torch import Tensor, nn
+
+from models.front_ends import FRONT_ENDS
+
+PUBLISHED_WIDTH = 32  # channels behind the first max feature map
+
+
+class MaxFeatureMap(nn.Module):
+    """(B, 2 C, H, W) -> (B, C, H, W): the larger of a channel of the first half and its partner of the second."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, second = x.chunk(2, dim=1)
+        return torch.maximum(first, second)
+
+
+def convolution(inputs: int, outputs: int, size: int) -> nn.Sequential:
+    """A convolution that keeps height and width, and a max feature map: (B, inputs, H, W) -> (B, outputs, H, W)."""
+    return nn.Sequential(nn.Conv2d(inputs, 2 * outputs, size, padding=size // 2), MaxFeatureMap())
+
+
+def trunk(width: int) -> nn.Sequential:
+    """The nine convolutions of the published table, scaled to `width`: (B, 1, H, W) -> (B, width, H // 16, W // 16)."""
+    def norm(channels: int) -> nn.BatchNorm2d:
+        return nn.BatchNorm2d(channels, affine=False)
+    half, double = 3 * width // 2, 2 * width
+    return nn.Sequential(
+        convolution(1, width, 5), nn.MaxPool2d(2),
+        convolution(width, width, 1), norm(width), convolution(width, half, 3), nn.MaxPool2d(2), norm(half),
+        convolution(half, half, 1), norm(half), convolution(half, double, 3), nn.MaxPool2d(2),
+        convolution(double, double, 1), norm(double), convolution(double, width, 3), norm(width),
+        convolution(width, width, 1), norm(width), convolution(width, width, 3), nn.MaxPool2d(2))
+
+
+class LCNN(nn.Module):
+    """Waves float32 (B, T), T of at least 17 frames, to (embedding (B, E), logits (B, 2)); classes [spoof, bona fide].
+
+    `front_end`: "lfcc" or "logmel". `width`: 32 as published; the time of a training step grows with its square.
+    Other than published: features are standardised by running averages, and the output is two logits, not one.
+    """
+
+    def __init__(self, front_end: str, width: int, dropout: float):
+        super().__init__()
+        if front_end not in FRONT_ENDS:
+            raise ValueError(f"unknown front end {front_end!r}: known are {', '.join(sorted(FRONT_ENDS))}")
+        self.front_end = FRONT_ENDS[front_end]()
+        self.standardise = nn.BatchNorm1d(self.front_end.size, affine=False)
+        self.trunk = trunk(width)
+        self.dropout = nn.Dropout(dropout)
+        embedding = width * (self.front_end.size // 16)
+        self.recurrent = nn.LSTM(embedding, embedding // 2, num_layers=2, bidirectional=True, batch_first=True)
+        self.out_layer = nn.Linear(embedding, 2)
+
+    def forward(self, waves: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.standardise(self.front_end(waves)).unsqueeze(1)          # (B, 1, coefficients, frames)
+        frames = self.dropout(self.trunk(features)).flatten(1, 2).transpose(1, 2)  # (B, frames / 16, embedding)
+        embedding = (frames + self.recurrent(frames)[0]).mean(dim=1)
+        return embedding, self.out_layer(embedding)
