@@ -107,28 +107,27 @@ def _encodings() -> list[Kind]:
     return found
 
 
-# one encoding of each format, cut at 60 % of its bytes; MP2 and AC-3 are only cut in the middle of a frame by chance
+# one encoding of each format, cut at 61 % of its bytes and before its last; those of frames alone also between two
 
 _ONE_EACH = {_format(name): name for name, *_ in reversed(coded.SOUNDFILE_KINDS + coded.PYAV_KINDS)}
-_CUT_BETWEEN_FRAMES = {"AAC": 2, "AMR": 20}   # frames kept: the format cannot tell that there were more
+_LAST_BYTE_IS_NO_SOUND = ("TTA", "WavPack")   # a sum that libav does not need, a tag
 
 
 def _truncated() -> list[Kind]:
-    found = []
-    for form, name in _ONE_EACH.items():
-        for what, keep in (("half", 0.6), ("last byte", None)):
-            if form == "TTA" and keep is None:   # its last bytes are a sum that libav does not need
-                continue
-            content = _cut(name, keep)
-            found.append(Kind(f"{name} without its {what}" if keep is None else f"{name} cut to 60 %", form, _file(name),
-                              content, REFUSED, "cut short"))
+    found = [Kind(f"{name} cut to 61 %", form, _file(name), _cut(name, 0.61), REFUSED, "cut short")
+             for form, name in _ONE_EACH.items()]
+    found += [Kind(f"{name} without its last byte", form, _file(name), _cut(name, None), REFUSED, "cut short")
+              for form, name in _ONE_EACH.items() if form not in _LAST_BYTE_IS_NO_SOUND]
     header = {"WAV": 40, "RF64": 30, "W64": 100, "AIFF": 50, "AU": 12, "CAF": 30, "FLAC": 30, "Ogg Vorbis": 20,
               "Ogg Opus": 20, "MP3": 30, "M4A": 30, "WebM": 30, "WMA": 30, "AMR": 6}
     found += [Kind(f"{form} of {size} bytes", form, _file(_ONE_EACH[form]), lambda wave, name=_ONE_EACH[form], size=size:
                    _as(name)(wave)[:size], REFUSED, "no sound" if form == "AMR" else "cut short")
               for form, size in header.items()]
-    return [*found, Kind("AMR cut between two frames", "AMR", "speech.amr", lambda wave: _as("amr")(wave)[:6 + 13 * 45],
-                         WARNED, "cannot tell whether the recording was cut short")]
+    between = {"AMR": 6 + 45 * 13, "MP2": 11 * 1440, "AC-3": 24 * 384}   # whole frames of these lengths
+    found += [Kind(f"{form} cut between two frames", form, _file(_ONE_EACH[form]), lambda wave, name=_ONE_EACH[form], size=size:
+                   _as(name)(wave)[:size], WARNED, "cannot tell whether the recording was cut short")
+              for form, size in between.items()]
+    return found
 
 
 def _cut(name: str, keep: float | None) -> Callable[[np.ndarray], bytes]:
@@ -198,7 +197,7 @@ def _odd_sound() -> list[Kind]:
         ("integers stored as float", lambda w: _float(w * 32768), REFUSED, "no sound"),
         ("clipped", lambda w: _pcm(np.clip(w * 8, -1, 1)), WARNED, "clipped"),
         ("twice full scale", lambda w: _float(w * 4), WARNED, "clipped"),
-        ("mostly silent", lambda w: _pcm(np.concatenate([silence, w, silence])), WARNED, "mostly silent"),
+        ("mostly silent", lambda w: _pcm(np.concatenate([silence, w, w, silence])), WARNED, "mostly silent"),
         ("very short", lambda w: _pcm(w[:9600]), WARNED, "short"),
         ("too short", lambda w: _pcm(w[:short]), UNJUDGED, "too short"), ("one sample", lambda w: _pcm(w[:1]), UNJUDGED, ""),
         ("silence", lambda w: _pcm(silence), UNJUDGED, "silent"),

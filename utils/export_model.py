@@ -24,6 +24,8 @@ def main(argv: list[str] | None = None) -> int:
     output = args.output or args.model.with_suffix(".onnx")
     if output.suffix != ".onnx":
         raise InputError(f"--output {output} must end in .onnx, by which the scoring steps know an exported model")
+    if args.model.suffix == ".onnx":
+        raise InputError(f"{args.model} is an exported model already: name the checkpoint (.pt) that it was made from")
     from utils.scoring.export import export_onnx
     difference = export_onnx(args.model, output)
     print(f"exported {args.model} to {output} ({output.stat().st_size / 1e6:.1f} MB); "

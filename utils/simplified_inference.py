@@ -39,9 +39,15 @@ def build_parser() -> argparse.ArgumentParser:
         help="draw each recording with its scores into this folder, or one recording into this .png file")
     add("--explain", action="store_true",
         help="also tell which times and frequencies moved the score (two dozen more scorings)")
-    add("--prior", type=float, help="probability of spoof that sets the threshold (default: the model's own threshold)")
-    add("--cost_miss", type=float, help="cost of calling a bona fide recording spoofed, with --prior")
-    add("--cost_fa", type=float, help="cost of calling a spoofed recording bona fide, with --prior")
+    add("--prior", type=float,
+        help="share of spoofs among the recordings you meet, between 0 and 1; sets the threshold, as the two costs do "
+             "(default for each of the three: what the model was given, 0.05, 1 and 10 unless trained otherwise)")
+    add("--cost_miss", type=float,
+        help="what it costs to call a bona fide recording spoofed, above 0: twice as much, and half as many are called "
+             "spoofed wrongly, roughly")
+    add("--cost_fa", type=float,
+        help="what it costs to let a spoofed recording pass as bona fide, above 0; only the ratio of the two costs "
+             "counts, 10 to 1 by default: higher calls more recordings spoofed")
     add("--published_protocol", action="store_true",
         help="score as the published evaluation does: bona fide logit of the first 64,600 samples; no verdict")
     add("--data_dir", type=Path, default=DATA_DIR, help=argparse.SUPPRESS)  # every step takes it

@@ -17,6 +17,7 @@ from utils.audio.sources import AudioError, Opened
 LEFT_TO_PYAV = (  # WAV format tags that libsndfile opens
     0x31,              # GSM: it takes the padding byte after an odd number of blocks for one more block
     0x50, 0x55)        # MPEG: its libmpg123 covers damage with silence, and writes to stderr
+LARGEST_HEADER = 512      # bytes: a file below that without any sound was cut; a longer one is for the decoder to say
 PLACEHOLDER = 0x7FFFF000  # bytes: a length from here on was written by a program that could not know the end
 
 
@@ -40,6 +41,8 @@ def read_at(source: Opened, position: int, count: int) -> bytes:
 
 def cut_short(source: Opened, what: str, promised: int, there: int) -> AudioError:
     """The error for a file that ends before its container says."""
+    if not promised:
+        return AudioError(f"{source.name} was cut short: it ends inside its header")
     return AudioError(f"{source.name} was cut short: its {what} should have {promised} bytes, "
                       f"{max(0, there)} are there")
 
@@ -86,6 +89,8 @@ def _wave(source: Opened, position: int, layout: str, align: int, inclusive: boo
                 raise cut_short(source, "sound", length, there)
             facts.unmarked_end, facts.end = length > there or length <= 0 < there, start + length if inclusive else None
             return facts
+    if source.size < LARGEST_HEADER:
+        raise AudioError(f"{source.name} was cut short: it ends before its sound begins")
     return Facts(unmarked_end=True)
 
 
@@ -193,7 +198,7 @@ def _mp4(source: Opened) -> Facts:
         if length < 8:
             break
         if position + length > source.size:
-            raise cut_short(source, f"part {name!r}", length, source.size - position)
+            raise cut_short(source, f"part {name.decode('latin-1')!r}", length, source.size - position)
         seen.add(name)
         position += length
     if b"moov" not in seen:
@@ -255,5 +260,7 @@ _CHECKS = {
     "FLAC": _flac, "Ogg": _ogg, "MP4": _mp4, "Matroska/WebM": _matroska, "ASF/WMA": _asf, "AVI": _avi, "FLV": _flv,
     "MPEG-TS": _mpeg_ts,
     "MP3": lambda source: _framed(source, frames.mp3), "AAC (ADTS)": lambda source: _framed(source, frames.adts),
-    "AMR": lambda source: _framed(source, frames.amr),
+    "AMR": lambda source: _framed(source, frames.amr), "AC-3": lambda source: _framed(source, frames.ac3),
+    "WavPack": lambda source: _framed(source, frames.wavpack),
+    "TTA": lambda source: Facts(),  # its header tells the samples, which the decoder hands on
 }

@@ -35,6 +35,7 @@ class AudioInfo:
     seconds: float = 0.0
     peak: float = 0.0            # largest magnitude in the source; 1 is full scale
     clipped_fraction: float = 0.0  # share of the source's samples at full scale
+    in_phase: float = 1.0        # power of the channels' sum over the sum of their powers: 0 where they cancel out
     unmarked_end: bool = False   # the format cannot tell whether the recording ends here or was cut between two frames
 
 
@@ -116,7 +117,15 @@ class AudioStream:
         try:
             yield from self._read(PyavReader(self._opened, self._kind), skip=done)
         except DecoderRefused as error:
-            raise self._fail(f"cannot be decoded ({error})") from error
+            raise self._broken_off(error) from error
+
+    def _broken_off(self, error: DecoderRefused) -> AudioError:
+        """What to say of a file in which a decoder stuck: cut short where that was its very end, else damaged."""
+        promised = self._facts.frames
+        if not error.at_end or promised and self.info.frames >= promised:
+            return self._fail(f"cannot be decoded ({error})")
+        of = f" of {promised}" if promised else ""
+        return self._fail(f"was cut short or is damaged at its end: {self.info.frames}{of} samples could be decoded")
 
     def _read(self, reader: Reader, skip: int) -> Iterator[tuple[int, np.ndarray]]:
         """(rate, block) of one decoder, without the first `skip` samples; the whole is checked at its end."""
@@ -148,14 +157,26 @@ class AudioStream:
         if peak >= self._clip_level:
             at_full_scale = int(np.count_nonzero(np.abs(block.astype(np.float32)) >= self._clip_level * full))
             self._clipped += at_full_scale / block.shape[1]
+        if block.shape[1] > 1:
+            self._mixed(block)
         info.frames += len(block)
         info.seconds += len(block) / reader.rate
         info.clipped_fraction = self._clipped / info.frames
+
+    def _mixed(self, block: np.ndarray) -> None:
+        """Note how much of the channels is left when they are mixed to mono."""
+        wave = block.astype(np.float32, copy=False)
+        mono = wave.sum(axis=1)
+        self._of_sum, self._of_channels = (so_far + float(np.vdot(now, now)) for so_far, now in
+                                           ((self._of_sum, mono), (self._of_channels, wave)))
+        if self._of_channels:
+            self.info.in_phase = self._of_sum / self._of_channels
 
     def _describe(self, reader: Reader) -> None:
         info = self.info
         info.sample_rate, info.channels, info.decoder = reader.rate, reader.channels, reader.decoder
         info.format, info.subtype = reader.container, reader.codec
+        self._of_sum = self._of_channels = 0.0
         self._clipped, self._clip_level = 0.0, _CLIP_LEVEL.get(reader.codec, 32767 / 32768)
         if not MIN_RATE <= reader.rate <= MAX_RATE:
             raise self._fail(f"declares a sampling rate of {reader.rate} Hz, outside {MIN_RATE} to {MAX_RATE}")

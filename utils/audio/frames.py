@@ -1,5 +1,5 @@
-"""Formats that are nothing but frames (MP3, ADTS, AMR): every frame is visited, since nothing else tells their
-length."""
+"""Formats that are nothing but frames (MP3, ADTS, AMR, AC-3, WavPack): every frame is visited, since nothing else
+tells their length."""
 import struct
 from collections.abc import Callable
 
@@ -17,6 +17,8 @@ _BITRATES = {  # kbit/s by (version 1?, layer), ISO/IEC 11172-3 and 13818-3
 _ADTS_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 _AMR_NB = (12, 13, 15, 17, 19, 20, 26, 31, 5, 0, 0, 0, 0, 0, 0, 0)      # bytes after the first, RFC 4867
 _AMR_WB = (17, 23, 32, 36, 40, 46, 50, 58, 60, 5, 0, 0, 0, 0, 0, 0)
+_AC3_KBITS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)  # ETSI TS 102 366
+_AC3_RATES = (48000, 44100, 32000)
 _TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN", b"LYRICS200", b"ID3", b"3DI")  # what may follow the frames
 
 Header = Callable[[bytes], tuple[int, float] | None]  # first bytes of a frame → (length in bytes, seconds)
@@ -74,6 +76,39 @@ def amr(source: Opened) -> tuple[float, float, bool]:
 
     _, seconds = _walk(source, 9 if wide else 6, header, 1)
     return seconds, 0.05, False
+
+
+def ac3_header(head: bytes) -> tuple[int, float] | None:
+    """(bytes, seconds) of the AC-3 or Enhanced AC-3 frame that `head` begins with."""
+    if len(head) < 6 or head[:2] != b"\x0b\x77":
+        return None
+    rate = head[4] >> 6
+    if head[5] >> 3 > 10:  # Enhanced AC-3; a dependent frame adds channels, no time
+        length, blocks = 2 * ((head[2] & 7) << 8 | head[3]) + 2, (1, 2, 3, 6)[head[4] >> 4 & 3]
+        hertz = _AC3_RATES[rate] if rate < 3 else _AC3_RATES[(head[4] >> 4 & 3) % 3] // 2
+        return length, 0.0 if head[2] >> 6 == 1 else (256 * blocks if rate < 3 else 1536) / hertz
+    code = head[4] & 63
+    if rate == 3 or code // 2 >= len(_AC3_KBITS):
+        return None
+    kbits = _AC3_KBITS[code // 2]
+    words = (2 * kbits, kbits * 320 // 147 + code % 2, 3 * kbits)[rate]
+    return 2 * words, 1536 / _AC3_RATES[rate]
+
+
+def ac3(source: Opened) -> tuple[float, float, bool]:
+    """As `adts`, for AC-3."""
+    _, seconds = _walk(source, 0, ac3_header, 6)
+    return seconds, 0.1, False
+
+
+def wavpack(source: Opened) -> tuple[None, float, bool]:
+    """As `mp3`, for the blocks of WavPack, which tell the samples to the decoder and not the seconds here."""
+    def header(head: bytes) -> tuple[int, float] | None:
+        length = 8 + int.from_bytes(head[4:8], "little")
+        return (length, 0.0) if head[:4] == b"wvpk" and length >= 32 else None
+
+    _walk(source, 0, header, 8)
+    return None, 0.0, _read(source, 12, 4) != b"\xff\xff\xff\xff"
 
 
 def _read(source: Opened, position: int, count: int) -> bytes:

@@ -16,7 +16,7 @@ class PyavReader:
 
     def __init__(self, source: Opened, kind: Kind) -> None:
         import av  # 20 MB of memory, wanted only where libsndfile does not do
-        self._errors = (av.error.FFmpegError, ValueError)
+        self._errors, self._size = (av.error.FFmpegError, ValueError), source.size
         source.file.seek(0)
         try:
             self._container = av.open(source.file, format=kind.av, options={"protocol_whitelist": ""} | STRICT)
@@ -39,33 +39,46 @@ class PyavReader:
 
     def blocks(self) -> Iterator[np.ndarray]:
         held, count = [], 0
+        refusal = None
         with self._container:
-            for frame in self._decoded():
-                if (frame.sample_rate, frame.layout.nb_channels) != (self.rate, self.channels):
-                    if count:
+            try:
+                for frame in self._decoded():
+                    if (frame.sample_rate, frame.layout.nb_channels) != (self.rate, self.channels):
+                        if count:
+                            yield np.concatenate(held)
+                            held, count = [], 0
+                        self.rate, self.channels = frame.sample_rate, frame.layout.nb_channels
+                    held.append(_samples(frame))
+                    count += frame.samples * self.channels
+                    if count >= BLOCK:
                         yield np.concatenate(held)
                         held, count = [], 0
-                    self.rate, self.channels = frame.sample_rate, frame.layout.nb_channels
-                held.append(_samples(frame))
-                count += frame.samples * self.channels
-                if count >= BLOCK:
-                    yield np.concatenate(held)
-                    held, count = [], 0
+            except DecoderRefused as error:
+                refusal = error
             if count:
                 yield np.concatenate(held)
+            if refusal:
+                raise refusal
 
     def _decoded(self) -> Iterator:
-        seen = 0
+        seen = end = 0
         try:
             for packet in self._container.demux(self._stream):
+                end = packet.pos + packet.size if packet.pos is not None else end
                 if packet.is_corrupt:
-                    raise DecoderRefused(f"packet {seen} is damaged")
+                    raise self._refusal(f"packet {seen} is damaged", end)
                 seen += packet.size > 0
                 yield from packet.decode()
         except self._errors as error:
-            raise DecoderRefused(_reason(error)) from error
+            raise self._refusal(_reason(error), end) from error
         if self.packets and seen < self.packets:
             raise DecoderRefused(f"it was cut short: {seen} of {self.packets} packets are there")
+
+
+    def _refusal(self, reason: str, end: int) -> DecoderRefused:
+        refusal = DecoderRefused(reason)
+        refusal.at_end = end >= self._size
+        return refusal
 
 
 def _reason(error: Exception) -> str:

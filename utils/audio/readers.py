@@ -13,7 +13,11 @@ _INT16 = ("PCM_16", "PCM_S8", "PCM_U8")  # subtypes whose every sample is an int
 
 
 class DecoderRefused(Exception):
-    """This decoder cannot read these bytes; another may. The message is the decoder's own."""
+    """This decoder cannot read these bytes; another may. The message is the decoder's own.
+
+    `at_end`: it stopped at the very last piece of the file, as it does where the rest was cut off.
+    """
+    at_end = False
 
 
 class Reader(Protocol):

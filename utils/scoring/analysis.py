@@ -100,9 +100,11 @@ def _finite(value: float | None) -> float | None:
 
 
 def _record(path: str, scored: Any, info: Any, job: Job) -> dict:
-    verdict, parts = judge(scored, info, job.engine.metadata, job.decision), stretches(scored.windows, job.decision)
+    """The record; without a score and a timeline where the recording cannot be judged: they would pass for one."""
+    verdict = judge(scored, info, job.engine.metadata, job.decision)
+    parts = stretches(scored.windows, job.decision) if verdict.judgeable else []
     return _empty(path, job) | {
-        "score": scored.score, "verdict": verdict.outcome, "reasons": verdict.reasons,
+        "score": scored.score if verdict.judgeable else None, "verdict": verdict.outcome, "reasons": verdict.reasons,
         "warnings": spoofed_parts(verdict.outcome, parts) + verdict.warnings, "seconds": scored.seconds,
         "speech_seconds": round(scored.speech_seconds, 3), "level_dbfs": _finite(scored.level_dbfs),
         "bandwidth_hz": scored.bandwidth_hz, "audio": _audio(info),

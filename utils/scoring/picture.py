@@ -116,12 +116,19 @@ def draw(file: Path, sketch: Sketch, record: dict) -> None:
             _draw_explanation(axes[3], record["explanation"])
         axes[0].set_xlim(0, max(sketch.samples / SAMPLE_RATE, 1e-3))
         score = "" if record["score"] is None else f", {record['score_kind']} {record['score']:.2f}"
-        name = printable(os.path.basename(record["file"])).replace("$", r"\$")
+        name = drawable(printable(os.path.basename(record["file"]))).replace("$", r"\$")
         figure.suptitle(f"{name}: {record['verdict'] or 'no verdict'}{score}")
         with atomic_write(file, "wb") as out:
             figure.savefig(out, format=file.suffix[1:].lower(), dpi=110)
     finally:
         pyplot.close(figure)
+
+
+def drawable(name: str) -> str:
+    """`name` with a box for each character that the font of the picture does not have."""
+    from matplotlib import font_manager
+    known = font_manager.get_font(font_manager.findfont(font_manager.FontProperties())).get_charmap()
+    return "".join(letter if ord(letter) in known else "\u25a1" for letter in name)
 
 
 def _draw_wave(axis, sketch: Sketch) -> None:

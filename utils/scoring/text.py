@@ -1,7 +1,7 @@
 """The verdict in words: a few lines for one recording, one line each for many."""
 from utils.errors import printable
 from utils.scoring.analysis import PUBLISHED, RAW, Job
-from utils.scoring.verdict import is_demo, no_decision, trained_on
+from utils.scoring.verdict import CANNOT_JUDGE, is_demo, no_decision, trained_on
 
 MANY = 3            # from so many recordings on, one line each
 MAX_STRETCHES = 12  # of the timeline, in the text; JSON has them all
@@ -50,13 +50,14 @@ def describe(record: dict, job: Job) -> list[str]:
         return [f"{name}: {record['score']:.6f}", f"  score      {score_words(job)}",
                 f"  model      {model_words(job)}"]
     demo = " (by a model trained on the demo corpus: a demonstration, no evidence)" * is_demo(job.engine.metadata)
-    lines = [f"{name}: {record['verdict']}{demo}"]
+    lines = [f"{name}: {record['verdict']}{demo if record['score'] is not None else ''}"]
+    reasons = [f"  reason     {reason}" for reason in record["reasons"]]
+    told = [f"  model      {model_words(job)}",
+            f"  recording  {record['seconds']:.1f} s, {record['speech_seconds']:.1f} s of it speech; "
+            + _source(record["audio"])]
     if record["score"] is not None:
-        lines.append(f"  score      {record['score']:.2f} ({score_words(job)})")
-    lines += [f"  threshold  {threshold_words(job)}", f"  model      {model_words(job)}",
-              f"  recording  {record['seconds']:.1f} s, {record['speech_seconds']:.1f} s of it speech; "
-              + _source(record["audio"])]
-    lines += [f"  reason     {reason}" for reason in record["reasons"]]
+        told = [f"  score      {record['score']:.2f} ({score_words(job)})", f"  threshold  {threshold_words(job)}", *told]
+    lines += reasons + told if record["verdict"] == CANNOT_JUDGE else told + reasons
     lines += [f"  warning    {warning}" for warning in record["warnings"]]
     return lines + _timeline(record) + _explanation(record.get("explanation"))
 

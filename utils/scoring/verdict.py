@@ -11,9 +11,13 @@ MIN_SECONDS = 0.3            # of speech: below, nothing is judged
 SHORT_SECONDS = 1.0          # of speech: below, a warning
 MOSTLY_SILENT = 0.1          # share of speech
 CLIPPED_FRACTION = 0.001
+OUT_OF_PHASE = 0.1           # share of the channels' power left in their sum: below, they cancel each other out
 LEVEL_MARGIN_DB, BANDWIDTH_MARGIN_HZ = 6.0, 500.0  # beyond the training audio's 5th and 95th percentile
 LOSSY = ("mp3", "mpeg", "mp2", "vorbis", "opus", "aac", "amr", "wma", "gsm", "g722", "g723", "g726", "g729", "adpcm",
          "ulaw", "alaw", "mulaw", "ac3", "ac-3", "dts", "speex", "musepack", "mpc", "realmedia", "nms", "vox")
+
+OUT_OF_PHASE_WORDS = ("its channels cancel each other out when mixed to mono (opposite phase): save one channel by itself "
+                      "and have that judged")
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class Verdict:
     outcome: str | None
     reasons: list[str]
     warnings: list[str]
+    judgeable: bool = True  # False where the recording itself forbids a judgement: its score then means nothing
 
 
 def decision_for(metadata: dict, prior: float | None = None, cost_miss: float | None = None,
@@ -88,10 +93,12 @@ def obstacles(scored: RecordingScore) -> list[str]:
 def judge(scored: RecordingScore, info: Any, metadata: dict, decision: Decision | None) -> Verdict:
     """The verdict on a scored recording; `info` is the `AudioInfo` of its source."""
     warnings, reasons = _warnings(scored, info, metadata), obstacles(scored)
-    if not reasons and decision is None:
-        reasons = [no_decision(metadata)]
+    if reasons and OUT_OF_PHASE_WORDS in warnings:   # that is why it is silent
+        reasons, warnings = [OUT_OF_PHASE_WORDS], [words for words in warnings if words != OUT_OF_PHASE_WORDS]
     if reasons:
-        return Verdict(CANNOT_JUDGE, reasons, warnings)
+        return Verdict(CANNOT_JUDGE, reasons, warnings, judgeable=False)
+    if decision is None:
+        return Verdict(CANNOT_JUDGE, [no_decision(metadata)], warnings)
     result = outcome(scored.score, decision)
     if result is UNCERTAIN:
         reasons = [f"the score lies between {decision.band[0]:.2f} and {decision.band[1]:.2f}, where dev utterances of "
@@ -101,6 +108,8 @@ def judge(scored: RecordingScore, info: Any, metadata: dict, decision: Decision 
 
 def _warnings(scored: RecordingScore, info: Any, metadata: dict) -> list[str]:
     found = _source_warnings(info)
+    if obstacles(scored):
+        return found
     if scored.speech_seconds < SHORT_SECONDS:
         found.append(f"only {scored.speech_seconds:.1f} s of speech: short recordings are judged less reliably")
     elif scored.speech_seconds < MOSTLY_SILENT * scored.seconds:
@@ -124,6 +133,8 @@ def _source_warnings(info: Any) -> list[str]:
     if any(name in coding for name in LOSSY):
         found.append(f"lossy coding ({info.format}, {info.subtype}) can hide traces of synthesis or leave some of its "
                      "own")
+    if info.in_phase < OUT_OF_PHASE:
+        found.append(OUT_OF_PHASE_WORDS)
     if info.unmarked_end:
         found.append("its format cannot tell whether the recording was cut short")
     return found
