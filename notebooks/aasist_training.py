@@ -96,4 +96,4 @@ def train_epoch(session, epoch: int) -> float:
 
 if __name__ == "__main__":
     from utils.errors import run
-    run(main)
+    run(main, "lower --batch_size or --num_workers, or train the --small_model")

@@ -84,14 +84,16 @@ def asv_rates(path: Path | None) -> dict:
 def evaluate_files(args: argparse.Namespace) -> dict:
     """Figures of a score file against a key file; written to --output where given."""
     from utils.evaluation import key_files
-    from utils.evaluation.results import evaluate, write_results
+    from utils.evaluation.results import LOCK, evaluate, write_results
+    from utils.locks import only_run
     keys = key_files.read_keys(args.keys, args.phase) if args.keys else key_files.read_keyed_scores(args.scores)
     by_name = key_files.read_scores(args.scores)
     scores = key_files.align(by_name, keys)
     if len(by_name) > len(keys):
         print(f"{len(by_name) - len(keys):,} scores have no trial in the key file and are left out", file=sys.stderr)
     if args.output:
-        return write_results(args.output, keys, scores, subset=args.scores.stem, **common(args))
+        with only_run(args.output / LOCK, f"writing {args.output}"):
+            return write_results(args.output, keys, scores, subset=args.scores.stem, **common(args))
     return evaluate(keys, scores, {}, subset=args.scores.stem, **common(args))
 
 
@@ -127,15 +129,17 @@ def result_name(model: Path, args: argparse.Namespace) -> str:
 def evaluate_store(args: argparse.Namespace) -> dict:
     """Score a stored subset with a checkpoint, and write its results."""
     from utils.audio.store import Store
-    from utils.evaluation.results import write_results
+    from utils.evaluation.results import LOCK, write_results
+    from utils.locks import only_run
     from utils.scoring.engine import load_engine
     model = choose_model(args)
     store = Store(args.data_dir / "processed" / args.subset)
     engine = load_engine(model, args.device, args.threads)
     print(f"scoring {len(store):,} utterances of {args.subset} with {model}", file=sys.stderr)
-    scores, metadata = score(args, engine, store)
     args.output = args.output or args.results_dir / result_name(model, args)
-    return write_results(args.output, store.rows, scores, metadata, subset=args.subset, store=store, **common(args))
+    with only_run(args.output / LOCK, f"writing {args.output}"):
+        scores, metadata = score(args, engine, store)
+        return write_results(args.output, store.rows, scores, metadata, subset=args.subset, store=store, **common(args))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -161,4 +165,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, "lower --batch_size, or use a model that --small_model trained")

@@ -3,16 +3,18 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from utils.errors import InputError
+from utils.errors import DISK_FULL, InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA_DIR = ROOT / "data"
 CHECKPOINT_DIR = ROOT / "models" / "checkpoints"
 RESULTS_DIR = ROOT / "results"
+_swept: set[Path] = set()   # folders from which this process has removed what killed ones left
 
 
 @contextlib.contextmanager
@@ -21,7 +23,7 @@ def disk_errors(where: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in DISK_FULL:
             raise InputError(f"the disk is full while writing {where}: free some space and run the same command again; "
                              "what was finished is kept") from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -40,6 +42,7 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path.parent)
         try:
             with open(beside, mode, **text) as file:
                 yield file
@@ -48,6 +51,54 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
             os.replace(beside, path)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes were writing into `folder` with `atomic_write`; done once per process and folder."""
+    if folder in _swept:
+        return
+    _swept.add(folder)
+    for left in folder.glob(".*.tmp"):
+        process = left.name.split(".")[-2]
+        if process.isdecimal() and not _lives(int(process)):
+            with contextlib.suppress(OSError):      # Windows lets nobody remove a file that is being written
+                left.unlink()
+
+
+def _lives(process: int) -> bool:
+    """Whether a process of that number is there; on Windows, which has no harmless way to ask, False."""
+    if os.name == "nt":
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@contextlib.contextmanager
+def atomic_folder(folder: Path, names: Sequence[str]) -> Iterator[Path]:
+    """A folder to write the files `names` into, which take their places in `folder` together, at the end.
+
+    An exception inside leaves the old files untouched; those of `names` that were not written now are removed. The last
+    of them goes first and comes last, so that wherever it lies, all beside it are of the same run.
+    """
+    staging = folder / ".writing"
+    with disk_errors(folder):
+        shutil.rmtree(staging, ignore_errors=True)      # of a run that was killed
+        staging.mkdir(parents=True)
+        try:
+            yield staging
+            (folder / names[-1]).unlink(missing_ok=True)
+            for name in names:
+                if (staging / name).exists():
+                    os.replace(staging / name, folder / name)
+                else:
+                    (folder / name).unlink(missing_ok=True)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -44,11 +44,11 @@ def _environment(evaluation: Evaluation) -> str:
     return _list(lines)
 
 
-def build_card(run_dir: Path, evaluation: Evaluation) -> str:
+def build_card(evaluation: Evaluation) -> str:
     """The text of the card."""
     metrics = evaluation.metrics
     facts = {**wording.training_facts(evaluation), **wording.evaluation_facts(evaluation)}
-    sections = [f"# Model card: {run_dir.resolve().name}\n",
+    sections = [f"# Model card: {evaluation.name}\n",
                 "Written by the evaluation from its own figures; evaluate again to bring it up to date.\n",
                 "## Model and data\n", _list([f"{name}: {value}" for name, value in facts.items()]), USE,
                 "## Measured\n", _figures(list(wording.parts(metrics))),
@@ -67,5 +67,5 @@ def write_model_card(run_dir: Path, evaluation: Evaluation) -> Path:
     """Write MODEL_CARD.md into `run_dir` and return its path."""
     path = run_dir / "MODEL_CARD.md"
     with atomic_write(path) as file:
-        file.write(build_card(run_dir, evaluation))
+        file.write(build_card(evaluation))
     return path

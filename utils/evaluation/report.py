@@ -115,9 +115,9 @@ def _environment(evaluation: Evaluation) -> str:
     return table([], rows)
 
 
-def build_page(run_dir: Path, evaluation: Evaluation, pictures: dict[str, Path]) -> str:
+def build_page(evaluation: Evaluation, pictures: dict[str, Path]) -> str:
     """The whole report as one HTML page that loads nothing from anywhere."""
-    metrics, name = evaluation.metrics, escape(run_dir.resolve().name)
+    metrics, name = evaluation.metrics, escape(evaluation.name)
     limits = wording.limits(evaluation)
     demo = (evaluation.metadata.get("trained_on") or {}).get("demo")
     facts = {**wording.training_facts(evaluation), **wording.evaluation_facts(evaluation)}
@@ -145,6 +145,6 @@ def write_report(run_dir: Path, evaluation: Evaluation, pictures: dict[str, Path
     else:
         (run_dir / "worst.png").unlink(missing_ok=True)
     with atomic_write(run_dir / "report.html") as file:
-        file.write(build_page(run_dir, evaluation, pictures))
+        file.write(build_page(evaluation, pictures))
     write_model_card(run_dir, evaluation)
     return run_dir / "report.html"

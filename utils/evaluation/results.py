@@ -13,11 +13,14 @@ from utils.evaluation.intervals import REPLICATES
 from utils.evaluation.metrics import (ASVSPOOF5_ASV, COST_FA, COST_MISS, PRIOR_SPOOF, AsvRates, act_dcf, bayes_threshold,
                                       cllr)
 from utils.evaluation.summary import summarise
-from utils.files import atomic_write, write_json
+from utils.files import atomic_folder, atomic_write, write_json
 from utils.provenance import environment
 
 LLR, RAW = "log-likelihood ratio", "raw CM score"
 OTHER_SYSTEM = "score of another system, taken as a log-likelihood ratio"
+FILES = ("scores.tsv", "keys.tsv", "det.png", "roc.png", "histogram.png", "attacks.png", "calibration.png", "history.png", "worst.png",
+         "report.html", "MODEL_CARD.md", "metrics.json")      # take their places together; the last says that all are there
+LOCK = ".lock"      # in the folder of results: who writes there holds it
 CONVENTION = "CM score: higher = bona fide; rates are fractions; Cllr in bits"
 
 
@@ -30,6 +33,7 @@ class Evaluation:
     metadata: dict              # of the checkpoint; empty where the scores came from elsewhere
     store: Any = None           # a utils.audio.store.Store over the same rows, for spectrograms
     history: Sequence[dict] = field(default_factory=list)
+    name: str = "evaluation"    # of the run, for titles
 
     @property
     def is_bonafide(self) -> np.ndarray:
@@ -135,7 +139,7 @@ def write_results(run_dir: Path, rows: Sequence[Any], scores: np.ndarray, metada
                   seen_attacks: Sequence[str] | None = None, store: Any = None, history: Sequence[dict] | None = None,
                   report: bool = True, replicates: int = REPLICATES, seed: int = 0, asv: AsvRates = ASVSPOOF5_ASV,
                   arguments: dict | None = None) -> dict:
-    """Evaluate scored trials, write everything into `run_dir`, and return the content of metrics.json.
+    """Evaluate scored trials, write everything into `run_dir` at once, and return the content of metrics.json.
 
     `rows` are stored utterances, trials or key rows; `scores` the reported scores in their order (float64, higher = bona
     fide); `metadata` that of the engine or checkpoint (None for scores of another system). `seen_attacks` come from
@@ -150,14 +154,15 @@ def write_results(run_dir: Path, rows: Sequence[Any], scores: np.ndarray, metada
     result = evaluate(rows, scores, metadata, subset=subset, prior_spoof=prior_spoof, cost_miss=cost_miss, cost_fa=cost_fa,
                       seen_attacks=seen_attacks, store=store, replicates=replicates, seed=seed, asv=asv, arguments=arguments)
     named = [(row.utterance, repr(float(score))) for row, score in zip(rows, scores)]
-    write_table(run_dir / "scores.tsv", ("filename", "cm-score"), named)
-    write_table(run_dir / "keys.tsv", ("filename", "cm-label"), [(row.utterance, row.key) for row in rows])
-    write_json(run_dir / "metrics.json", result)
     from utils.evaluation.pictures import find_history, write_pictures    # matplotlib takes a second to import
     history = find_history(run_dir, metadata) if history is None else history
-    evaluation = Evaluation(rows, scores, result, metadata, store, history)
-    pictures = write_pictures(run_dir, evaluation)
-    if report:
-        from utils.evaluation.report import write_report
-        write_report(run_dir, evaluation, pictures)
+    with atomic_folder(run_dir, FILES) as folder:
+        write_table(folder / "scores.tsv", ("filename", "cm-score"), named)
+        write_table(folder / "keys.tsv", ("filename", "cm-label"), [(row.utterance, row.key) for row in rows])
+        evaluation = Evaluation(rows, scores, result, metadata, store, history, run_dir.resolve().name)
+        pictures = write_pictures(folder, evaluation)
+        if report:
+            from utils.evaluation.report import write_report
+            write_report(folder, evaluation, pictures)
+        write_json(folder / "metrics.json", result)
     return result

@@ -18,7 +18,8 @@ from utils.evaluation.calibration import decide
 from utils.evaluation.metrics import eer
 from utils.evaluation.plots import plot_history
 from utils.evaluation.wording import headline
-from utils.evaluation.results import write_results
+from utils.evaluation.results import LOCK, write_results
+from utils.locks import only_run
 from utils.provenance import environment
 from utils.scoring.checkpoint import FORMAT, LABEL_ORDER, load_checkpoint, save_checkpoint
 from utils.scoring.engine import engine_from_model, load_engine
@@ -167,6 +168,7 @@ class Session:
     def finish(self) -> None:
         """Let the average of epochs compete on dev (published recipe), export the best model, and draw the curves."""
         best = f"the best epoch, dev EER {self.best_eer:.2%}"
+        write_history(self.results_dir / "history.csv", self.history)   # a run killed just before writing it had its last epoch
         if self.recipe["averaging"] != "moving":
             best = self._choose_average()
         difference = export_onnx(self.run_dir / BEST, self.run_dir / "best.onnx")
@@ -193,9 +195,10 @@ class Session:
                              "preprocess the eval subset of the same corpus")
         engine = load_engine(self.run_dir / "best.onnx")
         print(f"evaluating on {len(store)} eval utterances", flush=True)
-        scores = score_store(engine, store)
-        result = write_results(self.results_dir, store.rows, scores, engine.metadata, store=store, history=self.history,
-                               arguments=self.args)
+        with only_run(self.results_dir / LOCK, f"writing {self.results_dir}"):
+            scores = score_store(engine, store)
+            result = write_results(self.results_dir, store.rows, scores, engine.metadata, store=store, history=self.history,
+                                   arguments=self.args)
         write_examples(self.results_dir / "examples", store, self.seed)
         print("\n".join(headline(result)))
         print(f"figures: {self.results_dir / 'metrics.json'}; report: {self.results_dir / 'report.html'}")
