@@ -43,12 +43,12 @@ def rows(folder: Path) -> list[list[str]]:
     return [line.split("\t") for line in (folder / "trials.tsv").read_text().splitlines()]
 
 
-def test_copies_lie_beside_their_originals_listed_with_attack_and_source(speech, tmp_path, shared, capsys):
+def test_copies_lie_beside_their_originals_listed_with_attack_and_original(speech, tmp_path, shared, capsys):
     weights = shared / "reference" / "vocoders" / "hifigan_v3_ljspeech.npz"
     assert make(speech, tmp_path / "out", "--vocoder", "griffin-lim", "hifigan", "--weights", str(weights)) == 0
     assert "3 bona fide clips, 6 copies by 2 attacks" in capsys.readouterr().out
     header, *listed = rows(tmp_path / "out")
-    assert header == ["utterance", "speaker", "key", "attack", "source"]
+    assert header == ["utterance", "speaker", "key", "attack", "original"]
     first, last = "P011e39a4379f", "P02202ddd79d7"
     assert [f"spoof/griffin-lim/ann/{first}.flac", "ann", "spoof", "griffin-lim", f"ann/{first}.flac"] in listed
     assert [f"bonafide/{last}/{last}.flac", last, "bonafide", "-", f"{last}.flac"] in listed

@@ -230,3 +230,17 @@ def test_the_second_of_two_runs_is_told_and_a_dead_one_leaves_no_lock(tmp_path):
     (tmp_path / "dev.lock").write_text("999999\n")  # what a killed run leaves
     with only_run(tmp_path / "dev.lock", "writing dev"):
         pass
+
+
+def test_a_store_of_before_sources_were_known_is_read(tmp_path, waves):
+    path = tmp_path / "dev"
+    with StoreWriter(path, DESCRIPTION) as writer:
+        for number, wave in enumerate(waves):
+            writer.add((*about(number), f"lab {number % 2}"), [wave], lambda: 16000)
+        writer.finish()
+    store = Store(path)
+    assert [row.source for row in store.rows[:3]] == ["lab 0", "lab 1", "lab 0"]
+    index = path / "index.tsv"
+    index.write_text("".join(line.rsplit("\t", 1)[0] + "\n" for line in index.read_text().splitlines()))
+    old = Store(path)
+    assert {row.source for row in old.rows} == {"-"} and read_one(old) == read_one(store)

@@ -17,7 +17,7 @@ from utils.files import atomic_write, read_json, write_json
 from utils.vocoders.catalogue import KINDS, Spec
 from utils.vocoders.clips import Clip, choose, find_clips
 
-COLUMNS = ("utterance", "speaker", "key", "attack", "source")
+COLUMNS = ("utterance", "speaker", "key", "attack", "original")
 MAX_LEFT_OUT = 0.1     # share of the clips that cannot be used before the step stops
 FEW = 3                # so many may be left out of any folder, as long as one is used
 

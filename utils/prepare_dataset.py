@@ -14,6 +14,20 @@ SEED = 1
 CORPORA = ("asvspoof5", "asvspoof2019", "folders", "default")      # in the order in which auto prefers them
 
 
+def condition(text: str):
+    """A condition on the rows of trial lists, for argparse."""
+    from utils.corpora.trial_tables import condition
+    return condition(text)
+
+
+def fold(text: str) -> tuple[int, int]:
+    """K/N, K from 1 to N, N of at least three, for argparse."""
+    number, folds = map(int, text.split("/"))
+    if not 1 <= number <= folds or folds < 3:
+        raise ValueError(text)
+    return number, folds
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The command line of this step."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -23,6 +37,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--extract", action="store_true", help="unpack archives (by default they are read in place)")
     parser.add_argument("--md5", action="store_true", help="compare the downloads' check sums, reading all of them")
     parser.add_argument("--seed", type=int, help=f"seed of splits and of the default corpus (default: {SEED})")
+    parser.add_argument("--where", action="append", default=[], type=condition, metavar="COLUMN=VALUE",
+                        help="of folders with a trials.tsv: only rows with that value; COLUMN!=VALUE: all others; values separated by "
+                             "commas; may be repeated; a list without that column is taken whole")
+    parser.add_argument("--split_by", choices=("speaker", "source"), default="speaker",
+                        help="what no two subsets share where missing ones are cut from a part (default: speaker)")
+    parser.add_argument("--fold", type=fold, metavar="K/N",
+                        help="cut by folds: the K-th of N is eval, the next one dev, the rest train (default: 60/20/20)")
     parser.add_argument("--force", action="store_true", help="read archives anew although their indexes are there")
     default = parser.add_argument_group("the default corpus, built where data/raw has no dataset")
     default.add_argument("--workers", type=int, default=2, help="processes that build it (default: 2)")
@@ -39,7 +60,7 @@ def find_corpus(args: argparse.Namespace):
     from utils.corpora import asvspoof5, asvspoof2019, embedded, folders
     from utils.corpora.checksums import check_md5
     from utils.corpora.corpus import Request
-    request = Request(args.data_dir, args.extract, args.force)
+    request = Request(args.data_dir, args.extract, args.force, tuple(args.where))
     modules = dict(zip(CORPORA, (asvspoof5, asvspoof2019, folders)))
     there = [name for name, module in modules.items() if module.is_there(request.raw_dir)]
     chosen = args.corpus if args.corpus != "auto" else there[0] if there else "default"
@@ -48,6 +69,9 @@ def find_corpus(args: argparse.Namespace):
     if args.md5:
         checked = check_md5(asvspoof5.downloads(request.raw_dir)) if chosen == "asvspoof5" else 0
         print(f"md5 sums that agree with the published ones: {checked}; nothing else has a known sum")
+    if args.where and chosen != "folders":
+        raise InputError(f"--where chooses rows of folders with a trials.tsv, and the corpus taken is {chosen}: leave it out, or add "
+                         "--corpus folders")
     if chosen != "default":
         return modules[chosen].find(request)
     if args.corpus == "auto":
@@ -75,11 +99,12 @@ def main(argv: list[str] | None = None) -> int:
     if args.data_dir.exists() and not args.data_dir.is_dir():
         raise InputError(f"--data_dir {args.data_dir} is not a folder: name one")
     from utils.corpora.lists import write_lists
+    from utils.corpora.split import How
     from utils.locks import only_run
     with only_run(args.data_dir / "protocols" / ".prepare.lock", f"preparing {args.data_dir}"):
         corpus = find_corpus(args)
         print(f"found in {args.data_dir / 'raw'}: {corpus.name}: {corpus.found}")
-        changed = write_lists(args.data_dir, corpus, SEED if args.seed is None else args.seed)
+        changed = write_lists(args.data_dir, corpus, How(SEED if args.seed is None else args.seed, args.split_by, args.fold))
     print(f"trial lists of {corpus.name} {'written to' if changed else 'unchanged in'} {args.data_dir / 'protocols'}")
     return 0
 

@@ -104,7 +104,7 @@ def decode_all(writer, trials, total: int, args: argparse.Namespace) -> None:
              for trial in trials)
     with tqdm(total=total, initial=writer.done, unit="utt", desc=writer.path.name, mininterval=0.5) as bar:
         for trial, decoding in decode_in_order(items, workers):
-            about = (trial.utterance, trial.speaker, trial.gender, trial.codec, trial.attack, trial.key)
+            about = (trial.utterance, trial.speaker, trial.gender, trial.codec, trial.attack, trial.key, trial.source)
             reason = writer.add(about, decoding.blocks(), decoding.rate)
             bar.update(1)
             if reason and writer.skipped <= SHOWN:

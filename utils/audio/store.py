@@ -31,9 +31,11 @@ class StoredUtterance:
     start: int        # first sample within the shard
     n_samples: int
     source_rate: int  # Hz, before resampling
+    source: str = "-"  # where the recording came from: a corpus, a repository, a page
 
 
 COLUMNS = tuple(field.name for field in fields(StoredUtterance))
+HEADERS = COLUMNS, COLUMNS[:-1]     # stores written before sources were known have none
 
 
 def shard_name(number: int) -> str:
@@ -45,7 +47,7 @@ def parse_row(line: str) -> StoredUtterance:
     """The utterance of an index line; `ValueError` or `TypeError` where it is malformed."""
     row = line.rstrip("\n").split("\t")
     texts = (sys.intern(text) for text in row[1:6])  # few different ones: one copy of each
-    return StoredUtterance(row[0], *texts, *map(int, row[6:]))
+    return StoredUtterance(row[0], *texts, *map(int, row[6:10]), *map(sys.intern, row[10:]))
 
 
 class Store:
@@ -66,7 +68,7 @@ class Store:
     def _read_index(self, again: str) -> list[StoredUtterance]:
         try:
             with open(self.path / INDEX, encoding="utf-8") as file:
-                if tuple(file.readline().rstrip("\n").split("\t")) != COLUMNS:
+                if tuple(file.readline().rstrip("\n").split("\t")) not in HEADERS:
                     raise ValueError("another header")
                 rows = [parse_row(line) for line in file]
         except (OSError, ValueError, TypeError) as error:

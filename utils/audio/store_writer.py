@@ -140,8 +140,8 @@ class StoreWriter:
         return True
 
     def add(self, about: Iterable[str], blocks: Iterable[np.ndarray], source_rate: Callable[[], int]) -> str | None:
-        """Store one utterance: `about` is utterance, speaker, gender, codec, attack, key; `source_rate` is asked at the
-        end.
+        """Store one utterance: `about` is utterance, speaker, gender, codec, attack, key, source; `source_rate` is asked
+        at the end.
 
         Where reading `blocks` (int16) raises `AudioError`, nothing of it stays; it is noted as skipped and the reason
         returned.
@@ -157,7 +157,7 @@ class StoreWriter:
                 self._note(f"-\t{about[0]}\t{reason}\n", 0)
                 self.skipped += 1
                 return reason
-            row = (*about, self._shard, self._at, count, source_rate())
+            row = (*about[:6], self._shard, self._at, count, source_rate(), *about[6:])
             self._at += count
             self._note("+\t" + "\t".join(map(str, row)) + "\n", count)
         return None

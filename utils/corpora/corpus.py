@@ -5,6 +5,7 @@ from pathlib import Path
 
 from utils.corpora.archive_index import Place
 from utils.corpora.protocol import ProtocolLine
+from utils.corpora.trial_tables import Condition
 from utils.corpora.trials import Trial
 from utils.errors import InputError
 
@@ -15,6 +16,7 @@ class Request:
     data_dir: Path
     extract: bool = False
     force: bool = False
+    where: tuple[Condition, ...] = ()     # which rows of trial lists are taken: all that meet every one
 
     @property
     def raw_dir(self) -> Path:
@@ -77,7 +79,7 @@ def join(part: Part) -> Joined:
         listed += 1
         if (place := files.places.get(line.utterance)) is not None:
             said = (line.speaker, line.gender, line.codec, line.attack, line.key)
-            trials.append(Trial(line.utterance, *said, *place))
+            trials.append(Trial(line.utterance, *said, *place, line.source))
     if not trials:
         raise InputError(f"none of the {len(files.places):,} files found is among the {listed:,} of {part.protocol}: "
                          "files and protocol are not of one release, or the download lacks the files of this part")

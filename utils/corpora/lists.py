@@ -7,14 +7,14 @@ from pathlib import Path
 
 from utils.corpora.archive_index import container_name, stamp
 from utils.corpora.corpus import Corpus, Joined, join
-from utils.corpora.split import plan_subsets, split
+from utils.corpora.split import How, plan_subsets, split
 from utils.corpora.trials import SUBSETS, Trial, trial_list_path, write_trials
 from utils.errors import InputError
 from utils.files import disk_errors, read_json, write_json
 from utils.provenance import environment
 
 
-def write_lists(data_dir: Path, corpus: Corpus, seed: int, say=print) -> bool:
+def write_lists(data_dir: Path, corpus: Corpus, how: How, say=print) -> bool:
     """Write train.tsv, dev.tsv, eval.tsv and corpus.json; False where they are there already, byte for byte.
 
     Parts are read one after another, so that one at a time is in memory. The lists are staged in a folder of their own;
@@ -28,17 +28,19 @@ def write_lists(data_dir: Path, corpus: Corpus, seed: int, say=print) -> bool:
             joined = join(corpus.parts[part])
             _report_part(part, corpus, joined, say)
             trained = set(subsets["train"]["attacks"]) if "train" in subsets else set()
-            subsets |= _write_part(staging, part, wanted, joined, seed, trained, say)
-        return _publish(data_dir, staging, _description(data_dir, corpus, subsets, seed))
+            subsets |= _write_part(staging, part, wanted, joined, how, trained, say)
+        return _publish(data_dir, staging, _description(data_dir, corpus, subsets, how))
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _write_part(staging: Path, part: str, wanted: list[str], joined: Joined, seed: int, trained: set[str],
+def _write_part(staging: Path, part: str, wanted: list[str], joined: Joined, how: How, trained: set[str],
                 say) -> dict[str, dict]:
-    lists, held_out = split(part, joined.trials, wanted, seed, trained)
+    lists, held_out = split(part, joined.trials, wanted, how, trained)
     if len(wanted) > 1:
-        say(f"{part} is split by {_unit(joined.trials)} into {', '.join(wanted)} (seed {seed}){_kept_apart(lists, held_out)}")
+        fold = f", fold {how.fold[0]} of {how.fold[1]}" if how.fold else ""
+        say(f"{part} is split by {_unit(joined.trials, how.unit)} into {', '.join(wanted)} (seed {how.seed}{fold})"
+            f"{_kept_apart(lists, held_out)}")
     subsets = {}
     for subset, trials in lists.items():
         write_trials(staging / f"{subset}.tsv", trials)
@@ -49,11 +51,11 @@ def _write_part(staging: Path, part: str, wanted: list[str], joined: Joined, see
     return subsets
 
 
-def _unit(trials: list[Trial]) -> str:
+def _unit(trials: list[Trial], unit: str) -> str:
     """What stays together in a split."""
-    unknown = sum(trial.speaker == "-" for trial in trials)
-    return "speaker" if not unknown else "file (no speaker is known)" if unknown == len(trials) else \
-        "speaker (by file where none is known)"
+    unknown = sum(getattr(trial, unit) == "-" for trial in trials)
+    return unit if not unknown else f"file (no {unit} is known)" if unknown == len(trials) else \
+        f"{unit} (by file where none is known)"
 
 
 def _kept_apart(lists: dict[str, list[Trial]], held_out: set[str]) -> str:
@@ -81,8 +83,10 @@ def _in_words(trials: list[Trial]) -> str:
     keys, attacks = Counter(trial.key for trial in trials), sorted({trial.attack for trial in trials} - {"-"})
     shown = ", ".join(attacks) if len(attacks) <= 20 else f"{', '.join(attacks[:10])} and {len(attacks) - 10} more"
     speakers = len({trial.speaker for trial in trials} - {"-"})
+    sources = len({trial.source for trial in trials} - {"-"})
     return (f"utterances {len(trials):,}, bona fide {keys['bonafide']:,}, spoof {keys['spoof']:,}, "
-            f"speakers {f'{speakers:,}' if speakers else 'not known'}, attacks {shown or 'none'}")
+            f"speakers {f'{speakers:,}' if speakers else 'not known'}, {f'sources {sources:,}, ' if sources else ''}"
+            f"attacks {shown or 'none'}")
 
 
 def _summary(part: str, wanted: list[str], joined: Joined, trials: list[Trial]) -> dict:
@@ -93,11 +97,16 @@ def _summary(part: str, wanted: list[str], joined: Joined, trials: list[Trial]) 
             "partition": part, "origin": "official" if len(wanted) == 1 else f"split of {part}"}
 
 
-def _description(data_dir: Path, corpus: Corpus, subsets: dict[str, dict], seed: int) -> dict:
+def _description(data_dir: Path, corpus: Corpus, subsets: dict[str, dict], how: How) -> dict:
     containers = {container_name(data_dir, archive): stamp(archive) for archive in corpus.archives}
     return {"name": corpus.name, "description": corpus.description, "layout": corpus.layout, "demo": corpus.demo,
-            "seed": seed, "subsets": {subset: subsets[subset] for subset in SUBSETS}, "containers": containers,
+            "seed": how.seed, **_asked(how), "subsets": {subset: subsets[subset] for subset in SUBSETS}, "containers": containers,
             "seen_attacks": list(subsets["train"]["attacks"]), **corpus.details, "environment": environment()}
+
+
+def _asked(how: How) -> dict:
+    """What of a split is not as it comes."""
+    return ({"split_by": how.unit} if how.unit != How.unit else {}) | ({"fold": list(how.fold)} if how.fold else {})
 
 
 def _publish(data_dir: Path, staging: Path, content: dict) -> bool:

@@ -22,6 +22,7 @@ class ProtocolLine:
     codec: str
     attack: str
     key: str
+    source: str = UNKNOWN   # where the recording came from: a corpus, a repository, a page
 
 
 # number of columns: where speaker, utterance, gender, codec, attack and key stand (None: the release does not say)

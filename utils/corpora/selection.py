@@ -7,10 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.corpora.trials import COLUMNS, KEYS, SUBSETS, Trial
+from utils.corpora.trials import AGAIN, SUBSETS, Trial, parse_trial, read_header
 from utils.errors import InputError
-
-AGAIN = "run python utils/prepare_dataset.py again"
 
 
 def subsets_of(name: str, corpus: dict) -> list[str]:
@@ -46,7 +44,7 @@ class TrialIndex:
             for number, line in enumerate(file, start=1):
                 sha256.update(line)
                 if number == 1:
-                    self._check_header(line)
+                    self._columns = read_header(path, line.decode("utf-8", "replace"))
                 else:
                     self._add(position, self._parse(line, number))
                 position += len(line)
@@ -54,15 +52,8 @@ class TrialIndex:
             raise InputError(f"{path} lists no trials: {AGAIN}")
         self.sha256 = sha256.hexdigest()
 
-    def _check_header(self, line: bytes) -> None:
-        if tuple(line.decode("utf-8", "replace").rstrip("\n").split("\t")) != COLUMNS:
-            raise InputError(f"{self.path} is not a trial list of this project: {AGAIN}")
-
     def _parse(self, line: bytes, number: int) -> Trial:
-        row = line.decode("utf-8", "replace").rstrip("\n").split("\t")
-        if len(row) != len(COLUMNS) or row[5] not in KEYS or not (row[7].isdecimal() and row[8].isdecimal()):
-            raise InputError(f"{self.path}, line {number} is malformed: {AGAIN}")
-        return Trial(*row[:7], int(row[7]), int(row[8]))
+        return parse_trial(self.path, number, line.decode("utf-8", "replace"), self._columns)
 
     def _add(self, position: int, trial: Trial) -> None:
         self._lines.append(position)

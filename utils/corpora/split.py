@@ -2,6 +2,7 @@
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Set
+from dataclasses import dataclass
 
 from utils.corpora.trials import KEYS, SUBSETS, Trial
 from utils.errors import InputError
@@ -25,7 +26,15 @@ def plan_subsets(parts: Iterable[str]) -> dict[str, list[str]]:
     return {part: sorted(subsets, key=SUBSETS.index) for part, subsets in plan.items()}
 
 
-def split(part: str, trials: list[Trial], subsets: list[str], seed: int,
+@dataclass(frozen=True)
+class How:
+    """How a part is split: by seed; what stays together ("speaker" or "source"); and (k, n) for the k-th of n folds."""
+    seed: int = 1
+    unit: str = "speaker"
+    fold: tuple[int, int] | None = None
+
+
+def split(part: str, trials: list[Trial], subsets: list[str], how: How,
           trained: Set[str] = frozenset()) -> tuple[dict[str, list[Trial]], set[str]]:
     """Deal the speakers of `trials` to `subsets`, about 60 / 20 / 20, the like of key, attack and gender in each.
 
@@ -34,24 +43,52 @@ def split(part: str, trials: list[Trial], subsets: list[str], seed: int,
     Train, dev and eval of one part: a quarter of the attacks (of four or more). Dev and eval of one part: half of the
     attacks that train, which is of another part, lacks (`trained` are those it has); the other half is left to dev alone.
     An utterance of unknown speaker ("-") stands for itself. `InputError` where there are too few speakers.
+    By source, whole sources are dealt instead of speakers, and no attack is kept apart: most are of one source anyway.
+    Fold k of n is eval, the one after it dev, and all others train: over k, each utterance is in eval once.
     """
+    if how.fold and set(subsets) != set(SUBSETS):
+        raise InputError("--fold makes train, dev and eval of one part, and more than one is there: leave it out")
     if len(subsets) == 1:
         return {subsets[0]: trials}, set()
     attacks = {trial.attack for trial in trials if trial.key == "spoof"}
-    held_out = _held_out_attacks(attacks, subsets, seed, trained)
+    held_out = _held_out_attacks(attacks, subsets, how.seed, trained) if how == How(how.seed) else set()
     strata: dict[str, Counter] = defaultdict(Counter)
     for trial in trials:
-        strata[_group(trial)][(trial.key, trial.attack, trial.gender)] += 1
+        strata[_group(trial, how.unit)][(trial.key, trial.attack, trial.gender)] += 1
+    if how.fold:
+        home = _fold_homes(strata, how)
+        return {subset: [trial for trial in trials if home[_group(trial, how.unit)] == subset] for subset in subsets}, set()
     teams = _teams(strata, kept := _kept(attacks, subsets, held_out, trained))
     if len(teams) < len(subsets):
         held_out = set()
         teams = _teams(strata, kept := _kept(attacks, subsets, held_out, trained))
     if len(teams) < len(subsets):
-        raise InputError(_too_few(part, trials, len(strata), subsets))
+        raise InputError(_too_few(part, trials, len(strata), subsets, how.unit))
     home = {group: subset for team, subset in zip(teams, subsets) for group in team}
-    _deal_rest(strata, subsets, home, seed)
-    return {subset: [trial for trial in trials if home[_group(trial)] == subset
+    if how.unit == "source":      # few attacks are of more than one source: they cannot be spread
+        strata = {group: _by_key(counts) for group, counts in strata.items()}
+    _deal_rest(strata, {subset: SHARES[subset] for subset in subsets}, home, how.seed)
+    return {subset: [trial for trial in trials if home[_group(trial, how.unit)] == subset
                      and (trial.key == "bonafide" or trial.attack in kept[subset])] for subset in subsets}, held_out
+
+
+def _by_key(counts: Counter) -> Counter:
+    """Strata (key, attack, gender) counted by key alone."""
+    found: Counter = Counter()
+    for (key, *_), count in counts.items():
+        found[key] += count
+    return found
+
+
+def _fold_homes(strata: dict[str, Counter], how: How) -> dict[str, str]:
+    """The subset of each group where one fold is eval, the next dev and the rest train."""
+    number, folds = how.fold
+    if len(strata) < folds:
+        raise InputError(f"{len(strata)} of a kind ({how.unit}) cannot be dealt to {folds} folds: ask for fewer with --fold")
+    dealt: dict[str, str] = {}
+    _deal_rest(strata, {str(k): 1 / folds for k in range(1, folds + 1)}, dealt, how.seed)
+    role = {str(number): "eval", str(number % folds + 1): "dev"}
+    return {group: role.get(fold, "train") for group, fold in dealt.items()}
 
 
 def _held_out_attacks(attacks: set[str], subsets: list[str], seed: int, trained: Set[str]) -> set[str]:
@@ -69,15 +106,16 @@ def _kept(attacks: set[str], subsets: list[str], held_out: set[str], trained: Se
     return {subset: for_eval if subset == "eval" else attacks - held_out for subset in subsets}
 
 
-def _too_few(part: str, trials: list[Trial], groups: int, subsets: list[str]) -> str:
+def _too_few(part: str, trials: list[Trial], groups: int, subsets: list[str], unit: str) -> str:
     keys = Counter(trial.key for trial in trials)
-    return (f"the {part} part (bona fide {keys['bonafide']:,}, spoof {keys['spoof']:,}, speakers {groups:,}) "
-            f"cannot be split into {', '.join(subsets)}, both classes in each and no speaker in two: "
-            "add speakers, or the missing subsets themselves")
+    return (f"the {part} part (bona fide {keys['bonafide']:,}, spoof {keys['spoof']:,}, {unit}s {groups:,}) "
+            f"cannot be split into {', '.join(subsets)}, both classes in each and no {unit} in two: "
+            f"add {unit}s, or the missing subsets themselves")
 
 
-def _group(trial: Trial) -> str:
-    return f"utterance {trial.utterance}" if trial.speaker == "-" else f"speaker {trial.speaker}"
+def _group(trial: Trial, unit: str) -> str:
+    name = trial.source if unit == "source" else trial.speaker
+    return f"utterance {trial.utterance}" if name == "-" else f"{unit} {name}"
 
 
 def _teams(strata: dict[str, Counter], kept: dict[str, set[str]]) -> list[list[str]]:
@@ -96,22 +134,22 @@ def _teams(strata: dict[str, Counter], kept: dict[str, set[str]]) -> list[list[s
     return teams
 
 
-def _deal_rest(strata: dict[str, Counter], subsets: list[str], home: dict[str, str], seed: int) -> None:
+def _deal_rest(strata: dict[str, Counter], shares: dict[str, float], home: dict[str, str], seed: int) -> None:
     """Deal those without a home, largest first, each to where it brings the strata nearest to their shares.
 
     The idea is that of iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011), with speakers for examples.
     """
     total: Counter = sum(strata.values(), Counter())
-    weight = sum(SHARES[subset] for subset in subsets)
-    have: dict[str, Counter] = {subset: Counter() for subset in subsets}
+    weight = sum(shares.values())
+    have: dict[str, Counter] = {subset: Counter() for subset in shares}
     for group, subset in home.items():
         have[subset].update(strata[group])
     rest = sorted(set(strata) - set(home))
     random.Random(f"speakers {seed}").shuffle(rest)
     for group in sorted(rest, key=lambda group: -strata[group].total()):
         def gain(subset: str) -> float:      # how much the squared distance from the shares shrinks
-            share = SHARES[subset] / weight
+            share = shares[subset] / weight
             return sum(count * (share - (have[subset][stratum] + count / 2) / total[stratum]) / (share * total[stratum])
                        for stratum, count in strata[group].items())
-        home[group] = max(subsets, key=gain)
+        home[group] = max(shares, key=gain)
         have[home[group]].update(strata[group])

@@ -1,0 +1,117 @@
+"""Folders with a trials.tsv: their columns, several in one corpus, conditions, splits by source, all the way to the store."""
+from pathlib import Path
+
+import pytest
+
+from tests.asvspoof5_archives import real_clips
+from utils import prepare_dataset, preprocess_data
+from utils.audio.store import Store
+from utils.corpora.split import How, split
+from utils.corpora.trial_tables import condition
+from utils.corpora.trials import SUBSETS, Trial, read_corpus, read_trials, trial_list_path
+from utils.errors import InputError
+
+
+def listed(folder: Path, clips: dict, rows: list[tuple], columns: str) -> None:
+    """A folder of real clips with the trial list `rows`; the first column names the file, without its ending."""
+    folder.mkdir(parents=True)
+    for number, row in enumerate(rows):
+        pool = clips["bonafide" if "bonafide" in row else "spoof"]
+        (folder / f"{row[0]}.flac").write_bytes(pool[number % len(pool)].read_bytes())
+    lines = [columns.split(), *rows]
+    (folder / "trials.tsv").write_bytes("\r\n".join("\t".join(map(str, line)) for line in lines).encode("utf-8-sig"))
+
+
+@pytest.fixture
+def data(shared, tmp_path) -> Path:
+    """Two listed folders: one with sources, 12 trials of which 8 are open; one without, bona fide alone."""
+    clips = real_clips(shared)
+    pool = [(f"P{n:02}", f"s{n}", ("bonafide", "spoof")[n % 2], ("-", "Griffin-Lim (page)")[n % 2], f"lab/{n // 2}", int(n < 8))
+            for n in range(12)]
+    listed(tmp_path / "data/raw/pool", clips, pool, "utterance speaker key attack source open")
+    listed(tmp_path / "data/raw/own", clips, [(f"P{n:02}", "-", "bonafide") for n in range(4)], "utterance attack key")
+    return tmp_path / "data"
+
+
+def prepare(data: Path, *options: str) -> list[Trial]:
+    assert prepare_dataset.main(["--data_dir", str(data), *options]) == 0
+    return [trial for subset in SUBSETS for trial in read_trials(trial_list_path(data, subset))]
+
+
+def test_lists_beside_each_other_are_one_corpus_and_sources_reach_the_store(data):
+    trials = prepare(data)
+    assert len(trials) == 16 and {t.utterance for t in trials} >= {"pool/P00", "own/P00"}
+    assert {t.source for t in trials} == {f"lab/{n}" for n in range(6)} | {"own"}
+    assert {t.attack for t in trials} == {"-", "Griffin-Lim (page)"}
+    assert preprocess_data.main(["--data_dir", str(data)]) == 0
+    for subset in SUBSETS:
+        expected = {t.utterance: t.source for t in read_trials(trial_list_path(data, subset))}
+        assert {row.utterance: row.source for row in Store(data / "processed" / subset).rows} == expected
+
+
+def test_conditions_choose_rows_and_lists_without_the_column_stay_whole(data, capsys):
+    trials = prepare(data, "--where", "open=1")
+    assert len(trials) == 12 and {t.source for t in trials} == {"lab/0", "lab/1", "lab/2", "lab/3", "own"}
+    assert "4 of the 12 trials" in capsys.readouterr().out
+    assert read_corpus(data)["where"] == ["open=1"]
+    assert {t.source for t in prepare(data, "--where", "source!=lab/0", "--where", "open=1")} == {"lab/1", "lab/2", "lab/3", "own"}
+    with pytest.raises(InputError, match="no trial list here has a column opne"):
+        prepare(data, "--where", "opne=1")
+
+
+@pytest.mark.parametrize("text", ["open", "=1", "open=", "!=1"])
+def test_other_text_is_no_condition(text):
+    with pytest.raises(ValueError):
+        condition(text)
+
+
+def test_a_split_by_source_shares_none_and_each_fold_is_eval_once(data):
+    prepare(data, "--split_by", "source")
+    found = [{t.source for t in read_trials(trial_list_path(data, subset))} for subset in SUBSETS]
+    assert sum(map(len, found)) == len(set.union(*found)) == 7
+    held = []
+    for number in (1, 2, 3):
+        prepare(data, "--split_by", "source", "--fold", f"{number}/3")
+        held += [t.utterance for t in read_trials(trial_list_path(data, "eval"))]
+    assert len(held) == len(set(held)) == 16
+
+
+def test_a_split_by_source_spreads_the_classes():
+    trials = [Trial(f"U{n:03}", f"s{n}", "-", "-", f"A{n % 40}" if n % 3 else "-", "spoof" if n % 3 else "bonafide", "x", 0, 1,
+                    f"source {n % 40}") for n in range(400)]
+    lists, held_out = split("train", trials, list(SUBSETS), How(unit="source"))
+    assert not held_out and sum(map(len, lists.values())) == 400
+    assert 0.5 < len(lists["train"]) / 400 < 0.7
+    assert all(0.2 < sum(t.key == "bonafide" for t in part) / len(part) < 0.5 for part in lists.values())
+
+
+def test_a_list_is_found_as_a_part_and_through_a_link(data):
+    raw = data / "raw"
+    for part in SUBSETS:
+        (raw / part).mkdir()
+        try:
+            (raw / part / "pool").symlink_to(raw / "pool", target_is_directory=True)
+        except OSError:
+            pytest.skip("no links on this system")
+    prepare(data)
+    assert {v["origin"] for v in read_corpus(data)["subsets"].values()} == {"official"}
+    assert len(read_trials(trial_list_path(data, "dev"))) == 12
+
+
+@pytest.mark.parametrize("content, message", [
+    ("utterance\tkey\nP00\tspoof\n", "no column attack"), ("utterance\tkey\tattack\nP00\tfake\tX\n", "line 2 says key 'fake'"),
+    ("utterance\tkey\tattack\nP00\tspoof\t-\n", "line 2 says"), ("utterance\tkey\tattack\nP00\tspoof\n", "line 2 does not have"),
+    ("utterance\tkey\tattack\nP00\tspoof\tX\nP00\tspoof\tX\n", "line 3 lists P00 a second time"),
+    ("utterance\tkey\tattack\n", "lists no utterances"), ("utterance\tkey\tattack\n../own/P00\tspoof\tX\n", "none of the")])
+def test_a_list_that_is_wrong_is_one_sentence(data, content, message):
+    (data / "raw/pool/trials.tsv").write_text(content)
+    (data / "raw/own/trials.tsv").unlink()
+    with pytest.raises(InputError, match=message):
+        prepare(data)
+
+
+def test_trials_without_their_file_and_files_without_their_trial_are_counted(data, capsys):
+    (data / "raw/pool/P01.flac").rename(data / "raw/pool/Q.flac")
+    assert len(prepare(data)) == 15
+    said = capsys.readouterr().out
+    assert "1 of the 12 trials" in said and "P01 first" in said and "does not list, passed over: 1" in said
