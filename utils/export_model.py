@@ -35,4 +35,4 @@ def main(argv: list[str] | None = None) -> int:
 
 if __name__ == "__main__":
     from utils.errors import run
-    run(main)
+    run(main, "close other programs, or export where there is more of it")

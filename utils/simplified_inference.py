@@ -43,11 +43,10 @@ def build_parser() -> argparse.ArgumentParser:
         help="share of spoofs among the recordings you meet, between 0 and 1; sets the threshold, as the two costs do "
              "(default for each of the three: what the model was given, 0.05, 1 and 10 unless trained otherwise)")
     add("--cost_miss", type=float,
-        help="what it costs to call a bona fide recording spoofed, above 0: twice as much, and half as many are called "
-             "spoofed wrongly, roughly")
+        help="what it costs to call a bona fide recording spoofed (a miss), above 0: higher calls fewer recordings spoofed")
     add("--cost_fa", type=float,
-        help="what it costs to let a spoofed recording pass as bona fide, above 0; only the ratio of the two costs "
-             "counts, 10 to 1 by default: higher calls more recordings spoofed")
+        help="what it costs to let a spoofed recording pass as bona fide (a false alarm), above 0: higher calls more "
+             "recordings spoofed; only the ratio of the two costs counts, 10 to 1 by default")
     add("--published_protocol", action="store_true",
         help="score as the published evaluation does: bona fide logit of the first 64,600 samples; no verdict")
     add("--data_dir", type=Path, default=DATA_DIR, help=argparse.SUPPRESS)  # every step takes it
@@ -129,4 +128,4 @@ def main(argv: list[str] | None = None) -> int:
 
 if __name__ == "__main__":
     from utils.errors import run
-    run(main)
+    run(main, "use --threads 1, leave out --explain and --picture, or use a model that --small_model trained")

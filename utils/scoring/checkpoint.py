@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from utils.errors import InputError
+from utils.errors import InputError, out_of_memory
 from utils.files import atomic_write
 
 FORMAT = 1
@@ -57,6 +57,8 @@ def read_pickle(path: Path) -> Any:
         raise InputError(f"{path} holds Python objects beside tensors and plain values, which could run code: "
                          "refused; use a file from a source that saves weights only") from error
     except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        if out_of_memory(error):
+            raise
         raise InputError(f"{path} is damaged ({str(error).splitlines()[0]}): copy or download it again") from error
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from utils.errors import InputError
+from utils.errors import InputError, out_of_memory
 from utils.scoring.checkpoint import MAX_BYTES, check_metadata
 from utils.scoring.engine import finite
 
@@ -28,6 +28,8 @@ class OnnxEngine:
         try:
             self.session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except _REFUSALS as error:
+            if out_of_memory(error):
+                raise
             raise InputError(f"{path} is not a usable ONNX model: export it again with utils/export_model.py") from error
         self.metadata = _metadata(self.session, path)
         if ([i.name for i in self.session.get_inputs()] != ["waves"]
