@@ -111,4 +111,4 @@ def main(argv: list[str] | None = None) -> int:
 
 if __name__ == "__main__":
     from utils.errors import run
-    run(main)
+    run(main, "lower --workers")

@@ -126,4 +126,4 @@ def report(info: dict, path: Path) -> None:
 
 if __name__ == "__main__":
     from utils.errors import run
-    run(main)
+    run(main, "use --low_memory, or lower --workers")
