@@ -4,6 +4,7 @@
                             index.tsv         one row per utterance: what it is and where its samples lie
                             store.json        settings, counts, what was left out and why, versions
 """
+import os
 import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -59,6 +60,7 @@ class Store:
         again = f"run python utils/preprocess_data.py --subset {self.path.name}"
         if not (self.path / DESCRIPTION).is_file():
             raise InputError(f"there is no store {self.path}: {again}")
+        self._made = self._stamp()
         self.info: dict = read_json(self.path / DESCRIPTION)
         if self.info.get("format") != FORMAT or self.info.get("complete") is not True:
             raise InputError(f"the store {self.path} is not complete or of another version: {again}")
@@ -86,6 +88,14 @@ class Store:
             if not path.is_file() or path.stat().st_size != end * SAMPLE.itemsize:
                 raise InputError(f"{path} is missing or damaged: {again} --force")
 
+    def _stamp(self) -> tuple[int, int]:
+        """What tells this store apart from one that takes its place; zeros where there is none."""
+        try:
+            found = os.stat(self.path / DESCRIPTION)
+        except OSError:
+            return 0, 0
+        return found.st_ino, found.st_mtime_ns
+
     def __len__(self) -> int:
         return len(self.rows)
 
@@ -96,7 +106,10 @@ class Store:
         start = min(max(start, 0), row.n_samples)
         count = row.n_samples - start if count is None else max(0, min(count, row.n_samples - start))
         path = self.path / shard_name(row.shard)
-        wave = np.fromfile(path, SAMPLE, count, offset=(row.start + start) * SAMPLE.itemsize)
-        if len(wave) != count:
-            raise InputError(f"{path} became shorter after it was opened: run python utils/preprocess_data.py again")
+        try:
+            wave = np.fromfile(path, SAMPLE, count, offset=(row.start + start) * SAMPLE.itemsize)
+        except FileNotFoundError:
+            wave = np.empty(0, SAMPLE)
+        if len(wave) != count or self._stamp() != self._made:   # asked after reading: a store is replaced as a whole
+            raise InputError(f"the store {self.path} was replaced or damaged after it was opened: run this again")
         return wave.astype(np.int16, copy=False)
