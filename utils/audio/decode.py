@@ -33,6 +33,7 @@ class AudioInfo:
     frames: int = 0              # samples per channel in the source
     n_samples: int = 0           # samples handed out, at 16 kHz
     seconds: float = 0.0
+    expected_seconds: float | None = None  # what the file says of its length, where it does: known from the first block
     peak: float = 0.0            # largest magnitude in the source; 1 is full scale
     clipped_fraction: float = 0.0  # share of the source's samples at full scale
     in_phase: float = 1.0        # power of the channels' sum over the sum of their powers: 0 where they cancel out
@@ -178,6 +179,8 @@ class AudioStream:
         info.format, info.subtype = reader.container, reader.codec
         self._of_sum = self._of_channels = 0.0
         self._clipped, self._clip_level = 0.0, _CLIP_LEVEL.get(reader.codec, 32767 / 32768)
+        promised = self._facts.frames or reader.frames
+        info.expected_seconds = promised / reader.rate if promised and reader.rate else self._facts.seconds or reader.seconds
         if not MIN_RATE <= reader.rate <= MAX_RATE:
             raise self._fail(f"declares a sampling rate of {reader.rate} Hz, outside {MIN_RATE} to {MAX_RATE}")
 

@@ -34,6 +34,7 @@ class PyavReader:
         self.rate, self.channels = context.sample_rate or 0, context.channels or 0
         self.packets = self._stream.frames if kind is MP4 else 0  # as the index of the file lists them
         self.frames = None
+        self.seconds = self._container.duration / av.time_base if self._container.duration else None
         if self._stream.duration and kind.name in ("FLAC", "WAV", "AIFF", "CAF", "WavPack", "TTA", "Monkey's Audio"):
             self.frames = round(float(self._stream.duration * self._stream.time_base) * self.rate)
 

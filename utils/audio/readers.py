@@ -28,6 +28,7 @@ class Reader(Protocol):
     codec: str
     decoder: str
     frames: int | None  # what the file promises, where the decoder knows
+    seconds: float | None  # about how long it is, where the container says; not checked
 
     def blocks(self) -> Iterator[np.ndarray]:
         """(n, channels) per block: int16, or float32 with full scale 1. Raises `DecoderRefused` where the bytes are
@@ -37,7 +38,7 @@ class Reader(Protocol):
 
 class SoundfileReader:
     """libsndfile. 16-bit mono at 16 kHz comes out as the int16 it is; everything else as float32."""
-    decoder = "soundfile"
+    decoder, seconds = "soundfile", None
 
     def __init__(self, source: Opened) -> None:
         source.file.seek(0)

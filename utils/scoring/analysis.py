@@ -1,6 +1,6 @@
 """One recording, from path to record: what the JSON line, the table row and the text for a person are all made of."""
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from utils.scoring.verdict import CANNOT_JUDGE, Decision, is_demo, judge, traine
 LLR, RAW, PUBLISHED = "log-likelihood ratio", "score", "bona fide logit"
 DIRECTION = "higher = bona fide"
 
-Tap = Callable[[Iterable[np.ndarray]], Iterator[np.ndarray]]
+Tap = Callable[[decode.AudioStream], Iterator[np.ndarray]]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.audio import SAMPLE_RATE
+from utils.audio.decode import AudioInfo
 from utils.errors import InputError
 from utils.scoring import text
 from utils.scoring.analysis import Interrupted, Job, analyse
@@ -62,7 +63,7 @@ class Session:
         if self.picture:
             from utils.scoring.picture import Sketch
             sketch = Sketch()
-        record = analyse(path, self.job, lambda blocks: _progress(sketch.tap(blocks) if sketch else blocks))
+        record = analyse(path, self.job, lambda opened: _progress(sketch.tap(opened) if sketch else opened, opened.info))
         if sketch and not record["error"]:
             record["picture"] = self._draw(path, sketch, record)
         if self.journal:
@@ -108,8 +109,8 @@ class Session:
         return tqdm(paths, "analysing", unit="recording", disable=None)
 
 
-def _progress(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Pass blocks on; once a recording turns out to be long, show how much of it is done."""
+def _progress(blocks: Iterable[np.ndarray], info: AudioInfo) -> Iterator[np.ndarray]:
+    """Pass blocks on; once a recording turns out to be long, show how much of it is done, and how long it will take."""
     seconds, bar = 0.0, None
     try:
         for block in blocks:
@@ -117,7 +118,8 @@ def _progress(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
             seconds += len(block) / SAMPLE_RATE
             if bar is None and seconds > LONG_SECONDS and sys.stderr.isatty():
                 from tqdm import tqdm
-                bar = tqdm(desc="recording", unit="s", initial=int(seconds), leave=False)
+                bar = tqdm(desc="recording", unit="s", unit_scale=True, initial=int(seconds), leave=False,
+                           total=round(info.expected_seconds) if info.expected_seconds else None)
             elif bar is not None:
                 bar.update(len(block) / SAMPLE_RATE)
     finally:
