@@ -45,6 +45,16 @@ class Kind:
         path.write_bytes(content)
         return path
 
+    def came_out(self, record: dict) -> str:
+        """Which outcome a record of the inference (as --json prints it) is, for comparison with `outcome`."""
+        if record["error"]:
+            return REFUSED if self.words in record["error"] and record["score"] is None else f"refused: {record['error']}"
+        if record["verdict"] == "cannot judge":
+            told = self.words in record["reasons"][0] and record["score"] is None and not record["stretches"]
+            return UNJUDGED if told else f"cannot judge: {record['reasons']}"
+        warned = any(self.words in warning for warning in record["warnings"])
+        return WARNED if self.outcome == WARNED and warned else SCORED
+
 
 def example(shared: Path) -> np.ndarray:
     """1.6 s of real speech at 16 kHz on the grid of 16-bit samples, float64: what every kind is made from."""
@@ -139,17 +149,22 @@ def _cut(name: str, keep: float | None) -> Callable[[np.ndarray], bytes]:
 
 def _damaged() -> list[Kind]:
     """Sound inside, but not as it was: a flipped bit where sums are kept, a missing or a foreign middle."""
-    def flipped(wave: np.ndarray) -> bytes:
-        content = bytearray(_as("flac")(wave))
-        content[9000] ^= 4
-        return bytes(content)
+    def flipped(name: str) -> Callable[[np.ndarray], bytes]:
+        def content(wave: np.ndarray) -> bytes:
+            data = bytearray(_as(name)(wave))
+            data[len(data) // 2] ^= 4
+            return bytes(data)
+        return content
 
     def without(name: str, start: int, end: int) -> Callable[[np.ndarray], bytes]:
         return lambda wave: _as(name)(wave)[:start] + _as(name)(wave)[end:]
 
     def spliced(wave: np.ndarray) -> bytes:
         return _as("mp3")(wave)[:3000] + _as("flac")(wave)[3000:]
-    return [Kind("FLAC with a flipped bit", "FLAC", "a.flac", flipped, REFUSED, "cannot be decoded"),
+    with_sums = ("flac", "cannot be decoded"), ("mka-flac", "cannot be decoded"), ("wavpack", "cannot be decoded"), (
+        "tta", "cannot be decoded"), ("vorbis", "sum"), ("opus", "sum"), ("ogg-flac", "sum")
+    return [*(Kind(f"{_format(name)} with a flipped bit", _format(name), _file(name), flipped(name), REFUSED, words)
+              for name, words in with_sums),
             Kind("FLAC without its middle", "FLAC", "a.flac", without("flac", 9000, 12000), REFUSED, "cannot be decoded"),
             Kind("Ogg without its middle", "Ogg Vorbis", "a.ogg", without("vorbis", 5000, 7000), REFUSED, "not whole"),
             Kind("MP3 without its middle", "MP3", "a.mp3", without("mp3", 3000, 3500), REFUSED, "damaged"),

@@ -5,6 +5,7 @@ reads. So the promise is read here, and a file that does not keep it is refused.
 """
 import hashlib
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -169,6 +170,8 @@ def _ogg(source: Opened) -> Facts:
         length = 27 + head[26] + sum(head[27:27 + head[26]]) if len(head) > 26 else 27
         if position + length > source.size:
             raise AudioError(f"{source.name} was cut short: its last Ogg page is not whole")
+        if not _ogg_sum_is_right(read_at(source, position, length)):  # libsndfile would leave the page out, and go on
+            raise AudioError(f"{source.name} is damaged: the Ogg page at byte {position} has not the sum stored with it")
         flags, (serial, number) = head[5], struct.unpack("<II", head[14:22])
         if not flags & 2 and last.get(serial, number - 1) != number - 1:
             raise AudioError(f"{source.name} is damaged: Ogg pages are missing before byte {position}")
@@ -176,6 +179,17 @@ def _ogg(source: Opened) -> Facts:
         beginning &= bool(flags & 2)
         last[serial], position = number, position + length
     return Facts(unmarked_end=not flags & 4, libsndfile=not chained)  # of a chain it would read the first link alone
+
+
+_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+def _ogg_sum_is_right(page: bytes) -> bool:
+    """The sum of a page (RFC 3533: polynomial 0x04c11db7 over the page with zeros for the sum) is zlib's CRC-32 with
+    all bits mirrored and nothing inverted."""
+    stored = int.from_bytes(page[22:26].translate(_MIRRORED), "big")
+    content = page[:22] + bytes(4) + page[26:]
+    return zlib.crc32(content.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF == stored
 
 
 def _flac(source: Opened) -> Facts:

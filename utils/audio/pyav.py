@@ -3,11 +3,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from utils.audio.kinds import FLAC, MP4, Kind
+from utils.audio.kinds import MP4, Kind
 from utils.audio.readers import BLOCK, DecoderRefused
 from utils.audio.sources import Opened
 
 STRICT = {"err_detect": "crccheck+explode"}  # an error is an error, not something to cover with silence
+WITH_SUMS = ("flac", "tta", "wavpack")  # codecs whose frames carry a sum, looked at only when asked for
 
 
 class PyavReader:
@@ -28,7 +29,7 @@ class PyavReader:
         context = self._stream.codec_context
         if context is None:
             raise DecoderRefused(f"the {kind.name} file has sound in a coding that is not known")
-        if kind is FLAC:
+        if context.name in WITH_SUMS:
             context.options = STRICT
         self.container, self.codec = kind.name, context.name
         self.rate, self.channels = context.sample_rate or 0, context.channels or 0

@@ -61,7 +61,8 @@ def analyse(path: str, job: Job, tap: Tap | None = None) -> dict:
         partial = recording.result()
         heard = f"{printable(path)} was not heard to its end: interrupted after {partial.seconds:.1f} s"
         record = failure(path, heard, job)
-        raise Interrupted(record | {"windows": [asdict(window) for window in partial.windows]}) from None
+        raise Interrupted(record | {"seconds": partial.seconds, "windows": [asdict(window) for window in partial.windows],
+                                    "stretches": [asdict(part) for part in stretches(partial.windows, job.decision)]}) from None
     record = _record(path, scored, stream.info, job)
     if job.explain and record["verdict"] != CANNOT_JUDGE:
         from utils.scoring.explain import explain

@@ -45,7 +45,7 @@ def describe(record: dict, job: Job) -> list[str]:
     name = printable(record["file"])
     if record["error"]:
         reason = printable(record["error"])
-        return [f"{name}: {record['verdict'] or 'no score'}", f"  reason     {reason}"]
+        return [f"{name}: {record['verdict'] or 'no score'}", f"  reason     {reason}", *_timeline(record)]
     if job.published_protocol:
         return [f"{name}: {record['score']:.6f}", f"  score      {score_words(job)}",
                 f"  model      {model_words(job)}"]
@@ -68,8 +68,8 @@ def _source(audio: dict) -> str:
 
 
 def _timeline(record: dict) -> list[str]:
-    parts = record["stretches"]
-    if len(record["windows"]) < 2 or not parts:
+    parts = record.get("stretches")
+    if not parts or len(record["windows"]) < 2:
         return []
     lines = [f"  {clock(part['start']):>9} to {clock(part['end']):<9} {part['outcome']}"
              + ("" if part["score"] is None else f" ({part['score']:.2f})") for part in parts[:MAX_STRETCHES]]
