@@ -3,6 +3,8 @@ from torch import nn
 
 from models.aasist import AASIST
 from models.encoder import EncoderModel
+from models.gmm import LFCCGMM
+from models.lcnn import LCNN
 from models.small import SmallModel
 
 # AASIST and AASIST-L: the published configurations (Jung et al., "AASIST", ICASSP 2022, config files of the release).
@@ -15,9 +17,11 @@ CONFIGS: dict[str, dict] = {
               "dropout": 0.3, "mask_bins": 16, "mask_frames": 40},
     # 202 frames are one window of 4.04 s.
     "encoder": {"architecture": "encoder", "n_blocks": 2, "max_frames": 202, "dropout": 0.2},
+    "lcnn": {"architecture": "lcnn", "front_end": "lfcc", "width": 32, "dropout": 0.7},  # both as published
+    "lfcc-gmm": {"architecture": "lfcc-gmm", "components": 512},
 }
 _ARCHITECTURES: dict[str, type[nn.Module]] = {"aasist": AASIST, "aasist-l": AASIST, "small": SmallModel,
-                                            "encoder": EncoderModel}
+                                            "encoder": EncoderModel, "lcnn": LCNN, "lfcc-gmm": LFCCGMM}
 
 
 def build_model(config: dict) -> nn.Module:

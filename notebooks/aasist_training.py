@@ -11,12 +11,16 @@ import argparse
 import time
 
 from utils.files import CHECKPOINT_DIR, DATA_DIR, RESULTS_DIR
+from utils.training.architectures import ARCHITECTURES, FRONT_ENDS, misuse
 
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--small_model", action="store_true", help="train the small model, without graph attention (a laptop's choice)")
-    parser.add_argument("--architecture", choices=("aasist", "aasist-l", "small"), help="which network (default: aasist)")
+    parser.add_argument("--architecture", choices=ARCHITECTURES, help="which network (default: aasist)")
+    parser.add_argument("--front_end", choices=FRONT_ENDS, help="what lcnn listens to (default: lfcc)")
+    parser.add_argument("--components", type=positive, help="of each mixture of lfcc-gmm (default: 512, fewer for few data)")
+    parser.add_argument("--encoder", type=Path, metavar="FILE.onnx", help="weights of the frozen speech encoder of --architecture encoder")
     parser.add_argument("--recipe", choices=("default", "published"), default="default",
                         help="published: AASIST's own training recipe; default: ours, balanced over classes and attacks")
     parser.add_argument("--augment", choices=("none", "speed", "rawboost", "full"), help="augmentation of both classes (default: the recipe's)")
@@ -60,17 +64,19 @@ def rate(text: str) -> float:
 def main(argv: list[str] | None = None) -> int:
     parser = build_parser()
     args = parser.parse_args(argv)
-    if args.small_model and args.architecture not in (None, "small"):
-        parser.error(f"--small_model and --architecture {args.architecture} ask for two networks: give one of them")
+    if (why := misuse(args)) is not None:
+        parser.error(why)
     from utils.locks import only_run
+    from utils.training.gmm import gmm_epoch
     from utils.training.session import Session
     session = Session(args)
+    learn = gmm_epoch if session.architecture == "lfcc-gmm" else train_epoch
     with only_run(session.run_dir / ".lock", f"training {session.name}"):
         session.go_on()
         print(session.summary(), flush=True)
         for epoch in range(session.epochs_done, session.epochs):
             started = time.monotonic()
-            loss = train_epoch(session, epoch)
+            loss = learn(session, epoch)
             session.finish_epoch(loss, time.monotonic() - started)
         session.finish()
         if args.test:

@@ -7,8 +7,9 @@ from torch.optim.swa_utils import AveragedModel
 
 
 def make_optimizer(model: nn.Module, recipe: dict) -> torch.optim.Optimizer:
-    """Adam as in the recipe: its `learning_rate`, `betas` and `weight_decay` (L2)."""
-    return torch.optim.Adam(model.parameters(), lr=recipe["learning_rate"], betas=tuple(recipe["betas"]),
+    """Adam as in the recipe: its `learning_rate`, `betas` and `weight_decay` (L2); frozen weights are left out."""
+    learnt = [p for p in model.parameters() if p.requires_grad] or list(model.parameters())   # mixtures learn without gradients
+    return torch.optim.Adam(learnt, lr=recipe["learning_rate"], betas=tuple(recipe["betas"]),
                             weight_decay=recipe["weight_decay"])
 
 

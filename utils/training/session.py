@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 from tqdm import tqdm
 
-from models import CONFIGS, build_model
+from models import build_model
 from models.aasist import draw_band_mask
 from utils.audio import N_SAMPLES, SAMPLE_RATE
 from utils.audio.store import Store
@@ -27,6 +27,7 @@ from utils.scoring.export import export_onnx
 from utils.scoring.recording import audio_profile, score_store
 from utils.training import optimisation
 from utils.training.allocator import keep_freed_memory
+from utils.training.architectures import chosen, configuration, give_weights
 from utils.training.batches import epoch_batches, make_order
 from utils.training.data import CropDataset, attacks_of, identity, open_part, write_examples
 from utils.training.recipes import recipe_for
@@ -39,7 +40,7 @@ class Session:
     """A run: data, model, optimiser, averaged weights, and what is written after each epoch."""
 
     def __init__(self, args: argparse.Namespace):
-        self.architecture = "small" if args.small_model else args.architecture or "aasist"
+        self.architecture = chosen(args)
         self.recipe = recipe_for(self.architecture, args.recipe, batch_size=args.batch_size,
                                  learning_rate=args.learning_rate, augmentation=args.augment, seed=args.seed)
         self.device, self.workers, self.data_dir, self.seed = choose_device(args.device), args.num_workers, args.data_dir, self.recipe["seed"]
@@ -50,13 +51,15 @@ class Session:
         given = {name: value for name, value in vars(args).items() if not isinstance(value, Path)}   # no private paths
         self.args = given | self.recipe | {"architecture": self.architecture, "epochs": self.epochs}
         self.data = {subset: identity(part) for subset, part in (("train", self.train), ("dev", self.dev))}
-        self._build(CONFIGS[self.architecture])
+        self._build(configuration(args, self.train.rows), args.encoder)
 
-    def _build(self, config: dict) -> None:
+    def _build(self, config: dict, encoder: Path | None) -> None:
         keep_freed_memory()
         seed_epoch(self.seed, BEFORE_TRAINING)
         torch.use_deterministic_algorithms(self.device.type == "cpu")
-        self.config, self.model = config, build_model(config).to(self.device)
+        self.config, self.model = config, build_model(config)
+        give_weights(self.model, encoder)
+        self.model.to(self.device)
         self.average = optimisation.make_average(self.model, self.recipe)
         self.optimizer = optimisation.make_optimizer(self.model, self.recipe)
         self.loss = optimisation.class_loss(self.recipe, self.device)
