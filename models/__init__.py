@@ -17,7 +17,8 @@ CONFIGS: dict[str, dict] = {
               "dropout": 0.3, "mask_bins": 16, "mask_frames": 40},
     # 202 frames are one window of 4.04 s.
     "encoder": {"architecture": "encoder", "n_blocks": 2, "max_frames": 202, "dropout": 0.2},
-    "lcnn": {"architecture": "lcnn", "front_end": "lfcc", "width": 32, "dropout": 0.7},  # both as published
+    # Half the published width (32): half the time of a step, a quarter of the weights.
+    "lcnn": {"architecture": "lcnn", "front_end": "lfcc", "width": 16, "dropout": 0.5},
     "lfcc-gmm": {"architecture": "lfcc-gmm", "components": 512},
 }
 _ARCHITECTURES: dict[str, type[nn.Module]] = {"aasist": AASIST, "aasist-l": AASIST, "small": SmallModel,

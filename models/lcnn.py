@@ -10,8 +10,6 @@ from torch import Tensor, nn
 
 from models.front_ends import FRONT_ENDS
 
-PUBLISHED_WIDTH = 32  # channels behind the first max feature map
-
 
 class MaxFeatureMap(nn.Module):
     """(B, 2 C, H, W) -> (B, C, H, W): the larger of a channel of the first half and its partner of the second."""

@@ -23,7 +23,7 @@ RECIPES: dict[str, dict] = {
     "small": DEFAULT_RECIPE,
     "aasist": DEFAULT_RECIPE | {"learning_rate": 3e-4, "band_mask": True, "epochs": 10},
     "aasist-l": DEFAULT_RECIPE | {"learning_rate": 3e-4, "band_mask": True, "epochs": 10},
-    "lcnn": DEFAULT_RECIPE | {"learning_rate": 1e-3, "epochs": 8},
+    "lcnn": DEFAULT_RECIPE | {"learning_rate": 1e-3, "epochs": 12},
     # The read-out of a frozen encoder: a logistic regression on 4,608 standardised statistics.
     "encoder": DEFAULT_RECIPE | {"learning_rate": 2e-4, "epochs": 6},
     # Passes of expectation-maximisation (utils/training/gmm.py): no learning rate, no averaging over passes.
