@@ -1,0 +1,69 @@
+"""Two runs at once on the same folders: the second is told in one sentence, or both are right; nothing is ever mixed."""
+import random
+import time
+from collections.abc import Callable
+
+from tests.robustness.harness import Bench, Done, Row, Step, ended, unlike
+from tests.robustness.steps import FREQUENT, PREPROCESS, TRAIN, ready
+
+TOLD = "another run"
+REPLACE = ("--data_dir", "data", "--limit", "9", "--force")     # writes other stores while training reads them
+
+
+def pairs(bench: Bench, step: Step, count: int, seed: int, say: Callable[[str], None] = print) -> Row:
+    """Start the step, at a random instant start it again, with other settings where it has any, and judge both."""
+    ready(bench, step)
+    rng, row = random.Random(f"{seed} {step.name}"), Row(f"two runs of {step.name} at once", f"{count} pairs")
+    row.outcomes.update({"seconds told": 0, "both right": 0, "reruns byte-identical": 0})
+    for _ in range(count):
+        bench.clear(step)
+        first = bench.start(bench.command(step))
+        time.sleep(0.6 * rng.random() * bench.took[step.name])
+        second = bench.start(bench.command(step, other=step.other != () and step is not TRAIN and rng.random() < 0.5))
+        ends = [ended(first), ended(second)]
+        _judge(bench, step, row, ends)
+        bench.clear(step)
+    bench.run(step)
+    say(f"{row.what}: {row.outcomes}, {len(row.wrong)} wrong")
+    return row
+
+
+def _judge(bench: Bench, step: Step, row: Row, ends: list[Done]) -> None:
+    told = [done for done in ends if done.code == 1 and TOLD in done.sentence]
+    right = [done for done in ends if done.code == step.code and not done.sentence]
+    if any(done.traceback() for done in ends) or len(told) + len(right) != 2 or not right:
+        row.wrong.append(f"{row.what}: ended with {[(done.code, done.err[-400:]) for done in ends]}")
+    row.outcomes["seconds told" if told else "both right"] += 1
+    row.wrong += [f"{row.what}: {name} is of no whole run" for name in bench.mixed(step)]
+    done = bench.run(step)
+    if done.code == step.code and not unlike(bench.sums(step), bench.references[step.name]):
+        row.outcomes["reruns byte-identical"] += 1
+    else:
+        row.wrong.append(f"{row.what}: the rerun differs: {done.err[-400:]}")
+
+
+def replaced_while_read(bench: Bench, count: int, seed: int, say: Callable[[str], None] = print) -> Row:
+    """Replace the stores while a training reads them: it says so, or has what an undisturbed one has."""
+    ready(bench, TRAIN)
+    rng, row = random.Random(f"{seed} replaced"), Row("stores replaced while train reads them", f"{count} trainings")
+    row.outcomes.update({"told in one sentence": 0, "undisturbed": 0})
+    replace = Step("replace", PREPROCESS.script, REPLACE, (), first=FREQUENT)
+    for _ in range(count):
+        bench.clear(TRAIN)
+        training = bench.start(bench.command(TRAIN))
+        time.sleep(rng.random() * 0.7 * bench.took[TRAIN.name])
+        bench.run(replace)
+        done = ended(training)
+        same = not unlike(bench.sums(TRAIN), bench.references[TRAIN.name])
+        if done.code == 1 and not done.traceback() and done.sentence:
+            row.outcomes["told in one sentence"] += 1
+        elif done.code == 0 and same:
+            row.outcomes["undisturbed"] += 1
+        elif not (done.code == 0 and " 9 train" in done.out):      # all of it on the new stores is right too
+            row.wrong.append(f"{row.what}: ended with {done.code}: {done.out[-300:]} {done.err[-600:]}")
+        bench.clear(PREPROCESS)
+        bench.run(PREPROCESS)
+    bench.clear(TRAIN)
+    bench.run(TRAIN)
+    say(f"{row.what}: {row.outcomes}, {len(row.wrong)} wrong")
+    return row
