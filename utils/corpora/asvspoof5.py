@@ -155,6 +155,7 @@ def _table_files(places: list[Path]) -> Iterator[tuple[str, Path]]:
 def _protocol_members(archive: Path) -> list[Member]:
     with BoundedGzip(archive, LARGEST_UNPACKED) as file:
         members = list(islice(walk(file, str(archive)), MOST_MEMBERS + 1))
+        file.seek(LARGEST_UNPACKED + 1)     # to its end, where the sum over all of it stands
     if len(members) > MOST_MEMBERS:
         raise InputError(f"{archive} holds over {MOST_MEMBERS:,} members, too many for protocols: download it again")
     return members
