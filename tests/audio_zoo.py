@@ -67,13 +67,13 @@ def kinds() -> list[Kind]:
     return [*_encodings(), *_truncated(), *_damaged(), *_no_audio(), *_odd_sound(), *_odd_numbers(), *_odd_places()]
 
 
-# how each encoding is called, its suffix, and the word of the warning that it must bring ("" for none)
+# how the format of an encoding is called, its suffix, and which encodings bring a warning of loss
 
-_FORMATS = {"wav": "WAV", "wavex": "WAV", "rf64": "RF64", "w64": "W64", "aiff": "AIFF", "au": "AU", "caf": "CAF", "nist": "NIST",
-            "flac": "FLAC", "vorbis": "Ogg Vorbis", "opus": "Ogg Opus", "ogg": "Ogg FLAC", "mp3": "MP3", "mp2": "MP2",
-            "m4a": "M4A", "mp4": "MP4", "mov": "QuickTime", "aac": "AAC", "webm": "WebM", "mka": "Matroska",
-            "3gp": "3GP", "amr": "AMR", "wma": "WMA", "ac3": "AC-3", "wavpack": "WavPack", "tta": "TTA", "flv": "FLV",
-            "avi": "AVI", "mpegts": "MPEG-TS"}
+_FORMATS = {"wav": "WAV", "wavex": "WAV", "rf64": "RF64", "w64": "W64", "aiff": "AIFF", "au": "AU", "caf": "CAF",
+            "nist": "NIST", "flac": "FLAC", "vorbis": "Ogg Vorbis", "opus": "Ogg Opus", "ogg": "Ogg FLAC",
+            "mp3": "MP3", "mp2": "MP2", "m4a": "M4A", "mp4": "MP4", "mov": "QuickTime", "aac": "AAC",
+            "webm": "WebM", "mka": "Matroska", "3gp": "3GP", "amr": "AMR", "wma": "WMA", "ac3": "AC-3", "wavpack": "WavPack",
+            "tta": "TTA", "flv": "FLV", "avi": "AVI", "mpegts": "MPEG-TS"}
 _SUFFIXES = {"vorbis": "ogg", "wavpack": "wv", "mpegts": "ts", "wavex": "wav"}
 _LOSSY = ("ulaw", "alaw", "ima", "ms", "gsm", "g722", "mp3", "vorbis", "opus", "m4a", "mp4", "mov", "aac", "webm",
           "amr", "wma", "mp2", "ac3", "flv", "avi", "mpegts")
@@ -217,7 +217,8 @@ def _odd_sound() -> list[Kind]:
         ("too short", lambda w: _pcm(w[:short]), UNJUDGED, "too short"), ("one sample", lambda w: _pcm(w[:1]), UNJUDGED, ""),
         ("silence", lambda w: _pcm(silence), UNJUDGED, "silent"),
         ("whisper below hearing", lambda w: _float(w * 1e-5), UNJUDGED, "silent"),
-        ("white noise", lambda w: _pcm(noise), UNJUDGED, "not speech-like"), ("hum", lambda w: _pcm(hum), UNJUDGED, "not speech-like"),
+        ("white noise", lambda w: _pcm(noise), UNJUDGED, "not speech-like"),
+        ("hum", lambda w: _pcm(hum), UNJUDGED, "not speech-like"),
         ("large offset", lambda w: _float(w * 0.5 + 0.4), SCORED, ""),
         ("one silent channel", lambda w: _pcm(np.stack([w, 0 * w], 1)), SCORED, ""),
         ("channels in opposite phase", lambda w: _pcm(np.stack([w, -w], 1)), UNJUDGED, "cancel"),
@@ -244,7 +245,8 @@ def _odd_numbers() -> list[Kind]:
         data = bytearray(_as("wav-16")(wave))
         data[4:8] = data[40:44] = b"\xff\xff\xff\xff"
         return bytes(data)
-    table = (("header only", only_header, REFUSED, "no sound"), ("zero channels", _header(22, "<H", 0), REFUSED, "zero channels"),
+    table = (("header only", only_header, REFUSED, "no sound"),
+             ("zero channels", _header(22, "<H", 0), REFUSED, "zero channels"),
              ("65535 channels", _header(22, "<H", 65535), REFUSED, ""), ("50 Hz", _header(24, "<I", 50), REFUSED, "50 Hz"),
              ("0 Hz", _header(24, "<I", 0), REFUSED, ""), ("4 GHz", _header(24, "<I", 2 ** 32 - 1), REFUSED, ""),
              ("0 bits", _header(34, "<H", 0), REFUSED, ""), ("unknown coding", _header(20, "<H", 0x4242), REFUSED, ""),
@@ -287,10 +289,13 @@ def _odd_places() -> list[Kind]:
     """Names and places; the wrong extension never matters."""
     wav, found = _as("wav-16"), []
     for name, ending, kind in (("FLAC called .wav", "wav", "flac"), ("WAV called .mp3", "mp3", "wav-16"),
-                               ("M4A called .flac", "flac", "m4a"), ("MP3 called .wav", "wav", "mp3"), ("Opus called .aiff", "aiff", "opus")):
+                               ("M4A called .flac", "flac", "m4a"), ("MP3 called .wav", "wav", "mp3"),
+                               ("Opus called .aiff", "aiff", "opus")):
         found.append(Kind(name, _format(kind), f"a.{ending}", _as(kind), SCORED))
-    found += [Kind("no extension", "WAV", "recording", wav, SCORED), Kind("name of 200 letters", "WAV", "x" * 200 + ".wav", wav, SCORED),
-              Kind("non-Latin name", "WAV", "録音 ωδή запись.wav", wav, SCORED), Kind("name with quotes", "WAV", "it's $HOME; `a`.wav", wav, SCORED),
+    found += [Kind("no extension", "WAV", "recording", wav, SCORED),
+              Kind("name of 200 letters", "WAV", "x" * 200 + ".wav", wav, SCORED),
+              Kind("non-Latin name", "WAV", "録音 ωδή запись.wav", wav, SCORED),
+              Kind("name with quotes", "WAV", "it's $HOME; `a`.wav", wav, SCORED),
               Kind("folder called .wav", "no file", "a.wav", wav, REFUSED, "", _folder),
               Kind("missing file", "no file", "a.wav", wav, REFUSED, "does not exist", _nowhere)]
     if os.name != "nt":
@@ -301,6 +306,7 @@ def _odd_places() -> list[Kind]:
             found.append(Kind("no permission", "WAV", "a.wav", wav, REFUSED, "no permission", _locked))
     if sys.platform == "linux":
         found += [Kind("name that is no UTF-8", "WAV", "a.wav", wav, SCORED, "", _named(b"latin\xe4.wav")),
-                  Kind("bad file whose name is no UTF-8", "no audio", "a.wav", _bytes(b""), REFUSED, "empty", _named(b"\xff\xfe.wav")),
+                  Kind("bad file whose name is no UTF-8", "no audio", "a.wav",
+                       _bytes(b""), REFUSED, "empty", _named(b"\xff\xfe.wav")),
                   Kind("escape sequence in the name", "WAV", "a.wav", wav, SCORED, "", _named(b"esc\x1b[31m.wav"))]
     return found

@@ -1,4 +1,4 @@
-"""Archives that nobody should be able to harm anybody with: tar as ASVspoof5 comes, gzip round its protocols, zip as ASVspoof2019."""
+"""Archives that nobody should be able to harm anybody with: tar as ASVspoof5 comes, gzip round its protocols, zip."""
 import gzip
 import io
 import shutil
@@ -210,8 +210,10 @@ def _zip() -> list[Case]:
     table = "LA/ASVspoof2019_LA_cm_protocols/ASVspoof2019.LA.cm.train.trn.txt"
     unpack = ("--extract",)
     found = [
-        ("traversal", _zipped(_entry("../x.flac")), "unsafe name"), ("absolute path", _zipped(_entry("/tmp/x.flac")), "unsafe name"),
-        ("Windows drive", _zipped(_entry("C:/x.flac")), "unsafe name"), ("Windows separators", _zipped(_entry("LA\\..\\x")), "unsafe name"),
+        ("traversal", _zipped(_entry("../x.flac")), "unsafe name"),
+        ("absolute path", _zipped(_entry("/tmp/x.flac")), "unsafe name"),
+        ("Windows drive", _zipped(_entry("C:/x.flac")), "unsafe name"),
+        ("Windows separators", _zipped(_entry("LA\\..\\x")), "unsafe name"),
         ("traversal, with --extract", _zipped(_entry("../x.flac"), options=unpack), "unsafe name"),
         ("symbolic link", _zipped(_entry("LA/x", stat.S_IFLNK | 0o777, b"/etc/passwd")), "a link or a device"),
         ("device", _zipped(_entry("LA/x", stat.S_IFCHR | 0o666)), "a link or a device"),
@@ -221,13 +223,15 @@ def _zip() -> list[Case]:
         ("without its last bytes", _zipped(after=lambda content: content[:-10]), "cut short or damaged"),
         ("wrong sum, with --extract", _zipped(after=_damaged_audio, options=unpack), "cut short or damaged"),
         ("bomb by declared size", _zipped(after=_central(24, b"\xf0\xff\xff\xff"), options=unpack), "GB are free|damaged|ends"),
-        ("declares less than it holds", _zipped(how=zipfile.ZIP_DEFLATED, after=_central(24, b"\x10\0\0\0"), options=unpack), "damaged"),
+        ("declares less than it holds", _zipped(how=zipfile.ZIP_DEFLATED, after=_central(24, b"\x10\0\0\0"), options=unpack),
+         "damaged"),
         ("bomb by real size", _zipped(lambda archive: archive.writestr(table, bytes(65 << 20), zipfile.ZIP_DEFLATED),
                                       leave_out="train.trn"), "which no protocol has"),
         ("existing file in the way of --extract", _zip_in_the_way, "in the way"),
         ("compressed, without --extract", _zipped(how=zipfile.ZIP_DEFLATED), "run this again with --extract"),
         ("without protocols", _zipped(leave_out="cm_protocols"), "lacks the protocol"),
         ("empty file", _zipped(after=lambda content: b""), "cut short or damaged")]
-    accepted = [("names not of the corpus are left in it", _zipped(_entry("LA/run.sh"), options=unpack), "trial lists of ASVspoof2019 LA written")]
+    accepted = [("names not of the corpus are left in it", _zipped(_entry("LA/run.sh"), options=unpack),
+                 "trial lists of ASVspoof2019 LA written")]
     return ([Case("zip archive", name, make, REFUSED, words) for name, make, words in found]
             + [Case("zip archive", name, make, ACCEPTED, words) for name, make, words in accepted])

@@ -45,10 +45,12 @@ def cases() -> list[Case]:
         ("bona fide with an attack", _more(SPOOF.replace("spoof", "bonafide")), "a contradiction"),
         ("spoof without an attack", _more(SPOOF.replace("A09", "-")), "a contradiction"),
         ("path as a name", _more(SPOOF.replace("D_0009999999", "../../etc/passwd")), "cannot be a name"),
-        ("one class only", _written(lambda table: "\n".join(line for line in table if "spoof" in line)), "one class|cannot be split"),
+        ("one class only", _written(lambda table: "\n".join(line for line in table if "spoof" in line)),
+         "one class|cannot be split"),
         ("no line", _written(lambda table: ""), "lists no utterances"),
         ("blank lines only", _written(lambda table: "\n\n \n"), "lists no utterances"),
-        ("header only", _written(lambda table: "speaker_id flac_file_name gender codec q s t attack key tmp\n"), "lists no utterances"),
+        ("header only", _written(lambda table: "speaker_id flac_file_name gender codec q s t attack key tmp\n"),
+         "lists no utterances"),
         ("UTF-16", _written(lambda table: "\n".join(table).encode("utf-16")), "not UTF-8"),
         ("Latin-1", _written(lambda table: "\n".join(table).replace("D_0001", "Zo\xeb", 1).encode("latin-1")), "not UTF-8"),
         ("NUL byte", _more(SPOOF.replace("D_0009999999", "D_\0")), "cannot be a name"),
@@ -57,7 +59,8 @@ def cases() -> list[Case]:
         ("no file of it is there", _written(lambda table: "\n".join(table).replace(" D_0", " D_9")), "not of one release"),
     ]
     accepted = [("CRLF", _saved(line_end="\r\n"), "found 36"), ("byte order mark", _saved(mark=b"\xef\xbb\xbf"), "found 36"),
-                ("tabs", _saved(between="\t"), "found 36"), ("CRLF, tabs and a byte order mark", _saved("\r\n", "\t", b"\xef\xbb\xbf"), "found 36"),
+                ("tabs", _saved(between="\t"), "found 36"),
+                ("CRLF, tabs and a byte order mark", _saved("\r\n", "\t", b"\xef\xbb\xbf"), "found 36"),
                 ("one missing file", _more(SPOOF), "protocol lists 37, found 36")]
     return ([Case("protocol", name, make, REFUSED, words) for name, make, words in refused]
             + [Case("protocol", name, make, ACCEPTED, words) for name, make, words in accepted])

@@ -175,6 +175,28 @@ def test_a_streamed_wav_without_its_length_is_read_to_the_end_and_said(zoo, clip
     assert not decode(zoo["wav-16"])[1].unmarked_end
 
 
+def test_info_tells_the_length_to_come_from_the_first_block_on(clip):
+    for name in ("wav-44k-stereo", "flac", "mp3", "m4a", "webm"):
+        table = {kind: (make, how) for make, kinds in ((by_soundfile, SOUNDFILE_KINDS), (by_pyav, PYAV_KINDS))
+                 for kind, *how in kinds}
+        make, how = table[name]
+        with open_audio(io.BytesIO(make(np.tile(clip, 20), *how))) as stream:
+            next(stream)
+            expected = stream.info.expected_seconds
+            for _ in stream:
+                pass
+        assert expected == pytest.approx(stream.info.seconds, abs=0.2) and expected > 20, name
+
+
+def test_info_tells_how_much_of_the_channels_is_left_in_mono(clip):
+    def in_phase(*channels: np.ndarray) -> float:
+        return decode(by_soundfile(np.stack(channels, 1), "WAV", "FLOAT", 16000, len(channels), as_it_is=True))[1].in_phase
+
+    assert in_phase(clip, clip) == pytest.approx(2) and in_phase(clip, 0 * clip) == pytest.approx(1)
+    assert in_phase(clip, -clip) == 0 and in_phase(*[clip] * 5) == pytest.approx(5, 1e-4)
+    assert decode(by_soundfile(clip, "WAV", "PCM_16", 16000, 1))[1].in_phase == 1
+
+
 def test_info_counts_clipped_samples(clip):
     loud = np.clip(clip * 1.5 / np.abs(clip).max(), -1, 1)
     for subtype in ("PCM_16", "PCM_U8", "FLOAT", "PCM_24"):

@@ -226,11 +226,32 @@ def test_an_explanation_names_times_and_frequencies_and_what_it_does_not_prove(m
     assert "does not prove" in capsys.readouterr().out
 
 
-def test_silence_is_not_judged(model, tmp_path, capsys):
+def test_what_cannot_be_judged_leads_with_the_reason_and_has_no_score(model, tmp_path, capsys):
     soundfile.write(tmp_path / "silence.wav", np.zeros(160000, np.int16), 16000)
     assert infer(model, "--input_file", tmp_path / "silence.wav", "--json") == 0
     record = records(capsys)[0]
     assert record["verdict"] == "cannot judge" and "silent" in record["reasons"][0] and record["error"] is None
+    assert record["score"] is None and record["stretches"] == [] and record["windows"]
+    assert infer(model, "--input_file", tmp_path / "silence.wav", "--picture", tmp_path / "p.png") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("silence.wav: cannot judge") and lines[1].startswith("  reason     silent")
+    assert not any(line.startswith(("  score", "  threshold", "  timeline")) for line in lines)
+
+
+def test_a_model_that_cannot_judge_says_so_before_its_score(speech, tmp_path, capsys):
+    bare = write_small_model(tmp_path, calibration=None, decision=None)
+    assert infer(bare, "--input_file", speech / "a") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "cannot judge" in lines[0] and lines[1].startswith("  reason") and lines[2].startswith("  score")
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_picture_of_a_name_that_its_font_does_not_have_is_drawn_without_a_word(model, speech, tmp_path, capsys):
+    shutil.copy(speech / "a" / "x.wav", tmp_path / "录音 запись.wav")
+    assert infer(model, "--input_file", tmp_path / "录音 запись.wav", "--picture", tmp_path / "p.png") == 0
+    assert capsys.readouterr().err == "" and (tmp_path / "p.png").stat().st_size > 10_000
+    from utils.scoring.picture import drawable
+    assert drawable("录a ж") == "\u25a1a ж"
 
 
 def test_costs_move_the_threshold(model, speech, capsys):
@@ -297,6 +318,27 @@ def test_an_interrupted_run_writes_what_it_has(model, many, tmp_path):
     code, err = stopped(model, many, tmp_path / "r.json", signal.SIGINT)
     rows = json.loads((tmp_path / "r.json").read_text())
     assert code == 130 and "Traceback" not in err and 3 <= len(rows) < 60
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such signals")
+def test_a_long_recording_interrupted_keeps_what_was_heard(model, shared, tmp_path):
+    """Half an hour of which the first minutes are scored when Ctrl-C comes: windows and timeline so far are written."""
+    speech = np.concatenate(real_speech(shared, 20))
+    with soundfile.SoundFile(tmp_path / "half.flac", "w", 16000, 1, "PCM_16") as file:
+        for _ in range(1800 * 16000 // len(speech)):
+            file.write(speech)
+    output = tmp_path / "r.jsonl"
+    process = started("--model", model, "--threads", "1", "--input_file", tmp_path / "half.flac", "--output", output)
+    while process.poll() is None and not output.with_name("r.jsonl.partial").exists():
+        time.sleep(0.01)
+    time.sleep(0.7)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    record, = map(json.loads, output.read_text().splitlines())
+    heard = record["seconds"]
+    assert process.returncode == 130 and "Traceback" not in err and 4 < heard < 1750
+    assert record["score"] is None and record["verdict"] == "cannot judge" and "interrupted after" in record["error"]
+    assert record["windows"][-1]["end"] <= heard and record["stretches"] and "timeline" in out
 
 
 def test_a_journal_of_other_settings_or_of_a_changed_file_is_not_taken_up(model, speech, tmp_path, capsys):

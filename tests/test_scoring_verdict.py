@@ -59,7 +59,16 @@ def test_what_cannot_be_judged_is_not_judged_and_the_reason_is_told(scored, word
 
 def test_a_model_without_a_threshold_gives_no_verdict():
     found = verdict(line=None)
-    assert found.outcome == CANNOT_JUDGE and "threshold" in found.reasons[0]
+    assert found.outcome == CANNOT_JUDGE and "threshold" in found.reasons[0] and found.judgeable
+
+
+def test_channels_that_cancel_out_are_the_reason_and_otherwise_a_warning():
+    silent = recording(speech=False, speech_seconds=0.0, level=-math.inf, peak=-80.0)
+    found = verdict(silent, source(channels=2, in_phase=0.0))
+    assert found.outcome == CANNOT_JUDGE and not found.judgeable and found.warnings == []
+    assert "cancel each other out" in found.reasons[0] and "one channel" in found.reasons[0]
+    assert "cancel each other out" in verdict(info=source(channels=2, in_phase=0.05)).warnings[0]
+    assert verdict(info=source(channels=2, in_phase=1.0)).warnings == []
 
 
 def test_a_model_that_dev_showed_to_be_inverted_says_so_in_the_verdict():
