@@ -47,7 +47,6 @@ def full_disk(bench: Bench, step: Step, count: int, seed: int, say: Callable[[st
     ready(bench, step)
     rng, row = random.Random(f"{seed} {step.name}"), Row(f"disk full in {step.name}", f"{count} levels of a small disk")
     row.outcomes.update({"told in one sentence, exit code 1": 0, "reruns byte-identical": 0})
-    needs = sum((bench.home / name).stat().st_size + 4096 for name in bench.references[step.name])
     with small_disk(bench.folder / "disk") as disk:
         home = disk / bench.home.name
         copy(bench.home, home)
@@ -56,7 +55,7 @@ def full_disk(bench: Bench, step: Step, count: int, seed: int, say: Callable[[st
             earlier = step.other != () and rng.random() < 0.6
             bench.clear(step, earlier, home)
             before = bench.sums(step, home)
-            leave(disk, int(needs * rng.random()) if number else 0)
+            leave(disk, int(bench.needs[step.name] * rng.random()) if number else 0)
             done = bench.run(step, home=home)
             if done.code == step.code and not unlike(bench.sums(step, home), bench.references[step.name]):
                 continue        # it was room enough after all

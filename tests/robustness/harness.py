@@ -16,7 +16,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
@@ -29,7 +29,6 @@ from tests.scoring_models import real_speech
 PARTS = ("models", "utils", "notebooks")
 UNFINISHED = (".building", ".old", ".partial", ".part", ".lock")    # names that no later step reads
 SECONDS = re.compile(rb'"seconds": [0-9.]+')
-HEAVY = 2.5     # seconds
 LIMIT = 300     # seconds that a step may take before it counts as hung
 
 
@@ -45,6 +44,7 @@ class Step:
     code: int = 0                     # exit code when all goes well
     first: str = ""                   # Python that runs in the process before the script
     stop: str = ""                    # the same, for the earlier run alone
+    heavy: bool = False               # imports so much that most runs are forks of a parent that has it loaded
 
 
 @dataclass
@@ -93,7 +93,8 @@ class Bench:
         write_recordings(self.home / "audio", shared, recordings)
         self.references: dict[str, dict[str, str]] = {}
         self.others: dict[str, dict[str, str]] = {}
-        self.took: dict[str, float] = {}
+        self.needs: dict[str, int] = {}         # bytes on disk
+        self.took: dict[str, float] = {}        # seconds, imports included
         self.forker: subprocess.Popen | None = None
 
     def command(self, step: Step, *more: str, other: bool = False, first: str = "") -> list[str]:
@@ -130,10 +131,12 @@ class Bench:
             self.forker.communicate()
             self.forker = None
 
-    def run(self, step: Step, *more: str, other: bool = False, first: str = "", home: Path | None = None) -> Done:
+    def run(self, step: Step, *more: str, other: bool = False, first: str = "", home: Path | None = None,
+            plain: bool = False) -> Done:
         """Run a step to its end; one that imports much in a fork, where it runs as it stands."""
-        if self.heavy(step) and not (more or other or first):
-            return ended(self.fork(step, home))
+        if step.heavy and not plain:
+            options = (step.other if other else step.options) + more
+            return ended(self.fork(replace(step, options=options, first=step.first + first), home))
         return ended(self.start(self.command(step, *more, other=other, first=first), home))
 
     def reference(self, step: Step) -> dict[str, str]:
@@ -147,16 +150,12 @@ class Bench:
             self.clear(step)
             check(self.run(step), step.code)
             self.references[step.name] = self.sums(step)
+            self.needs[step.name] = sum((self.home / name).stat().st_size + 4096 for name in self.references[step.name])
             self.clear(step)
-            done = check(self.run(step), step.code)     # again: what imports cost is now that of all runs to come
-            self.took[step.name] = done.seconds
+            self.took[step.name] = check(self.run(step, plain=True), step.code).seconds
             if differing := unlike(self.sums(step), self.references[step.name]):
                 raise AssertionError(f"{step.name} is not deterministic: {differing}")
         return self.references[step.name]
-
-    def heavy(self, step: Step) -> bool:
-        """Whether the step is worth a parent that has its libraries loaded."""
-        return self.took.get(step.name, 0) > HEAVY
 
     def saved(self, step: Step) -> Path:
         """Where the results of the run with other settings lie."""

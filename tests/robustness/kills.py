@@ -18,7 +18,7 @@ def kills(bench: Bench, step: Step, count: int, seed: int, say: Callable[[str], 
     lasts = measure(bench, step)
     fresh(bench, step, rng)
     for number, share in enumerate(instants(rng, count)):
-        plain = not bench.heavy(step) or number % PLAIN == 0
+        plain = not step.heavy or number % PLAIN == 0
         while not hit(bench, step, plain, share * (bench.took[step.name] if plain else lasts), signal.SIGKILL):
             share *= 0.8                    # done before the blow: the machine was faster than when it was measured
             judge(bench, step, row, 0)
@@ -39,7 +39,7 @@ def interrupts(bench: Bench, step: Step, count: int, seed: int, say: Callable[[s
     lasts = measure(bench, step)
     bench.keep(step, bench.folder / "whole")
     for number, share in enumerate(instants(rng, count)):
-        plain = not bench.heavy(step) or number % 2 == 0
+        plain = not step.heavy or number % 2 == 0
         while True:
             fresh(bench, step, rng)
             done = hit(bench, step, plain, share * (bench.took[step.name] if plain else lasts), signal.SIGINT)

@@ -69,7 +69,7 @@ def short_memory(bench: Bench, step: Step, count: int, seed: int, say: Callable[
     row.outcomes.update({f"told in one sentence that names {flag}": 0, "had enough": 0})
     for _ in range(count):
         more = int(2 ** rng.uniform(*RANGES[step]))
-        done = bench.run(step, *options, first=MEMORY.format(imports=imports, more=more))
+        done = bench.run(step, *options, first=MEMORY.format(imports=imports, more=more), plain=True)
         if done.code == 1 and not done.traceback() and "memory ran out" in done.sentence and flag in done.sentence:
             row.outcomes[f"told in one sentence that names {flag}"] += 1
         elif done.code == step.code and not done.traceback() and not done.sentence:

@@ -22,12 +22,12 @@ PREPARE = Step("prepare", "utils/prepare_dataset.py", ("--data_dir", "data"), ("
 PREPROCESS = Step("preprocess", "utils/preprocess_data.py", ("--data_dir", "data", "--workers", "2"), ("data/processed",),
                   ("--data_dir", "data", "--limit", "9"), ("data/processed/*/store.json",), first=FREQUENT)
 TRAIN = Step("train", "notebooks/aasist_training.py", (*TRAINING, "--epochs", "3"), ("checkpoints", "results/r"),
-             (*TRAINING, "--epochs", "3"), stop=ONE_EPOCH)
+             (*TRAINING, "--epochs", "3"), stop=ONE_EPOCH, heavy=True)
 EVALUATE = Step("evaluate", "utils/evaluate_model.py", (*SCORING, "--data_dir", "data", "--output", "results/e", "--replicates", "100"),
                 ("results/e",), (*SCORING, "--data_dir", "data", "--output", "results/e", "--replicates", "20", "--prior", "0.2"),
-                ("results/e/metrics.json",))
+                ("results/e/metrics.json",), heavy=True)
 EXPORT = Step("export", "utils/export_model.py", ("--model", "checkpoints/r/best.pt", "--output", "exported/m.onnx"), ("exported",),
-              ("--model", "checkpoints/r/last.pt", "--output", "exported/m.onnx"))
+              ("--model", "checkpoints/r/last.pt", "--output", "exported/m.onnx"), heavy=True)
 INFER = Step("inference", "utils/simplified_inference.py", (*SCORING, "--input_file", "audio", "--output", "out/r.csv"), ("out",),
              (*SCORING, "--input_file", "audio", "--output", "out/r.csv", "--prior", "0.3"), ("out/r.csv",), code=1)
 STEPS = (EXTRACT, PREPARE, PREPROCESS, TRAIN, EVALUATE, INFER)
