@@ -12,16 +12,20 @@ from models.front_ends import FRONT_ENDS
 
 
 class MaxFeatureMap(nn.Module):
-    """(B, 2 C, H, W) -> (B, C, H, W): the larger of a channel of the first half and its partner of the second."""
+    """(B, 2 * channels, H, W) -> (B, channels, H, W): the larger of a channel of the first half and its partner."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.channels = channels
 
     def forward(self, x: Tensor) -> Tensor:
-        first, second = x.chunk(2, dim=1)
+        first, second = x.split(self.channels, dim=1)
         return torch.maximum(first, second)
 
 
 def convolution(inputs: int, outputs: int, size: int) -> nn.Sequential:
     """A convolution that keeps height and width, and a max feature map: (B, inputs, H, W) -> (B, outputs, H, W)."""
-    return nn.Sequential(nn.Conv2d(inputs, 2 * outputs, size, padding=size // 2), MaxFeatureMap())
+    return nn.Sequential(nn.Conv2d(inputs, 2 * outputs, size, padding=size // 2), MaxFeatureMap(outputs))
 
 
 def trunk(width: int) -> nn.Sequential:

@@ -2,6 +2,8 @@
 import argparse
 from pathlib import Path
 
+from utils.ranks import launched
+
 ARCHITECTURES = ("aasist", "aasist-l", "small", "lcnn", "lfcc-gmm", "encoder")
 FRONT_ENDS = ("lfcc", "logmel")
 _BELONGS = {"encoder": "encoder", "front_end": "lcnn", "components": "lfcc-gmm"}   # option -> architecture
@@ -26,11 +28,19 @@ def misuse(args: argparse.Namespace) -> str | None:
         return "--learning_rate does not go with lfcc-gmm: expectation-maximisation has none"
     if architecture == "lfcc-gmm" and args.recipe == "published":
         return "--recipe published trains by gradients, lfcc-gmm is fitted by expectation-maximisation: leave it out"
+    if architecture == "lfcc-gmm" and (args.init_from or args.freeze or args.teacher):
+        return "--init_from, --freeze and --teacher belong to networks: lfcc-gmm is fitted anew, by expectation-maximisation"
+    if architecture == "lfcc-gmm" and launched():
+        return "lfcc-gmm is fitted in one process: start it without torchrun"
+    if args.seeds and args.seed is not None:
+        return "--seeds names the seeds of several runs: leave out --seed"
+    if args.more_data and not args.resume:
+        return "--more_data goes on with a run: add --resume, or start a run from its weights with --init_from"
     return None
 
 
-def configuration(args: argparse.Namespace, rows: list) -> dict:
-    """The configuration of the network for the training utterances `rows` (stored utterances)."""
+def configuration(args: argparse.Namespace, rows: list["StoredUtterance"]) -> dict:
+    """The configuration of the network for the training utterances `rows`."""
     from models import CONFIGS
     from models.front_ends import HOP
     from utils.audio import N_SAMPLES
@@ -44,7 +54,7 @@ def configuration(args: argparse.Namespace, rows: list) -> dict:
     return config
 
 
-def give_weights(model, encoder: Path | None) -> None:
+def give_weights(model: "nn.Module", encoder: Path | None) -> None:
     """Give a freshly built network the weights that it does not learn, and freeze them. `InputError` for a bad file."""
     if encoder is not None:
         from utils.training.encoder_weights import load_encoder_weights

@@ -4,6 +4,7 @@ Each pass reads the epoch's batches as every other network does, so crops, balan
 no frames are kept, and a resumed run goes on from the mixtures of its last epoch.
 """
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,6 +12,9 @@ from torch import Tensor
 
 from models.gmm import LFCCGMM
 from utils.errors import InputError
+
+if TYPE_CHECKING:
+    from utils.training.session import Session
 
 Batches = Iterable[tuple[Tensor, Tensor]]   # waves (B, n_samples), labels (B,)
 
@@ -26,8 +30,8 @@ def affordable(components: int, utterances: int, frames_per_utterance: int) -> i
     return components if components <= most else 2 ** (most.bit_length() - 1)
 
 
-def gmm_epoch(session, epoch: int) -> float:
-    """What an epoch is to the mixtures of a `utils.training.session.Session`: a pass, in the first one from a fresh start.
+def gmm_epoch(session: "Session", epoch: int) -> float:
+    """One epoch of a run of lfcc-gmm: a pass of expectation-maximisation, the first one from a fresh start.
 
     Returns the mean negative log-likelihood per frame before the pass. `InputError` where the device has no float64.
     """

@@ -1,0 +1,77 @@
+"""Every architecture is trained, resumed, scored and exported by the same script; options that do not fit are refused."""
+from pathlib import Path
+
+import pytest
+import torch
+
+from models import CONFIGS
+from tests.test_training import data_dir, step  # noqa: F401  (a fixture)
+from utils.scoring.checkpoint import load_checkpoint
+from utils.training.architectures import ARCHITECTURES
+from utils.training.recipes import RECIPES
+
+
+@pytest.fixture(scope="module")
+def encoder_file(shared) -> Path:
+    return shared / "reference" / "encoders" / "whisper-base" / "whisper_base_encoder_l2_f16.onnx"
+
+
+def train(data: Path, out: Path, *options: object):
+    """A short training; everything it writes goes below `out`."""
+    return step("notebooks/aasist_training.py", "--batch_size", 4, "--max_samples", 16, "--data_dir", data,
+                "--checkpoint_dir", out / "c", "--results_dir", out / "r", *options)
+
+
+def test_every_architecture_has_a_configuration_and_a_recipe():
+    assert set(ARCHITECTURES) == CONFIGS.keys() == RECIPES.keys()
+
+
+def test_a_frozen_encoder_is_trained_and_tested_by_the_script(data_dir, encoder_file, tmp_path):  # noqa: F811
+    done = train(data_dir, tmp_path, "--architecture", "encoder", "--encoder", encoder_file, "--epochs", 1, "--test")
+    assert done.returncode == 0, done.stderr
+    checkpoint = load_checkpoint(tmp_path / "c/encoder-1/best.pt")
+    weights = checkpoint["state_dict"]
+    assert all(torch.equal(value, value.half().float()) for name, value in weights.items() if name.startswith("encoder."))
+    assert str(encoder_file) not in str(checkpoint["args"]) and (tmp_path / "r/encoder-1/metrics.json").is_file()
+    state = torch.load(tmp_path / "c/encoder-1/last.pt", weights_only=True)["training"]["optimizer"]["state"]
+    assert sum(value["exp_avg"].numel() for value in state.values()) == 2 * 4608 + 2
+    assert (tmp_path / "c/encoder-1/best.onnx").is_file()
+
+
+def test_an_lcnn_on_mel_bands_is_trained_and_tested_by_the_script(data_dir, tmp_path):  # noqa: F811
+    done = train(data_dir, tmp_path, "--architecture", "lcnn", "--front_end", "logmel", "--epochs", 1, "--test")
+    assert done.returncode == 0, done.stderr
+    assert load_checkpoint(tmp_path / "c/lcnn-1/best.pt")["config"]["front_end"] == "logmel"
+    other = train(data_dir, tmp_path, "--architecture", "lcnn", "--epochs", 2, "--resume")
+    assert other.returncode == 1 and "front_end = logmel" in other.stderr and "Traceback" not in other.stderr
+
+
+def test_mixtures_are_fitted_and_go_on_after_a_stop_as_if_never_stopped(data_dir, tmp_path):  # noqa: F811
+    for name, epochs in (("whole", 2), ("parts", 1), ("parts", 2)):
+        done = train(data_dir, tmp_path, "--architecture", "lfcc-gmm", "--epochs", epochs, "--resume", "--run_name", name)
+        assert done.returncode == 0, done.stderr
+    whole, parts = (load_checkpoint(tmp_path / "c" / name / "last.pt") for name in ("whole", "parts"))
+    assert whole["config"]["components"] < 512 and (tmp_path / "c/whole/best.onnx").is_file()
+    assert all(torch.equal(value, parts["state_dict"][name]) for name, value in whole["state_dict"].items())
+
+
+@pytest.mark.parametrize("options, said", [
+    (["--architecture", "encoder"], "needs --encoder FILE"),
+    (["--small_model", "--encoder", "e.onnx"], "--encoder belongs to --architecture encoder"),
+    (["--architecture", "aasist", "--front_end", "lfcc"], "--front_end belongs to --architecture lcnn"),
+    (["--architecture", "lcnn", "--components", "8"], "--components belongs to --architecture lfcc-gmm"),
+    (["--architecture", "lcnn", "--front_end", "cqcc"], "cqcc"),
+    (["--architecture", "lfcc-gmm", "--learning_rate", "1"], "expectation-maximisation has none"),
+    (["--architecture", "lfcc-gmm", "--recipe", "published"], "expectation-maximisation"),
+    (["--small_model", "--architecture", "lcnn"], "two networks")])
+def test_options_that_do_not_go_together_are_usage_errors(options, said, capsys):
+    from notebooks.aasist_training import main
+    with pytest.raises(SystemExit) as stopped:
+        main(options)
+    assert stopped.value.code == 2 and said in capsys.readouterr().err
+
+
+def test_a_damaged_encoder_file_is_refused_in_a_sentence(data_dir, tmp_path):  # noqa: F811
+    (tmp_path / "e.onnx").write_bytes(b"not a model")
+    done = train(data_dir, tmp_path, "--architecture", "encoder", "--encoder", tmp_path / "e.onnx")
+    assert done.returncode == 1 and "e.onnx" in done.stderr and "Traceback" not in done.stderr
