@@ -1,8 +1,12 @@
 """Which network a training run builds, and which of its options go together."""
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from utils.ranks import launched
+if TYPE_CHECKING:
+    from torch import nn
+
+    from utils.audio.store import StoredUtterance
 
 ARCHITECTURES = ("aasist", "aasist-l", "small", "lcnn", "lfcc-gmm", "encoder")
 FRONT_ENDS = ("lfcc", "logmel")
@@ -28,14 +32,6 @@ def misuse(args: argparse.Namespace) -> str | None:
         return "--learning_rate does not go with lfcc-gmm: expectation-maximisation has none"
     if architecture == "lfcc-gmm" and args.recipe == "published":
         return "--recipe published trains by gradients, lfcc-gmm is fitted by expectation-maximisation: leave it out"
-    if architecture == "lfcc-gmm" and (args.init_from or args.freeze or args.teacher):
-        return "--init_from, --freeze and --teacher belong to networks: lfcc-gmm is fitted anew, by expectation-maximisation"
-    if architecture == "lfcc-gmm" and launched():
-        return "lfcc-gmm is fitted in one process: start it without torchrun"
-    if args.seeds and args.seed is not None:
-        return "--seeds names the seeds of several runs: leave out --seed"
-    if args.more_data and not args.resume:
-        return "--more_data goes on with a run: add --resume, or start a run from its weights with --init_from"
     return None
 
 
