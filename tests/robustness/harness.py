@@ -51,14 +51,15 @@ class Step:
 class Row:
     """A line of the table: what was done how often, what came of it, and what should not have."""
     what: str
-    how: str
+    how: str                          # "{tried}" in it stands for the number counted
+    tried: int = 0
     outcomes: Counter = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
 
     def text(self) -> str:
         """The line in Markdown."""
         told = ", ".join(f"{count:,} {what}" for what, count in self.outcomes.items())
-        return f"| {self.what} | {self.how} | {told}; {len(self.wrong)} wrong |"
+        return f"| {self.what} | {self.how.format(tried=f'{self.tried:,}')} | {told}; {len(self.wrong)} wrong |"
 
 
 @dataclass(frozen=True)
@@ -258,7 +259,7 @@ def strike(process: "subprocess.Popen | Forked", after: float, blow: int) -> Don
     """Send a signal to the process and all its children after so many seconds; None where it was done before that."""
     begun = time.monotonic()
     try:
-        out, err = process.communicate(timeout=after)
+        process.communicate(timeout=after)
         return None
     except subprocess.TimeoutExpired:
         try:

@@ -3,7 +3,7 @@ import random
 import signal
 from collections.abc import Callable
 
-from tests.robustness.harness import Bench, Done, Row, Step, check, ended, instants, strike, unlike
+from tests.robustness.harness import Bench, Done, Row, Step, check, instants, strike, unlike
 from tests.robustness.steps import INFER, ready
 
 PLAIN = 5       # every so many kills strike a process that also imports its libraries
@@ -13,7 +13,7 @@ CHAIN = 5       # at most so many kills in a row before a run is left alone
 def kills(bench: Bench, step: Step, count: int, seed: int, say: Callable[[str], None] = print) -> Row:
     """Kill `step` `count` times, over and over on what the kill before left, and compare every few kills."""
     ready(bench, step)
-    rng, row = random.Random(f"{seed} {step.name}"), Row(f"`kill -9` in {step.name}", f"{count} at random instants")
+    rng, row = random.Random(f"{seed} {step.name}"), Row(f"`kill -9` in {step.name}", "{tried} at random instants")
     row.outcomes.update({"reruns complete and byte-identical": 0})
     lasts = measure(bench, step)
     fresh(bench, step, rng)
@@ -23,6 +23,7 @@ def kills(bench: Bench, step: Step, count: int, seed: int, say: Callable[[str], 
             share *= 0.8                    # done before the blow: the machine was faster than when it was measured
             judge(bench, step, row, 0)
             fresh(bench, step, rng)
+        row.tried += 1
         look(bench, step, row, f"kill {number + 1}")
         if rng.random() < 1 / 3 or number % CHAIN == CHAIN - 1 or number == count - 1:
             rerun(bench, step, row)
@@ -34,7 +35,7 @@ def kills(bench: Bench, step: Step, count: int, seed: int, say: Callable[[str], 
 def interrupts(bench: Bench, step: Step, count: int, seed: int, say: Callable[[str], None] = print) -> Row:
     """Ctrl-C at random instants: exit code 130, one sentence, no traceback, and the rerun goes on to the same files."""
     ready(bench, step)
-    rng, row = random.Random(f"{seed} {step.name}"), Row(f"Ctrl-C in {step.name}", f"{count} at random instants")
+    rng, row = random.Random(f"{seed} {step.name}"), Row(f"Ctrl-C in {step.name}", "{tried} at random instants")
     row.outcomes.update({"ended with 130 and one sentence": 0, "reruns byte-identical": 0})
     lasts = measure(bench, step)
     bench.keep(step, bench.folder / "whole")
@@ -46,6 +47,7 @@ def interrupts(bench: Bench, step: Step, count: int, seed: int, say: Callable[[s
             if done and not too_early(done):
                 break
             share = rng.random()
+        row.tried += 1
         if done.code == 130 and not done.traceback() and done.sentence.startswith("interrupted: "):
             row.outcomes["ended with 130 and one sentence"] += 1
         elif done.code not in (-signal.SIGINT, step.code) or done.traceback():      # it was over, but for the end of the process

@@ -32,7 +32,7 @@ HUNGRY = {
 def diverging_loss(bench: Bench, count: int, seed: int, say: Callable[[str], None] = print) -> Row:
     """A learning rate of 1e30, and a NaN put into random batches: named, and the rerun goes on from the last good epoch."""
     ready(bench, TRAIN)
-    rng, row = random.Random(f"{seed} NaN"), Row("loss that is no number", f"a learning rate of 1e30, and NaN in {count} random batches")
+    rng, row = random.Random(f"{seed} NaN"), Row("loss that is no number", "{tried} times: a learning rate of 1e30, and NaN in random batches")
     row.outcomes.update({"stopped and the batch named": 0, "reruns byte-identical": 0})
     bench.clear(TRAIN)
     done = bench.run(TRAIN, "--learning_rate", "1e30", "--run_name", "steep")
@@ -55,6 +55,7 @@ def diverging_loss(bench: Bench, count: int, seed: int, say: Callable[[str], Non
 
 
 def _named(row: Row, done, words: str) -> None:
+    row.tried += 1
     if done.code == 1 and not done.traceback() and words in done.sentence and "batch" in done.sentence:
         row.outcomes["stopped and the batch named"] += 1
     else:
@@ -65,11 +66,12 @@ def short_memory(bench: Bench, step: Step, count: int, seed: int, say: Callable[
     """Give the process a few megabytes more than its libraries take (RLIMIT_AS), at random amounts."""
     ready(bench, step)
     imports, options, flag = HUNGRY[step]
-    rng, row = random.Random(f"{seed} {step.name}"), Row(f"out of memory in {step.name}", f"{count} limits of address space")
+    rng, row = random.Random(f"{seed} {step.name}"), Row(f"out of memory in {step.name}", "{tried} limits of address space")
     row.outcomes.update({f"told in one sentence that names {flag}": 0, "had enough": 0})
     for _ in range(count):
         more = int(2 ** rng.uniform(*RANGES[step]))
         done = bench.run(step, *options, first=MEMORY.format(imports=imports, more=more), plain=True)
+        row.tried += 1
         if done.code == 1 and not done.traceback() and "memory ran out" in done.sentence and flag in done.sentence:
             row.outcomes[f"told in one sentence that names {flag}"] += 1
         elif done.code == step.code and not done.traceback() and not done.sentence:

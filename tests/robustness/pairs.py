@@ -13,7 +13,7 @@ REPLACE = ("--data_dir", "data", "--limit", "9", "--force")     # writes other s
 def pairs(bench: Bench, step: Step, count: int, seed: int, say: Callable[[str], None] = print) -> Row:
     """Start the step, at a random instant start it again, with other settings where it has any, and judge both."""
     ready(bench, step)
-    rng, row = random.Random(f"{seed} {step.name}"), Row(f"two runs of {step.name} at once", f"{count} pairs")
+    rng, row = random.Random(f"{seed} {step.name}"), Row(f"two runs of {step.name} at once", "{tried} pairs")
     row.outcomes.update({"seconds told": 0, "both right": 0, "reruns byte-identical": 0})
     for _ in range(count):
         bench.clear(step)
@@ -21,6 +21,7 @@ def pairs(bench: Bench, step: Step, count: int, seed: int, say: Callable[[str], 
         time.sleep(0.6 * rng.random() * bench.took[step.name])
         second = bench.start(bench.command(step, other=step.other != () and step is not TRAIN and rng.random() < 0.5))
         ends = [ended(first), ended(second)]
+        row.tried += 1
         _judge(bench, step, row, ends)
         bench.clear(step)
     bench.run(step)
@@ -45,7 +46,7 @@ def _judge(bench: Bench, step: Step, row: Row, ends: list[Done]) -> None:
 def replaced_while_read(bench: Bench, count: int, seed: int, say: Callable[[str], None] = print) -> Row:
     """Replace the stores while a training reads them: it says so, or has what an undisturbed one has."""
     ready(bench, TRAIN)
-    rng, row = random.Random(f"{seed} replaced"), Row("stores replaced while train reads them", f"{count} trainings")
+    rng, row = random.Random(f"{seed} replaced"), Row("stores replaced while train reads them", "{tried} trainings")
     row.outcomes.update({"told in one sentence": 0, "undisturbed": 0})
     replace = Step("replace", PREPROCESS.script, REPLACE, (), first=FREQUENT)
     for _ in range(count):
@@ -54,6 +55,7 @@ def replaced_while_read(bench: Bench, count: int, seed: int, say: Callable[[str]
         time.sleep(rng.random() * 0.7 * bench.took[TRAIN.name])
         bench.run(replace)
         done = ended(training)
+        row.tried += 1
         same = not unlike(bench.sums(TRAIN), bench.references[TRAIN.name])
         if done.code == 1 and not done.traceback() and done.sentence:
             row.outcomes["told in one sentence"] += 1

@@ -1,0 +1,103 @@
+"""Inject every fault at full size and print the table of the README.
+
+    python -m tests.robustness                                  everything: about 25 minutes of CPU time
+    python -m tests.robustness --only kills,disk --kills 10
+"""
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.conftest import ROOT, SHARED
+from tests.robustness import disk, kills, limits, load, pairs, zoo
+from tests.robustness.fuzz import fuzz
+from tests.robustness.harness import Bench, Row, child_seconds
+from tests.robustness.steps import ALL, INFER, STEPS
+
+KINDS = ("files", "zoo", "fuzz", "kills", "interrupts", "disk", "pairs", "limits", "load")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--only", default=",".join(KINDS), help=f"faults to inject, separated by commas (default: {','.join(KINDS)})")
+    parser.add_argument("--kills", type=int, default=50, help="kills per step (default: 50)")
+    parser.add_argument("--interrupts", type=int, default=10, help="interruptions per step by Ctrl-C (default: 10)")
+    parser.add_argument("--levels", type=int, default=6, help="levels at which a small disk is full, per step (default: 6)")
+    parser.add_argument("--pairs", type=int, default=4, help="pairs of runs at once, per step (default: 4)")
+    parser.add_argument("--limits", type=int, default=6, help="limits of memory per step (default: 6)")
+    parser.add_argument("--files", type=int, default=2000, help="recordings for the folder inference (default: 2000)")
+    parser.add_argument("--examples", type=int, default=3000, help="damaged files (default: 3000)")
+    parser.add_argument("--seed", type=int, default=1, help="of every instant, level and damage (default: 1)")
+    parser.add_argument("--out", type=Path, default=ROOT / "results" / "robustness", help="folder for the table (default: results/robustness)")
+    return parser
+
+
+def inject(bench: Bench, args: argparse.Namespace, say: Callable[[str], None]) -> Iterator[Row]:
+    """The rows, one after the other."""
+    chosen = args.only.split(",")
+    if "files" in chosen:
+        yield zoo.hard_files(bench, say)
+    if "zoo" in chosen:
+        yield from zoo.audio_zoo(bench, None, say)
+    if "fuzz" in chosen:
+        yield fuzz(args.examples, args.seed, say)
+    if "kills" in chosen:
+        yield from (kills.kills(bench, step, args.kills, args.seed, say) for step in STEPS)
+    if "interrupts" in chosen:
+        yield from (kills.interrupts(bench, step, args.interrupts, args.seed, say) for step in STEPS)
+    if "disk" in chosen:
+        yield from (disk.full_disk(bench, step, args.levels, args.seed, say) for step in ALL)
+        yield disk.full_output(bench, INFER, say)
+    if "pairs" in chosen:
+        yield from (pairs.pairs(bench, step, args.pairs, args.seed, say) for step in STEPS)
+        yield pairs.replaced_while_read(bench, args.pairs, args.seed, say)
+    if "limits" in chosen:
+        yield limits.diverging_loss(bench, args.limits, args.seed, say)
+        yield from (limits.short_memory(bench, step, args.limits, args.seed, say) for step in limits.HUNGRY)
+    if "load" in chosen:
+        yield from load.load(bench, args.files, say)
+
+
+def table(rows: list[Row], args: argparse.Namespace, seconds: float, cpu: float) -> str:
+    """The table in Markdown, with how it was made, and every wrong outcome by its name."""
+    lines = ["| what | tried | outcome |", "|---|---|---|", *(row.text() for row in rows), ""]
+    wrong = [line for row in rows for line in row.wrong]
+    lines.append(f"{len(rows)} rows, {len(wrong)} wrong outcomes; made by `python -m tests.robustness --only {args.only} --seed {args.seed}` "
+                 f"in {seconds / 60:.0f} minutes ({cpu / 60:.0f} of CPU time).")
+    return "\n".join([*lines, *(f"- WRONG: {line}" for line in wrong)]) + "\n"
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if unknown := set(args.only.split(",")) - set(KINDS):
+        parser.error(f"--only knows {', '.join(KINDS)}, not {', '.join(sorted(unknown))}")
+    if not SHARED.is_dir():
+        parser.error(f"the reference material is absent: {SHARED}")
+    begun, rows = time.monotonic(), []
+
+    def say(text: str) -> None:
+        print(f"[{(time.monotonic() - begun) / 60:5.1f} min] {text}", file=sys.stderr, flush=True)
+
+    folder = Path(tempfile.mkdtemp(prefix="robustness "))
+    bench = Bench(folder, SHARED)
+    args.out.mkdir(parents=True, exist_ok=True)
+    try:
+        for row in inject(bench, args, say):
+            rows.append(row)
+            for line in row.wrong:
+                say(f"WRONG: {line}")
+            text = table(rows, args, time.monotonic() - begun, child_seconds())     # after every row: a stopped run keeps its own
+            (args.out / "table.md").write_text(text, encoding="utf-8")
+    finally:
+        bench.close()
+        shutil.rmtree(folder, ignore_errors=True)
+    print(text, end="")
+    return 1 if any(row.wrong for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
