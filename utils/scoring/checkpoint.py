@@ -2,6 +2,7 @@
 
 Opening one never runs code from the file: `torch.load(weights_only=True)`, no fall-back.
 """
+import io
 import json
 import math
 import pickle
@@ -26,8 +27,10 @@ def save_checkpoint(path: Path, checkpoint: dict) -> None:
     missing = [key for key in REQUIRED if key not in checkpoint]
     if missing:
         raise ValueError(f"checkpoint without {', '.join(missing)}")
+    content = io.BytesIO()       # torch hides behind an error of its own that the disk is full
+    torch.save(checkpoint, content)
     with atomic_write(Path(path), "wb") as file:
-        torch.save(checkpoint, file)
+        file.write(content.getbuffer())
 
 
 def load_checkpoint(path: Path) -> dict:
