@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from tests import audio_encodings as coded
+from utils.audio.frames import mp3_header
 
 SCORED = "scored"              # a verdict that rests on the score; warnings may be there
 WARNED = "scored and warned"   # the same, and one of the warnings says `words`
@@ -137,7 +138,26 @@ def _truncated() -> list[Kind]:
     found += [Kind(f"{form} cut between two frames", form, _file(_ONE_EACH[form]), lambda wave, name=_ONE_EACH[form], size=size:
                    _as(name)(wave)[:size], WARNED, "cannot tell whether the recording was cut short")
               for form, size in between.items()]
+    found += [Kind(name, form, _file(_ONE_EACH[form]), content, WARNED, "cannot tell whether the recording was cut short")
+              for name, form, content in (("Ogg cut between two pages", "Ogg Vorbis", _pages),
+                                          ("MP3 without its frame count cut between two frames", "MP3", _frames))]
     return found
+
+
+def _pages(wave: np.ndarray) -> bytes:
+    """The first half of the pages of a long Ogg file: the last of all bears a mark, which is missing then."""
+    content, starts = _as("vorbis")(np.tile(wave, 10)), [0]
+    while (at := starts[-1]) < len(content):
+        starts.append(at + 27 + content[at + 26] + sum(content[at + 27:at + 27 + content[at + 26]]))
+    return content[:starts[len(starts) // 2]]
+
+
+def _frames(wave: np.ndarray) -> bytes:
+    """Twenty frames of an MP3, the first of all, which tells how many there are, left out."""
+    content, starts = _as("mp3")(wave), [0]
+    for _ in range(21):
+        starts.append(starts[-1] + mp3_header(content[starts[-1]:])[0])
+    return content[starts[1]:starts[-1]]
 
 
 def _cut(name: str, keep: float | None) -> Callable[[np.ndarray], bytes]:

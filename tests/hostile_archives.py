@@ -98,7 +98,7 @@ def _in_the_way(link: bool) -> Callable:
 
 def _tar() -> list[Case]:
     unsafe = (("traversal", "../D_0009999999.flac"), ("traversal inside", "flac_D/../../../D_0009999999.flac"),
-              ("absolute path", "/tmp/D_0009999999.flac"), ("Windows drive", "C:/D_0009999999.flac"),
+              ("absolute path", "/tmp/hostile/D_0009999999.flac"), ("Windows drive", "C:/D_0009999999.flac"),
               ("Windows separators", "flac_D\\..\\D_0009999999.flac"))
     links = (("symbolic link", tarfile.SYMTYPE), ("hard link", tarfile.LNKTYPE), ("character device", tarfile.CHRTYPE),
              ("block device", tarfile.BLKTYPE), ("named pipe", tarfile.FIFOTYPE))
@@ -155,7 +155,7 @@ def _gzip() -> list[Case]:
         ("no tar inside", _changed(PROTOCOL, lambda content: gzip.compress(b"no tar" * 999)), "not an uncompressed tar"),
         ("no gzip at all", _changed(PROTOCOL, lambda content: b"<html>404</html>"), "damaged"),
         ("traversal inside", _protocols(("../ASVspoof5.dev.track_1.tsv", b"x")), "unsafe name"),
-        ("absolute path inside", _protocols(("/tmp/ASVspoof5.dev.track_1.tsv", b"x")), "unsafe name"),
+        ("absolute path inside", _protocols(("/tmp/hostile/ASVspoof5.dev.track_1.tsv", b"x")), "unsafe name"),
         ("too many members", _protocols(*((f"f{n}", b"") for n in range(10_001))), "too many for protocols")]
     return [Case("gzip archive", name, make, REFUSED, words) for name, make, words in found]
 
@@ -211,7 +211,7 @@ def _zip() -> list[Case]:
     unpack = ("--extract",)
     found = [
         ("traversal", _zipped(_entry("../x.flac")), "unsafe name"),
-        ("absolute path", _zipped(_entry("/tmp/x.flac")), "unsafe name"),
+        ("absolute path", _zipped(_entry("/tmp/hostile/x.flac")), "unsafe name"),
         ("Windows drive", _zipped(_entry("C:/x.flac")), "unsafe name"),
         ("Windows separators", _zipped(_entry("LA\\..\\x")), "unsafe name"),
         ("traversal, with --extract", _zipped(_entry("../x.flac"), options=unpack), "unsafe name"),

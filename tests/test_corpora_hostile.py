@@ -1,6 +1,7 @@
 """Every hostile or broken archive, protocol, checkpoint and model through the real script: one sentence, no harm."""
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,7 @@ def test_it_ends_as_it_must_and_harms_nothing(case, stuff, tmp_path):
     assert outcome == case.outcome and re.search(case.words, said), (outcome, said)
     if outcome == REFUSED:
         assert said.splitlines()[-1].isprintable() and len(said.splitlines()[-1]) < 600
-    assert not (tmp_path / "trace").exists()
+    assert not (tmp_path / "trace").exists() and not Path("/tmp/hostile").exists() and not list(tmp_path.rglob("run.sh"))
     if outcome == REFUSED and case.group != "checkpoint":
         assert not (tmp_path / "data" / "protocols" / "corpus.json").exists()
 

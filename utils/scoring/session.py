@@ -91,7 +91,8 @@ class Session:
             self._tell(partial, many)
         if self.journal:
             self.journal.finish(self.paths, partial or {})
-            print(f"{len(self.journal.places)} of {len(self.paths)} results are in {self.output}", file=sys.stderr)
+            heard = ", and what was heard of the next recording," if partial else ""
+            print(f"{len(self.journal.places)} of {len(self.paths)} results{heard} are in {self.output}", file=sys.stderr)
 
     def _summary(self, left_out: int) -> None:
         if len(self.paths) == 1 and not (self.output or left_out):
