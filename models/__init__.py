@@ -4,6 +4,7 @@ from torch import nn
 from models.aasist import AASIST
 from models.encoder import EncoderModel
 from models.gmm import LFCCGMM
+from models.hybrid import Hybrid
 from models.lcnn import LCNN
 from models.small import SmallModel
 
@@ -18,11 +19,14 @@ CONFIGS: dict[str, dict] = {
     # 202 frames are one window of 4.04 s.
     "encoder": {"architecture": "encoder", "n_blocks": 2, "max_frames": 202, "dropout": 0.2},
     # Half the published width (32): half the time of a step, a quarter of the weights.
+    "hybrid": {"architecture": "hybrid", "n_blocks": 2, "max_frames": 202,
+               "aasist": {"channels": [32, 32, 64, 64], "gat_dims": [64, 32], "pool_ratios": [0.5, 0.7, 0.5]}},
     "lcnn": {"architecture": "lcnn", "front_end": "lfcc", "width": 16, "dropout": 0.5},
     "lfcc-gmm": {"architecture": "lfcc-gmm", "components": 512},
 }
 _ARCHITECTURES: dict[str, type[nn.Module]] = {"aasist": AASIST, "aasist-l": AASIST, "small": SmallModel,
-                                            "encoder": EncoderModel, "lcnn": LCNN, "lfcc-gmm": LFCCGMM}
+                                            "encoder": EncoderModel, "lcnn": LCNN, "lfcc-gmm": LFCCGMM,
+                                            "hybrid": Hybrid}
 
 
 def build_model(config: dict) -> nn.Module:

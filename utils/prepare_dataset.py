@@ -37,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--extract", action="store_true", help="unpack archives (by default they are read in place)")
     parser.add_argument("--md5", action="store_true", help="compare the downloads' check sums, reading all of them")
     parser.add_argument("--seed", type=int, help=f"seed of splits and of the default corpus (default: {SEED})")
-    parser.add_argument("--where", action="append", default=[], type=condition, metavar="COLUMN=VALUE",
+    parser.add_argument("--where", action="append", default=[], type=condition, metavar="[PART:]COLUMN=VALUE",
                         help="of folders with a trials.tsv: only rows with that value; COLUMN!=VALUE: all others; values separated by "
                              "commas; may be repeated; a list without that column is taken whole")
     parser.add_argument("--split_by", choices=("speaker", "source"), default="speaker",

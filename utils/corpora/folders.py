@@ -36,8 +36,8 @@ def find(request: Request) -> Corpus:
     parts = {}
     for part, home in homes.items():
         _check_pair(home)
-        parts[part] = Part(f"the folders of {home}", partial(_lines, home, request.where),
-                           partial(_files, home, request.data_dir, request.where))
+        where = tuple(condition for condition in request.where if condition.part in (None, part))
+        parts[part] = Part(f"the folders of {home}", partial(_lines, home, where), partial(_files, home, request.data_dir, where))
     found = [f"{home.name}/{key}/" for home in homes.values() for key in _keys_of(home)]
     found += [folder.relative_to(raw.parent).as_posix() + "/" + LIST for folder in lists]
     where = [condition.text for condition in request.where]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from utils.corpora.protocol import UNKNOWN, ProtocolLine
 from utils.corpora.reading import reading
-from utils.corpora.trials import KEYS
+from utils.corpora.trials import KEYS, SUBSETS
 from utils.errors import InputError
 
 LIST = "trials.tsv"
@@ -18,11 +18,12 @@ NEEDED, TAKEN = ("utterance", "key", "attack"), ("speaker", "gender", "codec", "
 
 @dataclass(frozen=True)
 class Condition:
-    """One --where: rows whose `column` has one of `values`, or (not `wanted`) none of them."""
+    """One --where: rows of `part` (all: None) whose `column` has one of `values`, or (not `wanted`) none of them."""
     column: str
     values: frozenset[str]
     wanted: bool
     text: str
+    part: str | None = None
 
     def holds(self, row: dict[str, str]) -> bool:
         """Whether a row is taken; one of a list without that column is."""
@@ -30,11 +31,17 @@ class Condition:
 
 
 def condition(text: str) -> Condition:
-    """The condition that "COLUMN=VALUE[,VALUE...]" or "COLUMN!=VALUE[,VALUE...]" says; `ValueError` for other text."""
-    column, equals, values = text.partition("=")
+    """The condition that "[PART:]COLUMN=VALUE[,VALUE...]" or "[PART:]COLUMN!=VALUE[,VALUE...]" says, PART train, dev or eval.
+
+    `ValueError` for other text.
+    """
+    part, colon, rest = text.partition(":")
+    if not colon or part not in SUBSETS:
+        part, rest = None, text
+    column, equals, values = rest.partition("=")
     if not equals or not column.strip("! ") or not values:
         raise ValueError(f"{text!r} is not COLUMN=VALUE or COLUMN!=VALUE")
-    return Condition(column.rstrip("!").strip(), frozenset(values.split(",")), not column.endswith("!"), text)
+    return Condition(column.rstrip("!").strip(), frozenset(values.split(",")), not column.endswith("!"), text, part)
 
 
 def has_list(folder: Path) -> bool:

@@ -11,14 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from models.aasist import AASIST, FILTER_LENGTH, N_FREQUENCIES, ResidualBlock
+from models.hybrid import Hybrid
 from utils.scoring.onnx_graph import SCALE, SELU_ZERO, SHIFT, Graph
 
 OPSET = 17  # understood by every ONNX Runtime since 1.12
 CHUNK = 28  # columns of the second block's output per chunk: 252 of the first block's input, 0.8 MB of activations
+HALVED_FROM, HALF = 1024, ".f16"  # values; what the names of halved weights end in
 HALO = 2    # columns that a block needs on either side of three times the columns it gives
 
 
@@ -139,32 +141,63 @@ class _ReadOut(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor, waves: Tensor) -> tuple[Tensor, Tensor]:
         return self.model.read_out(features)
 
 
-def _read_out(model: AASIST, frames: int) -> onnx.GraphProto:
-    file = io.BytesIO()
-    features = torch.zeros(1, model.pos_S.size(2), N_FREQUENCIES, frames)
-    torch.onnx.export(_ReadOut(model), (features,), file, dynamo=False, opset_version=OPSET, input_names=["features"],
-                      output_names=["last_hidden", "logits"],
-                      dynamic_axes={name: {0: "batch"} for name in ("features", "last_hidden", "logits")})
+class _HybridReadOut(_ReadOut):
+    """All of a hybrid but AASIST's residual encoder."""
+
+    def forward(self, features: Tensor, waves: Tensor) -> tuple[Tensor, Tensor]:
+        return self.model.read_out(features, waves)
+
+
+def _exported(read_out: nn.Module, channels: int, frames: int, n_samples: int) -> onnx.GraphProto:
+    """`read_out` as PyTorch's exporter writes it; weights keep their names."""
+    file, names = io.BytesIO(), ("features", "waves", "last_hidden", "logits")
+    inputs = torch.zeros(1, channels, N_FREQUENCIES, frames), torch.zeros(1, n_samples)
+    torch.onnx.export(read_out, inputs, file, dynamo=False, opset_version=OPSET, do_constant_folding=False,
+                      input_names=names[:2], output_names=names[2:], dynamic_axes={name: {0: "batch"} for name in names})
     return onnx.load_from_string(file.getvalue()).graph
 
 
-def aasist_onnx(model: AASIST, n_samples: int) -> onnx.ModelProto:
-    """`model`, in eval mode, as ONNX: `waves` (batch, n_samples) to `last_hidden` and `logits`."""
-    graph, blocks = Graph("encoder"), [fold(step[0]) for step in model.encoder]
+def _with_read_out(aasist: AASIST, read_out: nn.Module, n_samples: int) -> onnx.ModelProto:
+    """`waves` (batch, n_samples) through the residual encoder of `aasist` to what `read_out` makes of it."""
+    graph, blocks = Graph("encoder"), [fold(step[0]) for step in aasist.encoder]
     width = (n_samples - FILTER_LENGTH + 1) // 3
-    x = Pair(blocks[:2], width)(graph, filter_bank(graph, "waves", model))
+    x = Pair(blocks[:2], width)(graph, filter_bank(graph, "waves", aasist))
     width //= 9
     for block in blocks[2:]:
         x, width = whole_block(graph, x, block), width // 3
     graph.nodes.append(helper.make_node("Identity", [x], ["features"]))
-    read_out = _read_out(model, width)
+    rest = _exported(read_out, aasist.pos_S.size(2), width, n_samples)
     waves = helper.make_tensor_value_info("waves", TensorProto.FLOAT, ["batch", n_samples])
-    whole = helper.make_graph([*graph.nodes, *read_out.node], "aasist", [waves], list(read_out.output),
-                              [*graph.constants, *read_out.initializer])
+    casts, weights = _halved(rest.initializer)
+    whole = helper.make_graph([*casts, *graph.nodes, *rest.node], "aasist", [waves], list(rest.output),
+                              [*graph.constants, *weights])
     exported = helper.make_model(whole, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     onnx.checker.check_model(exported)
     return exported
+
+
+def _halved(weights: list[onnx.TensorProto]) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+    """The weights, those that float16 holds exactly in float16 (half the file), and nodes that cast them back."""
+    casts, kept = [], []
+    for weight in weights:
+        exact = numpy_helper.to_array(weight)
+        if exact.dtype != np.float32 or exact.size < HALVED_FROM or not np.array_equal(exact.astype(np.float16), exact):
+            kept.append(weight)
+            continue
+        kept.append(numpy_helper.from_array(exact.astype(np.float16), weight.name + HALF))
+        casts.append(helper.make_node("Cast", [weight.name + HALF], [weight.name], to=TensorProto.FLOAT))
+    return casts, kept
+
+
+def aasist_onnx(model: AASIST, n_samples: int) -> onnx.ModelProto:
+    """`model`, in eval mode, as ONNX: `waves` (batch, n_samples) to `last_hidden` and `logits`."""
+    return _with_read_out(model, _ReadOut(model).eval(), n_samples)
+
+
+def hybrid_onnx(model: Hybrid, n_samples: int) -> onnx.ModelProto:
+    """`model`, in eval mode, as ONNX, like `aasist_onnx`; its speech encoder in float16 where that is exact."""
+    return _with_read_out(model.aasist, _HybridReadOut(model).eval(), n_samples)

@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from models.aasist import AASIST
+from models.hybrid import Hybrid
 from utils.errors import InputError
 from utils.files import atomic_write
-from utils.scoring.aasist_onnx import OPSET, aasist_onnx
+from utils.scoring.aasist_onnx import OPSET, aasist_onnx, hybrid_onnx
 from utils.scoring.checkpoint import load_checkpoint, metadata_json
 from utils.scoring.onnx_engine import METADATA_KEY, OnnxEngine
 from utils.scoring.torch_engine import TorchEngine
@@ -48,11 +49,15 @@ def _write(model: nn.Module, checkpoint: dict, path: Path) -> None:
         # PyTorch's exporter warns that it is the older of two (the newer needs another package), and about shapes that
         # are fixed in the file on purpose: it scores windows of one length.
         warnings.simplefilter("ignore")
-        build = aasist_onnx if isinstance(model, AASIST) else _as_it_is
-        exported = build(model, checkpoint["n_samples"])
+        exported = _build(model, checkpoint["n_samples"])
     exported.metadata_props.add(key=METADATA_KEY, value=metadata_json(checkpoint))
     with atomic_write(path, "wb") as file:
         file.write(exported.SerializeToString())
+
+
+def _build(model: nn.Module, n_samples: int) -> onnx.ModelProto:
+    build = aasist_onnx if isinstance(model, AASIST) else hybrid_onnx if isinstance(model, Hybrid) else _as_it_is
+    return build(model, n_samples)
 
 
 def _as_it_is(model: nn.Module, n_samples: int) -> onnx.ModelProto:
