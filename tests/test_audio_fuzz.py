@@ -67,7 +67,7 @@ def promised_samples(content: bytes, info: AudioInfo) -> tuple[int, int] | None:
     if content[:4] == b"fLaC" and (total := int.from_bytes(content[18:26], "big") & (1 << 36) - 1):
         return total, total
     if content[:4] == b"TTA1":
-        return (struct.unpack_from("<I", content, 18)[0],) * 2
+        return (struct.unpack_from("<I", content, 14)[0],) * 2
     if content[:4] == b"wvpk" and (total := struct.unpack_from("<I", content, 12)[0]) != 0xFFFFFFFF:
         return total, total
     width = BYTES.get(info.subtype, 0) * info.channels
