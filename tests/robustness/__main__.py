@@ -15,9 +15,11 @@ from tests.conftest import ROOT, SHARED
 from tests.robustness import disk, kills, limits, load, pairs, zoo
 from tests.robustness.fuzz import fuzz
 from tests.robustness.harness import Bench, Row, child_seconds
+from tests.robustness.hostile_input import hostile_input
 from tests.robustness.steps import ALL, INFER, STEPS
+from utils.files import atomic_write
 
-KINDS = ("files", "zoo", "fuzz", "kills", "interrupts", "disk", "pairs", "limits", "load")
+KINDS = ("files", "zoo", "hostile", "fuzz", "kills", "interrupts", "disk", "pairs", "limits", "load")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -42,6 +44,8 @@ def inject(bench: Bench, args: argparse.Namespace, say: Callable[[str], None]) -
         yield zoo.hard_files(bench, say)
     if "zoo" in chosen:
         yield from zoo.audio_zoo(bench, None, say)
+    if "hostile" in chosen:
+        yield from hostile_input(bench.folder / "hostile", SHARED, say)
     if "fuzz" in chosen:
         yield fuzz(args.examples, args.seed, say)
     if "kills" in chosen:
@@ -61,13 +65,16 @@ def inject(bench: Bench, args: argparse.Namespace, say: Callable[[str], None]) -
         yield from load.load(bench, args.files, say)
 
 
-def table(rows: list[Row], args: argparse.Namespace, seconds: float, cpu: float) -> str:
-    """The table in Markdown, with how it was made, and every wrong outcome by its name."""
+def write_table(rows: list[Row], args: argparse.Namespace, seconds: float) -> str:
+    """Write the table, with how it was made and every wrong outcome by its name; returns it."""
     lines = ["| what | tried | outcome |", "|---|---|---|", *(row.text() for row in rows), ""]
     wrong = [line for row in rows for line in row.wrong]
     lines.append(f"{len(rows)} rows, {len(wrong)} wrong outcomes; made by `python -m tests.robustness --only {args.only} --seed {args.seed}` "
-                 f"in {seconds / 60:.0f} minutes ({cpu / 60:.0f} of CPU time).")
-    return "\n".join([*lines, *(f"- WRONG: {line}" for line in wrong)]) + "\n"
+                 f"in {seconds / 60:.0f} minutes ({child_seconds() / 60:.0f} of CPU time).")
+    text = "\n".join([*lines, *(f"- WRONG: {line}" for line in wrong)]) + "\n"
+    with atomic_write(args.out / "table.md") as file:
+        file.write(text)
+    return text
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -84,18 +91,16 @@ def main(argv: list[str] | None = None) -> int:
 
     folder = Path(tempfile.mkdtemp(prefix="robustness "))
     bench = Bench(folder, SHARED)
-    args.out.mkdir(parents=True, exist_ok=True)
     try:
         for row in inject(bench, args, say):
             rows.append(row)
             for line in row.wrong:
                 say(f"WRONG: {line}")
-            text = table(rows, args, time.monotonic() - begun, child_seconds())     # after every row: a stopped run keeps its own
-            (args.out / "table.md").write_text(text, encoding="utf-8")
+            write_table(rows, args, time.monotonic() - begun)       # after every row: a stopped run keeps its own
     finally:
         bench.close()
         shutil.rmtree(folder, ignore_errors=True)
-    print(text, end="")
+    print(write_table(rows, args, time.monotonic() - begun), end="")
     return 1 if any(row.wrong for row in rows) else 0
 
 
