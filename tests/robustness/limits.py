@@ -19,6 +19,7 @@ import resource
 size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize() + ({more} << 20)
 resource.setrlimit(resource.RLIMIT_AS, (size, size))
 """
+OPENBLAS = "OpenBLAS error: Memory allocation still failed"      # after which it ends the process: nothing of ours can say more
 # what the step imports, its options for much memory at once, and the flag that it must name
 HUNGRY = {
     TRAIN: ("import torch, onnx, onnxruntime, matplotlib.figure, scipy.optimize, scipy.signal, utils.training.session",
@@ -76,6 +77,8 @@ def short_memory(bench: Bench, step: Step, count: int, seed: int, say: Callable[
             row.outcomes[f"told in one sentence that names {flag}"] += 1
         elif done.code == step.code and not done.traceback() and not done.sentence:
             row.outcomes["had enough"] += 1
+        elif done.code == 1 and not done.traceback() and OPENBLAS in done.err:
+            row.outcomes["ended by OpenBLAS in its own words, exit code 1"] += 1
         else:
             row.wrong.append(f"{row.what}: {more} MB: exit code {done.code}: {done.out[-200:]} {done.err[-600:]}")
     bench.clear(step)
