@@ -22,7 +22,7 @@ from utils.files import CHECKPOINT_DIR, DATA_DIR, RESULTS_DIR, ROOT
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     model = parser.add_argument_group("score a stored subset")
-    model.add_argument("--model", type=Path, help="checkpoint (.pt or .onnx) to score with (default: the newest trained model)")
+    model.add_argument("--model", type=Path, help="checkpoint (.pt or .onnx) to score with (default: the newest trained model, else the one in models/pretrained)")
     model.add_argument("--subset", choices=("train", "dev", "eval"), default="eval", help="subset to score (default: eval)")
     model.add_argument("--batch_size", type=int, default=16, help="windows scored at a time (default: 16)")
     model.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu", help="where to score (default: cpu)")
@@ -99,12 +99,12 @@ def evaluate_files(args: argparse.Namespace) -> dict:
 
 def choose_model(args: argparse.Namespace) -> Path:
     """The model asked for, or the newest one."""
-    from utils.scoring.engine import newest_model
-    model = args.model or newest_model(args.checkpoint_dir)
+    from utils.scoring.engine import PRETRAINED, default_model
+    model = args.model or default_model(args.checkpoint_dir)
     if model is None:
         raise InputError(f"there is no trained model in {args.checkpoint_dir}: train one with "
                          "python notebooks/aasist_training.py, or name one with --model")
-    if args.model is None and args.device != "cpu":
+    if args.model is None and args.device != "cpu" and model != PRETRAINED:
         return model.with_suffix(".pt")     # its exported twin runs on the CPU only
     return model
 

@@ -13,6 +13,7 @@ from utils.errors import DISK_FULL, InputError
 ROOT = Path(__file__).resolve().parents[1]
 DATA_DIR = ROOT / "data"
 CHECKPOINT_DIR = ROOT / "models" / "checkpoints"
+PRETRAINED_DIR = ROOT / "models" / "pretrained"
 RESULTS_DIR = ROOT / "results"
 _swept: set[Path] = set()   # folders from which this process has removed what killed ones left
 

@@ -27,7 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="recordings, folders (searched through) or .txt lists of paths, one per line")
     add("--model", type=Path,
         help="checkpoint (.pt) or exported model (.onnx); default: the newest in models/checkpoints that can give "
-             "verdicts")
+             "verdicts, else the one in models/pretrained")
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto",
         help="where a .pt model runs (exported models: the CPU)")
     add("--force_cpu", action="store_true", help="use the CPU whatever else there is; the same as --device cpu")
@@ -70,8 +70,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def find_model(args: argparse.Namespace) -> Path:
     """The model to use; `InputError` says how to get one where there is none."""
-    from utils.scoring.engine import newest_model
-    model = args.model or newest_model(CHECKPOINT_DIR)
+    from utils.scoring.engine import default_model
+    model = args.model or default_model(CHECKPOINT_DIR)
     if model is None:
         raise InputError(f"there is no trained model in {CHECKPOINT_DIR}: run ./run.sh (Windows: run.bat) to make one "
                          "from nothing, python notebooks/aasist_training.py on prepared data, or name one with --model")

@@ -20,7 +20,7 @@ from utils.scoring.onnx_graph import SCALE, SELU_ZERO, SHIFT, Graph
 
 OPSET = 17  # understood by every ONNX Runtime since 1.12
 CHUNK = 28  # columns of the second block's output per chunk: 252 of the first block's input, 0.8 MB of activations
-HALVED_FROM, HALF = 1024, ".f16"  # values; what the names of halved weights end in
+HALVED_FROM, HALF = 512, ".f16"  # values; what the names of halved weights end in
 HALO = 2    # columns that a block needs on either side of three times the columns it gives
 
 

@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from utils.errors import InputError
+from utils.files import PRETRAINED_DIR
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+PRETRAINED = PRETRAINED_DIR / "detector.onnx"    # the model in the box
 
 
 class Engine(Protocol):
@@ -60,6 +64,14 @@ def newest_model(checkpoint_dir: Path) -> Path | None:
             found.append((next(iter(files.values())), max(reversed(files), key=files.get)))
     models = [path for _, path in sorted(found, key=lambda entry: entry[0], reverse=True)]
     return next((path for path in models if carries_decision(path)), models[0] if models else None)
+
+
+def default_model(checkpoint_dir: Path) -> Path | None:
+    """The model where none is named: the newest that can give verdicts, else the one in the box, else any; None for none."""
+    newest = newest_model(checkpoint_dir)
+    if PRETRAINED.is_file() and (newest is None or not carries_decision(newest)):
+        return PRETRAINED
+    return newest
 
 
 def carries_decision(path: Path) -> bool:

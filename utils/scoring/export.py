@@ -55,6 +55,18 @@ def _write(model: nn.Module, checkpoint: dict, path: Path) -> None:
         file.write(exported.SerializeToString())
 
 
+def exported_engine(model: nn.Module, metadata: dict) -> OnnxEngine:
+    """An engine for a live network as it is now, in evaluation mode, run by ONNX Runtime: several times faster on a CPU.
+
+    `metadata`: as for `utils.scoring.engine.engine_from_model`; windows are of its "n_samples".
+    """
+    still = copy.deepcopy(model).cpu().eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        content = _build(still, metadata["n_samples"]).SerializeToString()
+    return OnnxEngine.from_bytes(content, metadata, torch.get_num_threads())
+
+
 def _build(model: nn.Module, n_samples: int) -> onnx.ModelProto:
     build = aasist_onnx if isinstance(model, AASIST) else hybrid_onnx if isinstance(model, Hybrid) else _as_it_is
     return build(model, n_samples)

@@ -20,27 +20,43 @@ class OnnxEngine:
     """See `utils.scoring.engine.Engine`."""
 
     def __init__(self, path: Path, threads: int | None = None):
-        content = _read(path)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.enable_mem_pattern = False  # a plan of all activations costs 140 MB from the second window on and gains no time
-        options.intra_op_num_threads = threads or 0
-        try:
-            self.session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        except _REFUSALS as error:
-            if out_of_memory(error):
-                raise
-            raise InputError(f"{path} is not a usable ONNX model: export it again with utils/export_model.py") from error
+        self.session = _session(_read(path), path, threads)
         self.metadata = _metadata(self.session, path)
         if ([i.name for i in self.session.get_inputs()] != ["waves"]
                 or "logits" not in [o.name for o in self.session.get_outputs()]):
             raise InputError(f"{path} does not map waves to logits: export it again with utils/export_model.py")
 
+    @classmethod
+    def from_bytes(cls, content: bytes, metadata: dict, threads: int | None = None) -> "OnnxEngine":
+        """An engine for a network just exported, without a file."""
+        engine = cls.__new__(cls)
+        engine.session, engine.metadata = _session(content, "the network", threads), metadata
+        return engine
+
     def logits(self, waves: np.ndarray) -> np.ndarray:
-        waves, logits = finite(waves, "samples"), np.empty((len(waves), 2))
-        for i in range(len(waves)):  # one by one: a batch gains nothing here and takes its size times the memory
-            logits[i:i + 1] = self.session.run(["logits"], {"waves": waves[i:i + 1]})[0]
-        return finite(logits, "logits")
+        return self._run("logits", waves)
+
+    def last_hidden(self, waves: np.ndarray) -> np.ndarray:
+        """What the logits are read from: waves float32 (B, n_samples) to float64 (B, H)."""
+        return self._run("last_hidden", waves)
+
+    def _run(self, output: str, waves: np.ndarray) -> np.ndarray:
+        waves = finite(waves, "samples")  # one by one: a batch gains nothing here and takes its size times the memory
+        rows = [self.session.run([output], {"waves": waves[i:i + 1]})[0][0] for i in range(len(waves))]
+        return finite(np.array(rows, dtype=np.float64), output.replace("_", " "))
+
+
+def _session(content: bytes, name: Path | str, threads: int | None) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.enable_mem_pattern = False  # a plan of all activations costs 140 MB from the second window on and gains no time
+    options.intra_op_num_threads = threads or 0
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except _REFUSALS as error:
+        if out_of_memory(error):
+            raise
+        raise InputError(f"{name} is not a usable ONNX model: export it again with utils/export_model.py") from error
 
 
 def _read(path: Path) -> bytes:

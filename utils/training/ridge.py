@@ -1,0 +1,93 @@
+"""Fits the linear layer of `models.hybrid.Hybrid`: ridge regression on frozen statistics, in closed form, one pass an epoch.
+
+Targets are +1 (bona fide) and -1 (spoof), weighted so that each class has half of the weight, and a source's utterances
+by one attack (or its bona fide ones), n of them, a share of their class like n^power. Each epoch is a fit of its own, on
+crops and augmentation of its own; dev chooses among them.
+"""
+from collections import Counter
+
+import numpy as np
+import torch
+from scipy.linalg import cho_factor, cho_solve
+
+from models.hybrid import Hybrid
+from utils.scoring.export import exported_engine
+
+
+def ridge_epoch(session, epoch: int) -> float:
+    """What an epoch is to a `utils.training.session.Session` of a hybrid: a pass and a fit. Returns the mean squared error."""
+    weights = row_weights(session.train.rows, session.recipe["source_power"])
+    loss = fit(session.model, session.batches(epoch), weights, session.recipe["ridge"])
+    session.after_step()
+    return loss
+
+
+def row_weights(rows: list, power: float) -> np.ndarray:
+    """Weight of each utterance, float64 (N,): 1/2 for each class; in it n^power for a (source, attack) of n utterances."""
+    groups = [(row.key, row.source, row.attack) for row in rows]
+    sizes = Counter(groups)
+    totals = Counter()
+    for (key, *_), size in sizes.items():
+        totals[key] += size ** power
+    return np.array([sizes[group] ** (power - 1) / totals[group[0]] / 2 for group in groups])
+
+
+def fit(model: Hybrid, batches, weights: np.ndarray, ridge: float) -> float:
+    """Standardise the statistics of the batches' utterances and give the linear layer the weights of least squared error.
+
+    `batches`: (waves (B, n_samples), labels (B,)), the utterances in the order of `weights`, which sum to 1. `ridge` is
+    added to the mean squared error per unit of squared weight. Returns the weighted mean squared error. Memory does not
+    grow with the number of utterances: only sums of products are kept, in float64 (some 400 MB).
+    """
+    _forget(model)
+    moments, at, engine = _Moments(), 0, None
+    for waves, labels in batches:
+        engine = engine or exported_engine(model, {"n_samples": waves.size(1)})
+        moments.add(engine.last_hidden(waves.numpy()), 2.0 * labels.numpy() - 1, weights[at:at + len(labels)])
+        at += len(labels)
+    return moments.solve(model, ridge)
+
+
+@torch.no_grad()
+def _forget(model: Hybrid) -> None:
+    model.mean.zero_()
+    model.scale.fill_(1)
+    model.out_layer.weight.zero_()
+    model.out_layer.bias.zero_()
+
+
+class _Moments:
+    """Weighted sums over utterances: of the statistics less those of the first one, of their products, and with the target."""
+
+    def __init__(self):
+        self.origin = None
+
+    def add(self, x: np.ndarray, target: np.ndarray, weights: np.ndarray) -> None:
+        """Count statistics `x` (n, H) in."""
+        if self.origin is None:
+            self.origin, width = x[0].astype(np.float64), x.shape[1]
+            self.total, self.target, self.products = 0.0, 0.0, np.zeros((width, width))
+            self.first, self.crossed = np.zeros(width), np.zeros(width)
+        x = x - self.origin
+        self.total += weights.sum()
+        self.target += weights @ target
+        self.first += weights @ x
+        self.crossed += (weights * target) @ x
+        self.products += (x * weights[:, None]).T @ x
+
+    @torch.no_grad()
+    def solve(self, model: Hybrid, ridge: float) -> float:
+        """Write the solution into the model; the weighted mean squared error."""
+        mean, target = self.first / self.total, self.target / self.total
+        products = self.products / self.total
+        products -= np.outer(mean, mean)
+        model.standardise(torch.from_numpy(mean + self.origin), torch.from_numpy(np.sqrt(products.diagonal().clip(0))))
+        scale = model.scale.double().numpy()
+        crossed = (self.crossed / self.total - mean * target) * scale
+        products *= scale[:, None]
+        products *= scale
+        products.flat[::len(scale) + 1] += ridge
+        slope = cho_solve(cho_factor(products, lower=True, check_finite=False), crossed)
+        model.out_layer.weight.copy_(torch.from_numpy(np.outer([-0.5, 0.5], slope)))
+        model.out_layer.bias.copy_(torch.tensor([-0.5, 0.5]) * target)
+        return float(1 - target ** 2 - slope @ crossed - ridge * slope @ slope)
