@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.robustness.harness import Bench, Row, Step, copy, ended, unlike
-from tests.robustness.steps import ready
+from tests.robustness.steps import ready, settle
 
 SIZE = 400 << 20
 TOLD = ("the disk is full", "are free: make room")
@@ -91,7 +91,6 @@ def full_output(bench: Bench, step: Step, say: Callable[[str], None] = print) ->
         row.outcomes["told in one sentence, exit code 1"] += 1
     else:
         row.wrong.append(f"{row.what}: exit code {done.code}: {done.err[-600:]}")
-    bench.clear(step)
-    bench.run(step)
+    settle(bench, step)
     say(f"{row.what}: {len(row.wrong)} wrong")
     return row

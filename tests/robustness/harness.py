@@ -129,7 +129,12 @@ class Bench:
     def close(self) -> None:
         """End the parent of forks, if there is one."""
         if self.forker:
-            self.forker.communicate()
+            self.forker.stdin.close()
+            try:
+                self.forker.wait(10)
+            except subprocess.TimeoutExpired:
+                self.forker.kill()
+                self.forker.wait()
             self.forker = None
 
     def run(self, step: Step, *more: str, other: bool = False, first: str = "", home: Path | None = None,
@@ -147,10 +152,11 @@ class Bench:
                 self.clear(step)
                 check(self.run(step, other=True, first=step.stop), step.code)
                 self.others[step.name] = self.sums(step)
-                self.keep(step, self.saved(step))
+                self.keep(step, self.saved(step, "earlier"))
             self.clear(step)
             check(self.run(step), step.code)
             self.references[step.name] = self.sums(step)
+            self.keep(step, self.saved(step, "whole"))
             self.needs[step.name] = sum((self.home / name).stat().st_size + 4096 for name in self.references[step.name])
             self.clear(step)
             self.took[step.name] = check(self.run(step, plain=True), step.code).seconds
@@ -158,9 +164,15 @@ class Bench:
                 raise AssertionError(f"{step.name} is not deterministic: {differing}")
         return self.references[step.name]
 
-    def saved(self, step: Step) -> Path:
-        """Where the results of the run with other settings lie."""
-        return self.folder / "earlier" / step.name
+    def saved(self, step: Step, which: str) -> Path:
+        """Where a copy lies of the results of the undisturbed run ("whole") and of the one with other settings ("earlier")."""
+        return self.folder / which / step.name
+
+    def restore(self, step: Step) -> None:
+        """Put the results of the undisturbed run back."""
+        self.clear(step)
+        for name in step.outputs:
+            copy(self.saved(step, "whole") / name, self.home / name)
 
     def keep(self, step: Step, folder: Path) -> None:
         """Copy a step's outputs into `folder`."""
@@ -174,7 +186,7 @@ class Bench:
             remove(home / name)
             remove((home / name).with_name((home / name).name + ".partial"))
             if earlier and step.other:
-                copy(self.saved(step) / name, home / name)
+                copy(self.saved(step, "earlier") / name, home / name)
 
     def sums(self, step: Step, home: Path | None = None) -> dict[str, str]:
         """A sum for every file that the step wrote, whatever its name; locks left out."""

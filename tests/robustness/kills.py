@@ -4,7 +4,7 @@ import signal
 from collections.abc import Callable
 
 from tests.robustness.harness import Bench, Done, Row, Step, check, instants, strike, unlike
-from tests.robustness.steps import INFER, ready
+from tests.robustness.steps import INFER, ready, settle
 
 PLAIN = 5       # every so many kills strike a process that also imports its libraries
 CHAIN = 5       # at most so many kills in a row before a run is left alone
@@ -29,6 +29,7 @@ def kills(bench: Bench, step: Step, count: int, seed: int, say: Callable[[str], 
             rerun(bench, step, row)
             fresh(bench, step, rng)
             say(f"{step.name}: {number + 1} of {count} kills, {len(row.wrong)} wrong")
+    settle(bench, step)
     return row
 
 
@@ -38,7 +39,6 @@ def interrupts(bench: Bench, step: Step, count: int, seed: int, say: Callable[[s
     rng, row = random.Random(f"{seed} {step.name}"), Row(f"Ctrl-C in {step.name}", "{tried} at random instants")
     row.outcomes.update({"ended with 130 and one sentence": 0, "reruns byte-identical": 0})
     lasts = measure(bench, step)
-    bench.keep(step, bench.folder / "whole")
     for number, share in enumerate(instants(rng, count)):
         plain = not step.heavy or number % 2 == 0
         while True:
@@ -57,6 +57,7 @@ def interrupts(bench: Bench, step: Step, count: int, seed: int, say: Callable[[s
         else:
             look(bench, step, row, "Ctrl-C")
         rerun(bench, step, row, "reruns byte-identical")
+    settle(bench, step)
     say(f"{step.name}: {count} times Ctrl-C, {len(row.wrong)} wrong")
     return row
 
@@ -92,7 +93,7 @@ def kept(bench: Bench, row: Row) -> None:
     recording that was being heard."""
     if not (table := bench.home / "out" / "r.csv").exists():
         return
-    whole = {line for folder in (bench.saved(INFER), bench.folder / "whole") for line in (folder / "out" / "r.csv").read_text().splitlines()}
+    whole = {line for folder in (bench.saved(INFER, "earlier"), bench.saved(INFER, "whole")) for line in (folder / "out" / "r.csv").read_text().splitlines()}
     other = [line for line in table.read_text().splitlines() if line not in whole and "interrupted after" not in line]
     row.wrong += [f"{row.what}: a line of no whole run: {line}" for line in other]
 

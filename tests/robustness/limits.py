@@ -3,7 +3,7 @@ import random
 from collections.abc import Callable
 
 from tests.robustness.harness import Bench, Row, Step, unlike
-from tests.robustness.steps import EVALUATE, INFER, PREPROCESS, TRAIN, ready
+from tests.robustness.steps import EVALUATE, INFER, PREPROCESS, TRAIN, ready, settle
 
 NAN = """
 import utils.training.session as session
@@ -51,6 +51,7 @@ def diverging_loss(bench: Bench, count: int, seed: int, say: Callable[[str], Non
             row.outcomes["reruns byte-identical"] += 1
         else:
             row.wrong.append(f"{row.what}: the rerun differs: {done.out[-300:]} {done.err[-300:]}")
+    settle(bench, TRAIN)
     say(f"{row.what}: {row.outcomes}, {len(row.wrong)} wrong")
     return row
 
@@ -81,8 +82,7 @@ def short_memory(bench: Bench, step: Step, count: int, seed: int, say: Callable[
             row.outcomes["ended by OpenBLAS in its own words, exit code 1"] += 1
         else:
             row.wrong.append(f"{row.what}: {more} MB: exit code {done.code}: {done.out[-200:]} {done.err[-600:]}")
-    bench.clear(step)
-    bench.run(step)
+    settle(bench, step)
     say(f"{row.what}: {row.outcomes}, {len(row.wrong)} wrong")
     return row
 

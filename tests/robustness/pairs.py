@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from tests.robustness.harness import Bench, Done, Row, Step, ended, unlike
-from tests.robustness.steps import FREQUENT, PREPROCESS, TRAIN, ready
+from tests.robustness.steps import FREQUENT, PREPROCESS, TRAIN, ready, settle
 
 TOLD = "another run"
 REPLACE = ("--data_dir", "data", "--limit", "9", "--force")     # writes other stores while training reads them
@@ -23,8 +23,7 @@ def pairs(bench: Bench, step: Step, count: int, seed: int, say: Callable[[str], 
         ends = [ended(first), ended(second)]
         row.tried += 1
         _judge(bench, step, row, ends)
-        bench.clear(step)
-    bench.run(step)
+    settle(bench, step)
     say(f"{row.what}: {row.outcomes}, {len(row.wrong)} wrong")
     return row
 
@@ -63,9 +62,7 @@ def replaced_while_read(bench: Bench, count: int, seed: int, say: Callable[[str]
             row.outcomes["undisturbed"] += 1
         elif not (done.code == 0 and " 9 train" in done.out):      # all of it on the new stores is right too
             row.wrong.append(f"{row.what}: ended with {done.code}: {done.out[-300:]} {done.err[-600:]}")
-        bench.clear(PREPROCESS)
-        bench.run(PREPROCESS)
-    bench.clear(TRAIN)
-    bench.run(TRAIN)
+        settle(bench, PREPROCESS)
+    settle(bench, TRAIN)
     say(f"{row.what}: {row.outcomes}, {len(row.wrong)} wrong")
     return row

@@ -34,12 +34,19 @@ STEPS = (EXTRACT, PREPARE, PREPROCESS, TRAIN, EVALUATE, INFER)
 ALL = (*STEPS[:4], EXPORT, *STEPS[4:])
 
 
+def settle(bench: Bench, step: Step) -> None:
+    """After a step was struck: leave what the steps behind it start from."""
+    bench.clear(step)
+    step = PREPARE if step is EXTRACT else step         # which write to the same folder; archives are read in place from here on
+    if step.name in bench.references:
+        bench.restore(step)
+
+
 def ready(bench: Bench, step: Step) -> None:
     """Make what comes before `step`, and the step itself once undisturbed; all of it lies in the home folder afterwards."""
     for before in ALL:
         if before.name not in bench.references:
             bench.reference(before)
-            if before is EXTRACT:
-                bench.clear(EXTRACT)
+            settle(bench, before)
         if before is step:
             return
