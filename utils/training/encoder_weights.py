@@ -1,7 +1,8 @@
 """Reads the weights of a Whisper encoder's first blocks from an ONNX file into `models.encoder.SpeechEncoder`.
 
 The file: every weight is an initialiser named like the encoder's parameters with `.f16` behind, float16, linear weights
-transposed (`_t.f16`); the positional table may be longer than the model's.
+transposed (`_t.f16`); the positional table may be longer than the model's. An exported hybrid has them too, not
+transposed, its own prefix before each name.
 """
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from models.encoder import SpeechEncoder
 from utils.errors import InputError
 
 SUFFIX, TRANSPOSED = ".f16", "_t"
+PREFIX = "model.encoder."    # of an exported hybrid
 POSITIONS = "positional_embedding"
 
 
@@ -39,8 +41,9 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
     from google.protobuf.message import DecodeError
     try:
         graph = onnx.load(str(path), load_external_data=False).graph
-        arrays = {item.name[:-len(SUFFIX)]: onnx.numpy_helper.to_array(item).astype(np.float32)
-                  for item in graph.initializer if item.name.endswith(SUFFIX)}
+        halves = [item for item in graph.initializer if item.name.endswith(SUFFIX)]
+        own = [item for item in halves if item.name.startswith(PREFIX)] or halves
+        arrays = {item.name.removeprefix(PREFIX)[:-len(SUFFIX)]: onnx.numpy_helper.to_array(item).astype(np.float32) for item in own}
     except (OSError, DecodeError, ValueError) as error:
         raise InputError(f"cannot read encoder weights from {path}: {error}; give a whole ONNX file") from error
     return {name.removesuffix(TRANSPOSED): torch.tensor(array.T if name.endswith(TRANSPOSED) else array).contiguous()

@@ -1,0 +1,83 @@
+"""The model in the box: put a trained hybrid into models/pretrained (pack), or turn it back into a training checkpoint (unpack).
+
+    python utils/pretrained.py pack --model models/checkpoints/hybrid-1/best.pt
+    python utils/pretrained.py unpack --output models/checkpoints/box/best.pt
+
+The box holds the exported model, detector.onnx, and detector.pt: the checkpoint without the speech encoder's weights,
+which detector.onnx has, exactly.
+"""
+import sys
+from pathlib import Path
+
+if not __package__:
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import argparse
+
+from utils.errors import InputError
+from utils.files import PRETRAINED_DIR
+
+NAME, PART = "detector", "encoder."
+MOST_BYTES = 20e6    # of both files: what a checkout can bear
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line of this step."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    pack_parser = commands.add_parser("pack", help="put a trained hybrid into the box")
+    pack_parser.add_argument("--model", type=Path, required=True, metavar="FILE.pt", help="its checkpoint")
+    pack_parser.add_argument("--box", type=Path, default=PRETRAINED_DIR, help="the folder (default: models/pretrained)")
+    unpack_parser = commands.add_parser("unpack", help="make a whole checkpoint of what is in the box")
+    unpack_parser.add_argument("--box", type=Path, default=PRETRAINED_DIR, help="the folder (default: models/pretrained)")
+    unpack_parser.add_argument("--output", type=Path, required=True, metavar="FILE.pt", help="the checkpoint to write")
+    return parser
+
+
+def pack(model: Path, box: Path) -> str:
+    """Write both files; `InputError` where the model is no hybrid or too large. Returns what was done."""
+    from utils.scoring.checkpoint import load_checkpoint, save_checkpoint
+    from utils.scoring.export import export_onnx
+    checkpoint = load_checkpoint(model)
+    if checkpoint["architecture"] != "hybrid":
+        raise InputError(f"{model} is of architecture {checkpoint['architecture']}: the box holds a hybrid")
+    checkpoint.pop("training", None)
+    box.mkdir(parents=True, exist_ok=True)
+    difference = export_onnx(model, box / f"{NAME}.onnx")
+    lean = {name: value for name, value in checkpoint["state_dict"].items() if not name.startswith(PART)}
+    save_checkpoint(box / f"{NAME}.pt", checkpoint | {"state_dict": lean})
+    size = sum((box / f"{NAME}{suffix}").stat().st_size for suffix in (".onnx", ".pt"))
+    if size > MOST_BYTES:
+        raise InputError(f"the two files in {box} take {size / 1e6:.1f} MB, more than {MOST_BYTES / 1e6:.0f}: the encoder's weights "
+                         "are not such as float16 holds exactly")
+    return f"{box}: {NAME}.onnx and {NAME}.pt, {size / 1e6:.1f} MB (logits equal to {difference:.0e})"
+
+
+def unpack(box: Path, output: Path) -> str:
+    """Write the whole checkpoint; `InputError` where the box does not hold it. Returns what was done."""
+    from models import build_model
+    from utils.scoring.checkpoint import check_metadata, check_weights, read_pickle, save_checkpoint
+    from utils.training.encoder_weights import load_encoder_weights
+    source = box / f"{NAME}.pt"
+    checkpoint = read_pickle(source)
+    check_metadata(checkpoint, source)
+    whole = build_model(checkpoint["config"])
+    load_encoder_weights(whole.encoder, box / f"{NAME}.onnx")
+    encoder = {PART + name: value for name, value in whole.encoder.state_dict().items()}
+    check_weights(checkpoint["config"], checkpoint["state_dict"] | encoder, source)
+    save_checkpoint(output, checkpoint | {"state_dict": checkpoint["state_dict"] | encoder})
+    return f"wrote {output}: {checkpoint['origin']}"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Pack or unpack; 0, or 1 by `InputError`."""
+    args = build_parser().parse_args(argv)
+    if args.command == "unpack" and args.output.suffix != ".pt":
+        raise InputError(f"--output {args.output} must end in .pt, by which the scoring steps know a checkpoint")
+    print(pack(args.model, args.box) if args.command == "pack" else unpack(args.box, args.output))
+    return 0
+
+
+if __name__ == "__main__":
+    from utils.errors import run
+    run(main)
