@@ -269,11 +269,14 @@ def _odd_numbers() -> list[Kind]:
              ("zero channels", _header(22, "<H", 0), REFUSED, "zero channels"),
              ("65535 channels", _header(22, "<H", 65535), REFUSED, ""), ("50 Hz", _header(24, "<I", 50), REFUSED, "50 Hz"),
              ("0 Hz", _header(24, "<I", 0), REFUSED, ""), ("4 GHz", _header(24, "<I", 2 ** 32 - 1), REFUSED, ""),
-             ("0 bits", _header(34, "<H", 0), REFUSED, ""), ("unknown coding", _header(20, "<H", 0x4242), REFUSED, ""),
+             ("0 bits", _header(34, "<H", 0), REFUSED, ""),
+             ("64-bit integers", _header(32, "<HH", 8, 64), REFUSED, "not known"),
+             ("unknown coding", _header(20, "<H", 0x4242), REFUSED, ""),
              ("length of 2 GB", _header(40, "<I", 0x7FFFEFFF), REFUSED, "cut short"),
              ("streamed without a length", streamed, WARNED, "cannot tell whether the recording was cut short"))
-    return [Kind(f"WAV: {name}".replace(":", ""), "WAV", "a.wav", content, outcome, words)
-            for name, content, outcome, words in table]
+    far = Kind("WMA whose sound lies beyond all disks", "WMA", "a.wma", lambda wave: _as("wma")(wave)[:16] + b"\xff" * 7 + b"\x7f"
+               + _as("wma")(wave)[24:], REFUSED, "cut short")
+    return [far, *(Kind(f"WAV {name}", "WAV", "a.wav", content, outcome, words) for name, content, outcome, words in table)]
 
 
 def _folder(path: Path, content: bytes) -> None:

@@ -73,9 +73,10 @@ def promised_samples(content: bytes, info: AudioInfo) -> tuple[int, int] | None:
     width = BYTES.get(info.subtype, 0) * info.channels
     sound = None
     if content[:4] == b"RIFF" and width:
-        sound = _chunk(content, 12, "<4sI", b"data")
+        _, sound = _chunk(content, 12, "<4sI", b"data")
     elif content[:4] == b"FORM" and width:
-        sound = (_chunk(content, 12, ">4sI", b"SSND") or 8) - 8
+        at, length = _chunk(content, 12, ">4sI", b"SSND")
+        sound = length - 8 - struct.unpack_from(">I", content, at)[0] if length else 0   # after an offset
     elif content[:4] == b".snd" and width:
         sound = struct.unpack_from(">I", content, 8)[0]
     if not sound or sound >= 0x7FFFF000:
@@ -83,13 +84,14 @@ def promised_samples(content: bytes, info: AudioInfo) -> tuple[int, int] | None:
     return sound // width, -(-sound // width)
 
 
-def _chunk(content: bytes, at: int, layout: str, name: bytes) -> int | None:
+def _chunk(content: bytes, at: int, layout: str, name: bytes) -> tuple[int, int | None]:
+    """Where the chunk's content begins, and its length; None where there is none."""
     while at + 8 <= len(content):
         found, length = struct.unpack_from(layout, content, at)
         if found == name:
-            return length
+            return at + 8, length
         at += 8 + length + length % 2
-    return None
+    return at, None
 
 
 @settings(max_examples=500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

@@ -35,7 +35,9 @@ class Facts:
 
 
 def read_at(source: Opened, position: int, count: int) -> bytes:
-    """Up to `count` bytes from `position`."""
+    """Up to `count` bytes from `position`, which a damaged header may have set anywhere."""
+    if not 0 <= position < source.size:
+        return b""
     source.file.seek(position)
     return source.file.read(count)
 

@@ -50,7 +50,7 @@ class PyavReader:
                             yield np.concatenate(held)
                             held, count = [], 0
                         self.rate, self.channels = frame.sample_rate, frame.layout.nb_channels
-                    held.append(_samples(frame))
+                    held.append(self._samples(frame))
                     count += frame.samples * self.channels
                     if count >= BLOCK:
                         yield np.concatenate(held)
@@ -81,6 +81,12 @@ class PyavReader:
         refusal = DecoderRefused(reason)
         refusal.at_end = end >= self._size
         return refusal
+
+    def _samples(self, frame) -> np.ndarray:
+        try:
+            return _samples(frame)
+        except self._errors as error:   # integers of 64 bits, which NumPy is not given
+            raise DecoderRefused(f"samples of the form {frame.format.name}, which are not known") from error
 
 
 def _reason(error: Exception) -> str:
