@@ -23,7 +23,7 @@ def train(data: Path, out: Path, *options: object):
 
 
 def test_every_architecture_has_a_configuration_and_a_recipe():
-    assert set(ARCHITECTURES) == CONFIGS.keys() == RECIPES.keys()
+    assert set(ARCHITECTURES) <= CONFIGS.keys() & RECIPES.keys()
 
 
 def test_a_frozen_encoder_is_trained_and_tested_by_the_script(data_dir, encoder_file, tmp_path):  # noqa: F811
