@@ -3,14 +3,17 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from utils.ranks import launched
+
 if TYPE_CHECKING:
     from torch import nn
 
     from utils.audio.store import StoredUtterance
 
-ARCHITECTURES = ("aasist", "aasist-l", "small", "lcnn", "lfcc-gmm", "encoder")
+ARCHITECTURES = ("aasist", "aasist-l", "small", "lcnn", "lfcc-gmm", "encoder", "hybrid")
 FRONT_ENDS = ("lfcc", "logmel")
-_BELONGS = {"encoder": "encoder", "front_end": "lcnn", "components": "lfcc-gmm"}   # option -> architecture
+FITTED = {"lfcc-gmm": "expectation-maximisation", "hybrid": "ridge regression"}    # what is learnt without gradients, and how
+_BELONGS = {"encoder": ("encoder", "hybrid"), "front_end": ("lcnn",), "components": ("lfcc-gmm",)}   # option -> architectures
 
 
 def chosen(args: argparse.Namespace) -> str:
@@ -23,15 +26,38 @@ def misuse(args: argparse.Namespace) -> str | None:
     architecture = chosen(args)
     if args.architecture not in (None, architecture):
         return f"--small_model and --architecture {args.architecture} ask for two networks: give one of them"
-    for option, owner in _BELONGS.items():
-        if getattr(args, option) is not None and architecture != owner:
-            return f"--{option} belongs to --architecture {owner}, not to {architecture}"
-    if architecture == "encoder" and args.encoder is None:
-        return "--architecture encoder needs --encoder FILE: the ONNX file with the first two blocks of Whisper base"
-    if architecture == "lfcc-gmm" and args.learning_rate is not None:
-        return "--learning_rate does not go with lfcc-gmm: expectation-maximisation has none"
-    if architecture == "lfcc-gmm" and args.recipe == "published":
-        return "--recipe published trains by gradients, lfcc-gmm is fitted by expectation-maximisation: leave it out"
+    for option, owners in _BELONGS.items():
+        if getattr(args, option) is not None and architecture not in owners:
+            return f"--{option} belongs to --architecture {' or '.join(owners)}, not to {architecture}"
+    if architecture in _BELONGS["encoder"] and args.encoder is None:
+        return f"--architecture {architecture} needs --encoder FILE: the ONNX file with the first two blocks of Whisper base"
+    if architecture == "hybrid" and args.init_from is None:
+        return "--architecture hybrid needs --init_from FILE: a checkpoint of an AASIST, which it reads and leaves as it is"
+    if architecture in FITTED:
+        return _misuse_of_fit(args, architecture) or _misuse_of_runs(args)
+    return _misuse_of_runs(args)
+
+
+def _misuse_of_fit(args: argparse.Namespace, architecture: str) -> str | None:
+    how = FITTED[architecture]
+    if args.learning_rate is not None:
+        return f"--learning_rate does not go with {architecture}: {how} has none"
+    if args.recipe == "published":
+        return f"--recipe published trains by gradients, {architecture} is fitted by {how}: leave it out"
+    if args.freeze or args.teacher or (args.init_from and architecture == "lfcc-gmm"):
+        return f"--init_from, --freeze and --teacher belong to what learns by gradients: {architecture} is fitted by {how}"
+    if args.balance and architecture == "hybrid":
+        return "--balance draws batches, and hybrid is fitted to every utterance, weighted by source: give --source_power alone"
+    if launched():
+        return f"{architecture} is fitted in one process: start it without torchrun"
+    return None
+
+
+def _misuse_of_runs(args: argparse.Namespace) -> str | None:
+    if args.seeds and args.seed is not None:
+        return "--seeds names the seeds of several runs: leave out --seed"
+    if args.more_data and not args.resume:
+        return "--more_data goes on with a run: add --resume, or start a run from its weights with --init_from"
     return None
 
 
@@ -56,3 +82,5 @@ def give_weights(model: "nn.Module", encoder: Path | None) -> None:
         from utils.training.encoder_weights import load_encoder_weights
         load_encoder_weights(model.encoder, encoder)
         model.encoder.requires_grad_(False)
+    if hasattr(model, "aasist"):
+        model.aasist.requires_grad_(False)

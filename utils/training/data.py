@@ -80,12 +80,20 @@ class CropDataset(Dataset):
 
     def __getitem__(self, item: tuple[int, int]) -> tuple[torch.Tensor, int]:
         epoch, index = item
-        row = self.store.rows[index]
         rng = np.random.default_rng([self.seed, epoch, index])
-        start = int(rng.integers(max(1, row.n_samples - self.n_samples + 1)))
-        samples = self.store.read(index, start, min(self.n_samples, row.n_samples - start))
-        wave = self.chain(waveform(tile(samples, self.n_samples)), rng)
-        return torch.from_numpy(wave), int(row.key == "bonafide")
+        wave = self.chain(waveform(self.crop(index, self._start(rng, index))), rng)
+        return torch.from_numpy(wave), int(self.store.rows[index].key == "bonafide")
+
+    def start(self, epoch: int, index: int) -> int:
+        """The first sample of the crop that item (epoch, index) is."""
+        return self._start(np.random.default_rng([self.seed, epoch, index]), index)
+
+    def _start(self, rng: np.random.Generator, index: int) -> int:
+        return int(rng.integers(max(1, self.store.rows[index].n_samples - self.n_samples + 1)))
+
+    def crop(self, index: int, start: int) -> np.ndarray:
+        """int16 (n_samples,) of an utterance from `start` on, repeated where it is shorter."""
+        return tile(self.store.read(index, start, min(self.n_samples, self.store.rows[index].n_samples - start)), self.n_samples)
 
     def _another(self, rng: np.random.Generator) -> np.ndarray:
         """Some utterance of the store, to babble in the background."""

@@ -3,6 +3,7 @@
 Each pass reads the epoch's batches as every other network does, so crops, balance and augmentation are those of the recipe,
 no frames are kept, and a resumed run goes on from the mixtures of its last epoch.
 """
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,9 @@ def gmm_epoch(session: "Session", epoch: int) -> float:
     if session.device.type == "mps":
         raise InputError("mixtures are computed in float64, which the mps device does not have: use --device cpu")
     if epoch == 0:
-        start(session.model, session.batches(epoch), session.steps_per_epoch * (session.recipe["batch_size"] // 2), session.seed)
+        rarer = min(Counter(row.key for row in session.train.rows).values())
+        drawn = session.steps_per_epoch * (session.recipe["batch_size"] // 2)    # of each class, where batches are balanced
+        start(session.model, session.batches(epoch), min(rarer, drawn), session.seed)
     loss = em_pass(session.model, session.batches(epoch))
     session.after_step()
     return loss
@@ -46,7 +49,7 @@ def gmm_epoch(session: "Session", epoch: int) -> float:
 
 @torch.no_grad()
 def start(model: LFCCGMM, batches: Batches, utterances: int, seed: int) -> None:
-    """First mixtures: k-means on 100 frames per component, as many from each of the `utterances` of a class."""
+    """First mixtures: k-means on 100 frames per component, as many from each utterance of a class that has `utterances` or more."""
     from sklearn.cluster import KMeans
     components = model.means.size(1)
     for label, frames in enumerate(_draw(model, batches, -(-components * FRAMES_PER_COMPONENT // utterances), seed)):

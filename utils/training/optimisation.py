@@ -5,6 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from utils.training.teacher import distillation_loss
+
 
 def make_optimizer(model: nn.Module, recipe: dict) -> torch.optim.Optimizer:
     """Adam as in the recipe: its `learning_rate`, `betas` and `weight_decay` (L2); frozen weights are left out."""
@@ -43,7 +45,22 @@ def make_average(model: nn.Module, recipe: dict) -> AveragedModel:
     return AveragedModel(model, avg_fn=blend, use_buffers=True)
 
 
-def class_loss(recipe: dict, device: torch.device) -> nn.CrossEntropyLoss:
-    """Cross-entropy over [spoof, bona fide], with the recipe's `class_weights` where it has any."""
-    weights = recipe["class_weights"]
-    return nn.CrossEntropyLoss(weight=None if weights is None else torch.tensor(weights, device=device))
+class Criterion:
+    """Cross-entropy over [spoof, bona fide], with the recipe's `class_weights` and `label_smoothing`; a teacher beside it."""
+
+    def __init__(self, recipe: dict, device: torch.device):
+        weights = recipe["class_weights"]
+        self.weights = None if weights is None else torch.tensor(weights, device=device)
+        self.cross_entropy = nn.CrossEntropyLoss(weight=self.weights, label_smoothing=recipe["label_smoothing"])
+        self.distil_weight, self.temperature = recipe["distil_weight"], recipe["distil_temperature"]
+
+    def __call__(self, logits: Tensor, labels: Tensor, scores: Tensor | None = None) -> tuple[Tensor, Tensor | float]:
+        """Two parts of the loss: of labels (B,), and of a teacher's scores (B,); the latter 0 where there is none."""
+        if scores is None:
+            return self.cross_entropy(logits, labels), 0.0
+        soft = distillation_loss(logits, scores, self.temperature)
+        return (1 - self.distil_weight) * self.cross_entropy(logits, labels), self.distil_weight * soft
+
+    def weight_of(self, labels: Tensor) -> Tensor | float:
+        """What labels weigh together: their number where classes weigh alike."""
+        return float(len(labels)) if self.weights is None else self.weights[labels].sum()

@@ -15,8 +15,10 @@ PUBLISHED_RECIPE: dict = {
     "epochs": 100,                     # [config] num_epochs
     "batch_size": 24,                  # [paper], [config] batch_size
     "class_weights": [0.1, 0.9],       # [code] main.py, train_epoch: cross-entropy weights of spoof, bona fide
-    "balanced": False,                 # [code] main.py, get_loader: a plain shuffle, no sampling by class or attack
+    "balance": "none",                 # [code] main.py, get_loader: a plain shuffle, no sampling by class or attack
     "band_mask": False,                # [config] freq_aug "False"; `models.aasist.draw_band_mask` is what it turns on
+    "crop_seconds": 4.0375,            # [code] data_utils.py: 64,600 samples
+    "label_smoothing": 0.0,            # [code] none
     "augmentation": "none",            # [code] none but band masking
     "averaging": "swa-on-dev-improvement",  # [code] main.py, see below
     "seed": 1234,                      # [code] main.py, --seed

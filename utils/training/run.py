@@ -9,10 +9,13 @@ import torch
 from utils.errors import InputError
 from utils.files import atomic_write
 from utils.scoring.checkpoint import read_pickle
+from utils.training.recipes import DEFAULT_RECIPE
 
-LAST = "last.pt"
+LAST, BEST = "last.pt", "best.pt"
+BEST_EPOCH = "best_epoch.pt"   # where best.pt may be an average of epochs instead
 # Arguments that may differ when a run goes on: how far and where, not what is learnt.
 FREE_ARGUMENTS = ("epochs", "resume", "test", "num_workers", "device", "run_name",
+                  "early_stop", "more_data", "seeds",
                   "small_model", "recipe", "augment")   # the last three: their effect is compared, not their name
 BEFORE_TRAINING = 2 ** 31   # stands for an epoch where the first weights are drawn
 HISTORY_COLUMNS = ("epoch", "learning_rate", "train_loss", "dev_loss", "dev_eer", "best", "seconds")
@@ -56,19 +59,29 @@ def choose_run(checkpoint_dir: Path, architecture: str, run_name: str | None, re
     return run_name
 
 
-def load_state(path: Path, arguments: dict, data: dict) -> dict:
-    """The last checkpoint of an earlier part of this run. `InputError` where it cannot be read, or arguments or data differ."""
+def load_state(path: Path, arguments: dict, data: dict, more_data: bool = False) -> dict:
+    """The last checkpoint of an earlier part of this run. `InputError` where it cannot be read, or arguments or data differ.
+
+    With `more_data` the data may differ, and so may --max_samples.
+    """
     state = read_pickle(path)
     if not isinstance(state, dict) or not {"args", "history", "training", "trained_on"} <= state.keys():
         raise InputError(f"{path} is not the state of a training run: delete its folder and train anew")
+    before = _as_of_now(state["args"])
     for name, value in arguments.items():
-        if name not in FREE_ARGUMENTS and state["args"].get(name) != value:
-            raise InputError(f"{path.parent.name} was trained with {name} = {state['args'].get(name)}, not {value}: repeat the earlier "
+        if name not in FREE_ARGUMENTS and before.get(name) != value and not (more_data and name == "max_samples"):
+            raise InputError(f"{path.parent.name} was trained with {name} = {before.get(name)}, not {value}: repeat the earlier "
                              "value, or choose another --run_name (for run.sh and run.bat: another RUN_NAME)")
-    if state["trained_on"].get("data") != data:
-        raise InputError(f"{path.parent.name} was trained on other data than data/processed holds now: bring those back, or choose "
-                         "another --run_name (for run.sh and run.bat: another RUN_NAME)")
+    if state["trained_on"].get("data") != data and not more_data:
+        raise InputError(f"{path.parent.name} was trained on other data than data/processed holds now: bring those back, add --more_data "
+                         "to go on with these, or choose another --run_name (for run.sh and run.bat: another RUN_NAME)")
     return state
+
+
+def _as_of_now(arguments: dict) -> dict:
+    """The arguments of a run of an earlier version, which knew fewer: what it did not know had today's default."""
+    known = {"balance": "attack" if arguments.get("balanced", True) else "none"} if "balance" not in arguments else {}
+    return DEFAULT_RECIPE | arguments | known
 
 
 def write_history(path: Path, history: list[dict]) -> None:

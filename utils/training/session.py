@@ -1,103 +1,169 @@
 """Everything a training run holds between two epochs; the loop itself stands in notebooks/aasist_training.py."""
 import argparse
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import update_bn
 from tqdm import tqdm
 
 from models import build_model
 from models.aasist import draw_band_mask
 from utils.audio import N_SAMPLES, SAMPLE_RATE
-from utils.audio.store import Store
 from utils.errors import InputError
 from utils.evaluation.calibration import decide
 from utils.evaluation.metrics import eer
-from utils.evaluation.plots import plot_history
-from utils.evaluation.wording import headline
-from utils.evaluation.results import LOCK, write_results
 from utils.locks import only_run
 from utils.provenance import environment
 from utils.scoring.checkpoint import FORMAT, LABEL_ORDER, load_checkpoint, save_checkpoint
-from utils.scoring.engine import engine_from_model, load_engine
-from utils.scoring.export import export_onnx
+from utils.scoring.engine import engine_from_model
+from utils.scoring.export import exported_engine
 from utils.scoring.recording import audio_profile, score_store
 from utils.training import optimisation
 from utils.training.allocator import keep_freed_memory
 from utils.training.architectures import chosen, configuration, give_weights
-from utils.training.batches import epoch_batches, make_order
-from utils.training.data import CropDataset, attacks_of, identity, open_part, write_examples
+from utils.training.batches import epoch_batches, epoch_items, make_order
+from utils.training.data import CropDataset, StorePart, attacks_of, identity, open_part
 from utils.training.recipes import recipe_for
-from utils.training.run import BEFORE_TRAINING, LAST, choose_device, choose_run, load_state, seed_epoch, write_history
-
-BEST, BEST_EPOCH = "best.pt", "best_epoch.pt"   # the latter where best.pt may be an average of epochs instead
+from utils.training.run import BEFORE_TRAINING, BEST, BEST_EPOCH, LAST, choose_run, load_state, seed_epoch, write_history
+from utils.training.teacher import Teacher
+from utils.training.transfer import file_id, freeze, start_from
 
 
 class Session:
     """A run: data, model, optimiser, averaged weights, and what is written after each epoch."""
 
-    def __init__(self, args: argparse.Namespace):
-        self.architecture = chosen(args)
-        self.recipe = recipe_for(self.architecture, args.recipe, batch_size=args.batch_size,
-                                 learning_rate=args.learning_rate, augmentation=args.augment, seed=args.seed)
-        self.device, self.workers, self.data_dir, self.seed = choose_device(args.device), args.num_workers, args.data_dir, self.recipe["seed"]
+    def __init__(self, args: argparse.Namespace, group):
+        """`group`: this process, alone or among others (utils/training/processes.py)."""
+        self.group, self.device, self.architecture = group, group.device, chosen(args)
+        self.recipe = recipe_for(self.architecture, args.recipe, batch_size=args.batch_size, learning_rate=args.learning_rate,
+                                 augmentation=args.augment, seed=args.seed, balance=args.balance, source_power=args.source_power,
+                                 label_smoothing=args.label_smoothing, averaging=args.averaging, crop_seconds=args.crop_seconds,
+                                 distil_weight=args.distil_weight, distil_temperature=args.distil_temperature)
+        self.workers, self.data_dir, self.seed = args.num_workers, args.data_dir, self.recipe["seed"]
         self.train, self.dev = (open_part(args.data_dir, subset, args.max_samples, self.seed) for subset in ("train", "dev"))
         self.name = choose_run(args.checkpoint_dir, self.architecture, args.run_name, args.resume)
         self.run_dir, self.results_dir = args.checkpoint_dir / self.name, args.results_dir / self.name
         self.epochs = args.epochs or self.recipe["epochs"]
         given = {name: value for name, value in vars(args).items() if not isinstance(value, Path)}   # no private paths
-        self.args = given | self.recipe | {"architecture": self.architecture, "epochs": self.epochs}
+        self.args = given | self.recipe | {"architecture": self.architecture, "epochs": self.epochs, "teacher": file_id(args.teacher),
+                                           "init_from": file_id(args.init_from)}
+        self.patience, self.more_data = args.early_stop, args.more_data
         self.data = {subset: identity(part) for subset, part in (("train", self.train), ("dev", self.dev))}
-        self._build(configuration(args, self.train.rows), args.encoder)
+        self._check_sizes()
+        self._build(configuration(args, self.train.rows), args.encoder, args.init_from)
+        self.crops = CropDataset(self.train, round(self.recipe["crop_seconds"] * SAMPLE_RATE), self.seed, self.recipe["augmentation"])
+        self.order = make_order(self.train.rows, self.recipe, self.seed)
+        self.steps_per_epoch = len(self.order)
+        self.criterion = optimisation.Criterion(self.recipe, self.device)
+        self.teacher = Teacher(args.teacher, self.crops, self.device.type) if args.teacher else None
+        self.audio = audio_profile(self.train)
+        self.history: list[dict] = []
+        self.bar = {"epochs": 0, "dev_eer": 1.0}    # what later epochs must beat, and the epochs that it stands for
 
-    def _build(self, config: dict, encoder: Path | None) -> None:
+    def _check_sizes(self) -> None:
+        if self.recipe["batch_size"] < self.group.ranks.size:
+            raise InputError(f"a batch of {self.recipe['batch_size']} cannot be shared by {self.group.ranks.size} processes: raise --batch_size")
+
+    def _build(self, config: dict, encoder: Path | None, start: Path | None) -> None:
         keep_freed_memory()
         seed_epoch(self.seed, BEFORE_TRAINING)
         torch.use_deterministic_algorithms(self.device.type == "cpu")
         self.config, self.model = config, build_model(config)
         give_weights(self.model, encoder)
+        self.start = start_from(self.model, config, start) if start else None
         self.model.to(self.device)
+        self.resting = self.resting_in(self.model)
+        self.network = self.group.network(self.model)
         self.average = optimisation.make_average(self.model, self.recipe)
         self.optimizer = optimisation.make_optimizer(self.model, self.recipe)
-        self.loss = optimisation.class_loss(self.recipe, self.device)
-        self.crops = CropDataset(self.train, N_SAMPLES, self.seed, self.recipe["augmentation"])
-        self.order = make_order(self.train.rows, self.recipe, self.seed)
-        self.steps_per_epoch = len(self.order)
-        self.audio = audio_profile(self.train)
-        self.history: list[dict] = []
+
+    def resting_in(self, model: nn.Module) -> list[nn.Module]:
+        """The frozen modules of `model`, a network of this run, which stay in evaluation mode; their weights are frozen."""
+        return freeze(model, self.architecture, self.args["freeze"]) if self.args["freeze"] else []
+
+    def alone_on_its_folder(self) -> contextlib.AbstractContextManager:
+        """Held while this run is trained: no other may write it."""
+        if not self.group.ranks.lead:
+            return contextlib.nullcontext()
+        return only_run(self.run_dir / ".lock", f"training {self.name}")
 
     def go_on(self) -> None:
         """Take up the state of an earlier part of this run, where there is one."""
         if not (self.run_dir / LAST).exists():
             return
-        state = load_state(self.run_dir / LAST, self.args, self.data)
+        state = load_state(self.run_dir / LAST, self.args, self.data, self.more_data)
         self.model.load_state_dict(state["training"]["model"])
         self.average.load_state_dict(state["training"]["average"])
         self.optimizer.load_state_dict(state["training"]["optimizer"])
-        self.history = state["history"]
+        self.history, self.bar = state["history"], state["training"].get("bar", self.bar)
+        if state["trained_on"]["data"] != self.data:
+            self._set_bar()
+
+    def _set_bar(self) -> None:
+        """Judge and calibrate the best model so far on the dev set of today: later epochs are compared with that."""
+        best = self.run_dir / self.best_file
+        model = build_model(self.config)
+        model.load_state_dict(load_checkpoint(best)["state_dict"])
+        figures = self.score_dev(model.to(self.device))
+        self.bar = {"epochs": self.epochs_done, "dev_eer": figures["dev_eer"]}
+        if self.group.ranks.lead:
+            save_checkpoint(best, self.checkpoint(model, figures["scores"], f"the best of {self.epochs_done} epochs on earlier data"))
+        print(f"other data than before: the best model of the first {self.epochs_done} epochs has dev EER {figures['dev_eer']:.2%} on these")
 
     @property
     def epochs_done(self) -> int:
         """Epochs that this run has behind it."""
         return len(self.history)
 
+    @property
+    def epochs_ahead(self) -> range:
+        """The epochs (from 0) that are still to be trained, early stopping apart."""
+        return range(self.epochs_done, self.epochs)
+
+    @property
+    def patience_is_over(self) -> bool:
+        """Whether --early_stop ends the run: so many epochs without a lower dev EER."""
+        ahead = self.history[self.bar["epochs"]:] if self.best_eer < self.bar["dev_eer"] else []
+        lowest = next((row["epoch"] for row in ahead if row["dev_eer"] == self.best_eer), self.bar["epochs"])
+        return self.patience is not None and self.epochs_done - lowest >= self.patience
+
     def summary(self) -> str:
         """What is about to happen, for a person."""
-        weights = sum(p.numel() for p in self.model.parameters())
+        weights = [sum(p.numel() for p in self.model.parameters() if p.requires_grad or learnt == "all") for learnt in ("all", "")]
         if self.epochs_done >= self.epochs:
             return f"run {self.name} already has its {self.epochs} epochs: raise --epochs to train on"
-        return (f"run {self.name}: {self.architecture} ({weights:,} weights) on {self.device}, {self.train.info['corpus']['name']}: "
-                f"{len(self.train)} train and {len(self.dev)} dev utterances, {self.steps_per_epoch} steps of {self.recipe['batch_size']} "
-                f"per epoch, epochs {self.epochs_done + 1} to {self.epochs}\n{self.crops.chain.describe()}")
+        lines = [f"run {self.name}: {self.architecture} ({weights[0]:,} weights) on {self.device}, {self.train.info['corpus']['name']}: "
+                 f"{len(self.train)} train and {len(self.dev)} dev utterances, {self.steps_per_epoch} steps of {self.recipe['batch_size']} "
+                 f"per epoch, epochs {self.epochs_done + 1} to {self.epochs}", self.crops.chain.describe()]
+        if self.start:
+            lines.append(f"starts from {self.args['init_from']}: {self.start['origin']}")
+        if self.args["freeze"]:
+            lines.append(f"frozen: {self.args['freeze']}; {weights[1]:,} weights learn")
+        if self.teacher:
+            lines.append(f"teacher: {self.args['teacher']}")
+        if self.group.ranks.size > 1:
+            lines.append(f"{self.group.ranks.size} processes share each batch")
+        return "\n".join(lines)
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of one epoch, every random generator seeded for it: waves (B, n_samples), labels (B,)."""
+        """The batches of one epoch, every random generator seeded for it: waves (B, n_samples), labels (B,).
+
+        Of several processes each reads its share of every batch.
+        """
         seed_epoch(self.seed, epoch)
-        batches = epoch_batches(self.crops, self.order, epoch, self.workers)
-        return tqdm(batches, f"epoch {epoch + 1}/{self.epochs}", unit="step", leave=False, disable=None)
+        self.items = epoch_items(self.order, epoch, self.group.ranks.share(self.recipe["batch_size"]))
+        batches = epoch_batches(self.crops, self.items, self.workers)
+        quiet = None if self.group.ranks.lead else True
+        return tqdm(batches, f"epoch {epoch + 1}/{self.epochs}", unit="step", leave=False, disable=quiet)
+
+    def training_mode(self) -> None:
+        """Dropout and batch statistics on, but for what is frozen."""
+        self.network.train()
+        for module in self.resting:
+            module.eval()
 
     def set_learning_rate(self, epoch: int, number: int) -> None:
         """Give the optimiser the learning rate of a step of an epoch, both counted from 0."""
@@ -113,9 +179,19 @@ class Session:
     def logits(self, waves: Tensor) -> Tensor:
         """Logits (B, 2) of waves (B, n_samples), with the recipe's augmentation."""
         waves = waves.to(self.device)
-        if self.recipe["band_mask"]:
-            return self.model(waves, band_mask=draw_band_mask())[1]
-        return self.model(waves)[1]
+        band_mask = {"band_mask": draw_band_mask()} if self.recipe["band_mask"] else {}
+        with self.group.randomness(self.recipe["batch_size"]):
+            return self.network(waves, **band_mask)[1]
+
+    def loss(self, logits: Tensor, labels: Tensor, number: int) -> Tensor:
+        """The loss of the epoch's batch `number` (from 0): of its labels, and of the teacher's scores where there is one.
+
+        Of several processes each returns what its share adds to the mean loss, so that the mean over them is that.
+        """
+        labels = labels.to(self.device)
+        scores = self.teacher.scores(self.items[number]) if self.teacher else None
+        hard, soft = self.criterion(logits, labels, scores)
+        return hard * self.group.portion(self.criterion.weight_of(labels)) + soft * self.group.portion(len(labels))
 
     def check_finite(self, loss: Tensor, epoch: int, batch: int) -> None:
         """Stop, keeping the last good state, where the loss is no number any more."""
@@ -125,36 +201,52 @@ class Session:
 
     def finish_epoch(self, loss: float, seconds: float) -> None:
         """Score dev, keep the model where it is the best so far, and save the state from which a run goes on."""
-        moving = self.recipe["averaging"] == "moving"
-        scored = self.average.module if moving else self.model
-        figures = self._score_dev(scored)
+        averaging = self.recipe["averaging"]
+        scored = self.average.module if averaging == "moving" else self.model
+        figures = self.score_dev(scored)
         best, epoch = figures["dev_eer"] <= self.best_eer, self.epochs_done + 1
-        if best and not moving:
+        if best and averaging == "swa-on-dev-improvement":
             self.average.update_parameters(self.model)
         self.history.append({"epoch": epoch, "learning_rate": self.optimizer.param_groups[0]["lr"], "train_loss": loss,
                              "dev_loss": figures["dev_loss"], "dev_eer": figures["dev_eer"], "best": int(best), "seconds": round(seconds, 1)})
-        checkpoint = self._checkpoint(scored, figures["scores"], f"epoch {epoch}")
-        if best:
-            save_checkpoint(self.run_dir / (BEST if moving else BEST_EPOCH), checkpoint)
-        save_checkpoint(self.run_dir / LAST, checkpoint | {"training": {
-            "model": self.model.state_dict(), "average": self.average.state_dict(), "optimizer": self.optimizer.state_dict()}})
-        write_history(self.results_dir / "history.csv", self.history)
+        if self.group.ranks.lead:
+            self._save(scored, figures["scores"], best)
         print(f"epoch {epoch}/{self.epochs}: loss {loss:.3f}, dev EER {figures['dev_eer']:.2%}{' (best)' if best else ''}, "
               f"{seconds:.0f} s, about {seconds * (self.epochs - epoch) / 60:.0f} min left", flush=True)
 
+    def _save(self, scored: nn.Module, dev_scores: np.ndarray, best: bool) -> None:
+        checkpoint = self.checkpoint(scored, dev_scores, f"epoch {self.epochs_done}")
+        if best:
+            save_checkpoint(self.run_dir / self.best_file, checkpoint)
+        save_checkpoint(self.run_dir / LAST, checkpoint | {"training": {
+            "model": self.model.state_dict(), "average": self.average.state_dict(), "optimizer": self.optimizer.state_dict(), "bar": self.bar}})
+        write_history(self.results_dir / "history.csv", self.history)
+
     @property
     def best_eer(self) -> float:
-        """The lowest dev EER so far; 1 before the first epoch."""
-        return min((row["dev_eer"] for row in self.history), default=1.0)
+        """The lowest dev EER so far, of the dev set of today; 1 before the first epoch."""
+        return min([self.bar["dev_eer"], *(row["dev_eer"] for row in self.history[self.bar["epochs"]:])])
 
-    def _score_dev(self, model: nn.Module) -> dict:
-        engine = engine_from_model(model, {"n_samples": N_SAMPLES, "calibration": None})
-        scores, genuine = score_store(engine, self.dev, progress=False), np.array([row.key == "bonafide" for row in self.dev.rows])
+    @property
+    def best_file(self) -> str:
+        """Where the best epoch is kept."""
+        return BEST_EPOCH if self.recipe["averaging"] == "swa-on-dev-improvement" else BEST
+
+    def scores_of(self, engine: object, store: object, progress: bool = False) -> np.ndarray:
+        """Reported scores of a store's utterances, in its order; of several processes each scores its share."""
+        own = range(len(store))[self.group.ranks.share(len(store))]
+        return self.group.collect(score_store(engine, StorePart(store, list(own)), progress=progress))
+
+    def score_dev(self, model: nn.Module) -> dict:
+        """Scores of dev (uncalibrated) with the EER and the class-balanced cross-entropy that they give."""
+        engine_of = exported_engine if self.architecture == "hybrid" else engine_from_model
+        engine = engine_of(model, {"n_samples": N_SAMPLES, "calibration": None})
+        scores, genuine = self.scores_of(engine, self.dev), np.array([row.key == "bonafide" for row in self.dev.rows])
         losses = np.logaddexp(0, np.where(genuine, -scores, scores))
         return {"scores": scores, "dev_eer": eer(scores[genuine], scores[~genuine])[0],
                 "dev_loss": float((losses[genuine].mean() + losses[~genuine].mean()) / 2)}
 
-    def _checkpoint(self, model: nn.Module, dev_scores: np.ndarray, which: str) -> dict:
+    def checkpoint(self, model: nn.Module, dev_scores: np.ndarray, which: str) -> dict:
         """Everything needed to score with `model` and to know where it comes from."""
         corpus = self.train.info["corpus"]
         return {
@@ -164,44 +256,7 @@ class Session:
             **decide(dev_scores, [row.key for row in self.dev.rows]), "audio": self.audio,
             "trained_on": {"corpus": corpus["name"], "description": corpus["description"], "demo": corpus["demo"],
                            "utterances": len(self.train), "seed": self.seed, "attacks": attacks_of(self.train),
-                           "dev_attacks": attacks_of(self.dev), "data": self.data},
-            "args": self.args, "history": self.history, "environment": environment() | {"threads": torch.get_num_threads()},
+                           "dev_attacks": attacks_of(self.dev), "data": self.data, **({"start": self.start} if self.start else {})},
+            "args": self.args, "history": self.history, "environment": environment() | {
+                "threads": torch.get_num_threads(), "processes": self.group.ranks.size},
             "origin": f"trained with aasist_training.py, run {self.name}, {which}, the lowest dev EER so far: {self.best_eer:.2%}"}
-
-    def finish(self) -> None:
-        """Let the average of epochs compete on dev (published recipe), export the best model, and draw the curves."""
-        best = f"the best epoch, dev EER {self.best_eer:.2%}"
-        write_history(self.results_dir / "history.csv", self.history)   # a run killed just before writing it had its last epoch
-        if self.recipe["averaging"] != "moving":
-            best = self._choose_average()
-        difference = export_onnx(self.run_dir / BEST, self.run_dir / "best.onnx")
-        plot_history(self.results_dir / "history.png", self.history)
-        print(f"kept {best}: {self.run_dir / BEST} and best.onnx (logits equal to {difference:.0e}); "
-              f"{self.results_dir / 'history.csv'} and history.png")
-
-    def _choose_average(self) -> str:
-        """Write best.pt: the average of epochs, its batch-norm statistics renewed by one pass over train, or the best epoch."""
-        seed_epoch(self.seed, self.epochs_done)
-        update_bn((waves for waves, _ in self.batches(self.epochs_done)), self.average, self.device)
-        figures, which = self._score_dev(self.average.module), f"the average of {int(self.average.n_averaged)} epochs"
-        better = figures["dev_eer"] <= self.best_eer
-        save_checkpoint(self.run_dir / BEST, self._checkpoint(self.average.module, figures["scores"], which) if better
-                        else load_checkpoint(self.run_dir / BEST_EPOCH))
-        print(f"{which}: dev EER {figures['dev_eer']:.2%}")
-        return f"{which}, dev EER {figures['dev_eer']:.2%}" if better else f"the best epoch, dev EER {self.best_eer:.2%}"
-
-    def test(self) -> None:
-        """Evaluate the best model on the eval subset and leave figures, pictures, report and two example recordings."""
-        store = Store(self.data_dir / "processed" / "eval")
-        if store.info["corpus"]["name"] != self.train.info["corpus"]["name"]:
-            raise InputError(f"{store.path} holds {store.info['corpus']['name']}, the model was trained on {self.train.info['corpus']['name']}: "
-                             "preprocess the eval subset of the same corpus")
-        engine = load_engine(self.run_dir / "best.onnx")
-        print(f"evaluating on {len(store)} eval utterances", flush=True)
-        with only_run(self.results_dir / LOCK, f"writing {self.results_dir}"):
-            scores = score_store(engine, store)
-            result = write_results(self.results_dir, store.rows, scores, engine.metadata, store=store, history=self.history,
-                                   arguments=self.args)
-        write_examples(self.results_dir / "examples", store, self.seed)
-        print("\n".join(headline(result)))
-        print(f"figures: {self.results_dir / 'metrics.json'}; report: {self.results_dir / 'report.html'}")
