@@ -59,7 +59,8 @@ def test_the_score_is_the_mean_log_likelihood_ratio_per_frame(fitted):
         frames = fitted.front_end(wave[None])[0].T.double().numpy()
         spoof, bonafide = (published(fitted, label).score(frames) for label in (0, 1))
         assert likelihoods.tolist() == pytest.approx([spoof, bonafide], rel=1e-5)
-        assert float(pair[1] - pair[0]) == pytest.approx(bonafide - spoof, abs=1e-4) and float(pair.sum()) == pytest.approx(0, abs=1e-5)
+        assert float(pair[1] - pair[0]) == pytest.approx(bonafide - spoof, abs=1e-4)
+        assert float(pair.sum()) == pytest.approx(0, abs=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -68,7 +69,8 @@ def test_a_pass_is_the_expectation_maximisation_of_scikit_learn(fitted):
     model.load_state_dict(fitted.state_dict())
     frames = [frames_of(model, batches, label) for label in (0, 1)]
     expected = [published(fitted, label).fit(part) for label, part in enumerate(frames)]
-    before = np.average([published(fitted, label).score(part) for label, part in enumerate(frames)], weights=[len(p) for p in frames])
+    before = [published(fitted, label).score(part) for label, part in enumerate(frames)]
+    before = np.average(before, weights=[len(part) for part in frames])
     assert em_pass(model, batches) == pytest.approx(-before, rel=1e-6)
     for label, mixture in enumerate(expected):
         heard = mixture.weights_ * len(frames[label]) >= 10
@@ -118,7 +120,8 @@ def test_the_exported_mixtures_give_the_same_scores(fitted, tmp_path):
     torch.manual_seed(0)
     config = {"architecture": "lfcc-gmm", "components": COMPONENTS}
     assert isinstance(build_model(config), LFCCGMM)
-    save_checkpoint(tmp_path / "m.pt", random_checkpoint() | {"architecture": "lfcc-gmm", "config": config, "state_dict": fitted.state_dict()})
+    save_checkpoint(tmp_path / "m.pt", random_checkpoint() | {"architecture": "lfcc-gmm", "config": config,
+                                                              "state_dict": fitted.state_dict()})
     assert export.export_onnx(tmp_path / "m.pt", tmp_path / "m.onnx") <= 1e-5
     ours, exported = (load_engine(tmp_path / f"m.{kind}", threads=1).logits(random_input()) for kind in ("pt", "onnx"))
     assert np.abs(ours - exported).max() <= 1e-5

@@ -49,7 +49,7 @@ def gmm_epoch(session: "Session", epoch: int) -> float:
 
 @torch.no_grad()
 def start(model: LFCCGMM, batches: Batches, utterances: int, seed: int) -> None:
-    """First mixtures: k-means on 100 frames per component, as many from each utterance of a class that has `utterances` or more."""
+    """First mixtures: k-means on 100 frames per component, as many of each utterance; a class has `utterances` or more."""
     from sklearn.cluster import KMeans
     components = model.means.size(1)
     for label, frames in enumerate(_draw(model, batches, -(-components * FRAMES_PER_COMPONENT // utterances), seed)):
