@@ -244,3 +244,24 @@ def test_a_store_of_before_sources_were_known_is_read(tmp_path, waves):
     index.write_text("".join(line.rsplit("\t", 1)[0] + "\n" for line in index.read_text().splitlines()))
     old = Store(path)
     assert {row.source for row in old.rows} == {"-"} and read_one(old) == read_one(store)
+
+
+def test_ctrl_c_while_the_journal_is_written_doubles_nothing(tmp_path, monkeypatch):
+    """The lines are on disk, but the writer does not know it yet: on its way out it writes them again."""
+    wave, written = np.arange(500, dtype=np.int16), store_writer._flush
+
+    def interrupted(file):
+        written(file)
+        if file.name.endswith(store_writer.JOURNAL):
+            monkeypatch.setattr(store_writer, "_flush", written)
+            raise KeyboardInterrupt
+
+    about = {"subset": "dev", "settings": {}, "corpus": {}, "trial_list_sha256": ""}
+    monkeypatch.setattr(store_writer, "COMMIT_BYTES", 1)
+    monkeypatch.setattr(store_writer, "_flush", interrupted)
+    with pytest.raises(KeyboardInterrupt), StoreWriter(tmp_path / "dev", about) as writer:
+        writer.add(("U1", "-", "-", "-", "-", "bonafide", "-"), [wave], lambda: 16000)
+    with StoreWriter(tmp_path / "dev", about) as writer:
+        assert writer.done == 1
+        writer.add(("U2", "-", "-", "-", "-", "bonafide", "-"), [wave], lambda: 16000)
+        assert writer.finish()["counts"]["stored"] == 2

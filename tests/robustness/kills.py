@@ -1,11 +1,13 @@
 """kill -9 and Ctrl-C at random instants: the rerun completes, and its files are those of a run that nothing disturbed."""
 import random
+import re
 import signal
 from collections.abc import Callable
 
 from tests.robustness.harness import Bench, Done, Row, Step, check, instants, strike, unlike
 from tests.robustness.steps import INFER, ready, settle
 
+RUN = re.compile(r"errors\.py\", line \d+, in run\b")
 PLAIN = 5       # every so many kills strike a process that also imports its libraries
 CHAIN = 5       # at most so many kills in a row before a run is left alone
 
@@ -79,8 +81,8 @@ def hit(bench: Bench, step: Step, plain: bool, after: float, blow: int) -> Done 
 
 
 def too_early(done: Done) -> bool:
-    """Whether Python itself was still starting, so that no line of ours could have heard the signal."""
-    return done.code == -signal.SIGINT and "errors.py" not in done.err
+    """Whether the signal came before `utils.errors.run`, while Python was starting: nothing of ours could have heard it."""
+    return "KeyboardInterrupt" in done.err and RUN.search(done.err) is None
 
 
 def look(bench: Bench, step: Step, row: Row, when: str) -> None:

@@ -84,7 +84,7 @@ class StoreWriter:
         self.description = {"format": FORMAT} | description | {"complete": False}
         self.done = self.skipped = 0  # utterances finished, and those of them that could not be stored
         self._shard, self._at, self._uncommitted, self._since = 0, 0, 0, time.monotonic()
-        self._lines: list[str] = []
+        self._pending: tuple[int, list[str]] = 0, []     # where the journal ends, and the lines that are not in it yet
         self._file: BinaryIO | None = None
 
     def __enter__(self) -> "StoreWriter":
@@ -94,6 +94,7 @@ class StoreWriter:
             else:
                 shutil.rmtree(self.folder, ignore_errors=True)
                 self.folder.mkdir(parents=True)
+                (self.folder / JOURNAL).touch()
             write_json(self.folder / DESCRIPTION, self.description)
             path = self.folder / shard_name(self._shard)
             self._file = open(path, "r+b" if path.exists() else "w+b")
@@ -114,14 +115,15 @@ class StoreWriter:
 
     def _resume(self) -> None:
         """Read the journal up to what is whole, and cut away the rest of it and of the shards."""
-        kept, sizes = 0, {path.name: path.stat().st_size for path in self.folder.glob("shard-*.i16")}
         (self.folder / JOURNAL).touch()
+        kept, sizes = 0, {path.name: path.stat().st_size for path in self.folder.glob("shard-*.i16")}
         with open(self.folder / JOURNAL, "r+b") as file:
             for line in file:
                 if not line.endswith(b"\n") or not self._take(line.decode("utf-8"), sizes):
                     break
                 kept += len(line)
             file.truncate(kept)
+        self._pending = kept, []
         for name in sizes:
             if name > shard_name(self._shard):
                 (self.folder / name).unlink()
@@ -182,19 +184,25 @@ class StoreWriter:
 
     def _note(self, line: str, samples: int) -> None:
         self.done += 1
-        self._lines.append(line)
+        self._pending[1].append(line)
         self._uncommitted += samples * SAMPLE.itemsize
         if self._uncommitted >= COMMIT_BYTES or time.monotonic() - self._since > COMMIT_SECONDS:
             self._commit()
 
     def _commit(self) -> None:
-        """Samples to disk first, then the lines that say they are there."""
+        """Samples to disk first, then the lines that say they are there; done again after Ctrl-C in the middle of it, it
+        changes nothing more."""
+        end, lines = self._pending
+        content = "".join(lines).encode()
         with disk_errors(self.folder):
             _flush(self._file)
-            with open(self.folder / JOURNAL, "ab") as file:
-                file.write("".join(self._lines).encode())
+            with open(self.folder / JOURNAL, "r+b") as file:
+                file.seek(end)
+                file.truncate()
+                file.write(content)
                 _flush(file)
-        self._lines, self._uncommitted, self._since = [], 0, time.monotonic()
+        self._pending = end + len(content), []
+        self._uncommitted, self._since = 0, time.monotonic()
 
     def finish(self) -> dict:
         """Write the index and the description, and put the store in the place of the old one; returns its

@@ -88,10 +88,10 @@ class Journal:
     def add(self, path: str, record: dict) -> None:
         """Keep a record; it is on its way to the disk when this returns."""
         with disk_errors(self.path):
-            self.file.seek(0, os.SEEK_END)
-            self.places[shown(path)] = self.file.tell(), _state(path)
-            self.file.write(json_line({"path": shown(path), "state": _state(path), "record": record}).encode() + b"\n")
+            place, state = self.file.seek(0, os.SEEK_END), _state(path)
+            self.file.write(json_line({"path": shown(path), "state": state, "record": record}).encode() + b"\n")
             self.file.flush()
+        self.places[shown(path)] = place, state     # after its line is there: Ctrl-C may come between the two
 
     def _read(self, place: int) -> dict:
         self.file.seek(place)
