@@ -96,6 +96,7 @@ class Bench:
         self.others: dict[str, dict[str, str]] = {}
         self.needs: dict[str, int] = {}         # bytes on disk
         self.took: dict[str, float] = {}        # seconds, imports included
+        self.alone: dict[str, float] = {}       # seconds, imports left out
         self.forker: subprocess.Popen | None = None
 
     def command(self, step: Step, *more: str, other: bool = False, first: str = "") -> list[str]:

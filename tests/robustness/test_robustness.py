@@ -33,7 +33,7 @@ def nothing_wrong(row: Row, least: int = 1) -> None:
 
 @pytest.mark.parametrize("step", STEPS, ids=by_name)
 def test_killed_at_random_instants_the_rerun_gives_the_same_bytes(bench, step):
-    nothing_wrong(kills(bench, step, 4, SEED))
+    nothing_wrong(kills(bench, step, 3, SEED))
 
 
 @pytest.mark.parametrize("step", STEPS, ids=by_name)
