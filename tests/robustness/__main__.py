@@ -28,7 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--kills", type=int, default=50, help="kills per step (default: 50)")
     parser.add_argument("--interrupts", type=int, default=10, help="interruptions per step by Ctrl-C (default: 10)")
     parser.add_argument("--levels", type=int, default=6, help="levels at which a small disk is full, per step (default: 6)")
-    parser.add_argument("--pairs", type=int, default=4, help="pairs of runs at once, per step (default: 4)")
+    parser.add_argument("--pairs", type=int, default=6, help="pairs of runs at once, per step (default: 6)")
     parser.add_argument("--limits", type=int, default=6, help="limits of memory per step (default: 6)")
     parser.add_argument("--files", type=int, default=2000, help="recordings for the folder inference (default: 2000)")
     parser.add_argument("--examples", type=int, default=3000, help="damaged files (default: 3000)")

@@ -18,7 +18,7 @@ def pairs(bench: Bench, step: Step, count: int, seed: int, say: Callable[[str], 
     for _ in range(count):
         bench.clear(step)
         first = bench.start(bench.command(step))
-        time.sleep(0.6 * rng.random() * bench.took[step.name])
+        time.sleep(0.5 * rng.random() ** 3 * bench.took[step.name])     # mostly close together: what they hold alone is short
         second = bench.start(bench.command(step, other=step.other != () and step is not TRAIN and rng.random() < 0.5))
         ends = [ended(first), ended(second)]
         row.tried += 1

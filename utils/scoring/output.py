@@ -3,6 +3,7 @@
 While a run lasts, its records lie in OUTPUT.partial, one JSON line each; OUTPUT itself appears at once, complete, when
 the run ends or is interrupted. A run killed at any instant leaves the journal, and the same command goes on from it.
 """
+import contextlib
 import csv
 import json
 import os
@@ -58,8 +59,7 @@ class Journal:
         self.places: dict[str, tuple[int, list[int] | None]] = {}  # path → place of its line, its file then
         with disk_errors(self.path):
             output.parent.mkdir(parents=True, exist_ok=True)
-            self.file = open(self.path, "a+b")
-            _lock(self.file, self.path)
+            self.file = _claimed(self.path)
             self._take_up(json_line(settings).encode() + b"\n")
 
     def _take_up(self, header: bytes) -> None:
@@ -105,8 +105,10 @@ class Journal:
                 yield last
         write_table(self.output, records())
         done = last is None and all(shown(path) in self.places for path in paths)
+        if done and os.name != "nt":        # before it is let go, so that nobody takes up what is about to vanish
+            self.path.unlink(missing_ok=True)
         self.file.close()
-        if done:
+        if done and os.name == "nt":        # where no open file can be removed
             self.path.unlink(missing_ok=True)
 
 
@@ -116,6 +118,17 @@ def _state(path: str) -> list[int] | None:
     except (OSError, ValueError):
         return None
     return [found.st_size, found.st_mtime_ns]
+
+
+def _claimed(path: Path) -> IO[Any]:
+    """The journal, opened and claimed; opened again where the run before removed it between the two."""
+    while True:
+        file = open(path, "a+b")
+        _lock(file, path)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                return file
+        file.close()
 
 
 def _lock(file: IO[Any], path: Path) -> None:
