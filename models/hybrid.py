@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from models.aasist import AASIST
 from models.encoder import N_STATISTICS, WIDTH, SpeechEncoder, statistics
 
-HIDDEN_GAIN = 4.0      # weight of AASIST's last hidden layer, a small group of features, beside the large ones
+HIDDEN_GAIN = 2.0      # weight of AASIST's last hidden layer, a small group of features, beside the large ones
 BAND_STATISTICS = 4    # of each channel
 
 
