@@ -28,7 +28,7 @@ RECIPES: dict[str, dict] = {
     "small": DEFAULT_RECIPE,
     "aasist": DEFAULT_RECIPE | {"learning_rate": 3e-4, "band_mask": True, "epochs": 10},
     "aasist-l": DEFAULT_RECIPE | {"learning_rate": 3e-4, "band_mask": True, "epochs": 10},
-    "lcnn": DEFAULT_RECIPE | {"learning_rate": 1e-3, "epochs": 12},
+    "lcnn": DEFAULT_RECIPE | {"learning_rate": 1e-3, "epochs": 8},
     # The read-out of a frozen encoder: a logistic regression on 4,608 standardised statistics.
     "encoder": DEFAULT_RECIPE | {"learning_rate": 2e-4, "epochs": 6},
     # A ridge regression on frozen statistics (utils/training/ridge.py); `ridge`: per unit of squared weight.
