@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)   # the last: a file system or a limit that takes no larger file
-# How those say it that raise no MemoryError: torch (CPU, CUDA, MPS), ONNX Runtime, oneDNN, and what starts a thread, maps a library, forks.
+# How those say it that raise no MemoryError: torch (CPU, CUDA, MPS), ONNX Runtime, oneDNN, and what starts threads or maps files.
 _NO_MEMORY = re.compile(r"can't allocate memory|cannot allocate memory|not enough memory|failed to allocate memory|out of memory"
                         r"|bad_alloc|bad allocation|could not create a memory|can't start new thread|failed to map segment",
                         re.IGNORECASE)

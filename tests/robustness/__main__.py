@@ -24,7 +24,8 @@ KINDS = ("files", "zoo", "hostile", "fuzz", "kills", "interrupts", "disk", "pair
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--only", default=",".join(KINDS), help=f"faults to inject, separated by commas (default: {','.join(KINDS)})")
+    parser.add_argument("--only", default=",".join(KINDS), 
+                        help=f"faults to inject, separated by commas (default: {','.join(KINDS)})")
     parser.add_argument("--kills", type=int, default=50, help="kills per step (default: 50)")
     parser.add_argument("--interrupts", type=int, default=10, help="interruptions per step by Ctrl-C (default: 10)")
     parser.add_argument("--levels", type=int, default=6, help="levels at which a small disk is full, per step (default: 6)")
@@ -33,7 +34,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--files", type=int, default=2000, help="recordings for the folder inference (default: 2000)")
     parser.add_argument("--examples", type=int, default=3000, help="damaged files (default: 3000)")
     parser.add_argument("--seed", type=int, default=1, help="of every instant, level and damage (default: 1)")
-    parser.add_argument("--out", type=Path, default=ROOT / "results" / "robustness", help="folder for the table (default: results/robustness)")
+    parser.add_argument("--out", type=Path, default=ROOT / "results" / "robustness",
+                        help="folder for the table (default: results/robustness)")
     return parser
 
 
@@ -69,8 +71,8 @@ def write_table(rows: list[Row], args: argparse.Namespace, seconds: float) -> st
     """Write the table, with how it was made and every wrong outcome by its name; returns it."""
     lines = ["| what | tried | outcome |", "|---|---|---|", *(row.text() for row in rows), ""]
     wrong = [line for row in rows for line in row.wrong]
-    lines.append(f"{len(rows)} rows, {len(wrong)} wrong outcomes; made by `python -m tests.robustness --only {args.only} --seed {args.seed}` "
-                 f"in {seconds / 60:.0f} minutes ({child_seconds() / 60:.0f} of CPU time).")
+    lines.append(f"{len(rows)} rows, {len(wrong)} wrong outcomes; made by `python -m tests.robustness --only {args.only} "
+                 f"--seed {args.seed}` in {seconds / 60:.0f} minutes ({child_seconds() / 60:.0f} of CPU time).")
     text = "\n".join([*lines, *(f"- WRONG: {line}" for line in wrong)]) + "\n"
     with atomic_write(args.out / "table.md") as file:
         file.write(text)

@@ -23,7 +23,8 @@ def small_disk(folder: Path) -> Iterator[Path]:
     """A file system of its own, `SIZE` bytes in memory; raises `NoDisk` where mounting is not permitted."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", folder], check=False, capture_output=True, text=True)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", folder], check=False,
+                              capture_output=True, text=True)
     except FileNotFoundError as error:
         raise NoDisk("there is no mount command") from error
     if done.returncode:
@@ -45,7 +46,8 @@ def leave(disk: Path, free: int) -> None:
 def full_disk(bench: Bench, step: Step, count: int, seed: int, say: Callable[[str], None] = print) -> Row:
     """Let the disk fill up `count` times at random points of what the step writes, over earlier results or none."""
     ready(bench, step)
-    rng, row = random.Random(f"{seed} {step.name}"), Row(f"disk full in {step.name}", "{tried} times, at random levels of a small disk")
+    rng = random.Random(f"{seed} {step.name}")
+    row = Row(f"disk full in {step.name}", "{tried} times, at random levels of a small disk")
     row.outcomes.update({"told in one sentence, exit code 1": 0, "reruns byte-identical": 0})
     with small_disk(bench.folder / "disk") as disk:
         home = disk / bench.home.name

@@ -116,9 +116,9 @@ class Bench:
             if limits:
                 limits()
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUTF8": "1", "PYTHONDEVMODE": "", "MPLBACKEND": "Agg"}
-        return subprocess.Popen(command, cwd=home or self.home, env=environment, stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
-                                stdout=out, stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="replace",
-                                preexec_fn=prepare, start_new_session=True)
+        return subprocess.Popen(command, cwd=home or self.home, env=environment, stdout=out, stderr=subprocess.PIPE,
+                                stdin=subprocess.PIPE if piped else subprocess.DEVNULL, text=True, encoding="utf-8",
+                                errors="replace", preexec_fn=prepare, start_new_session=True)
 
     def fork(self, step: Step, home: Path | None = None) -> "Forked":
         """Start a step in a child of a parent that has the libraries loaded."""
@@ -201,7 +201,8 @@ class Bench:
         home, found = home or self.home, self.sums(step, home)
         runs = [run for run in (self.references[step.name], self.others.get(step.name)) if run]
         found = {name: value for name, value in found.items() if not unfinished(name)}
-        bad = [name for name, value in found.items() if value not in [run.get(name) for run in runs] and not passing(step, home / name)]
+        bad = [name for name, value in found.items()
+               if value not in [run.get(name) for run in runs] and not passing(step, home / name)]
         for pattern in step.markers:
             for marker in home.glob(pattern):
                 beside = {name: value for name, value in found.items() if (home / name).parent == marker.parent}
@@ -245,7 +246,7 @@ def write_recordings(folder: Path, shared: Path, count: int) -> None:
         wave = speech[number % len(speech)][1600 * (number // len(speech)):]
         soundfile.write(folder / f"{number:05}.flac", wave[:16000 + 200 * (number % 80)], 16000)
     whole = (folder / "00000.flac").read_bytes()
-    for name, content in (("broken-1.flac", whole[:len(whole) // 2]), ("broken-2.wav", b"no audio at all"), ("broken-3.wav", b"")):
+    for name, content in (("broken-1.flac", whole[:len(whole) // 2]), ("broken-2.wav", b"no audio"), ("broken-3.wav", b"")):
         (folder / name).write_bytes(content)
 
 

@@ -97,7 +97,8 @@ def kept(bench: Bench, row: Row) -> None:
     recording that was being heard."""
     if not (table := bench.home / "out" / "r.csv").exists():
         return
-    whole = {line for folder in (bench.saved(INFER, "earlier"), bench.saved(INFER, "whole")) for line in (folder / "out" / "r.csv").read_text().splitlines()}
+    tables = [bench.saved(INFER, which) / "out" / "r.csv" for which in ("earlier", "whole")]
+    whole = {line for path in tables for line in path.read_text().splitlines()}
     other = [line for line in table.read_text().splitlines() if line not in whole and "interrupted after" not in line]
     row.wrong += [f"{row.what}: a line of no whole run: {line}" for line in other]
 

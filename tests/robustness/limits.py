@@ -33,7 +33,8 @@ HUNGRY = {
 def diverging_loss(bench: Bench, count: int, seed: int, say: Callable[[str], None] = print) -> Row:
     """A learning rate of 1e30, and a NaN put into random batches: named, and the rerun goes on from the last good epoch."""
     ready(bench, TRAIN)
-    rng, row = random.Random(f"{seed} NaN"), Row("loss that is no number", "{tried} times: a learning rate of 1e30, and NaN in random batches")
+    rng = random.Random(f"{seed} NaN")
+    row = Row("loss that is no number", "{tried} times: a learning rate of 1e30, and NaN in random batches")
     row.outcomes.update({"stopped and the batch named": 0, "reruns byte-identical": 0})
     bench.clear(TRAIN)
     done = bench.run(TRAIN, "--learning_rate", "1e30", "--run_name", "steep")

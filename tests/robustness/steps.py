@@ -15,7 +15,8 @@ TRAINING = ("--small_model", "--batch_size", "8", "--max_samples", "24", "--data
             "--results_dir", "results", "--run_name", "r", "--resume")
 SCORING = ("--model", "checkpoints/r/best.onnx", "--threads", "1")
 
-EXTRACT = Step("prepare --extract", "utils/prepare_dataset.py", ("--data_dir", "data", "--extract"), ("data/protocols", "data/raw/flac_D"))
+EXTRACT = Step("prepare --extract", "utils/prepare_dataset.py", ("--data_dir", "data", "--extract"),
+               ("data/protocols", "data/raw/flac_D"))
 PREPARE = Step("prepare", "utils/prepare_dataset.py", ("--data_dir", "data"), ("data/protocols",),
                ("--data_dir", "data", "--seed", "2"), ("data/protocols/corpus.json",))
 # commits made frequent, so that there is something to go on with
@@ -23,11 +24,12 @@ PREPROCESS = Step("preprocess", "utils/preprocess_data.py", ("--data_dir", "data
                   ("--data_dir", "data", "--limit", "9"), ("data/processed/*/store.json",), first=FREQUENT)
 TRAIN = Step("train", "notebooks/aasist_training.py", (*TRAINING, "--epochs", "3"), ("checkpoints", "results/r"),
              (*TRAINING, "--epochs", "3"), stop=ONE_EPOCH, heavy=True)
-EVALUATE = Step("evaluate", "utils/evaluate_model.py", (*SCORING, "--data_dir", "data", "--output", "results/e", "--replicates", "100"),
-                ("results/e",), (*SCORING, "--data_dir", "data", "--output", "results/e", "--replicates", "20", "--prior", "0.2"),
+EVALUATE = Step("evaluate", "utils/evaluate_model.py",
+                (*SCORING, "--data_dir", "data", "--output", "results/e", "--replicates", "100"), ("results/e",),
+                (*SCORING, "--data_dir", "data", "--output", "results/e", "--replicates", "20", "--prior", "0.2"),
                 ("results/e/metrics.json",), heavy=True)
-EXPORT = Step("export", "utils/export_model.py", ("--model", "checkpoints/r/best.pt", "--output", "exported/m.onnx"), ("exported",),
-              ("--model", "checkpoints/r/last.pt", "--output", "exported/m.onnx"), heavy=True)
+EXPORT = Step("export", "utils/export_model.py", ("--model", "checkpoints/r/best.pt", "--output", "exported/m.onnx"),
+              ("exported",), ("--model", "checkpoints/r/last.pt", "--output", "exported/m.onnx"), heavy=True)
 INFER = Step("inference", "utils/simplified_inference.py", (*SCORING, "--input_file", "audio", "--output", "out/r.csv"), ("out",),
              (*SCORING, "--input_file", "audio", "--output", "out/r.csv", "--prior", "0.3"), ("out/r.csv",), code=1)
 STEPS = (EXTRACT, PREPARE, PREPROCESS, TRAIN, EVALUATE, INFER)
