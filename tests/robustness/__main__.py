@@ -14,8 +14,9 @@ from pathlib import Path
 from tests.conftest import ROOT, SHARED
 from tests.robustness import disk, kills, limits, load, pairs, zoo
 from tests.robustness.fuzz import fuzz
-from tests.robustness.harness import Bench, Row, child_seconds
+from tests.robustness.harness import Bench, child_seconds
 from tests.robustness.hostile_input import hostile_input
+from tests.robustness.records import Row
 from tests.robustness.steps import ALL, INFER, STEPS
 from utils.files import atomic_write
 
@@ -59,7 +60,7 @@ def inject(bench: Bench, args: argparse.Namespace, say: Callable[[str], None]) -
         yield disk.full_output(bench, INFER, say)
     if "pairs" in chosen:
         yield from (pairs.pairs(bench, step, args.pairs, args.seed, say) for step in STEPS)
-        yield pairs.replaced_while_read(bench, args.pairs, args.seed, say)
+        yield pairs.replaced_while_read(bench, 3 * args.pairs, args.seed, say)
     if "limits" in chosen:
         yield limits.diverging_loss(bench, args.limits, args.seed, say)
         yield from (limits.short_memory(bench, step, args.limits, args.seed, say) for step in limits.HUNGRY)

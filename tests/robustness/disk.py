@@ -7,7 +7,9 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.robustness.harness import Bench, Row, Step, copy, ended, unlike
+from tests.robustness.compare import copy, unlike
+from tests.robustness.harness import Bench, ended
+from tests.robustness.records import Row, Step
 from tests.robustness.steps import ready, settle
 
 SIZE = 400 << 20

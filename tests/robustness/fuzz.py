@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from tests.conftest import ROOT, SHARED
-from tests.robustness.harness import Row
+from tests.robustness.records import Row
 
 LIMIT = 1800    # seconds
 

@@ -3,10 +3,8 @@
 A step is compared by its files, byte for byte, with a run that nothing disturbed. Left out of the comparison: locks
 (they hold a process number) and the seconds that an epoch took (wall time; in history.csv and in the models' metadata).
 """
-import hashlib
 import json
 import os
-import re
 import resource
 import select
 import shutil
@@ -14,9 +12,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -24,61 +21,12 @@ import soundfile
 
 from tests.asvspoof5_archives import build_raw, real_clips
 from tests.conftest import ROOT
+from tests.robustness.compare import copy, digest, files, passing, remove, unfinished, unlike
+from tests.robustness.records import Done, Step
 from tests.scoring_models import real_speech
 
 PARTS = ("models", "utils", "notebooks")
-UNFINISHED = (".building", ".old", ".partial", ".part", ".lock")    # names that no later step reads
-SECONDS = re.compile(rb'"seconds": [0-9.]+')
 LIMIT = 300     # seconds that a step may take before it counts as hung
-
-
-@dataclass(frozen=True)
-class Step:
-    """One script with its options, and what it writes, relative to the home folder."""
-    name: str
-    script: str
-    options: tuple[str, ...]
-    outputs: tuple[str, ...]
-    other: tuple[str, ...] = ()       # options of an earlier run with other settings, whose results lie there already
-    markers: tuple[str, ...] = ()     # patterns of files that say: what lies beside me is of one run
-    code: int = 0                     # exit code when all goes well
-    first: str = ""                   # Python that runs in the process before the script
-    stop: str = ""                    # the same, for the earlier run alone
-    heavy: bool = False               # imports so much that most runs are forks of a parent that has it loaded
-
-
-@dataclass
-class Row:
-    """A line of the table: what was done how often, what came of it, and what should not have."""
-    what: str
-    how: str                          # "{tried}" in it stands for the number counted
-    tried: int = 0
-    outcomes: Counter = field(default_factory=Counter)
-    wrong: list[str] = field(default_factory=list)
-
-    def text(self) -> str:
-        """The line in Markdown."""
-        told = ", ".join(f"{count:,} {what}" for what, count in self.outcomes.items())
-        return f"| {self.what} | {self.how.format(tried=f'{self.tried:,}')} | {told}; {len(self.wrong)} wrong |"
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a process ended."""
-    code: int
-    out: str
-    err: str
-    seconds: float
-
-    @property
-    def sentence(self) -> str:
-        """The last line on stderr, without progress bars."""
-        lines = [line for line in re.split(r"[\r\n]+", self.err) if line.startswith(("error: ", "interrupted: "))]
-        return lines[-1] if lines else ""
-
-    def traceback(self) -> bool:
-        """Whether anything that a programmer would read was printed."""
-        return any(word in self.out + self.err for word in ("Traceback", "Exception ignored", "terminate called", "Segmentation"))
 
 
 class Bench:
@@ -288,86 +236,6 @@ def instants(rng, count: int) -> Iterable[float]:
     found = [(number + rng.random()) / count for number in range(count)]
     rng.shuffle(found)
     return found
-
-
-def unlike(found: dict[str, str], expected: dict[str, str]) -> list[str]:
-    """Names that are not the same in both."""
-    return sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
-
-
-def unfinished(name: str) -> bool:
-    """Whether a file lies under a name that says it is not finished."""
-    return any(part.startswith(".") or part.endswith(UNFINISHED) for part in Path(name).parts)
-
-
-def passing(step: Step, path: Path) -> bool:
-    """Whether a file of a training under way is a whole one: a checkpoint that loads, a history without a torn line."""
-    from utils.errors import InputError
-    from utils.scoring.checkpoint import load_checkpoint
-    if step.name != "train":
-        return False
-    if path.suffix == ".pt":
-        try:
-            return bool(load_checkpoint(path))
-        except InputError:
-            return False
-    return path.name == "history.csv" and path.read_bytes().endswith(b"\n")
-
-
-def digest(path: Path) -> str:
-    """The sum of a file's bytes, without wall times."""
-    if path.suffix == ".pt":
-        return _checkpoint_digest(path)
-    content = path.read_bytes()
-    if path.suffix == ".onnx":
-        content = SECONDS.sub(b"", content)
-    if path.name == "history.csv":
-        content = b"\n".join(line.rsplit(b",", 1)[0] for line in content.splitlines())
-    return hashlib.sha256(content).hexdigest()
-
-
-def _checkpoint_digest(path: Path) -> str:
-    import torch
-    total = hashlib.sha256()
-
-    def add(value, name: str = "") -> None:
-        if isinstance(value, dict):
-            for key in value:
-                add(value[key], f"{name}/{key}")
-        elif isinstance(value, (list, tuple)):
-            for number, item in enumerate(value):
-                add(item, f"{name}/{number}")
-        elif not re.fullmatch(r"/history/\d+/seconds", name):
-            plain = value.numpy().tobytes() if isinstance(value, torch.Tensor) else repr(value).encode()
-            total.update(name.encode() + plain)
-
-    try:
-        add(torch.load(path, map_location="cpu", weights_only=True))
-    except (RuntimeError, EOFError) as error:
-        return f"unreadable: {error}"
-    return total.hexdigest()
-
-
-def files(path: Path) -> list[Path]:
-    """The file itself, or all files below a folder."""
-    return [path] if path.is_file() else [found for found in path.rglob("*") if found.is_file()]
-
-
-def copy(source: Path, target: Path) -> None:
-    """Copy a file or a folder, if it is there."""
-    if source.is_dir():
-        shutil.copytree(source, target, dirs_exist_ok=True)
-    elif source.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source, target)
-
-
-def remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def child_seconds() -> float:

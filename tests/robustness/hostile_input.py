@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.hostile import cases, material, run
-from tests.robustness.harness import Row
+from tests.robustness.records import Row
 
 
 def hostile_input(folder: Path, shared: Path, say: Callable[[str], None] = print) -> Iterator[Row]:

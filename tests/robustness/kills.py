@@ -4,7 +4,9 @@ import re
 import signal
 from collections.abc import Callable
 
-from tests.robustness.harness import Bench, Done, Row, Step, check, instants, strike, unlike
+from tests.robustness.compare import unlike
+from tests.robustness.harness import Bench, check, instants, strike
+from tests.robustness.records import Done, Row, Step
 from tests.robustness.steps import INFER, ready, settle
 
 RUN = re.compile(r"errors\.py\", line \d+, in run\b")

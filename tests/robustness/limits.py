@@ -2,7 +2,9 @@
 import random
 from collections.abc import Callable
 
-from tests.robustness.harness import Bench, Row, Step, unlike
+from tests.robustness.compare import unlike
+from tests.robustness.harness import Bench
+from tests.robustness.records import Row, Step
 from tests.robustness.steps import EVALUATE, INFER, PREPROCESS, TRAIN, ready, settle
 
 NAN = """

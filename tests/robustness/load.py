@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.audio_zoo import REFUSED, example, kinds
-from tests.robustness.harness import Bench, Row, Step, child_seconds, ended
+from tests.robustness.harness import Bench, child_seconds, ended
+from tests.robustness.records import Row, Step
 from tests.robustness.steps import INFER, SCORING, ready
 
 EVERY = 20          # one file in so many is broken

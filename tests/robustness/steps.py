@@ -1,5 +1,6 @@
 """The steps that are struck, with the options that make them short and their work worth interrupting."""
-from tests.robustness.harness import Bench, Step
+from tests.robustness.harness import Bench
+from tests.robustness.records import Step
 
 FREQUENT = "import utils.audio.store_writer as writer\nwriter.COMMIT_BYTES, writer.SHARD_BYTES = 1 << 18, 1 << 20\n"
 ONE_EPOCH = """

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.audio_zoo import REFUSED, Kind, example, kinds
-from tests.robustness.harness import Bench, Row, Step, ended
+from tests.robustness.harness import Bench, ended
+from tests.robustness.records import Row, Step
 from tests.robustness.steps import INFER, SCORING, ready
 from utils.scoring.inputs import shown
 
