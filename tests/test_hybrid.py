@@ -92,7 +92,7 @@ def _check_box(tmp_path: Path, checkpoint: dict) -> None:
     """Packing a model and unpacking it gives the same weights, bit for bit."""
     from utils.pretrained import main
     box = tmp_path / "box"
-    assert main(["pack", "--model", str(tmp_path / "c/h/best.pt"), "--box", str(box)]) == 0
+    assert main(["pack", "--model", str(tmp_path / "c/h/best.pt"), "--box", str(box), "--description", "a test"]) == 0
     assert main(["unpack", "--box", str(box), "--output", str(tmp_path / "again.pt")]) == 0
     again = load_checkpoint(tmp_path / "again.pt")
     assert all(torch.equal(value, again["state_dict"][name]) for name, value in checkpoint["state_dict"].items())

@@ -1,6 +1,6 @@
 """The model in the box: put a trained hybrid into models/pretrained (pack), or turn it back into a training checkpoint (unpack).
 
-    python utils/pretrained.py pack --model models/checkpoints/hybrid-1/best.pt
+    python utils/pretrained.py pack --model models/checkpoints/hybrid-1/best.pt --description "..."
     python utils/pretrained.py unpack --output models/checkpoints/box/best.pt
 
 The box holds the exported model, detector.onnx, and detector.pt: the checkpoint without the speech encoder's weights,
@@ -27,6 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     pack_parser = commands.add_parser("pack", help="put a trained hybrid into the box")
     pack_parser.add_argument("--model", type=Path, required=True, metavar="FILE.pt", help="its checkpoint")
+    pack_parser.add_argument("--description", required=True, help="what it was trained on, in a few words for every verdict")
     pack_parser.add_argument("--box", type=Path, default=PRETRAINED_DIR, help="the folder (default: models/pretrained)")
     unpack_parser = commands.add_parser("unpack", help="make a whole checkpoint of what is in the box")
     unpack_parser.add_argument("--box", type=Path, default=PRETRAINED_DIR, help="the folder (default: models/pretrained)")
@@ -34,7 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def pack(model: Path, box: Path) -> str:
+def pack(model: Path, box: Path, description: str) -> str:
     """Write both files; `InputError` where the model is no hybrid or too large. Returns what was done."""
     from utils.scoring.checkpoint import load_checkpoint, save_checkpoint
     from utils.scoring.export import export_onnx
@@ -42,8 +43,13 @@ def pack(model: Path, box: Path) -> str:
     if checkpoint["architecture"] != "hybrid":
         raise InputError(f"{model} is of architecture {checkpoint['architecture']}: the box holds a hybrid")
     checkpoint.pop("training", None)
-    box.mkdir(parents=True, exist_ok=True)
-    difference = export_onnx(model, box / f"{NAME}.onnx")
+    checkpoint["trained_on"] |= {"description": description}
+    whole = box / f".{NAME}.whole.pt"
+    save_checkpoint(whole, checkpoint)
+    try:
+        difference = export_onnx(whole, box / f"{NAME}.onnx")
+    finally:
+        whole.unlink()
     lean = {name: value for name, value in checkpoint["state_dict"].items() if not name.startswith(PART)}
     save_checkpoint(box / f"{NAME}.pt", checkpoint | {"state_dict": lean})
     size = sum((box / f"{NAME}{suffix}").stat().st_size for suffix in (".onnx", ".pt"))
@@ -74,7 +80,7 @@ def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     if args.command == "unpack" and args.output.suffix != ".pt":
         raise InputError(f"--output {args.output} must end in .pt, by which the scoring steps know a checkpoint")
-    print(pack(args.model, args.box) if args.command == "pack" else unpack(args.box, args.output))
+    print(pack(args.model, args.box, args.description) if args.command == "pack" else unpack(args.box, args.output))
     return 0
 
 

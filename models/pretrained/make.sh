@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Makes the model in the box anew: copies of real speech, stores, three training runs, the box. About two CPU hours.
+#
+# What it needs lies in the folders named below, which you have to bring:
+#   POOL       clips of published synthesis systems and real speech, with a trials.tsv (utterance, key, attack, source, open)
+#   SPEECH     real recordings to copy (the box: 400 of Picovoice's benchmark recordings, Apache-2.0)
+#   VOCODERS   weights of vocoders, see utils/vocoders/README.md (without them: WORLD, Griffin-Lim and HiFi-GAN alone)
+#   EVALUATION clips that nothing is trained on, with a trials.tsv
+#   BASELINE   the ASVspoof 5 baseline's weights (.pth); ENCODER: the first two blocks of Whisper base (.onnx)
+#   WORK       where all of it is made
+set -euo pipefail
+: "${POOL:?}" "${SPEECH:?}" "${EVALUATION:?}" "${BASELINE:?}" "${ENCODER:?}" "${WORK:?}"
+cd "$(dirname "$0")/../.."
+weights=()
+if [ -n "${VOCODERS:-}" ]; then
+    weights=("$VOCODERS"/hifigan_v3_ljspeech.npz "$VOCODERS"/lyra_v1_wavegru.npz "$VOCODERS"/lyra_soundstream_1.3)
+fi
+copies="$WORK/copies"
+vocoded() { python utils/make_vocoded.py --input "$SPEECH" --output "$copies" --limit 400 --seed 1 "$@"; }
+
+# 1. Copies: cheap vocoders copy every recording, expensive ones some.
+if [ ${#weights[@]} -gt 0 ]; then vocoded --weights "${weights[@]}"; else vocoded --vocoder world griffin-lim; fi
+vocoded --copies 100 --vocoder hifigan
+if [ -n "${VOCODERS:-}" ]; then
+    vocoded --copies 64 --vocoder wavernn pwg --weights "$VOCODERS"/wavernn_10bit_sparse.npz "$VOCODERS"/pwg_v1_ljspeech.npz
+fi
+
+# 2. Stores: trained on what is openly licensed, calibrated on the other sources of the pool.
+mkdir -p "$WORK"/data/raw/train "$WORK"/data/raw/dev "$WORK"/data/raw/eval
+ln -sfn "$POOL" "$WORK"/data/raw/train/train-pool
+ln -sfn "$copies" "$WORK"/data/raw/train/copies
+ln -sfn "$POOL" "$WORK"/data/raw/dev/train-pool
+ln -sfn "$EVALUATION" "$WORK"/data/raw/eval/evaluation
+python utils/prepare_dataset.py --data_dir "$WORK/data" --where train:open=1 --where dev:open=0
+python utils/preprocess_data.py --data_dir "$WORK/data" --subset all
+
+# 3. Three runs; the first is shipped, whatever their figures.
+python utils/import_weights.py --weights "$BASELINE" --architecture aasist --output "$WORK/baseline.pt"
+python notebooks/aasist_training.py --architecture hybrid --init_from "$WORK/baseline.pt" --encoder "$ENCODER" --seeds 1,2,3 --test --resume \
+    --run_name hybrid --data_dir "$WORK/data" --checkpoint_dir "$WORK/checkpoints" --results_dir "$WORK/results"
+
+# 4. The box.
+python utils/pretrained.py pack --model "$WORK/checkpoints/hybrid-seed1/best.pt" \
+    --description "openly licensed speech: clips of 35 public sources and copies of real recordings by 11 vocoders and codecs"
