@@ -126,19 +126,39 @@ def result_name(model: Path, args: argparse.Namespace) -> str:
     return name + f"-{args.subset}" * (args.subset != "eval") + "-published" * args.published_protocol
 
 
-def evaluate_store(args: argparse.Namespace) -> dict:
-    """Score a stored subset with a checkpoint, and write its results."""
+def score_all(args: argparse.Namespace, engine: Any, store: Any, model: Path) -> tuple[Any, dict]:
+    """As `score`, but of several processes (RANK and WORLD_SIZE in the environment) each does its share; None but for number 0."""
+    import hashlib
+
+    from utils.audio.store import StorePart
+    from utils.ranks import ranks
+    from utils.scoring.shares import score_in_shares
+    known: dict = {}
+
+    def own(part: slice) -> Any:
+        scores, known["metadata"] = score(args, engine, StorePart(store, list(range(len(store))[part])))
+        return scores
+    what = (model.read_bytes(), json.dumps(store.info, sort_keys=True).encode(), str(args.published_protocol).encode())
+    job = hashlib.sha256(b"".join(hashlib.sha256(item).digest() for item in what)).hexdigest()[:16]
+    return score_in_shares(ranks(), args.output, job, len(store), own), known["metadata"]
+
+
+def evaluate_store(args: argparse.Namespace) -> dict | None:
+    """Score a stored subset with a checkpoint, and write its results; None for all processes of a job but number 0."""
     from utils.audio.store import Store
     from utils.evaluation.results import LOCK, write_results
     from utils.locks import only_run
+    from utils.ranks import ranks
     from utils.scoring.engine import load_engine
     model = choose_model(args)
     store = Store(args.data_dir / "processed" / args.subset)
     engine = load_engine(model, args.device, args.threads)
     print(f"scoring {len(store):,} utterances of {args.subset} with {model}", file=sys.stderr)
     args.output = args.output or args.results_dir / result_name(model, args)
+    if not ranks().lead:
+        return score_all(args, engine, store, model)[0]
     with only_run(args.output / LOCK, f"writing {args.output}"):
-        scores, metadata = score(args, engine, store)
+        scores, metadata = score_all(args, engine, store, model)
         return write_results(args.output, store.rows, scores, metadata, subset=args.subset, store=store, **common(args))
 
 
@@ -154,6 +174,8 @@ def main(argv: list[str] | None = None) -> int:
     if args.batch_size < 1 or (args.threads is not None and args.threads < 1):
         parser.error("--batch_size and --threads must be at least 1")
     result = evaluate_files(args) if args.scores else evaluate_store(args)
+    if result is None:      # another process of the job tells
+        return 0
     if args.json:
         print(json.dumps(result, ensure_ascii=False, allow_nan=False))
         return 0

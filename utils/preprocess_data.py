@@ -55,18 +55,25 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def store_subset(subset: str, corpus: dict, args: argparse.Namespace) -> None:
-    """Write data/processed/<subset>, unless it is there; raises `InputError` where too much cannot be read."""
-    from utils.audio.store_writer import StoreWriter, difference, discard, recover
+    """Write data/processed/<subset>, unless it is there; raises `InputError` where too much cannot be read.
+
+    Of several processes (RANK and WORLD_SIZE in the environment) each decodes its share; number 0 merges them.
+    """
+    from utils.audio.store_merge import part_path
+    from utils.audio.store_writer import difference, discard, recover
     from utils.corpora.selection import TrialIndex
     from utils.corpora.trials import trial_list_path
     from utils.locks import only_run
-    path = args.data_dir / "processed" / subset
-    with only_run(path.with_name(f"{subset}.lock"), f"writing {path}"):
+    from utils.ranks import ranks
+    here, path = ranks(), args.data_dir / "processed" / subset
+    lock = path if here.lead else part_path(path, here.rank, here.size)
+    with only_run(lock.with_name(f"{lock.name}.lock"), f"writing {lock}"):
         trials = TrialIndex(trial_list_path(args.data_dir, subset))
         description = describe(subset, corpus, trials.sha256, args)
-        recover(path)
+        if here.lead:
+            recover(path)
         reason = difference(path, description)
-        if args.force or reason is None:
+        if here.lead and (args.force or reason is None):
             discard(path)
         if reason is None and not args.force:
             print(f"{subset}: already complete in {path}")
@@ -74,15 +81,45 @@ def store_subset(subset: str, corpus: dict, args: argparse.Namespace) -> None:
         if path.exists():
             print(f"{subset}: storing again ({reason or '--force'}); the old store stays until the new one is complete")
         rows = trials.select(args.limit, args.seed)
-        try:
-            with StoreWriter(path, description) as writer:
-                if writer.done:
-                    print(f"{subset}: going on after {writer.done:,} of {len(rows):,} utterances")
-                decode_all(writer, trials.trials(rows[writer.done:]), len(rows), args)
-                info = writer.finish()
-        except TooManySkipped:
-            discard(path)  # when the files are mended, all are read again
-            raise
+        if here.size == 1:
+            report(decode(path, description, trials, rows, len(rows), args), path)
+        else:
+            store_shares(here, path, description, trials, rows, args)
+
+
+def decode(path: Path, description: dict, trials, rows, total: int, args: argparse.Namespace) -> dict:
+    """Write the store `path` of the trials numbered `rows`, of `total` in all; its store.json."""
+    from utils.audio.store_writer import StoreWriter, discard
+    try:
+        with StoreWriter(path, description) as writer:
+            if writer.done:
+                print(f"{path.name}: going on after {writer.done:,} of {len(rows):,} utterances")
+            decode_all(writer, trials.trials(rows[writer.done:]), len(rows), total, args)
+            return writer.finish()
+    except TooManySkipped:
+        discard(path)  # when the files are mended, all are read again
+        raise
+
+
+def store_shares(here, path: Path, description: dict, trials, rows, args: argparse.Namespace) -> None:
+    """Write this process' part of the store `path`; number 0 then waits for the others and merges the parts."""
+    from utils.audio.store_merge import merge, part_path, remove
+    from utils.audio.store_writer import StoreWriter, difference
+    from utils.ranks import wait_for
+    parts = {part_path(path, number, here.size): description | {"settings": description["settings"] | {"part": [number, here.size]}}
+             for number in range(here.size)}
+    own = list(parts)[here.rank]
+    if args.force or difference(own, parts[own]) is not None:
+        decode(own, parts[own], trials, rows[here.share(len(rows))], len(rows), args)
+    print(f"{path.name}: part {here} is decoded", flush=True)
+    if not here.lead:
+        return
+    wait_for(lambda: all(difference(part, parts[part]) is None for part in parts), f"the other parts of {path.name}")
+    with StoreWriter(path, description) as writer:
+        merge(writer, list(parts))
+        refuse_many(writer, len(rows), "another part's")
+        info = writer.finish()
+    remove(list(parts))
     report(info, path)
 
 
@@ -94,26 +131,31 @@ def describe(subset: str, corpus: dict, sha256: str, args: argparse.Namespace) -
             "trial_list_sha256": sha256, "environment": environment()}
 
 
-def decode_all(writer, trials, total: int, args: argparse.Namespace) -> None:
-    """Decode `trials` in order into `writer`; stops where more than MAX_SKIPPED of `total` cannot be read."""
+def decode_all(writer, trials, count: int, total: int, args: argparse.Namespace) -> None:
+    """Decode `count` trials in order into `writer`; stops where more than MAX_SKIPPED of `total` cannot be read."""
     from tqdm import tqdm
 
     from utils.audio.read_ahead import decode_in_order
     workers = 0 if args.low_memory else args.workers or min(os.cpu_count() or 1, 8)
     items = ((trial, (os.path.join(args.data_dir, trial.container), trial.offset, trial.size), trial.size)
              for trial in trials)
-    with tqdm(total=total, initial=writer.done, unit="utt", desc=writer.path.name, mininterval=0.5) as bar:
+    with tqdm(total=count, initial=writer.done, unit="utt", desc=writer.path.name, mininterval=0.5) as bar:
         for trial, decoding in decode_in_order(items, workers):
             about = (trial.utterance, trial.speaker, trial.gender, trial.codec, trial.attack, trial.key, trial.source)
             reason = writer.add(about, decoding.blocks(), decoding.rate)
             bar.update(1)
             if reason and writer.skipped <= SHOWN:
                 tqdm.write(f"skipped {trial.utterance}: {reason}", file=sys.stderr)
-            if writer.skipped > MAX_SKIPPED * total:
-                raise TooManySkipped(
-                    f"{writer.skipped} of the first {writer.done:,} utterances of {writer.path.name} cannot be read "
-                    f"(the last: {reason}), more than {MAX_SKIPPED:.0%} of all {total:,}: check the download, then run "
-                    "python utils/prepare_dataset.py and this again")
+            refuse_many(writer, total, reason)
+
+
+def refuse_many(writer, total: int, last: str | None) -> None:
+    """`TooManySkipped` where more than MAX_SKIPPED of `total` could not be read, the last one for the reason `last`."""
+    if writer.skipped > MAX_SKIPPED * total:
+        raise TooManySkipped(
+            f"{writer.skipped} of the first {writer.done:,} utterances of {writer.path.name} cannot be read "
+            f"(the last: {last}), more than {MAX_SKIPPED:.0%} of all {total:,}: check the download, then run "
+            "python utils/prepare_dataset.py and this again")
 
 
 def report(info: dict, path: Path) -> None:

@@ -113,3 +113,18 @@ class Store:
         if len(wave) != count or self._stamp() != self._made:   # asked after reading: a store is replaced as a whole
             raise InputError(f"the store {self.path} was replaced or damaged after it was opened: run this again")
         return wave.astype(np.int16, copy=False)
+
+
+class StorePart:
+    """Some utterances of a store, seen as a store: what `--max_samples` leaves, or one process' share."""
+
+    def __init__(self, store: Store, indices: list[int]):
+        self.store, self.indices = store, indices
+        self.rows, self.info = [store.rows[i] for i in indices], store.info
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def read(self, i: int, start: int = 0, count: int | None = None) -> np.ndarray:
+        """int16 samples of the part's utterance `i`."""
+        return self.store.read(self.indices[i], start, count)

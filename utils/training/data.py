@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import Dataset
 
 from utils.audio import SAMPLE_RATE
-from utils.audio.store import Store
+from utils.audio.store import Store, StorePart
 from utils.errors import InputError
 from utils.files import atomic_write
 from utils.scoring.recording import waveform
@@ -29,21 +29,6 @@ def stratified_subset(groups: list[tuple], count: int | None, seed: int) -> list
         place[rng.permutation(indices)] = (np.arange(len(indices)) + rng.random()) / len(indices)
         place[min(indices, key=place.__getitem__)] -= 1   # the first of every group comes before the second of any
     return sorted(np.argsort(place, kind="stable")[:count].tolist())
-
-
-class StorePart:
-    """Some utterances of a store, seen as a store: what `--max_samples` leaves."""
-
-    def __init__(self, store: Store, indices: list[int]):
-        self.store, self.indices = store, indices
-        self.rows, self.info = [store.rows[i] for i in indices], store.info
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def read(self, i: int, start: int = 0, count: int | None = None) -> np.ndarray:
-        """int16 samples of the part's utterance `i`."""
-        return self.store.read(self.indices[i], start, count)
 
 
 def open_part(data_dir: Path, subset: str, max_samples: int | None, seed: int) -> StorePart:

@@ -8,7 +8,6 @@ from utils.locks import only_run
 from utils.scoring.checkpoint import load_checkpoint, save_checkpoint
 from utils.scoring.engine import load_engine
 from utils.scoring.export import export_onnx
-from utils.scoring.recording import score_store
 from utils.training.data import write_examples
 from utils.training.run import BEST, BEST_EPOCH, seed_epoch, write_history
 from utils.training.session import Session

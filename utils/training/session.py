@@ -12,6 +12,7 @@ from tqdm import tqdm
 from models import build_model
 from models.aasist import draw_band_mask
 from utils.audio import N_SAMPLES, SAMPLE_RATE
+from utils.audio.store import StorePart
 from utils.errors import InputError
 from utils.evaluation.calibration import decide
 from utils.evaluation.metrics import eer
@@ -25,7 +26,7 @@ from utils.training import optimisation
 from utils.training.allocator import keep_freed_memory
 from utils.training.architectures import chosen, configuration, give_weights
 from utils.training.batches import epoch_batches, epoch_items, make_order
-from utils.training.data import CropDataset, StorePart, attacks_of, identity, open_part
+from utils.training.data import CropDataset, attacks_of, identity, open_part
 from utils.training.recipes import recipe_for
 from utils.training.run import BEFORE_TRAINING, BEST, BEST_EPOCH, LAST, choose_run, load_state, seed_epoch, write_history
 from utils.training.teacher import Teacher

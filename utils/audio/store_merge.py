@@ -1,0 +1,47 @@
+"""Stores that several processes made of parts of a list become the one store that a single process would have written."""
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from utils.audio.sources import AudioError
+from utils.audio.store import Store
+from utils.audio.store_writer import StoreWriter
+
+BLOCK = 160_000    # samples copied at a time: 10 s
+
+
+def part_path(path: Path, number: int, size: int) -> Path:
+    """Where process `number` (from 0) of `size` keeps its part of the store `path` until they are merged."""
+    return path.with_name(f"{path.name}.part-{number + 1}-of-{size}")
+
+
+def merge(writer: StoreWriter, parts: list[Path]) -> None:
+    """Add the utterances of complete stores, one after another, and what they skipped, to `writer`, behind what it has already."""
+    number = 0
+    for store in map(Store, parts):
+        for i, row in enumerate(store.rows):
+            if number >= writer.done:
+                about = (row.utterance, row.speaker, row.gender, row.codec, row.attack, row.key, row.source)
+                writer.add(about, _blocks(store, i), lambda rate=row.source_rate: rate)
+            number += 1
+        for utterance, reason in store.info["skipped"]:
+            if number >= writer.done:
+                writer.add((utterance,), _unreadable(reason), lambda: 0)
+            number += 1
+
+
+def _blocks(store: Store, i: int) -> Iterator[np.ndarray]:
+    return (store.read(i, start, BLOCK) for start in range(0, store.rows[i].n_samples, BLOCK))
+
+
+def _unreadable(reason: str) -> Iterator[np.ndarray]:
+    raise AudioError(reason)
+    yield      # a generator: the reason is told where it is read
+
+
+def remove(parts: list[Path]) -> None:
+    """Delete merged parts."""
+    for part in parts:
+        shutil.rmtree(part, ignore_errors=True)
