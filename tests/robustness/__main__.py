@@ -16,10 +16,11 @@ from tests.robustness import disk, kills, limits, load, pairs, zoo
 from tests.robustness.fuzz import fuzz
 from tests.robustness.harness import Bench, child_seconds
 from tests.robustness.hostile_input import hostile_input
-from tests.robustness.records import Row
+from tests.robustness.records import Row, grouped
 from tests.robustness.steps import ALL, INFER, STEPS
 from utils.files import atomic_write
 
+HEAD = ("| what | tried | outcome |", "|---|---|---|")
 KINDS = ("files", "zoo", "hostile", "fuzz", "kills", "interrupts", "disk", "pairs", "limits", "load")
 
 
@@ -69,12 +70,13 @@ def inject(bench: Bench, args: argparse.Namespace, say: Callable[[str], None]) -
 
 
 def write_table(rows: list[Row], args: argparse.Namespace, seconds: float) -> str:
-    """Write the table, with how it was made and every wrong outcome by its name; returns it."""
-    lines = ["| what | tried | outcome |", "|---|---|---|", *(row.text() for row in rows), ""]
+    """Write the table, with how it was made, every wrong outcome by its name, and the rows step by step; returns it."""
+    lines = [*HEAD, *(row.text() for row in grouped(rows, [step.name for step in ALL])), ""]
     wrong = [line for row in rows for line in row.wrong]
     lines.append(f"{len(rows)} rows, {len(wrong)} wrong outcomes; made by `python -m tests.robustness --only {args.only} "
                  f"--seed {args.seed}` in {seconds / 60:.0f} minutes ({child_seconds() / 60:.0f} of CPU time).")
-    text = "\n".join([*lines, *(f"- WRONG: {line}" for line in wrong)]) + "\n"
+    lines += [*(f"- WRONG: {line}" for line in wrong), "", "Step by step:", "", *HEAD, *(row.text() for row in rows)]
+    text = "\n".join(lines) + "\n"
     with atomic_write(args.out / "table.md") as file:
         file.write(text)
     return text

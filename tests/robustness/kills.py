@@ -54,7 +54,9 @@ def interrupts(bench: Bench, step: Step, count: int, seed: int, say: Callable[[s
         row.tried += 1
         if done.code == 130 and not done.traceback() and done.sentence.startswith("interrupted: "):
             row.outcomes["ended with 130 and one sentence"] += 1
-        elif done.code not in (-signal.SIGINT, step.code) or done.traceback():      # it was over, but for the end of the process
+        elif done.code in (-signal.SIGINT, step.code) and not done.traceback() and over(bench, step):
+            row.outcomes["had finished already but for the end of the process"] += 1
+        else:
             row.wrong.append(f"{row.what}: exit code {done.code}: {done.err[-600:]}")
         if step is INFER:
             kept(bench, row)
@@ -82,6 +84,11 @@ def fresh(bench: Bench, step: Step, rng: random.Random) -> None:
 def hit(bench: Bench, step: Step, plain: bool, after: float, blow: int) -> Done | None:
     """Start the step and strike it; None where it was done before."""
     return strike(bench.start(bench.command(step)) if plain else bench.fork(step), after, blow)
+
+
+def over(bench: Bench, step: Step) -> bool:
+    """Whether all that the step leaves is there."""
+    return not unlike(bench.sums(step), bench.references[step.name])
 
 
 def too_early(done: Done) -> bool:

@@ -34,6 +34,26 @@ class Row:
         return f"| {self.what} | {self.how.format(tried=f'{self.tried:,}')} | {told}; {len(self.wrong)} wrong |"
 
 
+def grouped(rows: list[Row], steps: list[str]) -> list[Row]:
+    """One row for each fault, summed over the steps that it was injected into."""
+    names = "|".join(map(re.escape, sorted(steps, key=len, reverse=True)))
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(re.sub(rf" (in|of) ({names})(?= |$)|: .*", "", row.what), []).append(row)
+    return [_merged(what, group) for what, group in groups.items()]
+
+
+def _merged(what: str, group: list[Row]) -> Row:
+    if len(group) == 1:
+        return group[0]
+    kind = "kinds" if ":" in group[0].what else "steps"
+    total = Row(what, f"{group[0].how}; {len(group)} {kind}", sum(row.tried for row in group))
+    for row in group:
+        total.outcomes.update(row.outcomes)
+        total.wrong += row.wrong
+    return total
+
+
 @dataclass(frozen=True)
 class Done:
     """How a process ended."""
