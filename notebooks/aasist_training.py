@@ -116,11 +116,12 @@ def train_run(args: argparse.Namespace, group) -> dict:
     from utils.training.gmm import gmm_epoch
     from utils.training.ridge import ridge_epoch
     from utils.training.session import Session
+    from utils.training.summary import summary
     session = Session(args, group)
     learn = {"lfcc-gmm": gmm_epoch, "hybrid": ridge_epoch}.get(session.architecture, train_epoch)
     with session.alone_on_its_folder():
         session.go_on()
-        print(session.summary(), flush=True)
+        print(summary(session), flush=True)
         for epoch in session.epochs_ahead:
             if session.patience_is_over:
                 print(f"stopped early: {args.early_stop} epochs without a lower dev EER")

@@ -52,8 +52,8 @@ def difference(one: dict, two: dict) -> float:
 def main() -> None:
     group = join("cpu")
     for architecture in sys.argv[1:]:
-        (loss, gradients, buffers), (loss2, gradients2, buffers2) = (step(architecture, group, shared) for shared in (False, True))
-        print(architecture, float((loss - loss2).abs()), difference(gradients, gradients2), difference(buffers, buffers2), flush=True)
+        (loss, *one), (loss2, *two) = (step(architecture, group, shared) for shared in (False, True))
+        print(architecture, float((loss - loss2).abs()), *map(difference, one, two), flush=True)
     group.close()
 
 

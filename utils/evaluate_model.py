@@ -127,7 +127,8 @@ def result_name(model: Path, args: argparse.Namespace) -> str:
 
 
 def score_all(args: argparse.Namespace, engine: Any, store: Any, model: Path) -> tuple[Any, dict]:
-    """As `score`, but of several processes (RANK and WORLD_SIZE in the environment) each does its share; None but for number 0."""
+    """As `score`; of several processes (RANK and WORLD_SIZE in the environment) each does its share, and all but number 0
+    have None."""
     import hashlib
 
     from utils.audio.store import StorePart

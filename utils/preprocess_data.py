@@ -106,8 +106,10 @@ def store_shares(here, path: Path, description: dict, trials, rows, args: argpar
     from utils.audio.store_merge import merge, part_path, remove
     from utils.audio.store_writer import StoreWriter, difference
     from utils.ranks import wait_for
-    parts = {part_path(path, number, here.size): description | {"settings": description["settings"] | {"part": [number, here.size]}}
-             for number in range(here.size)}
+    parts = {}
+    for number in range(here.size):
+        settings = description["settings"] | {"part": [number, here.size]}
+        parts[part_path(path, number, here.size)] = description | {"settings": settings}
     own = list(parts)[here.rank]
     if args.force or difference(own, parts[own]) is not None:
         decode(own, parts[own], trials, rows[here.share(len(rows))], len(rows), args)

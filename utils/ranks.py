@@ -47,7 +47,10 @@ def ranks() -> Ranks:
 
 
 def wait_for(there: Callable[[], bool], what: str, every: float = 0.2, say_after: float = 60) -> None:
-    """Return once `there()`; says what is waited for, once, after a minute. A launcher ends the wait where another process failed."""
+    """Return once `there()`; says what is waited for, once, after a minute.
+
+    A launcher ends the wait where another process failed.
+    """
     started, said = monotonic(), False
     while not there():
         sleep(every)

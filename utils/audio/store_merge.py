@@ -18,7 +18,7 @@ def part_path(path: Path, number: int, size: int) -> Path:
 
 
 def merge(writer: StoreWriter, parts: list[Path]) -> None:
-    """Add the utterances of complete stores, one after another, and what they skipped, to `writer`, behind what it has already."""
+    """Add the utterances of complete stores, one after another, and what they skipped, to `writer`, behind what it has."""
     number = 0
     for store in map(Store, parts):
         for i, row in enumerate(store.rows):

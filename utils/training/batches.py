@@ -12,8 +12,9 @@ class BalancedOrder:
     """One epoch's utterances: as many bona fide as spoofed, each class spread over its groups.
 
     `groups` names each utterance's group (its attack, its source, or the same for all); a group of n gets a share of its
-    class in proportion to n^power: 0 gives every group the same, 1 every utterance. The larger class is drawn anew each epoch without replacement, so over the epochs all of it is seen. Every batch
-    holds both classes in equal number; of an odd size, one more spoofed.
+    class in proportion to n^power: 0 gives every group the same, 1 every utterance. The larger class is drawn anew each
+    epoch without replacement, so over the epochs all of it is seen. Every batch holds both classes in equal number; of an
+    odd size, one more spoofed.
     """
 
     def __init__(self, keys: list[str], groups: list[str], batch_size: int, seed: int, power: float = 0.0):
@@ -82,8 +83,8 @@ def make_order(rows: list, recipe: dict, seed: int) -> BalancedOrder | ShuffledO
         return ShuffledOrder(len(rows), recipe["batch_size"], seed)
     if balance == "source":
         if all(row.source == "-" for row in rows):
-            raise InputError("--balance source: the train store names no sources; prepare and preprocess it again, from a folder with a "
-                             "trials.tsv, or choose --balance attack")
+            raise InputError("--balance source: the train store names no sources; prepare and preprocess it again, from a "
+                             "folder with a trials.tsv, or choose --balance attack")
         return BalancedOrder(keys, [row.source for row in rows], recipe["batch_size"], seed, recipe["source_power"])
     return BalancedOrder(keys, [row.attack if balance == "attack" else "-" for row in rows], recipe["batch_size"], seed)
 

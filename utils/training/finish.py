@@ -33,7 +33,8 @@ def _choose_average(session: Session) -> str:
     """Write best.pt: the average of epochs, its batch-norm statistics renewed by one pass over train, or the best epoch."""
     seed_epoch(session.seed, session.epochs_done)
     average = session.average.module
-    renew_statistics(average, session.resting_in(average), (waves.to(session.device) for waves, _ in session.batches(session.epochs_done)))
+    waves = (waves.to(session.device) for waves, _ in session.batches(session.epochs_done))
+    renew_statistics(average, session.resting_in(average), waves)
     figures, which = session.score_dev(average), f"the average of {int(session.average.n_averaged)} epochs"
     better = figures["dev_eer"] <= session.best_eer
     if session.group.ranks.lead:
@@ -73,5 +74,6 @@ def figures(session: Session, metrics: dict | None) -> dict:
     row = {"seed": session.seed, "run": session.name, "epochs": session.epochs_done, "minutes": round(
         sum(line["seconds"] for line in session.history) / 60, 2), "dev_eer": session.best_eer}
     if metrics:
-        row |= {"eval_eer": metrics["eer"], **{f"eval_eer_{name}": (metrics.get(name) or {}).get("eer") for name in ("seen", "unseen")}}
+        row |= {"eval_eer": metrics["eer"]}
+        row |= {f"eval_eer_{name}": (metrics.get(name) or {}).get("eer") for name in ("seen", "unseen")}
     return row

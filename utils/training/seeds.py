@@ -8,7 +8,8 @@ from utils.files import write_json
 from utils.provenance import environment
 from utils.training.architectures import chosen
 
-FIGURES = {"dev_eer": "dev EER", "eval_eer": "eval EER", "eval_eer_seen": "eval EER, seen attacks", "eval_eer_unseen": "eval EER, unseen attacks"}
+FIGURES = {"dev_eer": "dev EER", "eval_eer": "eval EER", "eval_eer_seen": "eval EER, seen attacks",
+           "eval_eer_unseen": "eval EER, unseen attacks"}
 
 
 def run_seeds(args: argparse.Namespace, group, train_run: Callable) -> dict:
@@ -42,8 +43,10 @@ def summarise(rows: list[dict]) -> dict:
 
 def table(rows: list[dict], summary: dict) -> list[str]:
     """A line per run, and one per figure with mean ± standard deviation, in %."""
-    lines = [f"seed {row['seed']}: " + ", ".join(f"{label} {row[name]:.2%}" for name, label in FIGURES.items() if row.get(name) is not None)
-             for row in rows]
+    lines = []
+    for row in rows:
+        there = {label: row[name] for name, label in FIGURES.items() if row.get(name) is not None}
+        lines.append(f"seed {row['seed']}: " + ", ".join(f"{label} {value:.2%}" for label, value in there.items()))
     for name, spread in summary.items():
         std = "" if spread["std"] is None else f" ± {100 * spread['std']:.2f}"
         lines.append(f"{FIGURES[name]}: {100 * spread['mean']:.2f}{std} % over {len(rows)} seeds")

@@ -49,13 +49,14 @@ class Session:
         self.run_dir, self.results_dir = args.checkpoint_dir / self.name, args.results_dir / self.name
         self.epochs = args.epochs or self.recipe["epochs"]
         given = {name: value for name, value in vars(args).items() if not isinstance(value, Path)}   # no private paths
-        self.args = given | self.recipe | {"architecture": self.architecture, "epochs": self.epochs, "teacher": file_id(args.teacher),
-                                           "init_from": file_id(args.init_from)}
+        self.args = given | self.recipe | {"architecture": self.architecture, "epochs": self.epochs,
+                                           "teacher": file_id(args.teacher), "init_from": file_id(args.init_from)}
         self.patience, self.more_data = args.early_stop, args.more_data
         self.data = {subset: identity(part) for subset, part in (("train", self.train), ("dev", self.dev))}
         self._check_sizes()
         self._build(configuration(args, self.train.rows), args.encoder, args.init_from)
-        self.crops = CropDataset(self.train, round(self.recipe["crop_seconds"] * SAMPLE_RATE), self.seed, self.recipe["augmentation"])
+        crop = round(self.recipe["crop_seconds"] * SAMPLE_RATE)
+        self.crops = CropDataset(self.train, crop, self.seed, self.recipe["augmentation"])
         self.order = make_order(self.train.rows, self.recipe, self.seed)
         self.steps_per_epoch = len(self.order)
         self.criterion = optimisation.Criterion(self.recipe, self.device)
@@ -66,7 +67,8 @@ class Session:
 
     def _check_sizes(self) -> None:
         if self.recipe["batch_size"] < self.group.ranks.size:
-            raise InputError(f"a batch of {self.recipe['batch_size']} cannot be shared by {self.group.ranks.size} processes: raise --batch_size")
+            raise InputError(f"a batch of {self.recipe['batch_size']} cannot be shared by {self.group.ranks.size} processes: "
+                             "raise --batch_size")
 
     def _build(self, config: dict, encoder: Path | None, start: Path | None) -> None:
         keep_freed_memory()
@@ -110,9 +112,10 @@ class Session:
         model.load_state_dict(load_checkpoint(best)["state_dict"])
         figures = self.score_dev(model.to(self.device))
         self.bar = {"epochs": self.epochs_done, "dev_eer": figures["dev_eer"]}
+        which = f"the best of {self.epochs_done} epochs on earlier data"
         if self.group.ranks.lead:
-            save_checkpoint(best, self.checkpoint(model, figures["scores"], f"the best of {self.epochs_done} epochs on earlier data"))
-        print(f"other data than before: the best model of the first {self.epochs_done} epochs has dev EER {figures['dev_eer']:.2%} on these")
+            save_checkpoint(best, self.checkpoint(model, figures["scores"], which))
+        print(f"other data than before: {which} has dev EER {figures['dev_eer']:.2%} on these")
 
     @property
     def epochs_done(self) -> int:
@@ -130,24 +133,6 @@ class Session:
         ahead = self.history[self.bar["epochs"]:] if self.best_eer < self.bar["dev_eer"] else []
         lowest = next((row["epoch"] for row in ahead if row["dev_eer"] == self.best_eer), self.bar["epochs"])
         return self.patience is not None and self.epochs_done - lowest >= self.patience
-
-    def summary(self) -> str:
-        """What is about to happen, for a person."""
-        weights = [sum(p.numel() for p in self.model.parameters() if p.requires_grad or learnt == "all") for learnt in ("all", "")]
-        if self.epochs_done >= self.epochs:
-            return f"run {self.name} already has its {self.epochs} epochs: raise --epochs to train on"
-        lines = [f"run {self.name}: {self.architecture} ({weights[0]:,} weights) on {self.device}, {self.train.info['corpus']['name']}: "
-                 f"{len(self.train)} train and {len(self.dev)} dev utterances, {self.steps_per_epoch} steps of {self.recipe['batch_size']} "
-                 f"per epoch, epochs {self.epochs_done + 1} to {self.epochs}", self.crops.chain.describe()]
-        if self.start:
-            lines.append(f"starts from {self.args['init_from']}: {self.start['origin']}")
-        if self.args["freeze"]:
-            lines.append(f"frozen: {self.args['freeze']}; {weights[1]:,} weights learn")
-        if self.teacher:
-            lines.append(f"teacher: {self.args['teacher']}")
-        if self.group.ranks.size > 1:
-            lines.append(f"{self.group.ranks.size} processes share each batch")
-        return "\n".join(lines)
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches of one epoch, every random generator seeded for it: waves (B, n_samples), labels (B,).
@@ -197,8 +182,8 @@ class Session:
     def check_finite(self, loss: Tensor, epoch: int, batch: int) -> None:
         """Stop, keeping the last good state, where the loss is no number any more."""
         if not torch.isfinite(loss):
-            raise InputError(f"the loss is {loss.item()} in epoch {epoch + 1}, batch {batch + 1}: {self.run_dir} keeps the state before this "
-                             "epoch; lower --learning_rate and train under another --run_name")
+            raise InputError(f"the loss is {loss.item()} in epoch {epoch + 1}, batch {batch + 1}: {self.run_dir} keeps the state "
+                             "before this epoch; lower --learning_rate and train under another --run_name")
 
     def finish_epoch(self, loss: float, seconds: float) -> None:
         """Score dev, keep the model where it is the best so far, and save the state from which a run goes on."""
@@ -209,7 +194,8 @@ class Session:
         if best and averaging == "swa-on-dev-improvement":
             self.average.update_parameters(self.model)
         self.history.append({"epoch": epoch, "learning_rate": self.optimizer.param_groups[0]["lr"], "train_loss": loss,
-                             "dev_loss": figures["dev_loss"], "dev_eer": figures["dev_eer"], "best": int(best), "seconds": round(seconds, 1)})
+                             "dev_loss": figures["dev_loss"], "dev_eer": figures["dev_eer"], "best": int(best),
+                             "seconds": round(seconds, 1)})
         if self.group.ranks.lead:
             self._save(scored, figures["scores"], best)
         print(f"epoch {epoch}/{self.epochs}: loss {loss:.3f}, dev EER {figures['dev_eer']:.2%}{' (best)' if best else ''}, "
@@ -220,7 +206,8 @@ class Session:
         if best:
             save_checkpoint(self.run_dir / self.best_file, checkpoint)
         save_checkpoint(self.run_dir / LAST, checkpoint | {"training": {
-            "model": self.model.state_dict(), "average": self.average.state_dict(), "optimizer": self.optimizer.state_dict(), "bar": self.bar}})
+            "model": self.model.state_dict(), "average": self.average.state_dict(), "optimizer": self.optimizer.state_dict(),
+            "bar": self.bar}})
         write_history(self.results_dir / "history.csv", self.history)
 
     @property
@@ -257,7 +244,8 @@ class Session:
             **decide(dev_scores, [row.key for row in self.dev.rows]), "audio": self.audio,
             "trained_on": {"corpus": corpus["name"], "description": corpus["description"], "demo": corpus["demo"],
                            "utterances": len(self.train), "seed": self.seed, "attacks": attacks_of(self.train),
-                           "dev_attacks": attacks_of(self.dev), "data": self.data, **({"start": self.start} if self.start else {})},
+                           "dev_attacks": attacks_of(self.dev), "data": self.data,
+                           **({"start": self.start} if self.start else {})},
             "args": self.args, "history": self.history, "environment": environment() | {
                 "threads": torch.get_num_threads(), "processes": self.group.ranks.size},
             "origin": f"trained with aasist_training.py, run {self.name}, {which}, the lowest dev EER so far: {self.best_eer:.2%}"}
