@@ -1,6 +1,6 @@
 """Inject every fault at full size and print the table of the README.
 
-    python -m tests.robustness                                  everything: about 25 minutes of CPU time
+    python -m tests.robustness                                  everything: about 15 minutes of CPU time
     python -m tests.robustness --only kills,disk --kills 10
 """
 import argparse
