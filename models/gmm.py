@@ -1,7 +1,8 @@
 """LFCC-GMM: two Gaussian mixtures, of bona fide and of spoofed frames; the score is their log-likelihood ratio per frame.
 
-The baseline of ASVspoof 2015 to 2021 (B02 of 2019 and 2021: Todisco et al., "ASVspoof 2019: future horizons in spoofed and
-fake audio detection", Interspeech 2019): LFCC with deltas and double deltas, 512 components each, diagonal covariances.
+Baseline B02 of ASVspoof 2019 (Todisco et al., "ASVspoof 2019: future horizons in spoofed and fake audio detection",
+Interspeech 2019): LFCC with deltas and double deltas, 512 components each, diagonal covariances. (B02 of 2021 is the same on
+finer LFCC: 30 ms, 1,024 points, 70 filters.)
 """
 import math
 

@@ -45,7 +45,8 @@ class LCNN(nn.Module):
     """Waves float32 (B, T), T of at least 17 frames, to (embedding (B, E), logits (B, 2)); classes [spoof, bona fide].
 
     `front_end`: "lfcc" or "logmel". `width`: 32 as published; the time of a training step grows with its square.
-    Other than published: features are standardised by running averages, and the output is two logits, not one.
+    Other than published: the LFCC are those of `models.front_ends` (the 2021 baseline takes 1,024 points, half the band and
+    the energy in place of the first coefficient), standardised by running averages, and the output is two logits, not one.
     """
 
     def __init__(self, front_end: str, width: int, dropout: float):
