@@ -13,6 +13,7 @@ if not __package__:
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import argparse
+import tempfile
 
 from utils.errors import InputError
 from utils.files import PRETRAINED_DIR
@@ -36,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def pack(model: Path, box: Path, description: str) -> str:
-    """Write both files; `InputError` where the model is no hybrid or too large. Returns what was done."""
+    """Write both files; `InputError`, and nothing written, where the model is no hybrid or too large. Returns what was done."""
     from utils.scoring.checkpoint import load_checkpoint, save_checkpoint
     from utils.scoring.export import export_onnx
     checkpoint = load_checkpoint(model)
@@ -44,31 +45,35 @@ def pack(model: Path, box: Path, description: str) -> str:
         raise InputError(f"{model} is of architecture {checkpoint['architecture']}: the box holds a hybrid")
     checkpoint.pop("training", None)
     checkpoint["trained_on"] |= {"description": description}
-    whole = box / f".{NAME}.whole.pt"
-    save_checkpoint(whole, checkpoint)
-    try:
-        difference = export_onnx(whole, box / f"{NAME}.onnx")
-    finally:
-        whole.unlink()
     lean = {name: value for name, value in checkpoint["state_dict"].items() if not name.startswith(PART)}
-    save_checkpoint(box / f"{NAME}.pt", checkpoint | {"state_dict": lean})
-    size = sum((box / f"{NAME}{suffix}").stat().st_size for suffix in (".onnx", ".pt"))
-    if size > MOST_BYTES:
-        raise InputError(f"the two files in {box} take {size / 1e6:.1f} MB, more than {MOST_BYTES / 1e6:.0f}: the encoder's weights "
-                         "are not such as float16 holds exactly")
+    box.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".pack-", dir=box.parent) as folder:
+        exported, part = Path(folder) / f"{NAME}.onnx", Path(folder) / f"{NAME}.pt"
+        save_checkpoint(part, checkpoint)
+        difference = export_onnx(part, exported)
+        save_checkpoint(part, checkpoint | {"state_dict": lean})
+        size = exported.stat().st_size + part.stat().st_size
+        if size > MOST_BYTES:
+            raise InputError(f"the two files would take {size / 1e6:.1f} MB, more than {MOST_BYTES / 1e6:.0f}: the encoder's weights are not "
+                             "such as float16 holds exactly")
+        for path in (exported, part):
+            path.replace(box / path.name)
     return f"{box}: {NAME}.onnx and {NAME}.pt, {size / 1e6:.1f} MB (logits equal to {difference:.0e})"
 
 
 def unpack(box: Path, output: Path) -> str:
     """Write the whole checkpoint; `InputError` where the box does not hold it. Returns what was done."""
     from models import build_model
-    from utils.scoring.checkpoint import check_metadata, check_weights, read_pickle, save_checkpoint
+    from utils.scoring.checkpoint import check_metadata, check_weights, metadata, read_pickle, save_checkpoint
+    from utils.scoring.engine import load_engine
     from utils.training.encoder_weights import load_encoder_weights
-    source = box / f"{NAME}.pt"
+    source, exported = box / f"{NAME}.pt", box / f"{NAME}.onnx"
     checkpoint = read_pickle(source)
     check_metadata(checkpoint, source)
+    if metadata(checkpoint) != load_engine(exported).metadata:
+        raise InputError(f"{source.name} and {exported.name} in {box} do not belong together: pack the model again")
     whole = build_model(checkpoint["config"])
-    load_encoder_weights(whole.encoder, box / f"{NAME}.onnx")
+    load_encoder_weights(whole.encoder, exported)
     encoder = {PART + name: value for name, value in whole.encoder.state_dict().items()}
     check_weights(checkpoint["config"], checkpoint["state_dict"] | encoder, source)
     save_checkpoint(output, checkpoint | {"state_dict": checkpoint["state_dict"] | encoder})

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the model in the box anew: copies of real speech, stores, three training runs, the box. About two CPU hours.
+# The steps that made the model in the box: copies of real speech, stores, three training runs, a box in $WORK. About two CPU hours.
 #
 # What it needs lies in the folders named below, which you have to bring:
 #   POOL       clips of published synthesis systems and real speech, with a trials.tsv (utterance, key, attack, source, open)
@@ -10,6 +10,12 @@
 #   WORK       where all of it is made
 set -euo pipefail
 : "${POOL:?}" "${SPEECH:?}" "${EVALUATION:?}" "${BASELINE:?}" "${ENCODER:?}" "${WORK:?}"
+absolute() { (cd "$1" && pwd); }
+POOL=$(absolute "$POOL") SPEECH=$(absolute "$SPEECH") EVALUATION=$(absolute "$EVALUATION")
+mkdir -p "$WORK" && WORK=$(absolute "$WORK")
+BASELINE=$(absolute "$(dirname "$BASELINE")")/$(basename "$BASELINE") ENCODER=$(absolute "$(dirname "$ENCODER")")/$(basename "$ENCODER")
+[ -z "${VOCODERS:-}" ] || VOCODERS=$(absolute "$VOCODERS")
+: "${DESCRIPTION:=speech of $POOL and copies of real recordings by vocoders}"    # what every verdict says of the training data
 cd "$(dirname "$0")/../.."
 weights=()
 if [ -n "${VOCODERS:-}" ]; then
@@ -35,10 +41,9 @@ python utils/prepare_dataset.py --data_dir "$WORK/data" --where train:open=1 --w
 python utils/preprocess_data.py --data_dir "$WORK/data" --subset all
 
 # 3. Three runs; the first is shipped, whatever their figures.
-python utils/import_weights.py --weights "$BASELINE" --architecture aasist --output "$WORK/baseline.pt"
-python notebooks/aasist_training.py --architecture hybrid --init_from "$WORK/baseline.pt" --encoder "$ENCODER" --seeds 1,2,3 --test --resume \
+python utils/import_weights.py --weights "$BASELINE" --architecture aasist --output "$WORK/asvspoof5-baseline.pt"
+python notebooks/aasist_training.py --architecture hybrid --init_from "$WORK/asvspoof5-baseline.pt" --encoder "$ENCODER" --seeds 1,2,3 --test --resume \
     --run_name hybrid --data_dir "$WORK/data" --checkpoint_dir "$WORK/checkpoints" --results_dir "$WORK/results"
 
 # 4. The box.
-python utils/pretrained.py pack --model "$WORK/checkpoints/hybrid-seed1/best.pt" \
-    --description "openly licensed speech: clips of 35 public sources and copies of real recordings by 11 vocoders and codecs"
+python utils/pretrained.py pack --model "$WORK/checkpoints/hybrid-seed1/best.pt" --box "$WORK/box" --description "$DESCRIPTION"
