@@ -251,3 +251,40 @@ def test_a_half_built_store_is_gone_on_with_after_an_interruption(tmp_path, clip
     first = folders(tmp_path)
     run(tmp_path, "--force")
     assert folders(tmp_path) == first and json.loads(first["dev/store.json"])["complete"] is True
+
+
+def as_process(monkeypatch, rank: int, size: int) -> None:
+    monkeypatch.setenv("RANK", str(rank))
+    monkeypatch.setenv("WORLD_SIZE", str(size))
+
+
+@pytest.mark.parametrize("killed, then", [(1, 2), (2, 1), (2, 2)])
+def test_a_killed_run_and_one_of_another_number_of_processes_lose_nothing(tmp_path, clips, monkeypatch, killed, then):
+    """A merge writes in another order than a single process: what one half built, the other must not go on with."""
+    from utils.audio.store_writer import StoreWriter
+    paths = clips["bonafide"] + clips["spoof"]
+    bad = tmp_path / "bad.wav"
+    bad.write_bytes(b"no audio")
+    plain_list(tmp_path, [paths[0], bad, *paths[1:]])
+    run(tmp_path)
+    undisturbed = folders(tmp_path)
+    shutil.rmtree(tmp_path / "processed")
+
+    def interrupted(self, *args, add=StoreWriter.add):
+        if self.path.name == "dev" and self.done == 2:
+            raise KeyboardInterrupt
+        return add(self, *args)
+
+    def step(processes: int) -> None:
+        for rank in reversed(range(processes)):
+            with monkeypatch.context() as process:
+                if processes > 1:
+                    as_process(process, rank, processes)
+                run(tmp_path)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(StoreWriter, "add", interrupted)
+        step(killed)
+    step(then)
+    stored = {name: content for name, content in folders(tmp_path).items() if ".part-" not in name}
+    assert stored == undisturbed and len(Store(tmp_path / "processed/dev")) == len(paths)

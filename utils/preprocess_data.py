@@ -104,7 +104,7 @@ def decode(path: Path, description: dict, trials, rows, total: int, args: argpar
 def store_shares(here, path: Path, description: dict, trials, rows, args: argparse.Namespace) -> None:
     """Write this process' part of the store `path`; number 0 then waits for the others and merges the parts."""
     from utils.audio.store_merge import merge, part_path, remove
-    from utils.audio.store_writer import StoreWriter, difference
+    from utils.audio.store_writer import MERGED, StoreWriter, difference, discard
     from utils.ranks import wait_for
     parts = {}
     for number in range(here.size):
@@ -117,7 +117,8 @@ def store_shares(here, path: Path, description: dict, trials, rows, args: argpar
     if not here.lead:
         return
     wait_for(lambda: all(difference(part, parts[part]) is None for part in parts), f"the other parts of {path.name}")
-    with StoreWriter(path, description) as writer:
+    discard(path)
+    with StoreWriter(path, description | {MERGED: here.size}) as writer:
         merge(writer, list(parts))
         refuse_many(writer, len(rows), "another part's")
         info = writer.finish()

@@ -18,18 +18,17 @@ def part_path(path: Path, number: int, size: int) -> Path:
 
 
 def merge(writer: StoreWriter, parts: list[Path]) -> None:
-    """Add the utterances of complete stores, one after another, and what they skipped, to `writer`, behind what it has."""
-    number = 0
+    """Add the utterances of complete stores, one after another, each store's before what it skipped, to an empty `writer`.
+
+    That order is not the one in which a single process writes; what was half merged is therefore never gone on with.
+    """
+    assert writer.done == 0, "a merge begins with an empty store"
     for store in map(Store, parts):
         for i, row in enumerate(store.rows):
-            if number >= writer.done:
-                about = (row.utterance, row.speaker, row.gender, row.codec, row.attack, row.key, row.source)
-                writer.add(about, _blocks(store, i), lambda rate=row.source_rate: rate)
-            number += 1
+            about = (row.utterance, row.speaker, row.gender, row.codec, row.attack, row.key, row.source)
+            writer.add(about, _blocks(store, i), lambda rate=row.source_rate: rate)
         for utterance, reason in store.info["skipped"]:
-            if number >= writer.done:
-                writer.add((utterance,), _unreadable(reason), lambda: 0)
-            number += 1
+            writer.add((utterance,), _unreadable(reason), lambda: 0)
 
 
 def _blocks(store: Store, i: int) -> Iterator[np.ndarray]:

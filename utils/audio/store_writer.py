@@ -25,7 +25,8 @@ SHARD_BYTES = 256 << 20   # a shard that has reached this is closed after the ut
 COMMIT_BYTES = 32 << 20   # at most this much, and this long, is lost when a run is killed
 COMMIT_SECONDS = 5.0
 JOURNAL = "journal.tsv"
-SAME_RUN = ("format", "subset", "settings", "corpus", "trial_list_sha256")
+MERGED = "merged"         # in the description of a half-built store: of how many parts it is put together, in another order
+SAME_RUN = ("format", "subset", "settings", "corpus", "trial_list_sha256", MERGED)
 DECODERS = ("numpy", "soundfile", "soxr", "av")  # a half-built store is not continued with other versions of these
 
 
@@ -111,7 +112,7 @@ class StoreWriter:
         there = _description(self.folder)
         versions = [[d.get("environment", {}).get("packages", {}).get(name) for name in DECODERS]
                     for d in (there, self.description)]
-        return all(there.get(key) == self.description[key] for key in SAME_RUN) and versions[0] == versions[1]
+        return all(there.get(key) == self.description.get(key) for key in SAME_RUN) and versions[0] == versions[1]
 
     def _resume(self) -> None:
         """Read the journal up to what is whole, and cut away the rest of it and of the shards."""
@@ -218,6 +219,7 @@ class StoreWriter:
                 row = parse_row(line[2:])
                 index.write(line[2:])
                 counts.update({"stored": 1, row.key: 1, "samples": row.n_samples})
+        self.description.pop(MERGED, None)
         self.description |= {"complete": True, "skipped": skipped, "counts": {
             "selected": self.done, "stored": counts["stored"], "skipped": len(skipped), "bonafide": counts["bonafide"],
             "spoof": counts["spoof"], "samples": counts["samples"]}}
