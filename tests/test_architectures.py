@@ -5,10 +5,14 @@ import pytest
 import torch
 
 from models import CONFIGS
+from notebooks.aasist_training import build_parser
 from tests.test_training import data_dir, step  # noqa: F401  (a fixture)
 from utils.scoring.checkpoint import load_checkpoint
-from utils.training.architectures import ARCHITECTURES
+from utils.training.architectures import ARCHITECTURES, misuse
 from utils.training.recipes import RECIPES
+
+
+HYBRID = ("--architecture", "hybrid", "--encoder", "e.onnx", "--init_from", "a.pt")
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +67,26 @@ def test_mixtures_are_fitted_and_go_on_after_a_stop_as_if_never_stopped(data_dir
     (["--architecture", "lcnn", "--front_end", "cqcc"], "cqcc"),
     (["--architecture", "lfcc-gmm", "--learning_rate", "1"], "expectation-maximisation has none"),
     (["--architecture", "lfcc-gmm", "--recipe", "published"], "expectation-maximisation"),
+    (["--architecture", "lfcc-gmm", "--label_smoothing", "0.1"], "--label_smoothing and --averaging belong"),
+    (["--architecture", "lfcc-gmm", "--averaging", "none"], "--label_smoothing and --averaging belong"),
+    ([*HYBRID, "--label_smoothing", "0.1"], "hybrid is fitted by ridge regression"),
+    ([*HYBRID, "--averaging", "moving"], "hybrid is fitted by ridge regression"),
+    ([*HYBRID, "--device", "auto"], "--device auto has no effect on hybrid"),
+    ([*HYBRID, "--device", "cuda"], "--device cuda has no effect on hybrid"),
+    (["--small_model", "--distil_weight", "0.5"], "add --teacher FILE"),
+    (["--small_model", "--distil_temperature", "3"], "add --teacher FILE"),
+    (["--small_model", "--source_power", "0.5"], "--source_power belongs to --balance source"),
+    (["--small_model", "--balance", "attack", "--source_power", "0.5"], "--source_power belongs to --balance source"),
     (["--small_model", "--architecture", "lcnn"], "two networks")])
 def test_options_that_do_not_go_together_are_usage_errors(options, said, capsys):
     from notebooks.aasist_training import main
     with pytest.raises(SystemExit) as stopped:
         main(options)
     assert stopped.value.code == 2 and said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [
+    [*HYBRID, "--source_power", "0.5"], ["--small_model", "--balance", "source", "--source_power", "0.5"],
+    ["--small_model", "--teacher", "t.pt", "--distil_weight", "0.5"], ["--architecture", "lfcc-gmm", "--device", "auto"]])
+def test_options_that_go_together_are_none(options):
+    assert misuse(build_parser().parse_args(options)) is None

@@ -33,6 +33,8 @@ def misuse(args: argparse.Namespace) -> str | None:
         return f"--architecture {architecture} needs --encoder FILE: the ONNX file with the first two blocks of Whisper base"
     if architecture == "hybrid" and args.init_from is None:
         return "--architecture hybrid needs --init_from FILE: a checkpoint of an AASIST, which it reads and leaves as it is"
+    if args.source_power is not None and args.balance != "source" and architecture != "hybrid":
+        return "--source_power belongs to --balance source: add that, or leave it out"
     if architecture in FITTED:
         return _misuse_of_fit(args, architecture) or _misuse_of_runs(args)
     return _misuse_of_runs(args)
@@ -42,6 +44,10 @@ def _misuse_of_fit(args: argparse.Namespace, architecture: str) -> str | None:
     how = FITTED[architecture]
     if args.learning_rate is not None:
         return f"--learning_rate does not go with {architecture}: {how} has none"
+    if args.label_smoothing is not None or args.averaging is not None:
+        return f"--label_smoothing and --averaging belong to what learns by gradients: {architecture} is fitted by {how}"
+    if args.device != "cpu" and architecture == "hybrid":
+        return f"--device {args.device} has no effect on hybrid, which is fitted on the CPU: leave it out"
     if args.recipe == "published":
         return f"--recipe published trains by gradients, {architecture} is fitted by {how}: leave it out"
     if args.freeze or args.teacher or (args.init_from and architecture == "lfcc-gmm"):
@@ -54,6 +60,8 @@ def _misuse_of_fit(args: argparse.Namespace, architecture: str) -> str | None:
 
 
 def _misuse_of_runs(args: argparse.Namespace) -> str | None:
+    if args.teacher is None and (args.distil_weight is not None or args.distil_temperature is not None):
+        return "--distil_weight and --distil_temperature need a teacher: add --teacher FILE, or leave them out"
     if args.seeds and args.seed is not None:
         return "--seeds names the seeds of several runs: leave out --seed"
     if args.more_data and not args.resume:
