@@ -85,22 +85,48 @@ def test_a_split_by_source_spreads_the_classes():
     assert all(0.2 < sum(t.key == "bonafide" for t in part) / len(part) < 0.5 for part in lists.values())
 
 
-def test_a_list_is_found_as_a_part_and_through_a_link(data):
-    raw = data / "raw"
+def linked(data: Path) -> None:
+    """The pool as train, dev and eval."""
     for part in SUBSETS:
-        (raw / part).mkdir()
+        (data / "raw" / part).mkdir()
         try:
-            (raw / part / "pool").symlink_to(raw / "pool", target_is_directory=True)
+            (data / "raw" / part / f"{part}-pool").symlink_to(data / "raw/pool", target_is_directory=True)
         except OSError:
             pytest.skip("no links on this system")
-    prepare(data)
+
+
+def test_a_list_is_found_as_a_part_and_through_a_link(data, capsys):
+    linked(data)
+    prepare(data, "--where", "train:open=1", "--where", "dev:source=lab/4", "--where", "eval:source=lab/5")
     assert {v["origin"] for v in read_corpus(data)["subsets"].values()} == {"official"}
-    assert len(read_trials(trial_list_path(data, "dev"))) == 12
+    assert [len(read_trials(trial_list_path(data, subset))) for subset in SUBSETS] == [8, 2, 2]
+    assert "CAREFUL" not in capsys.readouterr().out
+
+
+def test_a_file_in_train_and_another_subset_is_refused_and_one_in_dev_and_eval_told(data, capsys):
+    linked(data)
+    with pytest.raises(InputError, match=r"^12 files are in train and in dev, raw/dev/dev-pool/P00.flac first: .*--where train:"):
+        prepare(data)
+    with pytest.raises(InputError, match="^4 files are in train and in eval, .*P08.flac first"):
+        prepare(data, "--where", "train:open=0", "--where", "dev:open=1")
+    assert not (data / "protocols/corpus.json").exists()
+    prepare(data, "--where", "train:open=1", "--where", "dev:open=0", "--where", "eval:source=lab/5")
+    assert "CAREFUL: 2 files are in both dev and eval, raw/eval/eval-pool/P10.flac first" in capsys.readouterr().out
+
+
+def test_a_link_to_one_file_is_that_file(data):
+    linked(data)
+    (data / "raw/pool/P10.flac").unlink()
+    (data / "raw/pool/P10.flac").symlink_to(data / "raw/pool/P00.flac")
+    with pytest.raises(InputError, match="^1 files? (are|is) in train and in eval"):
+        prepare(data, "--where", "train:open=1", "--where", "dev:source=lab/4", "--where", "eval:source=lab/5")
 
 
 @pytest.mark.parametrize("content, message", [
     ("utterance\tkey\nP00\tspoof\n", "no column attack"), ("utterance\tkey\tattack\nP00\tfake\tX\n", "line 2 says key 'fake'"),
     ("utterance\tkey\tattack\nP00\tspoof\t-\n", "line 2 says"), ("utterance\tkey\tattack\nP00\tspoof\n", "line 2 does not have"),
+    ("utterance\tkey\tattack\nP00\tspoof\tX\tY\n", "line 2 does not have the 3 columns of the first line, but 4"),
+    ("utterance\tkey\tkey\tattack\nP00\tspoof\tspoof\tX\n", "names the column 'key' twice"),
     ("utterance\tkey\tattack\nP00\tspoof\tX\nP00\tspoof\tX\n", "line 3 lists P00 a second time"),
     ("utterance\tkey\tattack\n", "lists no utterances"), ("utterance\tkey\tattack\n../own/P00\tspoof\tX\n", "none of the")])
 def test_a_list_that_is_wrong_is_one_sentence(data, content, message):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from utils.corpora.archive_index import container_name, stamp
 from utils.corpora.corpus import Corpus, Joined, join
+from utils.corpora.overlap import Overlap
 from utils.corpora.split import How, plan_subsets, split
 from utils.corpora.trials import SUBSETS, Trial, trial_list_path, write_trials
 from utils.errors import InputError
@@ -18,24 +19,26 @@ def write_lists(data_dir: Path, corpus: Corpus, how: How, say=print) -> bool:
     """Write train.tsv, dev.tsv, eval.tsv and corpus.json; False where they are there already, byte for byte.
 
     Parts are read one after another, so that one at a time is in memory. The lists are staged in a folder of their own;
-    corpus.json is removed before they replace older ones and written last: without it no later step begins.
+    corpus.json is removed before they replace older ones and written last: without it no later step begins. Folders may be
+    linked into several subsets: `InputError` where train shares a file with another (archives name each file once).
     """
     staging = data_dir / "protocols" / ".staging"
     shutil.rmtree(staging, ignore_errors=True)
     try:
         subsets: dict[str, dict] = {}
+        overlap = Overlap(data_dir) if corpus.layout == "folders" else None
         for part, wanted in plan_subsets(corpus.parts).items():
             joined = join(corpus.parts[part])
             _report_part(part, corpus, joined, say)
             trained = set(subsets["train"]["attacks"]) if "train" in subsets else set()
-            subsets |= _write_part(staging, part, wanted, joined, how, trained, say)
+            subsets |= _write_part(staging, part, wanted, joined, how, trained, overlap, say)
         return _publish(data_dir, staging, _description(data_dir, corpus, subsets, how))
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
 def _write_part(staging: Path, part: str, wanted: list[str], joined: Joined, how: How, trained: set[str],
-                say) -> dict[str, dict]:
+                overlap: Overlap | None, say) -> dict[str, dict]:
     lists, held_out = split(part, joined.trials, wanted, how, trained)
     if len(wanted) > 1:
         fold = f", fold {how.fold[0]} of {how.fold[1]}" if how.fold else ""
@@ -48,6 +51,8 @@ def _write_part(staging: Path, part: str, wanted: list[str], joined: Joined, how
         say(f"{subset}: {_in_words(trials)}")
         if not 0 < subsets[subset]["bonafide"] < len(trials):
             raise InputError(f"{subset} would have one class only ({_in_words(trials)}): add the other class")
+        if overlap:
+            overlap.add(subset, trials, say)
     return subsets
 
 

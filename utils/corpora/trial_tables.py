@@ -54,6 +54,8 @@ def columns_of(folder: Path) -> list[str]:
     path = folder / LIST
     with reading(path), open(path, encoding="utf-8-sig", errors="replace") as file:
         columns = file.readline(1 << 16).rstrip("\r\n").split("\t")
+    if twice := [name for name in columns if columns.count(name) > 1]:
+        raise InputError(f"{path} names the column {twice[0]!r} twice in its first line: rename one of the two")
     if missing := [name for name in NEEDED if name not in columns]:
         raise InputError(f"{path} has no column {' and no column '.join(missing)} in its first line: a trial list names "
                          f"its columns there, separated by tabs ({', '.join(NEEDED)}; also {', '.join(TAKEN)})")
@@ -70,8 +72,8 @@ def read_table(folder: Path, conditions: tuple[Condition, ...] = ()) -> Iterator
         for number, line in enumerate(_lines(path, file), start=1):
             if number == 1 or not line.strip():
                 continue
-            row = dict(zip(columns, line.split("\t")))
-            trial = _trial(f"{path}, line {number}", row, len(columns), folder.name)
+            row = _row(f"{path}, line {number}", columns, line.split("\t"))
+            trial = _trial(f"{path}, line {number}", row, folder.name)
             if trial.utterance in seen:
                 raise InputError(f"{path}, line {number} lists {trial.utterance} a second time: remove one of the two")
             seen.add(trial.utterance)
@@ -88,9 +90,15 @@ def _lines(path: Path, file) -> Iterator[str]:
         raise InputError(f"{path} is not UTF-8 text: save it as UTF-8") from error
 
 
-def _trial(where: str, row: dict[str, str], columns: int, folder: str) -> ProtocolLine:
-    if len(row) != columns or not row["utterance"] or not all(value.isprintable() for value in row.values()):
-        raise InputError(f"{where} does not have the {columns} columns of the first line, or has control characters: mend it")
+def _row(where: str, columns: list[str], values: list[str]) -> dict[str, str]:
+    if len(values) != len(columns):
+        raise InputError(f"{where} does not have the {len(columns)} columns of the first line, but {len(values)}: mend it")
+    return dict(zip(columns, values))
+
+
+def _trial(where: str, row: dict[str, str], folder: str) -> ProtocolLine:
+    if not row["utterance"] or not all(value.isprintable() for value in row.values()):
+        raise InputError(f"{where} names no utterance, or has control characters: mend it")
     key, attack = row["key"], row["attack"] or UNKNOWN
     if key not in KEYS or (attack == UNKNOWN) != (key == "bonafide"):
         raise InputError(f"{where} says key {key!r} and attack {attack!r}: the key is bonafide, with attack -, or spoof, with "
