@@ -274,7 +274,8 @@ def test_speaker_verification_scores_set_the_tandem_cost(tmp_path, capsys):
         evaluate_model.main(files)
 
 
-def test_without_a_model_it_says_how_to_get_one(tmp_path):
+def test_without_a_model_it_says_how_to_get_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("utils.scoring.engine.PRETRAINED", tmp_path / "no box")
     with pytest.raises(InputError, match="train one with python notebooks/aasist_training.py"):
         evaluate_model.main(["--checkpoint_dir", str(tmp_path)])
 

@@ -34,16 +34,16 @@ class OnnxEngine:
         return engine
 
     def logits(self, waves: np.ndarray) -> np.ndarray:
-        return self._run("logits", waves)
+        waves, logits = finite(waves, "samples"), np.empty((len(waves), 2))
+        for i in range(len(waves)):  # one by one: a batch gains nothing here and takes its size times the memory
+            logits[i:i + 1] = self.session.run(["logits"], {"waves": waves[i:i + 1]})[0]
+        return finite(logits, "logits")
 
     def last_hidden(self, waves: np.ndarray) -> np.ndarray:
-        """What the logits are read from: waves float32 (B, n_samples) to float64 (B, H)."""
-        return self._run("last_hidden", waves)
-
-    def _run(self, output: str, waves: np.ndarray) -> np.ndarray:
-        waves = finite(waves, "samples")  # one by one: a batch gains nothing here and takes its size times the memory
-        rows = [self.session.run([output], {"waves": waves[i:i + 1]})[0][0] for i in range(len(waves))]
-        return finite(np.array(rows, dtype=np.float64), output.replace("_", " "))
+        """What the logits are read from: waves float32 (B, n_samples), B >= 1, to float32 (B, H)."""
+        waves = finite(waves, "samples")
+        rows = [self.session.run(["last_hidden"], {"waves": waves[i:i + 1]})[0] for i in range(len(waves))]
+        return finite(np.concatenate(rows), "statistics")
 
 
 def _session(content: bytes, name: Path | str, threads: int | None) -> onnxruntime.InferenceSession:
