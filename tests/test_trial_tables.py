@@ -105,20 +105,20 @@ def test_a_list_is_found_as_a_part_and_through_a_link(data, capsys):
 
 def test_a_file_in_train_and_another_subset_is_refused_and_one_in_dev_and_eval_told(data, capsys):
     linked(data)
-    with pytest.raises(InputError, match=r"^12 files are in train and in dev, raw/dev/dev-pool/P00.flac first: .*--where train:"):
+    with pytest.raises(InputError, match=r"^train and dev share 12 files, raw/dev/dev-pool/P00.flac first: .*--where train:"):
         prepare(data)
-    with pytest.raises(InputError, match="^4 files are in train and in eval, .*P08.flac first"):
+    with pytest.raises(InputError, match="^train and eval share 4 files, .*P08.flac first"):
         prepare(data, "--where", "train:open=0", "--where", "dev:open=1")
     assert not (data / "protocols/corpus.json").exists()
     prepare(data, "--where", "train:open=1", "--where", "dev:open=0", "--where", "eval:source=lab/5")
-    assert "CAREFUL: 2 files are in both dev and eval, raw/eval/eval-pool/P10.flac first" in capsys.readouterr().out
+    assert "CAREFUL: dev and eval share 2 files, raw/eval/eval-pool/P10.flac first" in capsys.readouterr().out
 
 
 def test_a_link_to_one_file_is_that_file(data):
     linked(data)
     (data / "raw/pool/P10.flac").unlink()
     (data / "raw/pool/P10.flac").symlink_to(data / "raw/pool/P00.flac")
-    with pytest.raises(InputError, match="^1 files? (are|is) in train and in eval"):
+    with pytest.raises(InputError, match="^train and eval share raw/eval/eval-pool/P10.flac: "):
         prepare(data, "--where", "train:open=1", "--where", "dev:source=lab/4", "--where", "eval:source=lab/5")
 
 

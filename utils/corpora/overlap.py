@@ -39,8 +39,12 @@ class Overlap:
         if "train" in (subset, other):
             held = other if subset == "train" else subset
             raise InputError(
-                f"{len(names):,} files are in train and in {held}, {min(names)} first: keep them apart with --where "
+                f"train and {held} share {_files(names)}: keep them apart with --where "
                 f"train:COLUMN=VALUE and --where {held}:COLUMN!=VALUE, or take the folder out of {held} and have it cut from "
                 "train with --split_by source")
-        say(f"CAREFUL: {len(names):,} files are in both {other} and {subset}, {min(names)} first: what is chosen and calibrated on dev "
+        say(f"CAREFUL: {other} and {subset} share {_files(names)}: what is chosen and calibrated on dev "
             "looks better on eval than it is; keep them apart with --where dev:COLUMN=VALUE and --where eval:COLUMN!=VALUE")
+
+
+def _files(names: list[str]) -> str:
+    return min(names) if len(names) == 1 else f"{len(names):,} files, {min(names)} first"
