@@ -7,14 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from tests.asvspoof5_archives import build_raw, real_clips
 from tests.tiny_stores import tiny_stores
 from utils import prepare_dataset
+from utils.audio.store import Store
 from utils.audio.store_merge import part_path
 from utils.errors import InputError
-from utils.ranks import Ranks, ranks
+from utils.ranks import Ranks, job, ranks, wait_for
 from utils.scoring.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,6 +55,13 @@ def test_two_processes_learn_the_small_model_as_one_does(data, tmp_path):
     assert np.abs(scores[0] - scores[1]).max() < 1e-2      # after calibration, whose scale is that of twelve utterances
     assert done.stdout.count("kept the best epoch") == 1   # one process tells and writes
     assert load_checkpoint(tmp_path / "c/by2/last.pt")["environment"]["processes"] == 2
+
+
+def test_two_processes_share_a_batch_that_all_utterances_do_not_fill(data, tmp_path):
+    for processes in (1, 2):
+        done = train(data, tmp_path, processes, "--small_model", "--batch_size", 100, "--balance", "none", "--crop_seconds", 1, "--epochs", 1)
+        assert done.returncode == 0, done.stderr
+    assert np.abs(history(tmp_path, 1) - history(tmp_path, 2)).max() < 1e-5
 
 
 def test_two_processes_find_the_gradients_and_statistics_of_one_in_every_network():
@@ -145,6 +154,84 @@ def test_dropout_for_the_whole_batch_draws_what_one_process_draws():
             parts.append((torch.nn.functional.dropout(x[own], 0.4), torch.rand(own.stop - own.start, 1),
                           torch.randint(9, (own.stop - own.start, 2))))
     assert all(torch.equal(torch.cat(two), one) for one, *two in zip(whole, *parts, strict=True))
+
+
+def test_by_force_a_complete_part_of_a_killed_run_is_not_merged(tmp_path, monkeypatch):
+    from tests.test_preprocess_data import as_process, plain_list
+    from utils import preprocess_data
+    names = [tmp_path / f"{number}.wav" for number in range(8)]
+
+    def write(level: int) -> None:
+        for name in names:
+            soundfile.write(name, np.full(1600, level, np.int16), 16000)
+
+    def ends(job: str, *options: str) -> None:
+        """The second of two processes, run to its end."""
+        with monkeypatch.context() as process:
+            as_process(process, 1, 2)
+            process.setenv("TORCHELASTIC_RUN_ID", job)
+            assert preprocess_data.main(["--data_dir", str(tmp_path), "--subset", "dev", *options]) == 0
+
+    write(100)
+    plain_list(tmp_path, names)
+    ends("first", "--force")
+    ends("first")
+    write(200)
+    lead = subprocess.Popen([sys.executable, "-u", ROOT / "utils/preprocess_data.py", "--data_dir", tmp_path, "--subset", "dev", "--force"],
+                            stdout=subprocess.PIPE, text=True,
+                            env=ENVIRONMENT | {"RANK": "0", "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "second"})
+    assert "part 1 of 2 is decoded" in lead.stdout.readline()
+    with pytest.raises(subprocess.TimeoutExpired):      # it waits for the other process, though an older part is there
+        lead.wait(1)
+    ends("second", "--force")
+    assert "8 utterances" in lead.communicate(timeout=60)[0] and lead.returncode == 0
+    store = Store(tmp_path / "processed/dev")
+    assert {int(sample) for i in range(8) for sample in store.read(i)} == {200} and store.info["settings"] == {"limit": None, "seed": 0}
+
+
+def test_too_many_unreadable_in_all_parts_leave_none_of_them(tmp_path, monkeypatch):
+    """Neither part has too many by itself; when the files are mended, all are read again."""
+    from tests.test_preprocess_data import as_process, plain_list
+    from utils import preprocess_data
+    names = [tmp_path / f"{number}.wav" for number in range(20)]
+    for name in names:
+        soundfile.write(name, np.ones(1600, np.int16), 16000)
+    whole = names[0].read_bytes()
+    plain_list(tmp_path, names)
+    for bad in (names[3], names[13]):
+        bad.write_bytes(bytes(len(whole)))
+
+    def both() -> None:
+        for rank in (1, 0):
+            with monkeypatch.context() as process:
+                as_process(process, rank, 2)
+                preprocess_data.main(["--data_dir", str(tmp_path), "--subset", "dev"])
+
+    with pytest.raises(InputError, match="2 of the first 20 utterances"):
+        both()
+    for bad in (names[3], names[13]):
+        bad.write_bytes(whole)
+    both()
+    assert len(Store(tmp_path / "processed/dev")) == 20
+
+
+def test_a_process_that_failed_is_not_waited_for_for_ever():
+    steps = iter(range(10))
+    with pytest.raises(InputError, match="the other parts did not come on for 0 s: another process of this job has failed"):
+        wait_for(lambda: False, "the other parts", lambda: next(steps, 10), patience=0.05, every=0.01)
+    assert next(steps, None) is None       # as long as something goes on, it waits
+    wait_for(lambda: True, "nothing", patience=0)
+
+
+def test_a_job_has_a_name_where_a_launcher_gives_one(monkeypatch):
+    for name in ("TORCHELASTIC_RUN_ID", "SLURM_JOB_ID", "SLURM_STEP_ID", "LOCAL_WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    assert job() == ""
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert job() == "none"
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert job() == f"none {os.getppid()}"
 
 
 def test_parts_have_names_of_their_own():

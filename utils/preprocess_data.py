@@ -102,26 +102,38 @@ def decode(path: Path, description: dict, trials, rows, total: int, args: argpar
 
 
 def store_shares(here, path: Path, description: dict, trials, rows, args: argparse.Namespace) -> None:
-    """Write this process' part of the store `path`; number 0 then waits for the others and merges the parts."""
+    """Write this process' part of the store `path`; number 0 then waits for the others and merges the parts.
+
+    A complete part of a killed run is taken; by --force it is not, and the job's name tells the parts of this run from those.
+    """
     from utils.audio.store_merge import merge, part_path, remove
-    from utils.audio.store_writer import MERGED, StoreWriter, difference, discard
-    from utils.ranks import wait_for
-    parts = {}
+    from utils.audio.store_writer import MERGED, StoreWriter, difference, discard, written
+    from utils.ranks import job, wait_for
+    parts, forced = {}, {"forced_by": job()} if args.force else {}
     for number in range(here.size):
-        settings = description["settings"] | {"part": [number, here.size]}
+        settings = description["settings"] | {"part": [number, here.size]} | forced
         parts[part_path(path, number, here.size)] = description | {"settings": settings}
     own = list(parts)[here.rank]
-    if args.force or difference(own, parts[own]) is not None:
+    if args.force:
+        discard(own)
+        remove([own])
+    if difference(own, parts[own]) is not None:
         decode(own, parts[own], trials, rows[here.share(len(rows))], len(rows), args)
     print(f"{path.name}: part {here} is decoded", flush=True)
     if not here.lead:
         return
-    wait_for(lambda: all(difference(part, parts[part]) is None for part in parts), f"the other parts of {path.name}")
+    wait_for(lambda: all(difference(part, parts[part]) is None for part in parts), f"the other parts of {path.name}",
+             lambda: list(map(written, parts)))
     discard(path)
-    with StoreWriter(path, description | {MERGED: here.size}) as writer:
-        merge(writer, list(parts))
-        refuse_many(writer, len(rows), "another part's")
-        info = writer.finish()
+    try:
+        with StoreWriter(path, description | {MERGED: here.size}) as writer:
+            merge(writer, list(parts))
+            refuse_many(writer, len(rows), "another part's")
+            info = writer.finish()
+    except TooManySkipped:
+        discard(path)
+        remove(list(parts))      # when the files are mended, all are read again
+        raise
     remove(list(parts))
     report(info, path)
 

@@ -46,14 +46,33 @@ def ranks() -> Ranks:
     return Ranks(rank, size)
 
 
-def wait_for(there: Callable[[], bool], what: str, every: float = 0.2, say_after: float = 60) -> None:
+def job() -> str:
+    """What tells this job of several processes from an earlier one, the same in all of them; "" where no launcher says it.
+
+    torchrun's own number is "none" unless --standalone or --rdzv_id is given; the process that started all of them helps there.
+    """
+    told = [os.environ.get(name, "") for name in ("TORCHELASTIC_RUN_ID", "SLURM_JOB_ID", "SLURM_STEP_ID")]
+    if told[0] and os.environ.get("LOCAL_WORLD_SIZE") == os.environ.get("WORLD_SIZE"):
+        told.append(str(os.getppid()))
+    return " ".join(filter(None, told))
+
+
+def wait_for(there: Callable[[], bool], what: str, progress: Callable[[], object] = lambda: None, patience: float = 600,
+             every: float = 0.2, say_after: float = 60) -> None:
     """Return once `there()`; says what is waited for, once, after a minute.
 
-    A launcher ends the wait where another process failed.
+    A launcher ends the wait where another process failed. Without one, `InputError` once `progress()` has said the same for
+    `patience` seconds.
     """
-    started, said = monotonic(), False
+    started = changed = monotonic()
+    before, said = progress(), False
     while not there():
         sleep(every)
+        if (now := progress()) != before:
+            before, changed = now, monotonic()
+        if monotonic() - changed > patience:
+            raise InputError(f"{what} did not come on for {patience:,.0f} s: another process of this job has failed or is stopped; see "
+                             "what it says, end all of them and run this again")
         if not said and monotonic() - started > say_after:
             print(f"waiting for {what}", flush=True)
             said = True

@@ -35,6 +35,13 @@ def building(path: Path) -> Path:
     return path.with_name(path.name + ".building")
 
 
+def written(path: Path) -> int:
+    """How many bytes a store that is being built has by now; 0 where none is."""
+    with contextlib.suppress(FileNotFoundError):
+        return sum(file.stat().st_size for file in building(path).iterdir())
+    return 0
+
+
 def recover(path: Path) -> None:
     """Finish a swap that was killed: put the new store in place where it is complete, else the old one back."""
     old = path.with_name(path.name + ".old")

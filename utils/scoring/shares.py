@@ -1,11 +1,14 @@
 """Scores of a store from several processes: each scores its share and leaves it in a file, number 0 puts them together."""
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 
 from utils.files import atomic_write
 from utils.ranks import Ranks, wait_for
+
+PATIENCE = 600      # seconds at least that another process may take longer than this one
 
 
 def score_in_shares(ranks: Ranks, folder: Path, job: str, count: int, score: Callable[[slice], np.ndarray]) -> np.ndarray | None:
@@ -13,6 +16,7 @@ def score_in_shares(ranks: Ranks, folder: Path, job: str, count: int, score: Cal
 
     The files lie in `folder` until they are read. `job` names what is scored with what: files of another job are not taken.
     """
+    started = monotonic()
     own = np.asarray(score(ranks.share(count)), dtype=float)
     if ranks.size == 1:
         return own
@@ -21,7 +25,9 @@ def score_in_shares(ranks: Ranks, folder: Path, job: str, count: int, score: Cal
         np.save(file, own)
     if not ranks.lead:
         return None
-    wait_for(lambda: all(path.is_file() for path in paths), "the scores of the other processes")
+    patience = max(PATIENCE, 10 * (monotonic() - started))      # a share is as large as any other
+    wait_for(lambda: all(path.is_file() for path in paths), "the scores of the other processes",
+             lambda: sum(path.is_file() for path in paths), patience)
     scores = np.concatenate([np.load(path, allow_pickle=False) for path in paths])
     for path in paths:
         path.unlink()
