@@ -98,7 +98,7 @@ class SpeechEncoder(nn.Module):
         self.layers = nn.ModuleList(EncoderBlock() for _ in range(n_blocks))
 
     def forward(self, waves: Tensor) -> list[Tensor]:
-        longest = 2 * HOP * self.positional_embedding.size(0) + HOP - 1
+        longest = longest_input(self.positional_embedding.size(0))
         if not MIN_SAMPLES <= waves.size(1) <= longest:
             raise ValueError(f"this encoder takes {MIN_SAMPLES} to {longest} samples, not {waves.size(1)}")
         x = F.gelu(self.conv2(F.gelu(self.conv1(self.log_mel(waves))))).transpose(1, 2)
@@ -108,6 +108,11 @@ class SpeechEncoder(nn.Module):
             x = layer(x)
             outputs.append(x)
         return outputs
+
+
+def longest_input(max_frames: int) -> int:
+    """The most samples that give no more than `max_frames` frames."""
+    return 2 * HOP * max_frames + HOP - 1
 
 
 def statistics(frames: Tensor) -> Tensor:

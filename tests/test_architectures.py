@@ -1,14 +1,16 @@
 """Every architecture is trained, resumed, scored and exported by the same script; options that do not fit are refused."""
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
-from models import CONFIGS
+from models import CONFIGS, build_model
 from notebooks.aasist_training import build_parser
 from tests.test_training import data_dir, step  # noqa: F401  (a fixture)
+from utils.errors import InputError
 from utils.scoring.checkpoint import load_checkpoint
-from utils.training.architectures import ARCHITECTURES, misuse
+from utils.training.architectures import ARCHITECTURES, SHORTEST_CROP, check_crop, misuse
 from utils.training.recipes import RECIPES
 
 
@@ -40,6 +42,29 @@ def test_a_frozen_encoder_is_trained_and_tested_by_the_script(data_dir, encoder_
     state = torch.load(tmp_path / "c/encoder-1/last.pt", weights_only=True)["training"]["optimizer"]["state"]
     assert sum(value["exp_avg"].numel() for value in state.values()) == 2 * 4608 + 2
     assert (tmp_path / "c/encoder-1/best.onnx").is_file()
+    assert checkpoint["args"]["encoder"].startswith(f"{encoder_file.name} (SHA-256 ")
+    other = shutil.copy(encoder_file, tmp_path / "other.onnx")
+    done = train(data_dir, tmp_path, "--architecture", "encoder", "--encoder", other, "--epochs", 2, "--resume")
+    assert done.returncode == 1 and "was trained with encoder = " in done.stderr and "Traceback" not in done.stderr
+    done = train(data_dir, tmp_path, "--architecture", "encoder", "--encoder", encoder_file, "--crop_seconds", 4.1)
+    assert done.returncode == 1 and "--crop_seconds 4.1 is too long for encoder" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_crops_that_a_network_cannot_take_are_refused(architecture):
+    config = CONFIGS[architecture]
+    model = build_model(config).eval()
+    for seconds in (SHORTEST_CROP, 4.0499):
+        check_crop(architecture, config, seconds)
+        with torch.no_grad():
+            assert model(torch.randn(1, round(seconds * 16000)))[1].isfinite().all()
+    with pytest.raises(InputError, match="too short"):
+        check_crop(architecture, config, 0.19)
+    if architecture in ("encoder", "hybrid"):
+        with pytest.raises(InputError, match=f"too long for {architecture}: give at most 4.0499"):
+            check_crop(architecture, config, 4.05)
+    else:
+        check_crop(architecture, config, 30)
 
 
 def test_an_lcnn_on_mel_bands_is_trained_and_goes_on_with_mel_bands_only(data_dir, tmp_path):  # noqa: F811

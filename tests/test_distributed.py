@@ -58,8 +58,9 @@ def test_two_processes_learn_the_small_model_as_one_does(data, tmp_path):
 
 
 def test_two_processes_share_a_batch_that_all_utterances_do_not_fill(data, tmp_path):
+    options = ("--small_model", "--batch_size", 100, "--balance", "none", "--crop_seconds", 1, "--epochs", 1)
     for processes in (1, 2):
-        done = train(data, tmp_path, processes, "--small_model", "--batch_size", 100, "--balance", "none", "--crop_seconds", 1, "--epochs", 1)
+        done = train(data, tmp_path, processes, *options)
         assert done.returncode == 0, done.stderr
     assert np.abs(history(tmp_path, 1) - history(tmp_path, 2)).max() < 1e-5
 

@@ -3,6 +3,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from utils.errors import InputError
 from utils.ranks import launched
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 ARCHITECTURES = ("aasist", "aasist-l", "small", "lcnn", "lfcc-gmm", "encoder", "hybrid")
 FRONT_ENDS = ("lfcc", "logmel")
+SHORTEST_CROP = 0.2     # seconds, which every network takes
 FITTED = {"lfcc-gmm": "expectation-maximisation", "hybrid": "ridge regression"}    # what is learnt without gradients, and how
 _BELONGS = {"encoder": ("encoder", "hybrid"), "front_end": ("lcnn",), "components": ("lfcc-gmm",)}   # option -> architectures
 
@@ -82,6 +84,16 @@ def configuration(args: argparse.Namespace, rows: list["StoredUtterance"]) -> di
         rarer = min(sum(row.key == key for row in rows) for key in ("bonafide", "spoof"))
         config = config | {"components": affordable(args.components or config["components"], rarer, N_SAMPLES // HOP)}
     return config
+
+
+def check_crop(architecture: str, config: dict, seconds: float) -> None:
+    """`InputError` where the network of this configuration cannot take crops of so many seconds."""
+    from models.encoder import longest_input
+    from utils.audio import SAMPLE_RATE
+    if seconds < SHORTEST_CROP:
+        raise InputError(f"--crop_seconds {seconds:g} is too short for a network: give at least {SHORTEST_CROP}")
+    if "max_frames" in config and round(seconds * SAMPLE_RATE) > (longest := longest_input(config["max_frames"])):
+        raise InputError(f"--crop_seconds {seconds:g} is too long for {architecture}: give at most {longest / SAMPLE_RATE:.4f}")
 
 
 def give_weights(model: "nn.Module", encoder: Path | None) -> None:

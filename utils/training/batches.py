@@ -22,7 +22,7 @@ class BalancedOrder:
             raise InputError("a balanced batch holds both classes: give --batch_size of at least 2")
         self.bonafide = [i for i, key in enumerate(keys) if key == "bonafide"]
         self.spoof = [i for i, key in enumerate(keys) if key == "spoof"]
-        self.groups, self.power = groups, power
+        self.groups, self.power, self.batch_size = groups, power, batch_size
         self.shares = batch_size // 2, batch_size - batch_size // 2
         self.seed = seed
 
@@ -36,7 +36,6 @@ class BalancedOrder:
         bonafide = self._draw(rng, self.bonafide, len(self) * b)
         spoof = self._draw(rng, self.spoof, len(self) * s)
         return [bonafide[k * b:(k + 1) * b] + spoof[k * s:(k + 1) * s] for k in range(len(self))]
-
 
     def _draw(self, rng: np.random.Generator, items: list[int], count: int) -> list[int]:
         groups = [self.groups[i] for i in items]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from utils.files import write_json
 from utils.provenance import environment
 from utils.training.architectures import chosen
+from utils.training.run import choose_run
 
 FIGURES = {"dev_eer": "dev EER", "eval_eer": "eval EER", "eval_eer_seen": "eval EER, seen attacks",
            "eval_eer_unseen": "eval EER, unseen attacks"}
@@ -18,9 +19,12 @@ def run_seeds(args: argparse.Namespace, group, train_run: Callable) -> dict:
     With --resume a run that is finished stays, one that was stopped goes on.
     """
     name, rows = args.run_name or f"{chosen(args)}-seeds", []
-    for seed in args.seeds:
+    runs = {seed: f"{name}-seed{seed}" for seed in args.seeds}
+    for run in runs.values():      # before the first is trained
+        choose_run(args.checkpoint_dir, chosen(args), run, args.resume)
+    for seed, run in runs.items():
         one = copy.copy(args)
-        one.seeds, one.seed, one.run_name = None, seed, f"{name}-seed{seed}"
+        one.seeds, one.seed, one.run_name = None, seed, run
         rows.append(train_run(one, group))
     summary = summarise(rows)
     if group.ranks.lead:

@@ -24,7 +24,7 @@ from utils.scoring.export import exported_engine
 from utils.scoring.recording import audio_profile, score_store
 from utils.training import optimisation
 from utils.training.allocator import keep_freed_memory
-from utils.training.architectures import chosen, configuration, give_weights
+from utils.training.architectures import check_crop, chosen, configuration, give_weights
 from utils.training.batches import epoch_batches, epoch_items, make_order
 from utils.training.data import CropDataset, attacks_of, identity, open_part
 from utils.training.recipes import recipe_for
@@ -50,14 +50,16 @@ class Session:
         self.epochs = args.epochs or self.recipe["epochs"]
         given = {name: value for name, value in vars(args).items() if not isinstance(value, Path)}   # no private paths
         self.args = given | self.recipe | {"architecture": self.architecture, "epochs": self.epochs,
-                                           "teacher": file_id(args.teacher), "init_from": file_id(args.init_from)}
+                                           "teacher": file_id(args.teacher), "init_from": file_id(args.init_from),
+                                           "encoder": file_id(args.encoder)}
         self.patience, self.more_data = args.early_stop, args.more_data
         self.data = {subset: identity(part) for subset, part in (("train", self.train), ("dev", self.dev))}
-        self._check_sizes()
-        self._build(configuration(args, self.train.rows), args.encoder, args.init_from)
+        config = configuration(args, self.train.rows)
+        self.order = make_order(self.train.rows, self.recipe, self.seed)
+        self._check_sizes(config)
+        self._build(config, args.encoder, args.init_from)
         crop = round(self.recipe["crop_seconds"] * SAMPLE_RATE)
         self.crops = CropDataset(self.train, crop, self.seed, self.recipe["augmentation"])
-        self.order = make_order(self.train.rows, self.recipe, self.seed)
         self.steps_per_epoch = len(self.order)
         self.criterion = optimisation.Criterion(self.recipe, self.device)
         self.teacher = Teacher(args.teacher, self.crops, self.device.type) if args.teacher else None
@@ -65,10 +67,11 @@ class Session:
         self.history: list[dict] = []
         self.bar = {"epochs": 0, "dev_eer": 1.0}    # what later epochs must beat, and the epochs that it stands for
 
-    def _check_sizes(self) -> None:
-        if self.recipe["batch_size"] < self.group.ranks.size:
-            raise InputError(f"a batch of {self.recipe['batch_size']} cannot be shared by {self.group.ranks.size} processes: "
-                             "raise --batch_size")
+    def _check_sizes(self, config: dict) -> None:
+        check_crop(self.architecture, config, self.recipe["crop_seconds"])
+        if self.order.batch_size < self.group.ranks.size:
+            raise InputError(f"a batch of {self.order.batch_size} cannot be shared by {self.group.ranks.size} processes: "
+                             "raise --batch_size, or train on more utterances")
 
     def _build(self, config: dict, encoder: Path | None, start: Path | None) -> None:
         keep_freed_memory()
@@ -140,7 +143,7 @@ class Session:
         Of several processes each reads its share of every batch.
         """
         seed_epoch(self.seed, epoch)
-        self.items = epoch_items(self.order, epoch, self.group.ranks.share(self.recipe["batch_size"]))
+        self.items = epoch_items(self.order, epoch, self.group.ranks.share(self.order.batch_size))
         batches = epoch_batches(self.crops, self.items, self.workers)
         quiet = None if self.group.ranks.lead else True
         return tqdm(batches, f"epoch {epoch + 1}/{self.epochs}", unit="step", leave=False, disable=quiet)
@@ -166,7 +169,7 @@ class Session:
         """Logits (B, 2) of waves (B, n_samples), with the recipe's augmentation."""
         waves = waves.to(self.device)
         band_mask = {"band_mask": draw_band_mask()} if self.recipe["band_mask"] else {}
-        with self.group.randomness(self.recipe["batch_size"]):
+        with self.group.randomness(self.order.batch_size):
             return self.network(waves, **band_mask)[1]
 
     def loss(self, logits: Tensor, labels: Tensor, number: int) -> Tensor:

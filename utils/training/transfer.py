@@ -22,7 +22,7 @@ def file_id(path: Path | None) -> str | None:
     try:
         return f"{path.name} (SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()})"
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): name a checkpoint (.pt)") from error
+        raise InputError(f"{path} cannot be read ({error.strerror}): name another file") from error
 
 
 def start_from(model: nn.Module, config: dict, path: Path) -> dict:
