@@ -1,6 +1,7 @@
 """Starting from weights, freezing, balance by source, teachers, early stopping, several seeds, more data."""
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -121,11 +122,19 @@ def test_sampling_by_source_gives_shares_like_the_power_of_its_size():
 
 
 def test_each_way_to_balance(data):
+    """What an epoch draws of each group, on average: two attacks and two sources, crossed, in uneven numbers."""
     rows = Store(data / "processed/train").rows
-    for balance, expected in (("none", {24}), ("class", {12}), ("attack", {12}), ("source", {12})):
-        order = make_order(rows, recipe_for("small", "default", balance=balance, batch_size=8), 1)
-        batches = order.epoch(0)
-        assert {sum(rows[i].key == "spoof" for i in sum(batches, []))} == {12} and len(sum(batches, [])) == 24, (balance, expected)
+    sizes = {("bonafide", "-", "x"): 12, ("bonafide", "-", "y"): 4,
+             ("spoof", "A", "x"): 16, ("spoof", "A", "y"): 4, ("spoof", "B", "x"): 4, ("spoof", "B", "y"): 4}
+    groups = [group for group, size in sizes.items() for _ in range(size)]
+    uneven = [replace(rows[0], key=key, attack=attack, source=source) for key, attack, source in groups]
+    expected = {"none": [36 / 44 * size for size in sizes.values()],      # three batches of 12 out of 44
+                "class": [9, 3, 48 / 7, 12 / 7, 12 / 7, 12 / 7],          # two batches, each class in proportion
+                "attack": [9, 3, 4.8, 1.2, 3, 3], "source": [6, 6, 4.8, 3, 1.2, 3]}
+    for balance, drawn in expected.items():
+        order = make_order(uneven, recipe_for("small", "default", balance=balance, batch_size=12, source_power=0.0), 1)
+        counts = Counter(groups[i] for epoch in range(500) for batch in order.epoch(epoch) for i in batch)
+        assert np.allclose([counts[group] / 500 for group in sizes], drawn, atol=0.15), balance
     nowhere = [type(row)(**{name: getattr(row, name) for name in row.__slots__ if name != "source"}) for row in rows]
     with pytest.raises(InputError, match="names no sources"):
         make_order(nowhere, recipe_for("small", "default", balance="source"), 1)
@@ -193,6 +202,9 @@ def test_several_seeds_give_mean_and_spread(data, tmp_path, capsys):
     assert told["summary"]["eval_eer"]["mean"] == pytest.approx(np.mean(values))
     assert told["summary"]["eval_eer"]["std"] == pytest.approx(np.std(values, ddof=1))
     assert "over 2 seeds" in capsys.readouterr().out
+    with pytest.raises(InputError, match="the run s-seed5 exists"):
+        train(data, tmp_path, "--epochs", 1, "--run_name", "s", "--seeds", "6,5")
+    assert not (tmp_path / "checkpoints/s-seed6").exists()     # told before anything is trained
 
 
 def test_a_run_goes_on_with_more_data_where_that_is_asked_for(shared, tmp_path):
