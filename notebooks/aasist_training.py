@@ -21,7 +21,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--front_end", choices=FRONT_ENDS, help="what lcnn listens to (default: lfcc)")
     parser.add_argument("--components", type=positive, help="of each mixture of lfcc-gmm (default: 512, fewer for few data)")
     parser.add_argument("--encoder", type=Path, metavar="FILE.onnx", help="weights of the frozen speech encoder of --architecture encoder and hybrid")
-    parser.add_argument("--init_from", type=Path, metavar="FILE.pt", help="start from the weights of this checkpoint, of the same architecture (hybrid: of an AASIST)")
+    parser.add_argument("--init_from", type=Path, metavar="FILE.pt", help="start from the weights of this checkpoint, of the same architecture (hybrid: of an AASIST or a hybrid)")
     parser.add_argument("--freeze", metavar="PART[,PART]", help="parts that do not learn: names of modules (encoder.0), or the first N blocks "
                                                                 "and what is before them (2); norm: all batch-norm statistics")
     parser.add_argument("--teacher", type=Path, metavar="FILE", help="learn this detector's scores (.pt or .onnx) beside the labels")

@@ -86,6 +86,10 @@ def test_a_hybrid_is_fitted_tested_and_exported_by_the_training_script(shared, t
     assert checkpoint["config"] == CONFIGS["hybrid"] and (tmp_path / "r/h/metrics.json").is_file()
     assert (tmp_path / "c/h/best.onnx").stat().st_size < 18e6
     _check_box(tmp_path, checkpoint)
+    again = given | {"--init_from": tmp_path / "again.pt", "--encoder": tmp_path / "box/detector.onnx", "--run_name": "again"}
+    assert main([str(word) for pair in again.items() for word in pair]) == 0     # from the box alone, without any other weights
+    refitted = load_checkpoint(tmp_path / "c/again/best.pt")["state_dict"]
+    assert all(torch.equal(value, refitted[name]) for name, value in checkpoint["state_dict"].items() if name.startswith(("aasist.", "encoder.")))
 
 
 def _check_box(tmp_path: Path, checkpoint: dict) -> None:

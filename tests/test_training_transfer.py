@@ -71,7 +71,7 @@ def test_published_weights_are_a_start(shared, tmp_path):
     assert learning == {"first_bn", "encoder"} and len(resting) == 4
     assert {name[:9] for name, p in model.named_parameters() if p.requires_grad and name.startswith("encoder")} == {
         f"encoder.{n}" for n in (2, 3, 4, 5)}
-    with pytest.raises(InputError, match="another network"):
+    with pytest.raises(InputError, match="holds a network of architecture aasist, not aasist-l"):
         start_from(build_model(CONFIGS["aasist-l"]), CONFIGS["aasist-l"], tmp_path / "b.pt")
 
 

@@ -146,6 +146,9 @@ def check_weights(config: dict, state_dict: Any, path: Path) -> None:
     if not isinstance(state_dict, dict) or not all(isinstance(value, torch.Tensor) for value in state_dict.values()):
         raise InputError(f"{path} has no table of weights where one is expected: name a .pt file that training wrote")
     missing, extra = sorted(expected.keys() - state_dict.keys()), sorted(state_dict.keys() - expected.keys(), key=str)
+    if missing and not extra and config["architecture"] == "hybrid" and all(name.startswith("encoder.") for name in missing):
+        raise InputError(f"{path} is a hybrid without its speech encoder, as it lies in the box: make it whole with "
+                         "python utils/pretrained.py unpack --output FILE.pt")
     if missing or extra:
         raise InputError(f"{path} does not hold the weights of {config['architecture']} ({_named('missing', missing)}"
                          f"{'; ' if missing and extra else ''}{_named('unexpected', extra)}): name another architecture "

@@ -3,6 +3,7 @@ from utils.errors import printable
 from utils.scoring.analysis import PUBLISHED, RAW, Job
 from utils.scoring.verdict import CANNOT_JUDGE, is_demo, no_decision, trained_on
 
+IN_THE_BOX = "pretrained/detector.onnx"    # as a record names the file of the model in the box
 MANY = 3            # from so many recordings on, one line each
 MAX_STRETCHES = 12  # of the timeline, in the text; JSON has them all
 DIRECTION = "higher means bona fide"
@@ -37,7 +38,8 @@ def threshold_words(job: Job) -> str:
 def model_words(job: Job) -> str:
     """Which model judged, and what it learnt from."""
     file = job.provenance.get("model_file")
-    return (f"{file}: " if file else "") + trained_on(job.engine.metadata)
+    note = "; how often it errs: models/pretrained/MODEL_CARD.md" * (file == IN_THE_BOX)
+    return (f"{file}: " if file else "") + trained_on(job.engine.metadata) + note
 
 
 def describe(record: dict, job: Job) -> list[str]:

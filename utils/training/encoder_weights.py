@@ -39,6 +39,9 @@ def load_encoder_weights(encoder: SpeechEncoder, path: Path) -> None:
 def _read(path: Path) -> dict[str, torch.Tensor]:
     import onnx
     from google.protobuf.message import DecodeError
+    if not path.is_file():
+        raise InputError(f"{path} is missing: give the ONNX file with the first two blocks of Whisper base, or "
+                         "models/pretrained/detector.onnx, which holds them")
     try:
         graph = onnx.load(str(path), load_external_data=False).graph
         halves = [item for item in graph.initializer if item.name.endswith(SUFFIX)]

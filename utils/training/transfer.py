@@ -28,14 +28,17 @@ def file_id(path: Path | None) -> str | None:
 def start_from(model: nn.Module, config: dict, path: Path) -> dict:
     """Give `model` the weights of the checkpoint at `path`; returns what it says of its origin.
 
-    A hybrid takes its AASIST from there. `InputError` where that is no checkpoint, or of another architecture or
-    configuration.
+    A hybrid takes its AASIST from there, whether it is one or has one. `InputError` where that is no checkpoint, or of
+    another architecture or configuration.
     """
-    if "aasist" in config:
-        return start_from(model.aasist, {"architecture": "aasist"} | config["aasist"], path)
     if path.suffix == ".onnx":
         raise InputError(f"{path} is an exported model, which cannot be trained: name the checkpoint beside it (.pt)")
     checkpoint = load_checkpoint(path)
+    if config["architecture"] == "hybrid":
+        model, config, checkpoint = model.aasist, _aasist_in(config), _its_aasist(checkpoint)
+    if checkpoint["config"]["architecture"] != config["architecture"]:
+        raise InputError(f"{path} holds a network of architecture {checkpoint['config']['architecture']}, not {config['architecture']}: name a "
+                         "checkpoint of the same, or ask for its --architecture")
     if checkpoint["config"] != config:
         differing = [f"{name} {checkpoint['config'].get(name)} instead of {config.get(name)}"
                      for name in sorted(config.keys() | checkpoint["config"].keys())
@@ -44,6 +47,18 @@ def start_from(model: nn.Module, config: dict, path: Path) -> dict:
                          "the same, or ask for its --architecture")
     model.load_state_dict(checkpoint["state_dict"])
     return {"origin": checkpoint.get("origin"), "trained_on": (checkpoint.get("trained_on") or {}).get("description")}
+
+
+def _aasist_in(config: dict) -> dict:
+    return {"architecture": "aasist"} | config["aasist"]
+
+
+def _its_aasist(checkpoint: dict) -> dict:
+    """The checkpoint of the AASIST in that of a hybrid; any other as it is."""
+    if checkpoint["config"]["architecture"] != "hybrid":
+        return checkpoint
+    weights = {name.removeprefix("aasist."): value for name, value in checkpoint["state_dict"].items() if name.startswith("aasist.")}
+    return checkpoint | {"config": _aasist_in(checkpoint["config"]), "state_dict": weights}
 
 
 def freeze(model: nn.Module, architecture: str, parts: str) -> list[nn.Module]:
