@@ -57,7 +57,7 @@ def inject(bench: Bench, args: argparse.Namespace, say: Callable[[str], None]) -
     if "interrupts" in chosen:
         yield from (kills.interrupts(bench, step, args.interrupts, args.seed, say) for step in STEPS)
     if "disk" in chosen:
-        yield from (disk.full_disk(bench, step, args.levels, args.seed, say) for step in ALL)
+        yield from (disk.full_disk_if_any(bench, step, args.levels, args.seed, say) for step in ALL)
         yield disk.full_output(bench, INFER, say)
     if "pairs" in chosen:
         yield from (pairs.pairs(bench, step, args.pairs, args.seed, say) for step in STEPS)

@@ -11,7 +11,9 @@ from tests.robustness.steps import INFER, ready, settle
 
 RUN = re.compile(r"errors\.py\", line \d+, in run\b")
 PLAIN = 5       # every so many kills strike a process that also imports its libraries
+STARTING = 0.05     # seconds in which Python may not yet listen to a Ctrl-C, which then ends it without a word
 CHAIN = 5       # at most so many kills in a row before a run is left alone
+EARLY = "before the program began"     # while Python was starting: another instant is drawn
 
 
 def kills(bench: Bench, step: Step, count: int, seed: int, say: Callable[[str], None] = print) -> Row:
@@ -50,6 +52,9 @@ def interrupts(bench: Bench, step: Step, count: int, seed: int, say: Callable[[s
             done = hit(bench, step, plain, share * (bench.took[step.name] if plain else lasts), signal.SIGINT)
             if done and not too_early(done):
                 break
+            if done:
+                row.tried += 1
+                row.outcomes[EARLY] += 1
             share = rng.random()
         row.tried += 1
         if done.code == 130 and not done.traceback() and done.sentence.startswith("interrupted: "):
@@ -93,7 +98,8 @@ def over(bench: Bench, step: Step) -> bool:
 
 def too_early(done: Done) -> bool:
     """Whether the signal came before `utils.errors.run`, while Python was starting: nothing of ours could have heard it."""
-    return "KeyboardInterrupt" in done.err and RUN.search(done.err) is None
+    unheard = done.code == -signal.SIGINT and not done.err and done.seconds < STARTING
+    return unheard or "KeyboardInterrupt" in done.err and RUN.search(done.err) is None
 
 
 def look(bench: Bench, step: Step, row: Row, when: str) -> None:

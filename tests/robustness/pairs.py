@@ -35,7 +35,8 @@ def _judge(bench: Bench, step: Step, row: Row, ends: list[Done]) -> None:
     right = [done for done in ends if done.code == step.code and not done.sentence]
     if any(done.traceback() for done in ends) or len(told) + len(right) != 2 or not right:
         row.wrong.append(f"{row.what}: ended with {[(done.code, done.err[-400:]) for done in ends]}")
-    row.outcomes["seconds told" if told else "both right"] += 1
+    else:
+        row.outcomes["seconds told" if told else "both right"] += 1
     row.wrong += [f"{row.what}: {name} is of no whole run" for name in bench.mixed(step)]
     done = bench.run(step)
     if done.code == step.code and not unlike(bench.sums(step), bench.references[step.name]):
