@@ -13,7 +13,6 @@ from utils.scoring.checkpoint import load_checkpoint
 from utils.training.architectures import ARCHITECTURES, SHORTEST_CROP, check_crop, misuse
 from utils.training.recipes import RECIPES
 
-
 HYBRID = ("--architecture", "hybrid", "--encoder", "e.onnx", "--init_from", "a.pt")
 
 
