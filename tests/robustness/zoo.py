@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.audio_zoo import REFUSED, Kind, example, kinds
+from tests.robustness.compare import remove
 from tests.robustness.harness import Bench, ended
 from tests.robustness.records import Row, Step
 from tests.robustness.steps import INFER, SCORING, ready
@@ -29,6 +30,7 @@ def audio_zoo(bench: Bench, count: int | None = None, say: Callable[[str], None]
     say(f"{alone.what}: {dict(alone.outcomes)}, {len(alone.wrong)} wrong")
     together = _together(bench, chosen, paths)
     say(f"{together.what}: {dict(together.outcomes)}, {len(together.wrong)} wrong")
+    remove(bench.home / "zoo")     # links to nowhere and pipes: nothing that later faults could copy
     return [_tail(alone), _tail(together)]
 
 
