@@ -31,11 +31,11 @@ def build_parser() -> argparse.ArgumentParser:
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto",
         help="where a .pt model runs (exported models: the CPU)")
     add("--force_cpu", action="store_true", help="use the CPU whatever else there is; the same as --device cpu")
-    add("--threads", type=int, help="CPU cores to use (default: all)")
+    add("--threads", type=int, metavar="N", help="CPU cores to use (default: all)")
     add("--json", action="store_true", help="one JSON object per recording and line on stdout, nothing else")
-    add("--output", type=Path,
+    add("--output", type=Path, metavar="FILE",
         help="also write the results to this .csv, .json or .jsonl file; a stopped run goes on where it was")
-    add("--picture", type=Path,
+    add("--picture", type=Path, metavar="DIR",
         help="draw each recording with its scores into this folder, or one recording into this .png file")
     add("--explain", action="store_true",
         help="also tell which times and frequencies moved the score (two dozen more scorings)")

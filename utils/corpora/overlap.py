@@ -1,6 +1,5 @@
 """Files that are in more than one subset: the same folder, or links to it, below two of data/raw/train, dev and eval."""
 import os
-from collections import defaultdict
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
