@@ -71,7 +71,8 @@ def _sentence(error: Exception, short_of_memory: str) -> str | None:
 
 
 def _interrupted() -> int:
-    print("interrupted: what was finished is kept; run the same command again to go on", file=sys.stderr)
+    # On a line of its own: a progress bar, or the terminal's ^C, may stand in this one.
+    print("\ninterrupted: what was finished is kept; run the same command again to go on", file=sys.stderr)
     return 130
 
 
