@@ -76,8 +76,8 @@ def _whole(bench: Bench, count: int) -> Row:
 
 
 def _watch(journal: Path, process, count: int) -> tuple[float, float]:
-    """(MB, MB): the peak of the process' memory until `count` records were kept, and until its end."""
-    early = peak = 0.0
+    """(MB, MB): the peak of the process' memory as first seen with `count` records kept, and until its end."""
+    early, peak = None, 0.0
     while process.poll() is None:
         try:
             status = Path(f"/proc/{process.pid}/status").read_text()
@@ -85,10 +85,10 @@ def _watch(journal: Path, process, count: int) -> tuple[float, float]:
             kept = journal.read_bytes().count(b"\n") if journal.exists() else 0
         except (OSError, IndexError, ValueError):
             break
-        if kept <= count:
+        if early is None and kept >= count:
             early = peak
-        time.sleep(0.1)
-    return early, peak
+        time.sleep(0.02)
+    return peak if early is None else early, peak
 
 
 def _throughput(bench: Bench, folders: list[Path]) -> Row:
