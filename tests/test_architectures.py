@@ -101,6 +101,7 @@ def test_mixtures_are_fitted_and_go_on_after_a_stop_as_if_never_stopped(data_dir
     (["--small_model", "--distil_temperature", "3"], "add --teacher FILE"),
     (["--small_model", "--source_power", "0.5"], "--source_power belongs to --balance source"),
     (["--small_model", "--balance", "attack", "--source_power", "0.5"], "--source_power belongs to --balance source"),
+    (["--small_model", "--ridge", "0.01"], "--ridge belongs to --architecture hybrid"),
     (["--small_model", "--architecture", "lcnn"], "two networks")])
 def test_options_that_do_not_go_together_are_usage_errors(options, said, capsys):
     from notebooks.aasist_training import main
@@ -110,7 +111,7 @@ def test_options_that_do_not_go_together_are_usage_errors(options, said, capsys)
 
 
 @pytest.mark.parametrize("options", [
-    [*HYBRID, "--source_power", "0.5"], ["--small_model", "--balance", "source", "--source_power", "0.5"],
+    [*HYBRID, "--source_power", "0.5", "--ridge", "0.001"], ["--small_model", "--balance", "source", "--source_power", "0.5"],
     ["--small_model", "--teacher", "t.pt", "--distil_weight", "0.5"], ["--architecture", "lfcc-gmm", "--device", "auto"]])
 def test_options_that_go_together_are_none(options):
     assert misuse(build_parser().parse_args(options)) is None

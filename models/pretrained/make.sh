@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The steps that made the model in the box: copies of real speech, stores, three training runs, a box in $WORK. About two CPU hours.
+# The steps that made the model in the box: copies of real speech, stores, three training runs, a box in $WORK. About three CPU hours.
 #
 # What it needs lies in the folders named below, which you have to bring:
 #   POOL       clips of published synthesis systems and real speech, with a trials.tsv (utterance, key, attack, source, open)
@@ -7,6 +7,7 @@
 #   VOCODERS   weights of vocoders, see utils/vocoders/README.md (without them: WORLD, Griffin-Lim and HiFi-GAN alone)
 #   EVALUATION clips that nothing is trained on, with a trials.tsv
 #   BASELINE   the ASVspoof 5 baseline's weights (.pth); ENCODER: the first two blocks of Whisper base (.onnx)
+#   DEFAULT    a data folder that holds the default corpus (without it: it is built in WORK, on Linux with apt)
 #   WORK       where all of it is made
 set -euo pipefail
 : "${POOL:?}" "${SPEECH:?}" "${EVALUATION:?}" "${BASELINE:?}" "${ENCODER:?}" "${WORK:?}"
@@ -15,6 +16,7 @@ POOL=$(absolute "$POOL") SPEECH=$(absolute "$SPEECH") EVALUATION=$(absolute "$EV
 mkdir -p "$WORK" && WORK=$(absolute "$WORK")
 BASELINE=$(absolute "$(dirname "$BASELINE")")/$(basename "$BASELINE") ENCODER=$(absolute "$(dirname "$ENCODER")")/$(basename "$ENCODER")
 [ -z "${VOCODERS:-}" ] || VOCODERS=$(absolute "$VOCODERS")
+DEFAULT=$(absolute "${DEFAULT:-$WORK}")
 : "${DESCRIPTION:=speech of $POOL and copies of real recordings by vocoders}"    # what every verdict says of the training data
 cd "$(dirname "$0")/../.."
 weights=()
@@ -29,9 +31,17 @@ if [ ${#weights[@]} -gt 0 ]; then vocoded --weights "${weights[@]}"; else vocode
 vocoded --copies 100 --vocoder hifigan
 if [ -n "${VOCODERS:-}" ]; then
     vocoded --copies 64 --vocoder wavernn pwg --weights "$VOCODERS"/wavernn_10bit_sparse.npz "$VOCODERS"/pwg_v1_ljspeech.npz
+    vocoded --copies 110 --vocoder nsf --weights "$VOCODERS"/nsf_hn_sinc_9.npz "$VOCODERS"/nsf_hn_sinc_10.npz "$VOCODERS"/nsf_cyc_noise_4.npz
 fi
 
-# 2. Stores: trained on what is openly licensed, calibrated on the other sources of the pool.
+# 2. The training part of the default corpus, as a folder with a list of its own.
+if [ "$DEFAULT" = "$WORK" ]; then DEFAULT="$WORK/default"; python utils/prepare_dataset.py --data_dir "$DEFAULT"; fi
+mkdir -p "$WORK/data/raw/train/default-corpus"
+cp -r "$DEFAULT/raw/default_corpus/flac_T" "$WORK/data/raw/train/default-corpus"
+awk -F'\t' -v OFS='\t' 'NR == 1 { print "utterance", "speaker", "key", "attack" } NR > 1 { print "flac_T/" $1 ".flac", $2, $6, $5 }' \
+    "$DEFAULT/protocols/train.tsv" > "$WORK/data/raw/train/default-corpus/trials.tsv"
+
+# 3. Stores: trained on what is openly licensed, calibrated on the other sources of the pool.
 mkdir -p "$WORK"/data/raw/train "$WORK"/data/raw/dev "$WORK"/data/raw/eval
 ln -sfn "$POOL" "$WORK"/data/raw/train/train-pool
 ln -sfn "$copies" "$WORK"/data/raw/train/copies
@@ -40,10 +50,10 @@ ln -sfn "$EVALUATION" "$WORK"/data/raw/eval/evaluation
 python utils/prepare_dataset.py --data_dir "$WORK/data" --where train:open=1 --where dev:open=0
 python utils/preprocess_data.py --data_dir "$WORK/data" --subset all
 
-# 3. Three runs; the first is shipped, whatever their figures.
+# 4. Three runs; the first is shipped, whatever their figures.
 python utils/import_weights.py --weights "$BASELINE" --architecture aasist --output "$WORK/asvspoof5-baseline.pt"
-python notebooks/aasist_training.py --architecture hybrid --init_from "$WORK/asvspoof5-baseline.pt" --encoder "$ENCODER" --seeds 1,2,3 --test --resume \
+python notebooks/aasist_training.py --architecture hybrid --init_from "$WORK/asvspoof5-baseline.pt" --encoder "$ENCODER" --ridge 0.0015 --seeds 1,2,3 --test --resume \
     --run_name hybrid --data_dir "$WORK/data" --checkpoint_dir "$WORK/checkpoints" --results_dir "$WORK/results"
 
-# 4. The box.
+# 5. The box.
 python utils/pretrained.py pack --model "$WORK/checkpoints/hybrid-seed1/best.pt" --box "$WORK/box" --description "$DESCRIPTION"

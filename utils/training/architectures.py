@@ -15,7 +15,7 @@ ARCHITECTURES = ("aasist", "aasist-l", "small", "lcnn", "lfcc-gmm", "encoder", "
 FRONT_ENDS = ("lfcc", "logmel")
 SHORTEST_CROP = 0.2     # seconds, which every network takes
 FITTED = {"lfcc-gmm": "expectation-maximisation", "hybrid": "ridge regression"}    # what is learnt without gradients, and how
-_BELONGS = {"encoder": ("encoder", "hybrid"), "front_end": ("lcnn",), "components": ("lfcc-gmm",)}   # option -> architectures
+_BELONGS = {"encoder": ("encoder", "hybrid"), "front_end": ("lcnn",), "components": ("lfcc-gmm",), "ridge": ("hybrid",)}   # option -> architectures
 
 
 def chosen(args: argparse.Namespace) -> str:

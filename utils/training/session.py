@@ -40,7 +40,7 @@ class Session:
         """`group`: this process, alone or among others (utils/training/processes.py)."""
         self.group, self.device, self.architecture = group, group.device, chosen(args)
         self.recipe = recipe_for(self.architecture, args.recipe, batch_size=args.batch_size, learning_rate=args.learning_rate,
-                                 augmentation=args.augment, seed=args.seed, balance=args.balance, source_power=args.source_power,
+                                 augmentation=args.augment, seed=args.seed, balance=args.balance, source_power=args.source_power, ridge=args.ridge,
                                  label_smoothing=args.label_smoothing, averaging=args.averaging, crop_seconds=args.crop_seconds,
                                  distil_weight=args.distil_weight, distil_temperature=args.distil_temperature)
         self.workers, self.data_dir, self.seed = args.num_workers, args.data_dir, self.recipe["seed"]
