@@ -39,24 +39,25 @@ def fit(model: Hybrid, batches, weights: np.ndarray, ridge: float) -> float:
     added to the mean squared error per unit of squared weight. Returns the weighted mean squared error. Memory does not
     grow with the number of utterances: only sums of products are kept, in float64 (200 MB; 450 MB with what is added or solved).
     """
-    _forget(model)
-    moments, at, engine = _Moments(), 0, None
+    moments, at, engine = Moments(), 0, None
     for waves, labels in batches:
-        engine = engine or exported_engine(model, {"n_samples": waves.size(1)})
+        engine = engine or statistics_engine(model, waves.size(1))
         moments.add(engine.last_hidden(waves.numpy()), 2.0 * labels.numpy() - 1, weights[at:at + len(labels)])
         at += len(labels)
     return moments.solve(model, ridge)
 
 
 @torch.no_grad()
-def _forget(model: Hybrid) -> None:
+def statistics_engine(model: Hybrid, n_samples: int):
+    """An engine whose `last_hidden` are the statistics of `model` as they come; what its linear layer knew is forgotten."""
     model.mean.zero_()
     model.scale.fill_(1)
     model.out_layer.weight.zero_()
     model.out_layer.bias.zero_()
+    return exported_engine(model, {"n_samples": n_samples})
 
 
-class _Moments:
+class Moments:
     """Weighted sums over utterances: of the statistics less those of the first one, of their products, and with the target."""
 
     def __init__(self):

@@ -1,0 +1,148 @@
+"""What the model in the box owes to its front ends, its data and its penalty: fits on statistics that are computed once.
+
+Trains on train, and scores dev (sources that nothing was trained on) and eval, as models/pretrained/make.sh lays them out;
+each row differs from the recipe in one thing. Prints a Markdown table: EER in %.
+Run: python tests/benchmarks/bench_generalisation.py --model box.pt --data_dir WORK/data --trials EVALUATION/trials.tsv --cache statistics.npz
+"""
+import sys
+from pathlib import Path
+if not __package__:
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
+
+import argparse
+import csv
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from models.hybrid import Hybrid
+from utils.audio import N_SAMPLES
+from utils.audio.store import Store
+from utils.evaluation.metrics import eer
+from utils.scoring.checkpoint import load_checkpoint
+from utils.scoring.recording import waveform
+from utils.scoring.torch_engine import TorchEngine
+from utils.scoring.windows import cut, tile
+from utils.training.data import CropDataset
+from utils.training.recipes import RECIPES
+from utils.training.ridge import Moments, row_weights, statistics_engine
+
+RIDGE = 0.0015
+BLOCK = 256      # utterances per sum of products
+
+
+def statistics_of(model: Hybrid, stores: dict[str, Store], seed: int, cache: Path) -> dict[str, np.ndarray]:
+    """Statistics float32: "train" (N, H) of augmented crops; "dev", "eval" (windows, H), and which recording each is of."""
+    if cache.exists():
+        with np.load(cache) as file:
+            return dict(file)
+    engine, found = statistics_engine(model, N_SAMPLES), {}
+    crops = CropDataset(stores["train"], N_SAMPLES, seed, RECIPES["hybrid"]["augmentation"])
+    found["train"] = np.concatenate([engine.last_hidden(crops[0, i][0].numpy()[None]) for i in tqdm(range(len(crops.store)), "train")])
+    for subset in ("dev", "eval"):
+        rows, owners = [], []
+        for i in tqdm(range(len(stores[subset])), subset):
+            for _, samples in cut([stores[subset].read(i)], N_SAMPLES):
+                rows.append(engine.last_hidden(waveform(tile(samples, N_SAMPLES))[None])[0])
+                owners.append(i)
+        found |= {subset: np.stack(rows), f"{subset}_owners": np.array(owners)}
+    np.savez(cache, **found)
+    return found
+
+
+class Bench:
+    """The stores, their statistics, and fits on parts of them."""
+
+    def __init__(self, model: Hybrid, stores: dict[str, Store], statistics: dict[str, np.ndarray], categories: dict[str, str]):
+        self.model, self.found, self.rows = model, statistics, stores["train"].rows
+        self.bonafide = {subset: np.array([row.key == "bonafide" for row in store.rows]) for subset, store in stores.items()}
+        self.category = np.array([categories[Path(row.utterance).stem] for row in stores["eval"].rows])
+        self.attack = np.array([row.attack for row in stores["eval"].rows])
+
+    def row(self, name: str, kept=None, columns: slice | list | None = None, power: float = 0.75, ridge: float = RIDGE) -> None:
+        """Fit to the utterances `kept` (bool (N,)) and the statistics `columns` alone; print the table's row."""
+        use = np.ones(len(self.rows), bool) if kept is None else kept
+        mask = np.zeros(self.found["train"].shape[1])
+        mask[slice(None) if columns is None else columns] = 1
+        picked, moments = np.flatnonzero(use), Moments()
+        weights = row_weights([self.rows[i] for i in picked], power)
+        for at in range(0, len(picked), BLOCK):
+            part = picked[at:at + BLOCK]
+            moments.add(self.found["train"][part] * mask, np.where(self.bonafide["train"][part], 1.0, -1.0), weights[at:at + BLOCK])
+        moments.solve(self.model, ridge)
+        dev, elsewhere = self._scores("dev", mask), self._scores("eval", mask)
+        real, nsf = self.bonafide["eval"], np.char.startswith(self.attack, "NSF")
+        figures = [_eer(elsewhere, real, slice(None)), _eer(elsewhere, real, ~nsf | real), _eer(elsewhere, real, (self.category == "vocoder") | real),
+                   _eer(dev, self.bonafide["dev"], slice(None))]
+        print(f"| {name} | {len(picked):,} | " + " | ".join(f"{figure:.1f}" for figure in figures) + " |", flush=True)
+
+    @torch.no_grad()
+    def _scores(self, subset: str, mask: np.ndarray) -> np.ndarray:
+        hidden = (torch.from_numpy(self.found[subset] * mask).float() - self.model.mean) * self.model.scale
+        logits, owners = self.model.out_layer(hidden).double().numpy(), self.found[f"{subset}_owners"]
+        return np.bincount(owners, logits[:, 1] - logits[:, 0]) / np.bincount(owners)
+
+
+def _eer(scores: np.ndarray, bonafide: np.ndarray, which) -> float:
+    scores, bonafide = scores[which], bonafide[which]
+    return 100 * eer(scores[bonafide], scores[~bonafide])[0]
+
+
+def ablation(bench: Bench) -> None:
+    """The table."""
+    source, attack = (np.array([getattr(row, name) for row in bench.rows]) for name in ("source", "attack"))
+    recording = np.array([Path(row.utterance).stem for row in bench.rows])
+    copies, default = source == "copies", source == "default-corpus"
+    pool, copied = ~copies & ~default, copies & (attack != "-")
+    hidden, last, width = *np.cumsum(bench.model.widths)[:2], sum(bench.model.widths)
+    print("| | utterances | elsewhere | without NSF | copies | other repositories |\n|---|---|---|---|---|---|")
+    bench.row("the recipe")
+    bench.row("front end: AASIST's hidden layer and last block, no encoder", columns=slice(0, last))
+    bench.row("front end: encoder only", columns=slice(last, width))
+    bench.row("front end: AASIST's hidden layer only", columns=slice(0, hidden))
+    bench.row("front end: AASIST's hidden layer and encoder", columns=[*range(hidden), *range(last, width)])
+    bench.row("no default corpus", ~default)
+    bench.row("no NSF copies", ~np.char.startswith(attack, "nsf"))
+    bench.row("neither", ~default & ~np.char.startswith(attack, "nsf"))
+    bench.row("only the pool", pool)
+    bench.row("the pool and Picovoice as bona fide, no copies", pool | copies & ~copied)
+    bench.row("copies, but not their originals as bona fide", ~(copies & ~copied))
+    bench.row("no pool", ~pool)
+    bench.row("copies by WORLD and Griffin-Lim only (no weights needed)", ~copied | np.isin(attack, ["world", "griffin-lim"]))
+    bench.row("no HiFi-GAN copies", ~(copied & np.char.startswith(attack, "hifigan")))
+    bench.row("no codec copies (SoundStream)", ~(copied & np.char.startswith(attack, "soundstream")))
+    for count in (100, 200):
+        chosen = np.random.default_rng(0).choice(np.unique(recording[copies]), count, replace=False)
+        bench.row(f"{count} recordings copied instead of 400", ~copies | np.isin(recording, chosen))
+    for share, name in ((0.5, "half"), (0.25, "a quarter")):
+        for draw in range(3):
+            names = np.unique(source[pool])
+            chosen = np.random.default_rng(draw).choice(names, int(len(names) * share), replace=False)
+            bench.row(f"{name} of the pool's sources, draw {draw + 1}", ~pool | np.isin(source, chosen))
+    for ridge in (0.0005, 0.004):
+        bench.row(f"penalty {ridge} instead of {RIDGE}", ridge=ridge)
+    for power in (0.5, 1.0):
+        bench.row(f"n^{power} instead of n^0.75 for a source of n", power=power)
+
+
+def main() -> int:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True, help="a hybrid's checkpoint: its frozen parts are used")
+    parser.add_argument("--data_dir", type=Path, required=True, help="folder that holds processed/")
+    parser.add_argument("--trials", type=Path, required=True, help="trial list of eval, with a column category")
+    parser.add_argument("--cache", type=Path, required=True, help="where the statistics are kept (200 MB)")
+    parser.add_argument("--seed", type=int, default=2, help="of crops and augmentation (default: 2)")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    model = TorchEngine.from_checkpoint(load_checkpoint(args.model)).model
+    stores = {subset: Store(args.data_dir / "processed" / subset) for subset in ("train", "dev", "eval")}
+    with open(args.trials, encoding="utf-8", newline="") as file:
+        categories = {Path(row["utterance"]).stem: row["category"] for row in csv.DictReader(file, delimiter="\t")}
+    ablation(Bench(model, stores, statistics_of(model, stores, args.seed, args.cache), categories))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
