@@ -9,6 +9,7 @@ import torch
 from models import CONFIGS
 from models.hybrid import Hybrid, band_statistics
 from tests.tiny_stores import tiny_stores
+from utils.errors import InputError
 from utils.files import PRETRAINED_DIR
 from utils.scoring.checkpoint import load_checkpoint
 from utils.scoring.engine import PRETRAINED, default_model, load_engine
@@ -64,6 +65,11 @@ def test_the_fit_is_the_weighted_ridge_regression_on_standardised_statistics(hyb
     assert loss == pytest.approx(weights @ (score - target) ** 2, abs=1e-4)
 
 
+def test_a_penalty_too_small_for_so_few_utterances_is_told(hybrid):
+    with pytest.raises(InputError, match="give a larger --ridge"):
+        fit(hybrid, [(waves(4), torch.tensor([0, 1, 0, 1]))], np.full(4, 0.25), ridge=1e-300)
+
+
 def test_each_class_has_half_the_weight_and_large_sources_less_than_their_number():
     rows = [Row("bonafide", "a", "-")] * 16 + [Row("bonafide", "b", "-")] + [Row("spoof", "a", "x")] * 4 + [Row("spoof", "a", "y")] * 4
     weights = row_weights(rows, 0.5)
@@ -86,9 +92,12 @@ def test_a_hybrid_is_fitted_tested_and_exported_by_the_training_script(shared, t
     assert checkpoint["config"] == CONFIGS["hybrid"] and (tmp_path / "r/h/metrics.json").is_file()
     assert (tmp_path / "c/h/best.onnx").stat().st_size < 18e6
     _check_box(tmp_path, checkpoint)
-    again = given | {"--init_from": tmp_path / "again.pt", "--encoder": tmp_path / "box/detector.onnx", "--run_name": "again"}
+    again = given | {"--init_from": tmp_path / "again.pt", "--encoder": tmp_path / "box/detector.onnx", "--run_name": "again", "--ridge": 0.5}
     assert main([str(word) for pair in again.items() for word in pair]) == 0     # from the box alone, without any other weights
-    refitted = load_checkpoint(tmp_path / "c/again/best.pt")["state_dict"]
+    refitted = load_checkpoint(tmp_path / "c/again/best.pt")
+    assert refitted["args"]["ridge"] == 0.5 and checkpoint["args"]["ridge"] == 0.004
+    refitted = refitted["state_dict"]
+    assert refitted["out_layer.weight"].abs().sum() < checkpoint["state_dict"]["out_layer.weight"].abs().sum()    # a larger penalty
     assert all(torch.equal(value, refitted[name]) for name, value in checkpoint["state_dict"].items() if name.startswith(("aasist.", "encoder.")))
 
 

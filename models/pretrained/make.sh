@@ -5,7 +5,7 @@
 #   POOL       clips of published synthesis systems and real speech, with a trials.tsv (utterance, key, attack, source, open)
 #   SPEECH     real recordings to copy (the box: 400 of Picovoice's benchmark recordings, Apache-2.0)
 #   VOCODERS   weights of vocoders, see utils/vocoders/README.md (without them: WORLD, Griffin-Lim and HiFi-GAN alone)
-#   EVALUATION clips that nothing is trained on, with a trials.tsv
+#   EVALUATION clips that nothing is trained on, with a trials.tsv; a column category tells tts, vc and vocoder apart
 #   BASELINE   the ASVspoof 5 baseline's weights (.pth); ENCODER: the first two blocks of Whisper base (.onnx)
 #   DEFAULT    a data folder that holds the default corpus (without it: it is built in WORK, on Linux with apt)
 #   WORK       where all of it is made
@@ -16,8 +16,11 @@ POOL=$(absolute "$POOL") SPEECH=$(absolute "$SPEECH") EVALUATION=$(absolute "$EV
 mkdir -p "$WORK" && WORK=$(absolute "$WORK")
 BASELINE=$(absolute "$(dirname "$BASELINE")")/$(basename "$BASELINE") ENCODER=$(absolute "$(dirname "$ENCODER")")/$(basename "$ENCODER")
 [ -z "${VOCODERS:-}" ] || VOCODERS=$(absolute "$VOCODERS")
-DEFAULT=$(absolute "${DEFAULT:-$WORK}")
-: "${DESCRIPTION:=speech of $POOL and copies of real recordings by vocoders}"    # what every verdict says of the training data
+if [ -z "${DEFAULT:-}" ]; then built="$WORK/default"; else built=$(absolute "$DEFAULT"); fi
+if [ -n "${DEFAULT:-}" ] && [ ! -f "$built/raw/default_corpus/ASVspoof5.train.tsv" ]; then
+    echo "DEFAULT ($built) holds no raw/default_corpus: leave it out, and the corpus is built" >&2; exit 1
+fi
+: "${DESCRIPTION:=speech of $POOL, the default corpus, and copies of real recordings by vocoders}"    # what every verdict says of the training data
 cd "$(dirname "$0")/../.."
 weights=()
 if [ -n "${VOCODERS:-}" ]; then
@@ -35,11 +38,13 @@ if [ -n "${VOCODERS:-}" ]; then
 fi
 
 # 2. The training part of the default corpus, as a folder with a list of its own.
-if [ "$DEFAULT" = "$WORK" ]; then DEFAULT="$WORK/default"; python utils/prepare_dataset.py --data_dir "$DEFAULT"; fi
-mkdir -p "$WORK/data/raw/train/default-corpus"
-cp -r "$DEFAULT/raw/default_corpus/flac_T" "$WORK/data/raw/train/default-corpus"
-awk -F'\t' -v OFS='\t' 'NR == 1 { print "utterance", "speaker", "key", "attack" } NR > 1 { print "flac_T/" $1 ".flac", $2, $6, $5 }' \
-    "$DEFAULT/protocols/train.tsv" > "$WORK/data/raw/train/default-corpus/trials.tsv"
+if [ -z "${DEFAULT:-}" ]; then python utils/prepare_dataset.py --data_dir "$built"; fi
+part="$WORK/data/raw/train/default-corpus"
+rm -rf "$part" && mkdir -p "$part" && cp -r "$built/raw/default_corpus/flac_T" "$part"
+{
+    printf 'utterance\tspeaker\tkey\tattack\n'
+    awk -v OFS='\t' '{ print "flac_T/" $2 ".flac", $1, $9, $8 == "bonafide" ? "-" : $8 }' "$built/raw/default_corpus/ASVspoof5.train.tsv"
+} > "$part/trials.tsv"
 
 # 3. Stores: trained on what is openly licensed, calibrated on the other sources of the pool.
 mkdir -p "$WORK"/data/raw/train "$WORK"/data/raw/dev "$WORK"/data/raw/eval

@@ -8,9 +8,10 @@ from collections import Counter
 
 import numpy as np
 import torch
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from models.hybrid import Hybrid
+from utils.errors import InputError
 from utils.scoring.export import exported_engine
 
 
@@ -89,7 +90,10 @@ class Moments:
         products *= scale[:, None]
         products *= scale
         products.flat[::len(scale) + 1] += ridge
-        slope = cho_solve(cho_factor(products, lower=True, overwrite_a=True, check_finite=False), crossed)
+        try:
+            slope = cho_solve(cho_factor(products, lower=True, overwrite_a=True, check_finite=False), crossed)
+        except LinAlgError as error:
+            raise InputError(f"the penalty {ridge:g} is too small for so few utterances: give a larger --ridge") from error
         model.out_layer.weight.copy_(torch.from_numpy(np.outer([-0.5, 0.5], slope)))
         model.out_layer.bias.copy_(torch.tensor([-0.5, 0.5]) * target)
         return float(1 - target ** 2 - slope @ crossed - ridge * slope @ slope)
