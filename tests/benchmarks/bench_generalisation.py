@@ -138,9 +138,9 @@ def ablation(bench: Bench) -> None:
             chosen = np.random.default_rng(draw).choice(names, int(len(names) * share), replace=False)
             bench.row(f"{name} of the pool's sources, draw {draw + 1}", ~pool | np.isin(source, chosen))
     for ridge in (0.0005, 0.004):
-        bench.row(f"penalty {ridge} instead of {RIDGE}", ridge=ridge)
+        bench.row(f"ridge penalty {ridge} instead of {RIDGE}", ridge=ridge)
     for power in (0.5, 1.0):
-        bench.row(f"n^{power} instead of n^0.75 for a source of n", power=power)
+        bench.row(f"n clips of a source weigh like n^{power} instead of n^0.75", power=power)
 
 
 def main() -> int:
