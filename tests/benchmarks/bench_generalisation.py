@@ -11,6 +11,7 @@ if not __package__:
 
 import argparse
 import csv
+import hashlib
 
 import numpy as np
 import torch
@@ -30,7 +31,6 @@ from utils.training.data import CropDataset
 from utils.training.recipes import RECIPES
 from utils.training.ridge import Moments, row_weights, statistics_engine
 
-RIDGE = 0.0015
 BLOCK = 256      # utterances per sum of products
 COPIES, DEFAULT = "copies", "default-corpus"    # sources, as make.sh names their folders
 
@@ -38,13 +38,13 @@ COPIES, DEFAULT = "copies", "default-corpus"    # sources, as make.sh names thei
 def statistics_of(model: Hybrid, stores: dict[str, Store], seed: int, cache: Path) -> dict[str, np.ndarray]:
     """Statistics float32: "train" (N, H) of augmented crops; "dev", "eval" (windows, H), and which recording each is of.
 
-    Kept in `cache`; `InputError` where that is of other stores or of another seed.
+    Kept in `cache`; `InputError` where that is of other frozen weights, stores, or another seed.
     """
-    made_of = "\n".join([f"seed {seed}", *(f"{subset} {store.info['trial_list_sha256']}" for subset, store in stores.items())])
+    made_of = "\n".join([f"seed {seed}", f"weights {_frozen_sum(model)}", *(f"{subset} {store.info['trial_list_sha256']}" for subset, store in stores.items())])
     if cache.exists():
         with np.load(cache) as file:
             if str(file["made_of"]) != made_of:
-                raise InputError(f"{cache} holds the statistics of other stores or another seed: name another file")
+                raise InputError(f"{cache} holds the statistics of another model, other stores or another seed: name another file")
             return dict(file)
     engine, found = statistics_engine(model, N_SAMPLES), {"made_of": np.array(made_of)}
     crops = CropDataset(stores["train"], N_SAMPLES, seed, RECIPES["hybrid"]["augmentation"])
@@ -61,17 +61,28 @@ def statistics_of(model: Hybrid, stores: dict[str, Store], seed: int, cache: Pat
     return found
 
 
+def _frozen_sum(model: Hybrid) -> str:
+    """SHA-256 of what a fit leaves alone: the weights of AASIST and of the encoder."""
+    digest = hashlib.sha256()
+    for part in (model.aasist, model.encoder):
+        for value in part.state_dict().values():
+            digest.update(value.numpy().tobytes())
+    return digest.hexdigest()
+
+
 class Bench:
     """The stores, their statistics, and fits on parts of them."""
 
-    def __init__(self, model: Hybrid, stores: dict[str, Store], statistics: dict[str, np.ndarray], categories: dict[str, str]):
+    def __init__(self, model: Hybrid, recipe: dict, stores: dict[str, Store], statistics: dict[str, np.ndarray], categories: dict[str, str]):
         self.model, self.found, self.rows = model, statistics, stores["train"].rows
+        self.power, self.ridge = recipe["source_power"], recipe["ridge"]
         self.bonafide = {subset: np.array([row.key == "bonafide" for row in store.rows]) for subset, store in stores.items()}
         self.category = np.array([categories[Path(row.utterance).stem] for row in stores["eval"].rows])
         self.nsf = np.array([row.attack.startswith("NSF") for row in stores["eval"].rows])
 
-    def row(self, name: str, kept: np.ndarray | None = None, columns: slice | list | None = None, power: float = 0.75, ridge: float = RIDGE) -> None:
-        """Fit to the utterances `kept` (bool (N,), None: all) and the statistics `columns` alone; print the table's row."""
+    def row(self, name: str, kept: np.ndarray | None = None, columns: slice | list | None = None,
+            power: float | None = None, ridge: float | None = None) -> None:
+        """Fit to the utterances `kept` (bool (N,), None: all) and the statistics `columns` alone, else as the recipe; print the row."""
         use = np.ones(len(self.rows), bool) if kept is None else kept
         if kept is not None and kept.all():
             print(f"| {name} | not in these stores | | | | | |")
@@ -79,11 +90,11 @@ class Bench:
         mask = np.zeros(self.found["train"].shape[1])
         mask[slice(None) if columns is None else columns] = 1
         picked, moments = np.flatnonzero(use), Moments()
-        weights = row_weights([self.rows[i] for i in picked], power)
+        weights = row_weights([self.rows[i] for i in picked], power or self.power)
         for at in range(0, len(picked), BLOCK):
             part = picked[at:at + BLOCK]
             moments.add(self.found["train"][part] * mask, np.where(self.bonafide["train"][part], 1.0, -1.0), weights[at:at + BLOCK])
-        moments.solve(self.model, ridge)
+        moments.solve(self.model, ridge or self.ridge)
         dev, elsewhere = self._scores("dev", mask), self._scores("eval", mask)
         real, copies = self.bonafide["eval"], self.category == "vocoder"
         figures = [*(_eer(elsewhere, real, spoofs | real) for spoofs in (~real, ~self.nsf, copies, copies & ~self.nsf)),
@@ -138,22 +149,23 @@ def ablation(bench: Bench) -> None:
             chosen = np.random.default_rng(draw).choice(names, int(len(names) * share), replace=False)
             bench.row(f"{name} of the pool's sources, draw {draw + 1}", ~pool | np.isin(source, chosen))
     for ridge in (0.0005, 0.004):
-        bench.row(f"ridge penalty {ridge} instead of {RIDGE}", ridge=ridge)
+        bench.row(f"ridge penalty {ridge} instead of {bench.ridge}", ridge=ridge)
     for power in (0.5, 1.0):
-        bench.row(f"n clips of a source weigh like n^{power} instead of n^0.75", power=power)
+        bench.row(f"n clips of a source weigh like n^{power} instead of n^{bench.power}", power=power)
 
 
 def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, help="a hybrid's checkpoint: its frozen parts are used")
+    parser.add_argument("--model", type=Path, required=True, help="a hybrid's checkpoint: its frozen parts and its recipe are used")
     parser.add_argument("--data_dir", type=Path, required=True, help="folder that holds processed/")
     parser.add_argument("--trials", type=Path, required=True, help="trial list of eval, with a column category")
     parser.add_argument("--cache", type=Path, required=True, help="where the statistics are kept (200 MB)")
     parser.add_argument("--seed", type=int, default=2, help="of crops and augmentation (default: 2)")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    model = TorchEngine.from_checkpoint(load_checkpoint(args.model)).model
+    checkpoint = load_checkpoint(args.model)
+    model = TorchEngine.from_checkpoint(checkpoint).model
     if not isinstance(model, Hybrid):
         raise InputError(f"{args.model} is no hybrid: name a checkpoint of --architecture hybrid")
     stores = {subset: Store(args.data_dir / "processed" / subset) for subset in ("train", "dev", "eval")}
@@ -161,7 +173,7 @@ def main() -> int:
         categories = {Path(row["utterance"]).stem: row.get("category") for row in csv.DictReader(file, delimiter="\t")}
     if missing := [row.utterance for row in stores["eval"].rows if categories.get(Path(row.utterance).stem) is None]:
         raise InputError(f"{args.trials} gives no category to {missing[0]}: name the trial list of eval, with a column category")
-    ablation(Bench(model, stores, statistics_of(model, stores, args.seed, args.cache), categories))
+    ablation(Bench(model, checkpoint["args"], stores, statistics_of(model, stores, args.seed, args.cache), categories))
     return 0
 
 
