@@ -72,6 +72,8 @@ def test_two_processes_find_the_gradients_and_statistics_of_one_in_every_network
                            str(ROOT / "tests/two_processes.py"), *networks], capture_output=True, text=True, env=ENVIRONMENT)
     assert done.returncode == 0, done.stderr
     told = [line.split() for line in done.stdout.splitlines()]
+    if sys.platform == "linux":
+        assert told.pop() == ["gloo", "0"]      # a thread left behind may abort the process as Python ends
     assert [line[0] for line in told] == list(networks)
     assert all(float(value) < 1e-6 for line in told for value in line[1:]), told
 

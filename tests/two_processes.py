@@ -1,6 +1,6 @@
 """Run by torchrun in two processes: do they find, in float64, the loss, gradients and statistics that one process finds?
 
-Prints a line per network with the largest differences; test_distributed.py reads them.
+Prints a line per network with the largest differences, and how many threads the group leaves; test_distributed.py reads them.
 """
 import sys
 from pathlib import Path
@@ -55,6 +55,8 @@ def main() -> None:
         (loss, *one), (loss2, *two) = (step(architecture, group, shared) for shared in (False, True))
         print(architecture, float((loss - loss2).abs()), *map(difference, one, two), flush=True)
     group.close()
+    if group.ranks.lead and (running := Path("/proc/self/task")).exists():      # Linux tells what a process' threads are called
+        print("gloo", sum("gloo" in (thread / "comm").read_text() for thread in running.iterdir()))
 
 
 if __name__ == "__main__":

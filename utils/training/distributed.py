@@ -3,11 +3,13 @@
 Imported only where torchrun started the process. Equal to one process, but for the order of additions, are the loss, the
 gradients (DistributedDataParallel averages them), the statistics of batch norms and the random draws of a forward pass.
 """
+import gc
 from datetime import timedelta
 
 import numpy as np
 import torch
 import torch.distributed as dist
+import torch.distributed.nn  # noqa: F401  PyTorch imports it later anyway; its defaults would keep a group that exists by then
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -60,7 +62,9 @@ class Group:
         dist.barrier()
 
     def close(self) -> None:
+        # A thread of gloo's that still runs as Python ends may abort the process; they end with the last that uses the group.
         dist.destroy_process_group()
+        gc.collect()
 
 
 class _Sum(torch.autograd.Function):
