@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 from utils.errors import InputError
 from utils.scoring.checkpoint import save_checkpoint
 from utils.scoring.engine import engine_from_model, load_engine, newest_model
-from utils.scoring.export import export_onnx
+from utils.scoring.export import export_onnx, quickest_engine
 from utils.scoring.onnx_engine import has_external_data
 
 LENGTH = 8000
@@ -63,14 +63,30 @@ def test_the_torch_engine_takes_any_length(run_dir):
     assert load_engine(run_dir / "best.pt").logits(random_input()[:, :2400]).shape == (2, 2)
 
 
-def test_a_live_model_scores_in_eval_mode_and_goes_on_training():
+@pytest.mark.parametrize("engine_of", [engine_from_model, quickest_engine])
+def test_a_live_model_scores_in_eval_mode_and_goes_on_training(engine_of):
     torch.manual_seed(0)
     model = build_model(CONFIGS["aasist-l"]).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    engine = engine_from_model(model, {"n_samples": LENGTH})
+    engine = engine_of(model, {"n_samples": LENGTH})
     assert np.array_equal(engine.logits(WAVES), engine.logits(WAVES))
     assert model.training and model.encoder.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_the_quickest_engine_scores_as_the_network_itself_does():
+    torch.manual_seed(0)
+    for architecture in ("aasist", "small"):
+        model = build_model(CONFIGS[architecture]).train()
+        one, other = (engine_of(model, {"n_samples": LENGTH}).logits(WAVES) for engine_of in (engine_from_model, quickest_engine))
+        assert np.abs(one - other).max() <= 1e-5
+
+
+def test_on_a_cpu_pytorch_holds_one_window_at_a_time():
+    model, seen = build_model(CONFIGS["aasist-l"]), []
+    model.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
+    engine_from_model(model, {"n_samples": LENGTH}).logits(WAVES)
+    assert seen == [1, 1]      # a batch gains nothing there, and sixteen windows of AASIST take 3 GB
 
 
 def test_scoring_an_exported_model_imports_no_torch(run_dir):

@@ -19,8 +19,7 @@ from utils.evaluation.metrics import eer
 from utils.locks import only_run
 from utils.provenance import environment
 from utils.scoring.checkpoint import FORMAT, LABEL_ORDER, load_checkpoint, save_checkpoint
-from utils.scoring.engine import engine_from_model
-from utils.scoring.export import exported_engine
+from utils.scoring.export import quickest_engine
 from utils.scoring.recording import audio_profile, score_store
 from utils.training import optimisation
 from utils.training.allocator import keep_freed_memory
@@ -230,8 +229,7 @@ class Session:
 
     def score_dev(self, model: nn.Module) -> dict:
         """Scores of dev (uncalibrated) with the EER and the class-balanced cross-entropy that they give."""
-        engine_of = exported_engine if self.architecture == "hybrid" else engine_from_model
-        engine = engine_of(model, {"n_samples": N_SAMPLES, "calibration": None})
+        engine = quickest_engine(model, {"n_samples": N_SAMPLES, "calibration": None})
         scores, genuine = self.scores_of(engine, self.dev), np.array([row.key == "bonafide" for row in self.dev.rows])
         losses = np.logaddexp(0, np.where(genuine, -scores, scores))
         return {"scores": scores, "dev_eer": eer(scores[genuine], scores[~genuine])[0],
