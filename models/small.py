@@ -8,6 +8,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+WIDEST_STRIPE = 0.25    # of the spectrogram's bins or frames, so that the two stripes leave half of a short crop
+
 
 def _fourier_filters(n_fft: int, window: int) -> Tensor:
     """Hann-windowed cosines and sines for bins 1 .. n_fft/2: (n_fft, 1, window)."""
@@ -55,6 +57,7 @@ def mask_stripes(features: Tensor, dim: int, widest: int) -> Tensor:
     Masking as in SpecAugment (Park et al. 2019): no single band or moment may decide.
     """
     size = features.shape[dim]
+    widest = min(widest, int(size * WIDEST_STRIPE))
     shape = [1, 1, 1, 1]
     shape[dim] = size
     position = torch.arange(size, device=features.device).view(shape)
