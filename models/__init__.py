@@ -18,9 +18,9 @@ CONFIGS: dict[str, dict] = {
               "dropout": 0.3, "mask_bins": 16, "mask_frames": 40},
     # 202 frames are one window of 4.04 s.
     "encoder": {"architecture": "encoder", "n_blocks": 2, "max_frames": 202, "dropout": 0.2},
-    # Half the published width (32): half the time of a step, a quarter of the weights.
     "hybrid": {"architecture": "hybrid", "n_blocks": 2, "max_frames": 202,
                "aasist": {"channels": [32, 32, 64, 64], "gat_dims": [64, 32], "pool_ratios": [0.5, 0.7, 0.5]}},
+    # Half the published width (32): half the time of a step, a quarter of the weights.
     "lcnn": {"architecture": "lcnn", "front_end": "lfcc", "width": 16, "dropout": 0.5},
     "lfcc-gmm": {"architecture": "lfcc-gmm", "components": 512},
 }
