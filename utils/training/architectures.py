@@ -16,6 +16,7 @@ FRONT_ENDS = ("lfcc", "logmel")
 SHORTEST_CROP = 0.2     # seconds, which every network takes
 FITTED = {"lfcc-gmm": "expectation-maximisation", "hybrid": "ridge regression"}    # what is learnt without gradients, and how
 _BELONGS = {"encoder": ("encoder", "hybrid"), "front_end": ("lcnn",), "components": ("lfcc-gmm",), "ridge": ("hybrid",)}   # option -> architectures
+_GRADIENTS = ("init_from", "freeze", "teacher", "distil_weight", "distil_temperature", "label_smoothing", "averaging")
 
 
 def chosen(args: argparse.Namespace) -> str:
@@ -42,18 +43,24 @@ def misuse(args: argparse.Namespace) -> str | None:
     return _misuse_of_runs(args)
 
 
+def _options(names: list[str], verb: str) -> str:
+    """The options that a sentence is about, with its verb: "--a needs", "--a and --b need"."""
+    *others, last = [f"--{name}" for name in names]
+    return f"{', '.join(others)} and {last} {verb}" if others else f"{last} {verb}s"
+
+
 def _misuse_of_fit(args: argparse.Namespace, architecture: str) -> str | None:
     how = FITTED[architecture]
     if args.learning_rate is not None:
         return f"--learning_rate does not go with {architecture}: {how} has none"
-    if args.label_smoothing is not None or args.averaging is not None:
-        return f"--label_smoothing and --averaging belong to what learns by gradients: {architecture} is fitted by {how}"
+    # A hybrid takes the AASIST in it from --init_from.
+    gradients = [name for name in _GRADIENTS if getattr(args, name) is not None and (architecture, name) != ("hybrid", "init_from")]
+    if gradients:
+        return f"{_options(gradients, 'belong')} to what learns by gradients: {architecture} is fitted by {how}"
     if args.device != "cpu" and architecture == "hybrid":
         return f"--device {args.device} has no effect on hybrid, which is fitted on the CPU: leave it out"
     if args.recipe == "published":
         return f"--recipe published trains by gradients, {architecture} is fitted by {how}: leave it out"
-    if args.freeze or args.teacher or (args.init_from and architecture == "lfcc-gmm"):
-        return f"--init_from, --freeze and --teacher belong to what learns by gradients: {architecture} is fitted by {how}"
     if args.balance and architecture == "hybrid":
         return "--balance draws batches, and hybrid is fitted to every utterance, weighted by source: give --source_power alone"
     if launched():
@@ -62,8 +69,9 @@ def _misuse_of_fit(args: argparse.Namespace, architecture: str) -> str | None:
 
 
 def _misuse_of_runs(args: argparse.Namespace) -> str | None:
-    if args.teacher is None and (args.distil_weight is not None or args.distil_temperature is not None):
-        return "--distil_weight and --distil_temperature need a teacher: add --teacher FILE, or leave them out"
+    distil = [name for name in ("distil_weight", "distil_temperature") if getattr(args, name) is not None]
+    if distil and args.teacher is None:
+        return f"{_options(distil, 'need')} a teacher: add --teacher FILE, or leave {'it' if len(distil) == 1 else 'them'} out"
     if args.seeds and args.seed is not None:
         return "--seeds names the seeds of several runs: leave out --seed"
     if args.more_data and not args.resume:
