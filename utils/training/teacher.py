@@ -1,7 +1,7 @@
 """A teacher's scores as soft targets (Hinton, Vinyals and Dean, 2015), for --teacher.
 
 The teacher hears the student's crop as it lies in the store, before augmentation: the student learns to give a noisy or
-coded crop the score that the clean one has. A crop that recurs (an utterance shorter than the crop always does) is scored once.
+coded crop the score that the clean one has. An utterance no longer than the crop, which recurs in every epoch, is scored once.
 """
 from pathlib import Path
 
@@ -27,11 +27,16 @@ class Teacher:
         """Scores (B,) float32, higher = bona fide, for the dataset's items (epoch, index)."""
         places = [(index, self.crops.start(epoch, index)) for epoch, index in items]
         new = [place for place in dict.fromkeys(places) if place not in self.known]
-        if new:
-            length = int(self.engine.metadata["n_samples"])
-            waves = waveform(np.stack([tile(self.crops.crop(*place), length) for place in new]))
-            self.known |= dict(zip(new, reported(raw_scores(self.engine, waves), self.engine.metadata.get("calibration"))))
-        return torch.tensor([self.known[place] for place in places], dtype=torch.float32)
+        fresh = dict(zip(new, self._hear(new))) if new else {}
+        # Crops with a start of their own hardly ever recur: kept, they would fill gigabytes in a long run.
+        self.known |= {place: fresh[place] for place in new if self.crops.store.rows[place[0]].n_samples <= self.crops.n_samples}
+        return torch.tensor([fresh[place] if place in fresh else self.known[place] for place in places], dtype=torch.float32)
+
+    def _hear(self, places: list[tuple[int, int]]) -> np.ndarray:
+        """The scores (n,) of crops, each an utterance and its first sample."""
+        length = int(self.engine.metadata["n_samples"])
+        waves = waveform(np.stack([tile(self.crops.crop(*place), length) for place in places]))
+        return reported(raw_scores(self.engine, waves), self.engine.metadata.get("calibration"))
 
 
 def distillation_loss(logits: Tensor, scores: Tensor, temperature: float) -> Tensor:
