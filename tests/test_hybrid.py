@@ -1,4 +1,7 @@
 """The hybrid of AASIST and a speech encoder: its statistics, its closed-form fit, its export, and the model in the box."""
+import contextlib
+import io
+import json
 from collections import namedtuple
 from pathlib import Path
 
@@ -92,6 +95,7 @@ def test_a_hybrid_is_fitted_tested_and_exported_by_the_training_script(shared, t
     assert checkpoint["config"] == CONFIGS["hybrid"] and (tmp_path / "r/h/metrics.json").is_file()
     assert (tmp_path / "c/h/best.onnx").stat().st_size < 18e6
     _check_box(tmp_path, checkpoint)
+    _check_bench(tmp_path)
     again = given | {"--init_from": tmp_path / "again.pt", "--encoder": tmp_path / "box/detector.onnx", "--run_name": "again", "--ridge": 0.5}
     assert main([str(word) for pair in again.items() for word in pair]) == 0     # from the box alone, without any other weights
     refitted = load_checkpoint(tmp_path / "c/again/best.pt")
@@ -99,6 +103,22 @@ def test_a_hybrid_is_fitted_tested_and_exported_by_the_training_script(shared, t
     refitted = refitted["state_dict"]
     assert refitted["out_layer.weight"].abs().sum() < checkpoint["state_dict"]["out_layer.weight"].abs().sum()    # a larger penalty
     assert all(torch.equal(value, refitted[name]) for name, value in checkpoint["state_dict"].items() if name.startswith(("aasist.", "encoder.")))
+
+
+def _check_bench(tmp_path: Path) -> None:
+    """The bench of ablations fits what the script fits: its first row has the script's EERs; folds leave each source out once."""
+    from tests.benchmarks.bench_generalisation import open_bench
+    metrics = json.loads((tmp_path / "r/h/metrics.json").read_text())
+    trials = tmp_path / "trials.tsv"
+    trials.write_text("utterance\tcategory\n" + "".join(f"eval{number}\ttts\n" for number in range(8)))
+    bench = open_bench(tmp_path / "c/h/best.pt", tmp_path / "data", trials, tmp_path / "cache", [metrics["model"]["trained_on"]["seed"]])
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        bench.row("the recipe")
+        bench.folds()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.getvalue().splitlines() if line]
+    assert rows[0][:3] == ["the recipe", "12", f"{100 * metrics['eer']:.1f}"]
+    assert [row[1:4] for row in rows[-4:-1]] == [["1", "2", "2"]] * 3 and rows[-1][:4] == ["all folds together", "3", "6", "6"]
 
 
 def _check_box(tmp_path: Path, checkpoint: dict) -> None:

@@ -80,15 +80,20 @@ def _by_key(counts: Counter) -> Counter:
     return found
 
 
+def deal_folds(strata: dict[str, Counter], folds: int, seed: int) -> dict[str, int]:
+    """The fold, from 1, of each group, given the group's counts by (key, attack, gender): alike as groups allow."""
+    dealt: dict[str, str] = {}
+    _deal_rest(strata, {str(k): 1 / folds for k in range(1, folds + 1)}, dealt, seed)
+    return {group: int(fold) for group, fold in dealt.items()}
+
+
 def _fold_homes(strata: dict[str, Counter], how: How) -> dict[str, str]:
     """The subset of each group where one fold is eval, the next dev and the rest train."""
     number, folds = how.fold
     if len(strata) < folds:
         raise InputError(f"{len(strata)} of a kind ({how.unit}) cannot be dealt to {folds} folds: ask for fewer with --fold")
-    dealt: dict[str, str] = {}
-    _deal_rest(strata, {str(k): 1 / folds for k in range(1, folds + 1)}, dealt, how.seed)
-    role = {str(number): "eval", str(number % folds + 1): "dev"}
-    return {group: role.get(fold, "train") for group, fold in dealt.items()}
+    role = {number: "eval", number % folds + 1: "dev"}
+    return {group: role.get(fold, "train") for group, fold in deal_folds(strata, folds, how.seed).items()}
 
 
 def _held_out_attacks(attacks: set[str], subsets: list[str], seed: int, trained: Set[str]) -> set[str]:
