@@ -1,4 +1,6 @@
 """What ends a run: its best model is chosen and exported, and evaluated on eval."""
+from functools import partial
+
 from utils.audio.store import Store
 from utils.errors import InputError
 from utils.evaluation.plots import plot_history
@@ -9,7 +11,7 @@ from utils.scoring.checkpoint import load_checkpoint, save_checkpoint
 from utils.scoring.engine import load_engine
 from utils.scoring.export import export_onnx
 from utils.training.data import write_examples
-from utils.training.run import BEST, BEST_EPOCH, seed_epoch, write_history
+from utils.training.run import BEST, BEST_EPOCH, write_history
 from utils.training.session import Session
 from utils.training.transfer import renew_statistics
 
@@ -31,10 +33,9 @@ def finish(session: Session) -> None:
 
 def _choose_average(session: Session) -> str:
     """Write best.pt: the average of epochs, its batch-norm statistics renewed by one pass over train, or the best epoch."""
-    seed_epoch(session.seed, session.epochs_done)
     average = session.average.module
     waves = (waves.to(session.device) for waves, _ in session.batches(session.epochs_done))
-    renew_statistics(average, session.resting_in(average), waves)
+    renew_statistics(average, session.resting_in(average), waves, partial(session.group.randomness, session.order.batch_size))
     figures, which = session.score_dev(average), f"the average of {int(session.average.n_averaged)} epochs"
     better = figures["dev_eer"] <= session.best_eer
     if session.group.ranks.lead:

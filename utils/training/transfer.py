@@ -1,9 +1,11 @@
 """Where a run's weights start from (--init_from), and what of its network it leaves alone (--freeze)."""
 import hashlib
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from utils.errors import InputError
@@ -99,10 +101,12 @@ def _names(architecture: str, parts: str) -> list[str]:
 
 
 @torch.no_grad()
-def renew_statistics(model: nn.Module, resting: list[nn.Module], waves) -> None:
+def renew_statistics(model: nn.Module, resting: list[nn.Module], waves: Iterable[Tensor],
+                     randomness: Callable[[], AbstractContextManager] = nullcontext) -> None:
     """Renew the batch-norm statistics of `model`, except in `resting`, by a pass over batches of waves (B, n_samples).
 
-    They become the plain mean over batches, as by torch.optim.swa_utils.update_bn.
+    They become the plain mean over batches, as by torch.optim.swa_utils.update_bn. The pass is one of training, so dropout
+    and masks are drawn, each batch's inside `randomness()`: of several processes, what one would draw for the whole batch.
     """
     still = {id(inner) for module in resting for inner in module.modules()}
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and id(module) not in still]
@@ -114,6 +118,7 @@ def renew_statistics(model: nn.Module, resting: list[nn.Module], waves) -> None:
         module.reset_running_stats()
         module.momentum = None
     for batch in waves:
-        model(batch)
+        with randomness():
+            model(batch)
     for module, momentum in zip(norms, momenta, strict=True):
         module.momentum = momentum
