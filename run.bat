@@ -13,6 +13,7 @@ if not defined VIRTUAL_ENV (
     )
     call .venv\Scripts\activate.bat
 )
+echo The packages: some minutes and gigabytes the first time, in silence.
 @echo on
 python -m pip install --quiet --disable-pip-version-check -r requirements.txt || exit /b 1
 @if /i "%~1"=="test" goto tests
@@ -26,7 +27,8 @@ echo Done. Made:
 echo   models\checkpoints\%RUN_NAME%\best.onnx   the detector
 echo   results\%RUN_NAME%\metrics.json          its figures
 echo   results\%RUN_NAME%\report.html           the report: open it in a browser
-echo Your own recording: python utils\simplified_inference.py --input_file FILE --force_cpu
+echo Your own recording, judged by the model in the box (without --model: by the one just trained):
+echo   python utils\simplified_inference.py --input_file FILE --model models\pretrained\detector.onnx --force_cpu
 exit /b 0
 
 :tests

@@ -11,6 +11,7 @@ if [ -z "${VIRTUAL_ENV:-}" ]; then
     [ -x .venv/bin/python ] || step python3 -m venv .venv
     . .venv/bin/activate
 fi
+printf '\nThe packages: some minutes and gigabytes the first time, in silence.'
 step python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 if [ "${1:-}" = test ]; then
     shift
@@ -25,4 +26,5 @@ step python utils/simplified_inference.py --input_file "results/$RUN_NAME/exampl
 printf '\nDone. Made:\n'
 printf '  %s\n' "models/checkpoints/$RUN_NAME/best.onnx   the detector" "results/$RUN_NAME/metrics.json          its figures" \
     "results/$RUN_NAME/report.html           the report: open it in a browser"
-printf 'Your own recording: %s utils/simplified_inference.py --input_file FILE --force_cpu\n' "$(command -v python)"
+printf 'Your own recording, judged by the model in the box (without --model: by the one just trained):\n  %s\n' \
+    "$(command -v python) utils/simplified_inference.py --input_file FILE --model models/pretrained/detector.onnx --force_cpu"

@@ -75,7 +75,8 @@ def find_corpus(args: argparse.Namespace):
     if chosen != "default":
         return modules[chosen].find(request)
     if args.corpus == "auto":
-        print(f"no dataset in {request.raw_dir}: the embedded default corpus is taken (built in some minutes, with 290 MB of downloads; Ctrl-C stops it)")
+        how = "which is there" if embedded.is_there(request.raw_dir) else "built in some minutes, with 290 MB of downloads; Ctrl-C stops it"
+        print(f"no other dataset in {request.raw_dir}: the embedded default corpus is taken ({how})")
     return embedded.find(request, lambda raw_dir: build_default(raw_dir, args))
 
 

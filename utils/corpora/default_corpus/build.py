@@ -156,6 +156,9 @@ def _workers(count: int) -> Iterator[ProcessPoolExecutor]:
     pool = ProcessPoolExecutor(max(1, count), multiprocessing.get_context("spawn"), _start_worker)
     try:
         yield pool
+    except KeyboardInterrupt:
+        print("\nstopping: the clips that are being made are finished first", file=sys.stderr, flush=True)
+        raise
     except BrokenProcessPool as error:
         raise InputError("a process that builds the default corpus was killed (most likely for lack of memory): run the same "
                          "command again with fewer workers; what was finished is kept") from error
