@@ -13,6 +13,8 @@ def summary(session: Session) -> str:
              f"{session.epochs}", session.crops.chain.describe()]
     if session.start:
         lines.append(f"starts from {args['init_from']}: {session.start['origin']}")
+        if session.architecture == "hybrid":
+            lines.append("its AASIST is kept as it is; the linear layer is fitted anew, to this data alone")
     if args["freeze"]:
         lines.append(f"frozen: {args['freeze']}; {sum(p.numel() for p in counted if p.requires_grad):,} weights learn")
     if session.teacher:
