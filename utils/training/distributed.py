@@ -3,7 +3,9 @@
 Imported only where torchrun started the process. Equal to one process, but for the order of additions, are the loss, the
 gradients (DistributedDataParallel averages them), the statistics of batch norms and the random draws of a forward pass.
 """
+import contextlib
 import gc
+import os
 from datetime import timedelta
 
 import numpy as np
@@ -31,8 +33,11 @@ class Group:
     """This process among those of its job; the calls are those of `utils.training.processes.Alone`."""
 
     def __init__(self, device: torch.device):
-        self.ranks, self.device = ranks(), device
+        self.ranks, self.device, self.silence = ranks(), device, contextlib.ExitStack()
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+        if not self.ranks.lead:
+            nowhere = self.silence.enter_context(open(os.devnull, "w", encoding="utf-8"))
+            self.silence.enter_context(contextlib.redirect_stdout(nowhere))
 
     def network(self, model: nn.Module) -> nn.Module:
         for module in model.modules():
@@ -62,6 +67,7 @@ class Group:
         dist.barrier()
 
     def close(self) -> None:
+        self.silence.close()
         # A thread of gloo's that still runs as Python ends may abort the process; they end with the last that uses the group.
         dist.destroy_process_group()
         gc.collect()

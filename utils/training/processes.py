@@ -1,7 +1,6 @@
 """One process that trains alone, or one of several under torchrun: the same few calls for both."""
 import contextlib
 import os
-import sys
 
 import numpy as np
 import torch
@@ -56,7 +55,4 @@ def join(device: str):
     if chosen.type == "cuda":
         chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         torch.cuda.set_device(chosen)
-    group = Group(chosen)
-    if not group.ranks.lead:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")
-    return group
+    return Group(chosen)
