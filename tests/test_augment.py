@@ -2,11 +2,11 @@
 import numpy as np
 import pytest
 import soundfile
-from scipy import signal
+from scipy import signal, stats
 
 from utils.training.augment import NAMES, codecs, make_augmentation, room, timing
 from utils.training.augment.rawboost import (ALGORITHMS, add_impulses, add_stationary, band_stop, convolve_nonlinear,
-                                             draw_filters, rawboost)
+                                             draw_filters, rawboost, white_noise)
 from tests.benchmarks.plain_rawboost import plain_lnl, plain_notches, plain_ssi
 
 N_SAMPLES = 64600
@@ -54,6 +54,15 @@ def test_impulses_change_the_given_samples_in_proportion_to_them(speech):
     untouched = np.delete(np.arange(N_SAMPLES), places)
     assert np.array_equal(noisy[untouched], speech[untouched].astype(np.float64))
     assert np.allclose(noisy[places], speech[places] * (1 + 2 * factors))
+
+
+def test_the_noise_of_ssi_is_white_and_normal():
+    noise = white_noise(500001, rng()).astype(np.float64)
+    assert noise.shape == (500001,) and stats.kstest(noise, "norm").pvalue > 1e-3
+    assert np.sum(np.abs(noise) > 4) == pytest.approx(31.7, abs=20)
+    pairs = [np.corrcoef(wave[:len(wave) - lag], wave[lag:])[0, 1]  # of the wave and of its power
+             for wave in (noise, noise ** 2) for lag in (1, 2, 250000, 250001)]
+    assert np.abs(pairs).max() < 5 / np.sqrt(250000)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

@@ -4,6 +4,7 @@ verification anti-spoofing", ICASSP 2022), written from its formulae; every filt
 The three noises: `convolve_nonlinear` (LnL, linear and non-linear convolutive), `add_impulses` (ISD, impulsive and
 signal-dependent, additive), `add_stationary` (SSI, stationary and signal-independent, additive). Waves are float (n,).
 """
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy.fft import irfft, rfft
 SAMPLE_RATE = 16000
 RESPONSE_POINTS = 512  # frequencies at which a filter's gain is measured, as published
 BLOCK = 4096           # samples per transform, several times the longest filter (5 * 99 taps)
+AT_ONCE = 1 << 15      # samples transformed in one call: larger arrays go back to the system and cost page faults anew
 
 # What each published algorithm number applies, in order; 8 applies its two side by side and adds them.
 ALGORITHMS: dict[int, tuple[str, ...]] = {
@@ -36,6 +38,7 @@ class Settings:
 
 
 PUBLISHED = Settings()
+hamming = functools.cache(np.hamming)  # of the few odd lengths there are
 
 
 def limited(wave: np.ndarray, always: bool = False) -> np.ndarray:
@@ -46,10 +49,10 @@ def limited(wave: np.ndarray, always: bool = False) -> np.ndarray:
 
 def band_stop(taps: int, low: float, high: float) -> np.ndarray:
     """Linear-phase band-stop of odd length, Hamming window, unit gain at 0 Hz: what scipy's `firwin` gives for it."""
-    offset = np.arange(taps) - (taps - 1) / 2
     left, right = 2 * low / SAMPLE_RATE, 2 * high / SAMPLE_RATE
-    ideal = left * np.sinc(left * offset) + np.sinc(offset) - right * np.sinc(right * offset)
-    windowed = ideal * np.hamming(taps)
+    angle = np.pi * np.arange(1, taps // 2 + 1)
+    half = (np.sin(left * angle) - np.sin(right * angle)) / angle
+    windowed = np.concatenate([half[::-1], [1 + left - right], half]) * hamming(taps)
     return windowed / windowed.sum()
 
 
@@ -93,9 +96,13 @@ def filtered_sum(waves: np.ndarray, filters: list[np.ndarray]) -> np.ndarray:
     padded = np.zeros((len(filters), (count - 1) * step + size), np.float32)
     padded[:, span - 1 - front:span - 1 - front + n] = waves
     blocks = np.lib.stride_tricks.sliding_window_view(padded, size, axis=1)[:, ::step]
-    spectra = rfft(blocks, axis=-1)
-    spectra *= np.stack([rfft(taps.astype(np.float32), size) for taps in aligned])[:, None]
-    return irfft(spectra.sum(axis=0), size)[:, span - 1:].reshape(-1)[:n]
+    responses = np.stack([rfft(taps.astype(np.float32), size) for taps in aligned])[:, None]
+    out, at_once = np.empty((count, step), np.float32), max(1, AT_ONCE // (size * len(filters)))
+    for k in range(0, count, at_once):
+        spectra = rfft(blocks[:, k:k + at_once], axis=-1)
+        spectra *= responses
+        out[k:k + at_once] = irfft(spectra.sum(axis=0), size)[:, span - 1:]
+    return out.reshape(-1)[:n]
 
 
 def convolve_nonlinear(wave: np.ndarray, filters: list[np.ndarray]) -> np.ndarray:
@@ -111,18 +118,29 @@ def convolve_nonlinear(wave: np.ndarray, filters: list[np.ndarray]) -> np.ndarra
 def add_impulses(wave: np.ndarray, places: np.ndarray, factors: np.ndarray, gain: float = PUBLISHED.impulse_gain
                  ) -> np.ndarray:
     """ISD: at `places` (k,) the samples change by gain * factor * sample."""
-    noisy = np.array(wave, dtype=np.float64)
-    noisy[places] += gain * wave[places] * factors
+    noisy = wave.astype(np.float32)
+    noisy[places] *= 1 + gain * factors
     return limited(noisy)
+
+
+def white_noise(n: int, rng: np.random.Generator) -> np.ndarray:
+    """(n,) float32 standard normal, up to 5.8 deviations; by Box and Muller (1958), a third of the time of numpy's own."""
+    noise = rng.random((2, -(-n // 2)), np.float32)
+    radius, angle = np.sqrt(-2 * np.log(1 - noise[0])), noise[1] * np.float32(2 * np.pi)
+    np.multiply(radius, np.cos(angle), out=noise[0])
+    np.multiply(radius, np.sin(angle), out=noise[1])
+    return noise.reshape(-1)[:n]
 
 
 def add_stationary(wave: np.ndarray, noise: np.ndarray, taps: np.ndarray, snr_db: float) -> np.ndarray:
     """SSI: white `noise` (n,) through the filter, added at the signal-to-noise ratio."""
-    coloured = limited(filtered_sum(noise[None], [taps]), always=True)
+    coloured = filtered_sum(noise[None], [taps])
     level = np.linalg.norm(coloured)
     if level == 0:
         return wave
-    return wave + coloured / level * np.linalg.norm(wave) / 10 ** (0.05 * snr_db)
+    coloured *= np.float32(np.linalg.norm(wave) / level / 10 ** (0.05 * snr_db))
+    coloured += wave
+    return coloured
 
 
 def _apply(name: str, wave: np.ndarray, rng: np.random.Generator, settings: Settings) -> np.ndarray:
@@ -132,8 +150,7 @@ def _apply(name: str, wave: np.ndarray, rng: np.random.Generator, settings: Sett
         count = int(len(wave) * rng.uniform(0, settings.impulse_percent) / 100)
         places = rng.choice(len(wave), count, replace=False, shuffle=False)
         return add_impulses(wave, places, rng.uniform(-1, 1, count) * rng.uniform(-1, 1, count), settings.impulse_gain)
-    noise = rng.standard_normal(len(wave), np.float32)
-    return add_stationary(wave, noise, draw_filter(rng, settings), rng.uniform(*settings.snr_db))
+    return add_stationary(wave, white_noise(len(wave), rng), draw_filter(rng, settings), rng.uniform(*settings.snr_db))
 
 
 def rawboost(wave: np.ndarray, rng: np.random.Generator, algorithm: int, settings: Settings = PUBLISHED) -> np.ndarray:
