@@ -131,8 +131,8 @@ def train_run(args: argparse.Namespace, group) -> dict:
             started = time.monotonic()
             loss = learn(session, epoch)
             session.finish_epoch(loss, time.monotonic() - started)
-        finish(session)
-        return figures(session, test(session) if args.test else None)
+        dev_eer = finish(session)
+        return figures(session, dev_eer, test(session) if args.test else None)
 
 
 def train_epoch(session, epoch: int) -> float:

@@ -11,9 +11,13 @@ import pytest
 import torch
 
 from models import CONFIGS, build_model
+from tests import tiny_stores
 from tests.asvspoof5_archives import build_raw, real_clips
 from utils.audio.store import Store
+from utils.evaluation.metrics import eer
 from utils.scoring.checkpoint import load_checkpoint
+from utils.scoring.engine import load_engine
+from utils.scoring.recording import score_store
 from utils.training.batches import BalancedOrder, ShuffledOrder
 from utils.training.data import CropDataset, stratified_subset
 from utils.training.optimisation import learning_rate
@@ -71,6 +75,21 @@ def test_two_and_two_epochs_equal_four_to_the_last_bit(data_dir, four_epochs, tm
         assert same_weights(*(torch.load(run / "last.pt", weights_only=True)["training"][part] for run in (whole, halves)))
     for name in ("best.pt", "last.pt"):
         assert same_weights(*(load_checkpoint(run / name)["state_dict"] for run in (whole, halves)))
+
+
+def test_what_is_told_of_an_average_that_was_kept_is_of_the_average(shared, tmp_path, capsys):
+    data = tiny_stores.tiny_stores(tmp_path / "data", shared)
+    tiny_stores.train(data, tmp_path, "--recipe", "published", "--batch_size", 100, "--epochs", 1, "--learning_rate", 1e-6,
+                      "--run_name", "a", "--seeds", 1234)
+    run, dev = tmp_path / "checkpoints/a-seed1234", Store(data / "processed/dev")
+    genuine = np.array([row.key == "bonafide" for row in dev.rows])
+    kept, best_epoch = (eer(scores[genuine], scores[~genuine])[0] for scores in (
+        score_store(load_engine(run / name), dev) for name in ("best.pt", "best_epoch.pt")))
+    assert kept < best_epoch      # or else this test shows nothing
+    assert load_checkpoint(run / "best.pt")["origin"].endswith(f"the average of 1 epochs, dev EER {kept:.2%}")
+    assert f"kept the average of 1 epochs, dev EER {kept:.2%}: " in capsys.readouterr().out
+    told = json.loads((tmp_path / "results/a/seeds.json").read_text())
+    assert told["runs"][0]["dev_eer"] == told["summary"]["dev_eer"]["mean"] == pytest.approx(kept)
 
 
 def test_last_checkpoint_can_score_too(four_epochs):

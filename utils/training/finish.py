@@ -16,33 +16,37 @@ from utils.training.session import Session
 from utils.training.transfer import renew_statistics
 
 
-def finish(session: Session) -> None:
-    """Let the average of epochs compete on dev (published recipe), export the best model, and draw the curves."""
-    best = f"the best epoch, dev EER {session.best_eer:.2%}"
+def finish(session: Session) -> float:
+    """Let the average of epochs compete on dev (published recipe), export the best model, and draw the curves; its dev EER."""
+    best, dev_eer = "the best epoch", session.best_eer
     if session.recipe["averaging"] == "swa-on-dev-improvement":
-        best = _choose_average(session)
+        best, dev_eer = _choose_average(session)
     if not session.group.ranks.lead:
-        return
+        return dev_eer
     write_history(session.results_dir / "history.csv", session.history)   # a run killed just before writing it had its last epoch
     exported = session.run_dir / "best.onnx"
     difference = export_onnx(session.run_dir / BEST, exported)
     plot_history(session.results_dir / "history.png", session.history)
-    print(f"kept {best}: {session.run_dir / BEST} and {exported.name} (logits equal to {difference:.0e}); "
+    print(f"kept {best}, dev EER {dev_eer:.2%}: {session.run_dir / BEST} and {exported.name} (logits equal to {difference:.0e}); "
           f"{session.results_dir / 'history.csv'} and history.png")
+    return dev_eer
 
 
-def _choose_average(session: Session) -> str:
-    """Write best.pt: the average of epochs, its batch-norm statistics renewed by one pass over train, or the best epoch."""
+def _choose_average(session: Session) -> tuple[str, float]:
+    """Write best.pt: the average of epochs, its batch-norm statistics renewed by one pass over train, or the best epoch.
+
+    Which of the two in words, and its dev EER.
+    """
     average = session.average.module
     waves = (waves.to(session.device) for waves, _ in session.batches(session.epochs_done))
     renew_statistics(average, session.resting_in(average), waves, partial(session.group.randomness, session.order.batch_size))
     figures, which = session.score_dev(average), f"the average of {int(session.average.n_averaged)} epochs"
     better = figures["dev_eer"] <= session.best_eer
     if session.group.ranks.lead:
-        save_checkpoint(session.run_dir / BEST, session.checkpoint(average, figures["scores"], which) if better
+        save_checkpoint(session.run_dir / BEST, session.checkpoint(average, figures, which) if better
                         else load_checkpoint(session.run_dir / BEST_EPOCH))
     print(f"{which}: dev EER {figures['dev_eer']:.2%}")
-    return f"{which}, dev EER {figures['dev_eer']:.2%}" if better else f"the best epoch, dev EER {session.best_eer:.2%}"
+    return (which, figures["dev_eer"]) if better else ("the best epoch", session.best_eer)
 
 
 def test(session: Session) -> dict | None:
@@ -70,10 +74,10 @@ def test(session: Session) -> dict | None:
     return result
 
 
-def figures(session: Session, metrics: dict | None) -> dict:
-    """A run in a row: its seed, epochs and times, its dev EER, and the EERs of eval where `metrics` are given."""
+def figures(session: Session, dev_eer: float, metrics: dict | None) -> dict:
+    """A run in a row: its seed, epochs and times, `dev_eer` (of the model kept), and the EERs of eval where `metrics` are given."""
     row = {"seed": session.seed, "run": session.name, "epochs": session.epochs_done, "minutes": round(
-        sum(line["seconds"] for line in session.history) / 60, 2), "dev_eer": session.best_eer}
+        sum(line["seconds"] for line in session.history) / 60, 2), "dev_eer": dev_eer}
     if metrics:
         row |= {"eval_eer": metrics["eer"]}
         row |= {f"eval_eer_{name}": (metrics.get(name) or {}).get("eer") for name in ("seen", "unseen")}

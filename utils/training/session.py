@@ -48,9 +48,8 @@ class Session:
         self.run_dir, self.results_dir = args.checkpoint_dir / self.name, args.results_dir / self.name
         self.epochs = args.epochs or self.recipe["epochs"]
         given = {name: value for name, value in vars(args).items() if not isinstance(value, Path)}   # no private paths
-        self.args = given | self.recipe | {"architecture": self.architecture, "epochs": self.epochs,
-                                           "teacher": file_id(args.teacher), "init_from": file_id(args.init_from),
-                                           "encoder": file_id(args.encoder)}
+        self.args = given | self.recipe | {"architecture": self.architecture, "epochs": self.epochs} | {
+            name: file_id(getattr(args, name)) for name in ("teacher", "init_from", "encoder")}
         self.patience, self.more_data = args.early_stop, args.more_data
         self.data = {subset: identity(part) for subset, part in (("train", self.train), ("dev", self.dev))}
         config = configuration(args, self.train.rows)
@@ -116,7 +115,7 @@ class Session:
         self.bar = {"epochs": self.epochs_done, "dev_eer": figures["dev_eer"]}
         which = f"the best of {self.epochs_done} epochs on earlier data"
         if self.group.ranks.lead:
-            save_checkpoint(best, self.checkpoint(model, figures["scores"], which))
+            save_checkpoint(best, self.checkpoint(model, figures, which))
         print(f"other data than before: {which} has dev EER {figures['dev_eer']:.2%} on these")
 
     @property
@@ -144,8 +143,7 @@ class Session:
         seed_epoch(self.seed, epoch)
         self.items = epoch_items(self.order, epoch, self.group.ranks.share(self.order.batch_size))
         batches = epoch_batches(self.crops, self.items, self.workers)
-        quiet = None if self.group.ranks.lead else True
-        return tqdm(batches, f"epoch {epoch + 1}/{self.epochs}", unit="step", leave=False, disable=quiet)
+        return tqdm(batches, f"epoch {epoch + 1}/{self.epochs}", unit="step", leave=False, disable=None if self.group.ranks.lead else True)
 
     def training_mode(self) -> None:
         """Dropout and batch statistics on, but for what is frozen."""
@@ -199,12 +197,12 @@ class Session:
                              "dev_loss": figures["dev_loss"], "dev_eer": figures["dev_eer"], "best": int(best),
                              "seconds": round(seconds, 1)})
         if self.group.ranks.lead:
-            self._save(scored, figures["scores"], best)
+            self._save(scored, figures, best)
         print(f"epoch {epoch}/{self.epochs}: loss {loss:.3f}, dev EER {figures['dev_eer']:.2%}{' (best)' if best else ''}, "
               f"{seconds:.0f} s, about {seconds * (self.epochs - epoch) / 60:.0f} min left", flush=True)
 
-    def _save(self, scored: nn.Module, dev_scores: np.ndarray, best: bool) -> None:
-        checkpoint = self.checkpoint(scored, dev_scores, f"epoch {self.epochs_done}")
+    def _save(self, scored: nn.Module, figures: dict, best: bool) -> None:
+        checkpoint = self.checkpoint(scored, figures, f"epoch {self.epochs_done}")
         if best:
             save_checkpoint(self.run_dir / self.best_file, checkpoint)
         save_checkpoint(self.run_dir / LAST, checkpoint | {"training": {
@@ -235,18 +233,18 @@ class Session:
         return {"scores": scores, "dev_eer": eer(scores[genuine], scores[~genuine])[0],
                 "dev_loss": float((losses[genuine].mean() + losses[~genuine].mean()) / 2)}
 
-    def checkpoint(self, model: nn.Module, dev_scores: np.ndarray, which: str) -> dict:
-        """Everything needed to score with `model` and to know where it comes from."""
+    def checkpoint(self, model: nn.Module, figures: dict, which: str) -> dict:
+        """Everything needed to score with `model` and to know where it comes from; `figures` as of `score_dev`."""
         corpus = self.train.info["corpus"]
         return {
             "format": FORMAT, "architecture": self.architecture, "config": self.config,
             "state_dict": {name: value.detach().cpu().clone() for name, value in model.state_dict().items()},
             "label_order": LABEL_ORDER, "n_samples": N_SAMPLES, "sample_rate": SAMPLE_RATE,
-            **decide(dev_scores, [row.key for row in self.dev.rows]), "audio": self.audio,
+            **decide(figures["scores"], [row.key for row in self.dev.rows]), "audio": self.audio,
             "trained_on": {"corpus": corpus["name"], "description": corpus["description"], "demo": corpus["demo"],
                            "utterances": len(self.train), "seed": self.seed, "attacks": attacks_of(self.train),
                            "dev_attacks": attacks_of(self.dev), "data": self.data,
                            **({"start": self.start} if self.start else {})},
-            "args": self.args, "history": self.history, "environment": environment() | {
-                "threads": torch.get_num_threads(), "processes": self.group.ranks.size},
-            "origin": f"trained with aasist_training.py, run {self.name}, {which}, the lowest dev EER so far: {self.best_eer:.2%}"}
+            "args": self.args, "history": self.history,
+            "environment": environment() | {"threads": torch.get_num_threads(), "processes": self.group.ranks.size},
+            "origin": f"trained with aasist_training.py, run {self.name}, {which}, dev EER {figures['dev_eer']:.2%}"}
