@@ -73,7 +73,7 @@ def _frames(wave: np.ndarray, rate: int, sample_format: str, size: int):
     """The wave as PyAV frames of `size` samples, the last one shorter."""
     import av
     if sample_format != "fltp":
-        wave = np.round(wave * 32767).astype(np.int16)
+        wave = np.round(np.clip(wave, -1, 1) * 32767).astype(np.int16)
     for start in range(0, len(wave), size):
         part = np.ascontiguousarray(wave[None, start:start + size])
         frame = av.AudioFrame.from_ndarray(part, format=sample_format, layout="mono")
@@ -110,9 +110,9 @@ def coded(wave: np.ndarray, name: str, rng: np.random.Generator) -> np.ndarray:
     """`wave` (n,) through the codec at one of its bit rates, in place of time to within a few samples; float32 (n,)."""
     encoder, rate, sample_format, bit_rates = CODECS[name]
     bit_rate = int(rng.choice(bit_rates)) if bit_rates else None
-    peak = float(np.abs(wave).max(initial=0))
-    gain = PEAK / peak if peak > PEAK else 1.0
     line = resampled(wave, SAMPLE_RATE, rate) if rate != SAMPLE_RATE else wave.astype(np.float32)
+    peak = float(np.abs(line).max(initial=0))  # of the line: resampling overshoots
+    gain = PEAK / peak if peak > PEAK else 1.0
     line = _aligned(_through(line * gain, encoder, rate, sample_format, bit_rate), line) / gain
     return fitted(resampled(line, rate, SAMPLE_RATE) if rate != SAMPLE_RATE else line, len(wave)).astype(np.float32)
 
