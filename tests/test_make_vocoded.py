@@ -140,6 +140,43 @@ def test_a_clip_that_cannot_be_used_is_named_and_left_out(speech, tmp_path, caps
     assert len(contents(tmp_path / "out")) == 6
 
 
+def without_sound(weights: Path, broken: Path) -> Path:
+    """The weights of a HiFi-GAN as a training that diverged leaves them."""
+    named = dict(np.load(weights))
+    named["conv_post.bias"] = named["conv_post.bias"] * np.nan
+    np.savez(broken, **named)
+    return broken
+
+
+def test_a_vocoder_that_makes_nothing_stops_the_step_and_is_forgotten_when_it_is_mended(speech, tmp_path, shared):
+    whole = shared / "reference" / "vocoders" / "hifigan_v3_ljspeech.npz"
+    weights = without_sound(whole, tmp_path / "mine.npz")
+    more = ("--vocoder", "griffin-lim", "hifigan", "--weights", str(weights), "--workers")
+    done = subprocess.run([sys.executable, str(ROOT / "utils" / "make_vocoded.py"), "--input", str(speech),
+                           "--output", str(tmp_path / "out"), *QUICK, *more, "2"], capture_output=True, text=True)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "error: 3 of 3 copies by hifigan-mine came to nothing, one because hifigan-mine made no sound of" in done.stderr
+    assert not (tmp_path / "out" / "trials.tsv").exists()
+    shutil.copy(whole, weights)
+    assert make(speech, tmp_path / "out", *more, "1") == 0 and len(rows(tmp_path / "out")) == 1 + 3 + 6
+
+
+def test_a_clip_that_two_vocoders_leave_out_counts_twice(speech, tmp_path, shared, capsys):
+    """Each has one copy to make, the others are there: few enough to go on."""
+    make(speech, tmp_path / "out")
+    weights = [without_sound(shared / "reference" / "vocoders" / "hifigan_v3_ljspeech.npz", tmp_path / name)
+               for name in ("one.npz", "two.npz")]
+    for attack in ("hifigan-one", "hifigan-two"):
+        shutil.copytree(tmp_path / "out" / "spoof" / "griffin-lim", tmp_path / "out" / "spoof" / attack)
+        (tmp_path / "out" / "spoof" / attack / "ann" / "P0161cb78e248.flac").unlink()
+    capsys.readouterr()
+    assert make(speech, tmp_path / "out", "--vocoder", "hifigan", "--weights", *map(str, weights)) == 0
+    said = capsys.readouterr()
+    assert "(4 of this run's choice), 2 left out" in said.out
+    for attack in ("hifigan-one", "hifigan-two"):
+        assert f"left out: {attack} made no sound of ann/P0161cb78e248.flac" in said.err
+
+
 @pytest.mark.parametrize("prepare, says", [
     (lambda folder: [path.unlink() for path in folder.rglob("*.flac")], "holds no audio"),
     (lambda folder: shutil.rmtree(folder), "is not a folder"),

@@ -11,6 +11,8 @@ if not __package__:
 
 import argparse
 import os
+from collections import Counter
+from contextlib import closing
 
 from utils.errors import InputError
 from utils.files import atomic_write, read_json, write_json
@@ -66,16 +68,16 @@ def make(args: argparse.Namespace, clips: list[Clip], wanted: list[Spec]) -> int
     for left in args.output.rglob(".*.tmp"):   # of a run that was killed
         left.unlink()
     workers = args.workers or os.cpu_count() or 1
-    _, failed = run_jobs("bona fide", jobs_for(None, clips), setting, workers)
-    refuse_many(failed, clips, args.input)
-    usable = [clip for clip in clips if clip.name not in failed]
+    _, unusable = run_jobs("bona fide", jobs_for(None, clips), setting, workers)
+    usable = [clip for clip in clips if clip.name not in unusable.get("-", {})]
     jobs = [job for spec in wanted for job in jobs_for(spec, share(usable, spec, args))]
     made, silent = run_jobs("copies", jobs, setting, workers)
     rows = write_trials(args.output, {clip.name: clip for clip in find_clips(args.input)}, attacks)
-    for reason in list(dict.fromkeys([*failed.values(), *silent.values()]))[:10]:
+    reasons = [why for of_attack in (unusable | silent).values() for why in of_attack.values()]
+    for reason in list(dict.fromkeys(reasons))[:10]:
         print(f"left out: {reason}", file=sys.stderr)
     print(f"{args.output}: {rows['bonafide']:,} bona fide clips, {rows['spoof']:,} copies by {len(attacks)} attacks "
-          f"({made:,} of this run's choice), {len(failed) + len(silent):,} left out; listed in trials.tsv")
+          f"({made:,} of this run's choice), {len(reasons):,} left out; listed in trials.tsv")
     return 0
 
 
@@ -88,25 +90,38 @@ def share(clips: list[Clip], spec: Spec, args: argparse.Namespace) -> list[Clip]
     return (clips + clips)[start:start + args.copies]
 
 
-def run_jobs(what: str, jobs: list, setting, workers: int) -> tuple[int, dict[str, str]]:
-    """Do the jobs under a progress bar: (files there, reasons by clip for those that are not)."""
+def run_jobs(what: str, jobs: list, setting, workers: int) -> tuple[int, dict[str, dict[str, str]]]:
+    """Do the jobs under a progress bar: (files there, reasons by attack and clip for those that are not).
+
+    `InputError` as soon as one attack (-: bona fide) leaves out too large a share of its clips.
+    """
     from tqdm import tqdm
 
     from utils.vocoders.production import produce
-    there, failed = 0, {}
-    with tqdm(total=sum(len(job.clips) for job in jobs), desc=what, unit="clip", disable=None) as bar:
-        for count, reasons in produce(jobs, setting, workers):
+    there, tried, whole, failed = 0, Counter(), Counter(), {}
+    for job in jobs:
+        whole[job.attack] += len(job.clips)
+    with (tqdm(total=whole.total(), desc=what, unit="clip", disable=None) as bar,
+          closing(produce(jobs, setting, workers)) as results):
+        for job, count, reasons in results:
             there += count
-            failed |= reasons
+            tried[job.attack] += len(job.clips)
+            if reasons:
+                failed.setdefault(job.attack, {}).update(reasons)
+                refuse_many(job.attack, list(failed[job.attack].values()), tried[job.attack], whole[job.attack], setting)
             bar.update(count + len(reasons))
     return there, failed
 
 
-def refuse_many(failed: dict[str, str], clips: list[Clip], folder: Path) -> None:
-    """`InputError` where too large a share of the recordings could not be used."""
-    if len(failed) > max(FEW, MAX_LEFT_OUT * len(clips)) or len(failed) == len(clips):
-        raise InputError(f"{len(failed):,} of the {len(clips):,} recordings in {folder} cannot be used, one because "
-                         f"{next(iter(failed.values()))}: remove them, or choose another folder")
+def refuse_many(attack: str, failed: list[str], tried: int, whole: int, setting) -> None:
+    """`InputError` where too large a share of the `whole` recordings came to nothing, of which so many have been tried."""
+    if len(failed) <= max(FEW, MAX_LEFT_OUT * whole) and len(failed) < whole:
+        return
+    if attack == "-":
+        raise InputError(f"{len(failed):,} of {tried:,} recordings in {setting.source} cannot be used, one because "
+                         f"{failed[0]}: remove them, or choose another folder")
+    raise InputError(f"{len(failed):,} of {tried:,} copies by {attack} came to nothing, one because {failed[0]}: check its "
+                     f"weights, or do without it and delete {setting.output / 'spoof' / attack}")
 
 
 def remember(args: argparse.Namespace, wanted: list[Spec]) -> list[str]:
@@ -118,11 +133,11 @@ def remember(args: argparse.Namespace, wanted: list[Spec]) -> list[str]:
     if changed := [name for name in fixed if before.get(name) != fixed[name]]:
         raise InputError(f"{args.output} was made with another {' and '.join(changed)} ({before.get(changed[0])}): "
                          "choose another --output, or delete this one")
-    attacks = dict(before["attacks"])
+    attacks = {name: digest for name, digest in before["attacks"].items() if (args.output / "spoof" / name).is_dir()}
     for spec in wanted:
         if attacks.setdefault(spec.attack, spec.sha256) != spec.sha256:
-            raise InputError(f"{args.output} has copies by other weights called {spec.attack}: rename the file of "
-                             "weights")
+            raise InputError(f"{args.output} has copies by other weights called {spec.attack}: delete "
+                             f"{args.output / 'spoof' / spec.attack} to have them made anew, or rename the file of weights")
     write_json(path, {**fixed, "attacks": attacks, "environment": environment()})
     return list(attacks)
 

@@ -37,6 +37,11 @@ class Job:
     spec: Spec | None
     clips: tuple[Clip, ...]
 
+    @property
+    def attack(self) -> str:
+        """What the trial list calls it: the attack, or - for bona fide."""
+        return self.spec.attack if self.spec else "-"
+
 
 def relative_path(clip: Clip, spec: Spec | None) -> str:
     """Where a clip's file lies below the output."""
@@ -116,18 +121,18 @@ def _count(job: Job, setting: Setting) -> int:
     return sum((setting.output / relative_path(clip, job.spec)).is_file() for clip in job.clips)
 
 
-def produce(jobs: list[Job], setting: Setting, workers: int) -> Iterator[tuple[int, dict[str, str]]]:
-    """Do the jobs, yielding for each (files there now, what failed). The outcome does not depend on `workers`."""
+def produce(jobs: list[Job], setting: Setting, workers: int) -> Iterator[tuple[Job, int, dict[str, str]]]:
+    """Do the jobs, yielding for each (it, files there now, what failed). The outcome does not depend on `workers`."""
     if workers == 1:
         for job in jobs:
             failed = work(job, setting)
-            yield _count(job, setting), failed
+            yield job, _count(job, setting), failed
         return
     with ProcessPoolExecutor(min(workers, max(1, len(jobs))), mp_context=get_context("spawn")) as pool:
         running = {pool.submit(work, job, setting): job for job in jobs}
         try:
             for done in as_completed(running):
-                yield _count(running[done], setting), done.result()
+                yield running[done], _count(running[done], setting), done.result()
         except BrokenProcessPool as error:
             raise InputError("a worker process was killed, perhaps for lack of memory: run the same command again with "
                              "fewer --workers") from error
