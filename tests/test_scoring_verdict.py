@@ -57,6 +57,13 @@ def test_what_cannot_be_judged_is_not_judged_and_the_reason_is_told(scored, word
     assert found.outcome == CANNOT_JUDGE and word in found.reasons[0]
 
 
+@pytest.mark.parametrize("score", [9.0, -9.0])
+def test_less_than_a_second_of_speech_is_uncertain_whatever_its_score(score):
+    found = verdict(recording(score, speech_seconds=0.99))
+    assert found.outcome == UNCERTAIN and "at least 1 s" in found.reasons[0]
+    assert verdict(recording(score, speech_seconds=1.0)).outcome == (BONAFIDE if score > 0 else SPOOF)
+
+
 def test_a_model_without_a_threshold_gives_no_verdict():
     found = verdict(line=None)
     assert found.outcome == CANNOT_JUDGE and "threshold" in found.reasons[0] and found.judgeable
@@ -100,7 +107,7 @@ def test_an_ordinary_recording_gives_no_warning():
     (recording(), source(format="MP3", unmarked_end=True), "cut short"),
     (recording(9.0), None, "range seen on dev"),
     (recording(level=-45.0), None, "-45 dBFS"),
-    (recording(speech_seconds=0.8), None, "short recordings"),
+    (recording(speech_seconds=1.8), None, "short recordings"),
     (recording(seconds=60.0), None, "mostly silent"),
 ])
 def test_what_may_mislead_is_warned_about_and_scored(scored, info, word):

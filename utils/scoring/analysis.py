@@ -11,7 +11,7 @@ from utils.errors import InputError, printable
 from utils.scoring.inputs import shown
 from utils.scoring.recording import Recording, published_score, score_blocks
 from utils.scoring.timeline import spoofed_parts, stretches
-from utils.scoring.verdict import CANNOT_JUDGE, Decision, is_demo, judge, trained_on
+from utils.scoring.verdict import CANNOT_JUDGE, Decision, is_demo, judge, too_short_to_be_sure, trained_on
 
 LLR, RAW, PUBLISHED = "log-likelihood ratio", "score", "bona fide logit"
 DIRECTION = "higher = bona fide"
@@ -101,9 +101,10 @@ def _finite(value: float | None) -> float | None:
 
 
 def _record(path: str, scored: Any, info: Any, job: Job) -> dict:
-    """The record; without a score and a timeline where the recording cannot be judged: they would pass for one."""
+    """The record; without a score and a timeline where the recording cannot be judged, without a timeline where it is very short:
+    they would pass for a verdict."""
     verdict = judge(scored, info, job.engine.metadata, job.decision)
-    parts = stretches(scored.windows, job.decision) if verdict.judgeable else []
+    parts = stretches(scored.windows, job.decision) if verdict.judgeable and not too_short_to_be_sure(scored) else []
     return _empty(path, job) | {
         "score": scored.score if verdict.judgeable else None, "verdict": verdict.outcome, "reasons": verdict.reasons,
         "warnings": spoofed_parts(verdict.outcome, parts) + verdict.warnings, "seconds": scored.seconds,

@@ -8,7 +8,8 @@ from utils.scoring.recording import RecordingScore
 BONAFIDE, UNCERTAIN, SPOOF, CANNOT_JUDGE = "likely bona fide", "uncertain", "likely spoof", "cannot judge"
 
 MIN_SECONDS = 0.3            # of speech: below, nothing is judged
-SHORT_SECONDS = 1.0          # of speech: below, a warning
+SURE_SECONDS = 1.0           # of speech: below, nothing but "uncertain", for one real clip in ten to four is called spoof (model card)
+SHORT_SECONDS = 2.0          # of speech: below, a warning
 MOSTLY_SILENT = 0.1          # share of speech
 CLIPPED_FRACTION = 0.001
 OUT_OF_PHASE = 0.1           # share of the channels' power left in their sum: below, they cancel each other out
@@ -90,6 +91,11 @@ def obstacles(scored: RecordingScore) -> list[str]:
     return []
 
 
+def too_short_to_be_sure(scored: RecordingScore) -> bool:
+    """Whether there is so little speech that the score and its sides of the threshold decide nothing."""
+    return scored.speech_seconds < SURE_SECONDS
+
+
 def judge(scored: RecordingScore, info: Any, metadata: dict, decision: Decision | None) -> Verdict:
     """The verdict on a scored recording; `info` is the `AudioInfo` of its source."""
     warnings, reasons = _warnings(scored, info, metadata), obstacles(scored)
@@ -99,6 +105,9 @@ def judge(scored: RecordingScore, info: Any, metadata: dict, decision: Decision 
         return Verdict(CANNOT_JUDGE, reasons, warnings, judgeable=False)
     if decision is None:
         return Verdict(CANNOT_JUDGE, [no_decision(metadata)], warnings)
+    if too_short_to_be_sure(scored):
+        return Verdict(UNCERTAIN, [f"only {scored.speech_seconds:.2f} s of speech, and at least {SURE_SECONDS:.0f} s is needed for a "
+                                   "verdict: shorter ones of both kinds score alike"], warnings)
     result = outcome(scored.score, decision)
     if result is UNCERTAIN:
         reasons = [f"the score lies between {decision.band[0]:.2f} and {decision.band[1]:.2f}, where dev utterances of "
@@ -112,7 +121,7 @@ def _warnings(scored: RecordingScore, info: Any, metadata: dict) -> list[str]:
         return found
     if scored.speech_seconds < SHORT_SECONDS:
         found.append(f"only {scored.speech_seconds:.1f} s of speech: short recordings are judged less reliably")
-    elif scored.speech_seconds < MOSTLY_SILENT * scored.seconds:
+    if scored.speech_seconds < MOSTLY_SILENT * scored.seconds:
         found.append(f"mostly silent: {scored.speech_seconds:.1f} s of speech in {scored.seconds:.1f} s")
     found += _unlike_training(scored, metadata.get("audio") or {})
     span = metadata.get("score_range")
