@@ -1,4 +1,5 @@
 """What is trained on: stores, cut to `--max_samples`, and seeded crops of their utterances."""
+import functools
 from collections import defaultdict
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from utils.errors import InputError
 from utils.files import atomic_write
 from utils.scoring.recording import waveform
 from utils.scoring.windows import tile
-from utils.training.augment import make_augmentation
+from utils.training.augment import Augmentation, make_augmentation
 
 
 def stratified_subset(groups: list[tuple], count: int | None, seed: int) -> list[int]:
@@ -61,12 +62,12 @@ class CropDataset(Dataset):
 
     def __init__(self, store, n_samples: int, seed: int, augment: str = "none"):
         self.store, self.n_samples, self.seed, self.augment = store, n_samples, seed, augment
-        self.chain = make_augmentation(augment, self._another)
+        self.bonafide = np.flatnonzero([row.key == "bonafide" for row in store.rows])
 
     def __getitem__(self, item: tuple[int, int]) -> tuple[torch.Tensor, int]:
         epoch, index = item
         rng = np.random.default_rng([self.seed, epoch, index])
-        wave = self.chain(waveform(self.crop(index, self._start(rng, index))), rng)
+        wave = self.augmentation(index)(waveform(self.crop(index, self._start(rng, index))), rng)
         return torch.from_numpy(wave), int(self.store.rows[index].key == "bonafide")
 
     def start(self, epoch: int, index: int) -> int:
@@ -80,16 +81,15 @@ class CropDataset(Dataset):
         """int16 (n_samples,) of an utterance from `start` on, repeated where it is shorter."""
         return tile(self.store.read(index, start, min(self.n_samples, self.store.rows[index].n_samples - start)), self.n_samples)
 
-    def _another(self, rng: np.random.Generator) -> np.ndarray:
-        """Some utterance of the store, to babble in the background."""
-        index = int(rng.integers(len(self.store)))
+    def augmentation(self, index: int) -> Augmentation:
+        """What is done to an utterance. The talkers of its babble are bona fide, so that no crop of real speech holds spoofed
+        speech, and others than itself."""
+        others = self.bonafide[self.bonafide != index]
+        return make_augmentation(self.augment, functools.partial(self._one_of, others) if len(others) else None)
+
+    def _one_of(self, utterances: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        index = int(rng.choice(utterances))
         return waveform(self.store.read(index, 0, min(self.n_samples, self.store.rows[index].n_samples)))
-
-    def __getstate__(self) -> dict:
-        return {name: value for name, value in vars(self).items() if name != "chain"}   # its functions cannot be pickled
-
-    def __setstate__(self, state: dict) -> None:
-        self.__init__(*(state[name] for name in ("store", "n_samples", "seed", "augment")))
 
 
 def write_examples(folder: Path, store, seed: int) -> None:

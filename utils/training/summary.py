@@ -10,7 +10,7 @@ def summary(session: Session) -> str:
     lines = [f"run {session.name}: {session.architecture} ({sum(p.numel() for p in counted):,} weights) on {session.device}, "
              f"{session.train.info['corpus']['name']}: {len(session.train)} train and {len(session.dev)} dev utterances, "
              f"{session.steps_per_epoch} steps of {session.recipe['batch_size']} per epoch, epochs {session.epochs_done + 1} to "
-             f"{session.epochs}", session.crops.chain.describe()]
+             f"{session.epochs}", session.crops.augmentation(0).describe()]
     if session.start:
         lines.append(f"starts from {args['init_from']}: {session.start['origin']}")
         if session.architecture == "hybrid":
