@@ -1,5 +1,6 @@
 """The vocoders agree with the reference waveforms of their authors' weights, and their copies are speech in step."""
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from utils.vocoders import catalogue, features, nsf, wavegru, wavernn
 from utils.vocoders.hifigan import HiFiGAN, shape_of
 from utils.vocoders.pwg import ParallelWaveGAN
 from utils.vocoders.signal import LEVEL, last_stage, resample, speech_level
-from utils.vocoders.soundstream import SoundStream
+from utils.vocoders.soundstream import FILES, SoundStream
 from utils.vocoders.weights import read_weights
 
 NSF_MODELS = ("nsf_hn_sinc_9", "nsf_hn_sinc_10", "nsf_cyc_noise_4")
@@ -214,6 +215,24 @@ def test_a_published_hifigan_checkpoint_runs_as_its_authors_distribute_it(home, 
     reference = parity(home, "hifigan_v3_ljspeech")
     wave = catalogue.open_vocoder(spec).generate(reference["mel"][0])
     assert error_db(wave, reference["wave_from_packaged_weights"]) < -90
+
+
+def test_every_file_that_decides_the_samples_tells_attacks_apart(home, tmp_path):
+    single = catalogue.specs(["nsf"], [home / "nsf_hn_sinc_9.npz"])[0]
+    assert catalogue.NAMES[single.sha256] == "nsf-hn-sinc-9"     # one file: its own SHA-256
+    sums = set()
+    for changes in ({}, {"fmax": 7600}, {"resblock_dilation_sizes": [[1, 2], [2, 6], [3, 9]]}):
+        sums.add(catalogue.specs(["hifigan"], [_publish(home, tmp_path, **changes)])[0].sha256)
+    (tmp_path / "config.json").unlink()
+    sums.add(catalogue.specs(["hifigan"], [tmp_path / "generator_v3"])[0].sha256)
+    assert len(sums) == 4
+    codec = Path(shutil.copytree(home / "lyra_soundstream_1.3", tmp_path / "codec"))
+    sums = {catalogue.specs(None, [codec])[-1].sha256}
+    for name in FILES:
+        with open(codec / name, "ab") as file:
+            file.write(b"another")
+        sums.add(catalogue.specs(None, [codec])[-1].sha256)
+    assert len(sums) == 4
 
 
 @pytest.mark.parametrize("changes", [{"upsample_rates": [8, 8, 2]}, {"upsample_rates": [8, 8]}, {"hop_size": 300},

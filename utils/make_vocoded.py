@@ -136,8 +136,9 @@ def remember(args: argparse.Namespace, wanted: list[Spec]) -> list[str]:
     attacks = {name: digest for name, digest in before["attacks"].items() if (args.output / "spoof" / name).is_dir()}
     for spec in wanted:
         if attacks.setdefault(spec.attack, spec.sha256) != spec.sha256:
-            raise InputError(f"{args.output} has copies by other weights called {spec.attack}: delete "
-                             f"{args.output / 'spoof' / spec.attack} to have them made anew, or rename the file of weights")
+            raise InputError(f"{args.output} has copies called {spec.attack} by other weights, another config.json beside them "
+                             f"or an earlier version of this step: delete {args.output / 'spoof' / spec.attack} to have them "
+                             "made anew, rename the file of weights, or choose another --output")
     write_json(path, {**fixed, "attacks": attacks, "environment": environment()})
     return list(attacks)
 

@@ -42,7 +42,7 @@ class Spec:
     attack: str
     kind: str
     weights: Path | None = None
-    sha256: str = ""
+    sha256: str = ""       # of all files that decide the samples (`weights.digest`)
     quantisers: int = 0
 
 
@@ -84,18 +84,23 @@ def specs(kinds: list[str] | None, weights: list[Path]) -> list[Spec]:
 
 def _neural(kind: str, paths: list[Path]) -> list[Spec]:
     from utils.vocoders.soundstream import FILES, QUANTISERS
-    from utils.vocoders.weights import sha256
+    from utils.vocoders.weights import digest, sha256
     if kind == "hifigan" and not paths:
         paths = _wheel()
     if not paths:
         raise InputError(f"{kind} needs weights: give them with --weights")
     if kind == "soundstream":
         names = ["soundstream"] if len(paths) == 1 else [_tag("soundstream", path.name) for path in paths]
-        sums = [sha256(path / FILES[2]) for path in paths]
-        return [Spec(f"{name}-{count}", kind, path, digest, count) for name, path, digest in zip(names, paths, sums)
+        sums = [digest([path / name for name in FILES]) for path in paths]
+        return [Spec(f"{name}-{count}", kind, path, total, count) for name, path, total in zip(names, paths, sums)
                 for count in QUANTISERS]
-    return [Spec(NAMES.get(digest) or _tag(kind, path.name.split(".")[0]), kind, path, digest)
-            for path in paths for digest in (sha256(path),)]
+    return [Spec(NAMES.get(sha256(path)) or _tag(kind, path.name.split(".")[0]), kind, path,
+                 digest([path, *_config(path)] if kind == "hifigan" else [path])) for path in paths]
+
+
+def _config(weights: Path) -> list[Path]:
+    """The config.json that lies beside a HiFi-GAN's weights, or nothing."""
+    return [path for path in (weights.with_name("config.json"),) if path.is_file()]
 
 
 def _tag(kind: str, name: str) -> str:
@@ -130,8 +135,7 @@ def open_vocoder(spec: Spec) -> Vocoder:
     weights = read_weights(spec.weights)
     try:
         if spec.kind == "hifigan":
-            config = spec.weights.with_name("config.json")
-            return hifigan.HiFiGAN(weights, hifigan.shape_of(weights, config if config.is_file() else None))
+            return hifigan.HiFiGAN(weights, hifigan.shape_of(weights, *_config(spec.weights)))
         if spec.kind == "pwg":
             return pwg.ParallelWaveGAN(weights, spec.weights)
         return {"nsf": nsf.NSF, "wavegru": wavegru.WaveGRU, "wavernn": wavernn.WaveRNN}[spec.kind](weights)

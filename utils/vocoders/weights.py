@@ -24,6 +24,12 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def digest(paths: list[Path]) -> str:
+    """What tells files that belong together from others: the SHA-256 of one, of several that of their SHA-256s in order."""
+    sums = [sha256(path) for path in paths]
+    return sums[0] if len(sums) == 1 else hashlib.sha256("".join(sums).encode()).hexdigest()
+
+
 def read_weights(path: Path) -> Weights:
     """Float32 tensors by name, weight normalisation folded in; `InputError` where the file holds no such thing."""
     if not path.is_file():
