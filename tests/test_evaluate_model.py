@@ -248,6 +248,19 @@ def test_attack_tags_of_another_corpus_are_not_compared(store):
     assert named["seen"]["attacks"] == ["A03"] and "seen_on_dev" not in named and named["attacks_note"] is None
 
 
+@pytest.mark.parametrize("corpus", ["folders 0123456789ab", "folders"])
+def test_the_model_in_the_box_calls_no_attack_of_a_users_folders_seen(corpus):
+    """It was trained on another corpus' A07, under the name that all folders had."""
+    from utils.scoring.engine import PRETRAINED
+    box, rows = load_engine(PRETRAINED).metadata, [*ROWS, Row("spoof", "A07")]
+    assert "A07" in box["trained_on"]["attacks"]
+    result = evaluate(rows, np.array([1.0, 2, -1, 3, -2, 0]), box, store=Trials(corpus), replicates=0)
+    assert "seen" not in result and "unseen" not in result
+    assert "do not compare with those of folders prepared by an earlier version" in headline(result)[-1]
+    named = evaluate(rows, np.array([1.0, 2, -1, 3, -2, 0]), box, store=Trials(corpus), seen_attacks=["A07"], replicates=0)
+    assert named["seen"]["attacks"] == ["A07"]
+
+
 def test_scores_the_wrong_way_round_get_a_hint():
     result = evaluate(ROWS, np.array([-1.0, -2, 1, 3, 2]), replicates=0)
     assert "perhaps these scores are inverted" in headline(result)[-1]

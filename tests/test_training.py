@@ -1,6 +1,7 @@
 """Promises of training: the same seed gives the same model, resumed or not; what is saved is enough to score."""
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -13,7 +14,10 @@ import torch
 from models import CONFIGS, build_model
 from tests import tiny_stores
 from tests.asvspoof5_archives import build_raw, real_clips
+from tests.test_trial_tables import listed
+from utils import prepare_dataset, preprocess_data
 from utils.audio.store import Store
+from utils.errors import InputError
 from utils.evaluation.metrics import eer
 from utils.scoring.checkpoint import load_checkpoint
 from utils.scoring.engine import load_engine
@@ -75,6 +79,34 @@ def test_two_and_two_epochs_equal_four_to_the_last_bit(data_dir, four_epochs, tm
         assert same_weights(*(torch.load(run / "last.pt", weights_only=True)["training"][part] for run in (whole, halves)))
     for name in ("best.pt", "last.pt"):
         assert same_weights(*(load_checkpoint(run / name)["state_dict"] for run in (whole, halves)))
+
+
+def folders(data: Path, clips: dict, train: int) -> None:
+    """Listed folders as train, dev and eval; attacks X and Y in train, Y and Z in eval."""
+    for part, count, attacks in (("train", train, "XY"), ("dev", 8, "X"), ("eval", 8, "YZ")):
+        shutil.rmtree(data / "raw" / part, ignore_errors=True)
+        listed(data / "raw" / part / "pool", clips, [(f"{part}{n}", *(("spoof", attacks[n // 2 % len(attacks)]), ("bonafide", "-"))[n % 2])
+                                                     for n in range(count)], "utterance key attack")
+    assert prepare_dataset.main(["--data_dir", str(data)]) == 0
+
+
+def test_attacks_stand_apart_by_training_where_folders_were_prepared_together(shared, tmp_path):
+    data, clips, options = tmp_path / "data", real_clips(shared), ("--batch_size", 4, "--run_name", "f", "--test")
+    folders(data, clips, 8)
+    assert preprocess_data.main(["--data_dir", str(data), "--workers", "1"]) == 0
+    tiny_stores.train(data, tmp_path, "--epochs", 1, *options)
+
+    def told(metrics: Path) -> tuple:
+        found = json.loads(metrics.read_text())
+        return tuple(found.get(part, {}).get("attacks") for part in ("seen", "unseen"))
+    assert told(tmp_path / "results/f/metrics.json") == (["Y"], ["Z"])
+    folders(data, clips, 12)
+    assert preprocess_data.main(["--data_dir", str(data), "--workers", "1", "--subset", "train"]) == 0
+    with pytest.raises(InputError, match="preprocess the eval subset of the same corpus"):
+        tiny_stores.train(data, tmp_path, "--epochs", 1, *options, "--resume", "--more_data")
+    assert preprocess_data.main(["--data_dir", str(data), "--workers", "1"]) == 0
+    tiny_stores.train(data, tmp_path, "--epochs", 2, *options, "--resume", "--more_data")
+    assert told(tmp_path / "results/f/metrics.json") == (["Y"], ["Z"])
 
 
 def test_what_is_told_of_an_average_that_was_kept_is_of_the_average(shared, tmp_path, capsys):
@@ -147,7 +179,6 @@ def test_a_run_is_never_overwritten_and_never_resumed_with_other_settings(data_d
 def test_a_run_is_not_resumed_on_other_data(data_dir, four_epochs):
     done = train(data_dir, four_epochs, "--epochs", 5, "--run_name", "whole", "--resume", "--max_samples", 20)
     assert done.returncode == 1 and "max_samples" in done.stderr
-    import shutil
     other = four_epochs / "other"
     shutil.copytree(data_dir, other)
     assert step("utils/preprocess_data.py", "--data_dir", other, "--subset", "train", "--limit", 20).returncode == 0

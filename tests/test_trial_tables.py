@@ -1,4 +1,5 @@
 """Folders with a trials.tsv: their columns, several in one corpus, conditions, splits by source, all the way to the store."""
+import re
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,20 @@ def test_conditions_choose_rows_and_lists_without_the_column_stay_whole(data, ca
     assert {t.source for t in prepare(data, "--where", "source!=lab/0", "--where", "open=1")} == {"lab/1", "lab/2", "lab/3", "own"}
     with pytest.raises(InputError, match="no trial list here has a column opne"):
         prepare(data, "--where", "opne=1")
+
+
+def test_folders_are_known_by_their_train_list(data):
+    def name(*options: str) -> str:
+        prepare(data, *options)
+        return read_corpus(data)["name"]
+    linked(data)
+    parts = ("--where", "train:open=1", "--where", "dev:source=lab/4")
+    one = name(*parts, "--where", "eval:source=lab/5")
+    assert re.fullmatch("folders [0-9a-f]{12}", one)
+    assert preprocess_data.main(["--data_dir", str(data)]) == 0
+    assert {Store(data / "processed" / subset).info["corpus"]["name"] for subset in SUBSETS} == {one}
+    assert name(*parts, "--where", "eval:source=lab/4,lab/5") == one      # more to evaluate on, the same to learn from
+    assert name(*parts, "--where", "eval:source=lab/5", "--where", "train:source!=lab/0") != one
 
 
 @pytest.mark.parametrize("text", ["open", "=1", "open=", "!=1"])

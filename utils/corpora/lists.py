@@ -104,9 +104,14 @@ def _summary(part: str, wanted: list[str], joined: Joined, trials: list[Trial]) 
 
 def _description(data_dir: Path, corpus: Corpus, subsets: dict[str, dict], how: How) -> dict:
     containers = {container_name(data_dir, archive): stamp(archive) for archive in corpus.archives}
-    return {"name": corpus.name, "description": corpus.description, "layout": corpus.layout, "demo": corpus.demo,
+    return {"name": _name(corpus, subsets), "description": corpus.description, "layout": corpus.layout, "demo": corpus.demo,
             "seed": how.seed, **_asked(how), "subsets": {subset: subsets[subset] for subset in SUBSETS}, "containers": containers,
             "seen_attacks": list(subsets["train"]["attacks"]), **corpus.details, "environment": environment()}
+
+
+def _name(corpus: Corpus, subsets: dict[str, dict]) -> str:
+    """The corpus' name; one of folders is known by its train list too, for an attack of the same name elsewhere is another."""
+    return f"{corpus.name} {subsets['train']['sha256'][:12]}" if corpus.layout == "folders" else corpus.name
 
 
 def _asked(how: How) -> dict:

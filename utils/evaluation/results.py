@@ -21,6 +21,7 @@ OTHER_SYSTEM = "score of another system, taken as a log-likelihood ratio"
 FILES = ("scores.tsv", "keys.tsv", "det.png", "roc.png", "histogram.png", "attacks.png", "calibration.png", "history.png", "worst.png",
          "report.html", "MODEL_CARD.md", "metrics.json")      # take their places together; the last says that all are there
 LOCK = ".lock"      # in the folder of results: who writes there holds it
+ANY_FOLDERS = "folders"     # what earlier versions, and the model in the box, call every corpus of folders
 CONVENTION = "CM score: higher = bona fide; rates are fractions; Cllr in bits"
 
 
@@ -75,18 +76,23 @@ def attack_groups(metadata: dict, corpus: str | None, seen_attacks: Sequence[str
     """Which attacks the model knows, as arguments of `summarise`, or why that cannot be told, in a sentence.
 
     Tags compare within one corpus only: "A07" of another one is another attack. So seen and unseen stand apart where the
-    evaluated `corpus` is the one that the model was trained on, or where the caller names `seen_attacks`.
+    evaluated `corpus` is the one that the model was trained on, or where the caller names `seen_attacks`. Folders are known
+    by their train list ("folders 0f3a..."): those prepared before that was so are the same as no other.
     """
     if seen_attacks is not None:
         return {"seen_attacks": seen_attacks}, None
     trained = metadata.get("trained_on") or {}
     if trained.get("attacks") is None:
         return {}, None
-    if corpus is not None and corpus == trained.get("corpus"):
+    if corpus not in (None, ANY_FOLDERS) and corpus == trained.get("corpus"):
         return {"seen_attacks": trained["attacks"], "dev_attacks": trained.get("dev_attacks") or ()}, None
-    where = f"of {corpus}" if corpus else "of a corpus that is not named"
-    return {}, (f"Attacks seen and unseen in training are not told apart: tags {where} do not compare with those of "
-                f"{trained.get('corpus') or 'the training data, whose corpus is not named'}.")
+    where, there = _called(corpus) or "a corpus that is not named", _called(trained.get("corpus"))
+    return {}, (f"Attacks seen and unseen in training are not told apart: tags of {where} do not compare with those of "
+                f"{there or 'the training data, whose corpus is not named'}.")
+
+
+def _called(corpus: str | None) -> str | None:
+    return "folders prepared by an earlier version" if corpus == ANY_FOLDERS else corpus
 
 
 def inverted(result: dict) -> str | None:

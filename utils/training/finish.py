@@ -57,7 +57,7 @@ def test(session: Session) -> dict | None:
     store = Store(session.data_dir / "processed" / "eval")
     if store.info["corpus"]["name"] != session.train.info["corpus"]["name"]:
         raise InputError(f"{store.path} holds {store.info['corpus']['name']}, the model was trained on "
-                         f"{session.train.info['corpus']['name']}: preprocess the eval subset of the same corpus")
+                         f"{session.train.info['corpus']['name']}: preprocess the eval subset of the same corpus, prepared together")
     session.group.wait()      # for best.onnx
     engine = load_engine(session.run_dir / "best.onnx")
     print(f"evaluating on {len(store)} eval utterances", flush=True)
