@@ -6,8 +6,8 @@ from scipy import signal, stats
 
 from utils.training.augment import NAMES, codecs, make_augmentation, room, timing
 from utils.training.augment.rawboost import (ALGORITHMS, add_impulses, add_stationary, band_stop, convolve_nonlinear,
-                                             draw_filters, rawboost, white_noise)
-from tests.benchmarks.plain_rawboost import plain_lnl, plain_notches, plain_ssi
+                                             draw, draw_filters, rawboost, white_noise)
+from tests.benchmarks.plain_rawboost import plain_combination, plain_isd, plain_lnl, plain_notches, plain_ssi
 
 N_SAMPLES = 64600
 
@@ -65,11 +65,26 @@ def test_the_noise_of_ssi_is_white_and_normal():
     assert np.abs(pairs).max() < 5 / np.sqrt(250000)
 
 
+@pytest.mark.parametrize("peak", [0.9, 3])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_every_rawboost_algorithm_changes_the_wave_and_keeps_its_length(speech, algorithm):
-    out = rawboost(speech, rng(), algorithm)
-    assert out.shape == speech.shape and out.dtype == np.float32 and np.isfinite(out).all()
-    assert np.abs(out - speech).max() > 1e-4
+def test_every_rawboost_algorithm_equals_the_published_combination_on_injected_draws(speech, algorithm, peak):
+    wave, again = speech / np.abs(speech).max() * peak, rng(4)
+    drawn = {name: draw(name, N_SAMPLES, again) for name in ALGORITHMS[algorithm]}
+    out = rawboost(wave, rng(4), algorithm)
+    published = plain_combination(wave, algorithm, lambda w: plain_lnl(w, *drawn["lnl"]),
+                                  lambda w: plain_isd(w, *drawn["isd"][:2]), lambda w: plain_ssi(w, *drawn["ssi"]))
+    assert out.shape == wave.shape and out.dtype == np.float32
+    assert np.abs(out - published).max() < 1e-5 < 1e-3 < np.abs(out - wave).max()
+
+
+def test_impulses_hit_up_to_a_tenth_of_the_samples_each_once_and_anywhere():
+    draws = [draw("isd", 10000, rng(k)) for k in range(400)]
+    counts, places = np.array([len(places) for places, *_ in draws]), np.concatenate([places for places, *_ in draws])
+    assert all(len(set(places.tolist())) == len(places) == len(factors) for places, factors, _ in draws)
+    assert stats.kstest(counts, "uniform", (0, 1000)).pvalue > 1e-3
+    assert stats.kstest(places, "uniform", (0, 10000)).pvalue > 1e-3
+    factors = np.concatenate([factors for _, factors, _ in draws])   # products of two uniform ones
+    assert np.abs(factors).max() <= 1 and factors.std() == pytest.approx(1 / 3, rel=0.01) and abs(factors.mean()) < 0.005
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -89,10 +104,10 @@ def test_none_leaves_the_wave_as_it_is(speech):
 @pytest.mark.parametrize("name", NAMES)
 def test_silence_and_a_short_wave_come_back_whole(name):
     chain = make_augmentation(name)
-    for wave in (np.zeros(16000, np.float32), np.full(400, 0.1, np.float32), np.zeros(0, np.float32)):
+    for wave in (np.zeros(16000), np.full(400, 0.1, np.float32), np.zeros(0)):
         for k in range(20):
             out = chain(wave, rng(k))
-            assert out.shape == wave.shape and np.isfinite(out).all()
+            assert out.shape == wave.shape and out.dtype == np.float32 and np.isfinite(out).all()
 
 
 def test_an_unknown_chain_is_refused_with_the_known_names():
@@ -194,16 +209,56 @@ def test_time_stretching_changes_the_length_and_neither_level_nor_spectrum(speec
     assert np.corrcoef(np.log(spectra[0]), np.log(spectra[1]))[0, 1] > 0.98
 
 
-def test_pitch_shifting_moves_a_harmonic_by_the_interval(speech):
-    def pitch(wave):
-        lag = signal.correlate(wave[16000:32000], wave[16000:32000], "same", "fft")[8000:]
-        return 16000 / (40 + np.argmax(lag[40:230]))
-    assert pitch(timing.shift_pitch(speech, 0)) == pytest.approx(pitch(speech), rel=0.02)
-    assert _level(timing.shift_pitch(speech, 2)) == pytest.approx(_level(speech), rel=0.2)
+def _tone_burst(hertz, centre=32000):
+    """A tone that swells and fades within half a second."""
+    time = np.arange(N_SAMPLES) - centre
+    return np.sin(2 * np.pi * hertz * time / 16000) * np.exp(-(time / 4000) ** 2)
+
+
+def _frequency(wave):
+    """Of the strongest partial, in Hz, to within 0.1."""
+    size = 1 << 18
+    return np.argmax(np.abs(np.fft.rfft(wave * signal.windows.hann(len(wave)), size))) * 16000 / size
+
+
+def _centre(wave):
+    power = np.square(wave, dtype=np.float64)
+    return np.dot(power, np.arange(len(wave))) / power.sum()
+
+
+@pytest.mark.parametrize("semitones", [-7, -2, -0.5, 0, 1, 2, 7])
+@pytest.mark.parametrize("hertz", [200, 1500])
+def test_pitch_shifting_moves_a_tone_by_the_interval_and_not_in_time(hertz, semitones):
+    out = timing.shift_pitch(_tone_burst(hertz), semitones)
+    assert len(out) == N_SAMPLES and _frequency(out) == pytest.approx(hertz * 2 ** (semitones / 12), rel=0.003)
+    assert _centre(out) == pytest.approx(32000, abs=320)
+
+
+def test_pitch_shifting_keeps_the_level_of_speech(speech):
+    assert all(_level(timing.shift_pitch(speech, k)) == pytest.approx(_level(speech), rel=0.2) for k in (-2, 2))
+
+
+@pytest.mark.parametrize("factor", [0.88, 1.12])
+def test_speed_moves_pitch_and_time_and_tempo_time_alone(factor):
+    tone = _tone_burst(500, centre=20000)
+    faster, sooner = timing.change_speed(tone, factor), timing.stretch_time(tone, factor)
+    assert _frequency(faster) == pytest.approx(500 * factor, rel=0.003) and _frequency(sooner) == pytest.approx(500, rel=0.003)
+    firsts = [wave[:45000] for wave in (faster, sooner)]    # before it comes again
+    assert [_centre(wave) for wave in firsts] == pytest.approx([20000 / factor] * 2, abs=320)
+
+
+def _longest_silence(wave):
+    """Samples in a row 50 dB below the peak, at the edges or between."""
+    loud = np.flatnonzero(np.abs(wave) > np.abs(wave).max() / 316)
+    return int(np.diff([-1, *loud, len(wave)]).max()) - 1
 
 
 def test_edge_silence_is_no_shortcut_after_placement(speech):
-    quiet = np.concatenate([np.zeros(16000, np.float32), speech[:N_SAMPLES - 32000], np.zeros(16000, np.float32)])
-    core = timing.trimmed(quiet)
-    assert len(core) <= N_SAMPLES - 32000 + 640
-    assert len({timing.replace(quiet, rng(k)).tobytes() for k in range(5)}) == 5
+    """The longest silence is one of the talker's pauses, wherever the edges were."""
+    core = speech[:N_SAMPLES - 32000]
+    quiet = np.pad(core, 16000)
+    outs = [timing.placed(quiet, rng(k)) for k in range(20)]
+    assert _longest_silence(quiet) >= 16000 > 8000 > _longest_silence(core)
+    assert all(out.shape == quiet.shape and _longest_silence(out) <= _longest_silence(core) + 640 for out in outs)
+    assert len({out.tobytes() for out in outs}) == 20
+    assert np.unique(np.concatenate([out[:100] for out in outs])).size > 1000   # they start anywhere

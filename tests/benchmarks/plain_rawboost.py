@@ -36,13 +36,17 @@ def plain_lnl(wave: np.ndarray, filters: list[np.ndarray]) -> np.ndarray:
     return plain_limit(total - total.mean())
 
 
-def plain_isd(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def plain_isd(wave: np.ndarray, places: np.ndarray, factors: np.ndarray) -> np.ndarray:
     """Impulsive, signal-dependent noise."""
-    count = int(len(wave) * rng.uniform(0, 10) / 100)
-    places = rng.permutation(len(wave))[:count]
     out = wave.astype(np.float64)
-    out[places] = wave[places] + 2 * wave[places] * rng.uniform(-1, 1, count) * rng.uniform(-1, 1, count)
+    out[places] = wave[places] + 2 * wave[places] * factors
     return plain_limit(out)
+
+
+def plain_impulses(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The places and factors of that noise."""
+    count = int(n * rng.uniform(0, 10) / 100)
+    return rng.permutation(n)[:count], rng.uniform(-1, 1, count) * rng.uniform(-1, 1, count)
 
 
 def plain_ssi(wave: np.ndarray, noise: np.ndarray, taps: np.ndarray, snr_db: float) -> np.ndarray:
@@ -55,8 +59,13 @@ def plain_ssi(wave: np.ndarray, noise: np.ndarray, taps: np.ndarray, snr_db: flo
 def plain_rawboost(wave: np.ndarray, rng: np.random.Generator, algorithm: int) -> np.ndarray:
     """Algorithms 1 to 8 as published."""
     lnl = lambda w: plain_lnl(w, [plain_notches(rng, (0, 0) if k == 0 else (-20, -5)) for k in range(5)])
-    isd = lambda w: plain_isd(w, rng)
+    isd = lambda w: plain_isd(w, *plain_impulses(len(w), rng))
     ssi = lambda w: plain_ssi(w, rng.standard_normal(len(w)), plain_notches(rng, (0, 0)), rng.uniform(10, 40))
+    return plain_combination(wave, algorithm, lnl, isd, ssi)
+
+
+def plain_combination(wave: np.ndarray, algorithm: int, lnl, isd, ssi) -> np.ndarray:
+    """The three noises, each a function of a wave, in series or side by side."""
     if algorithm == 8:
         return plain_limit(lnl(wave) + isd(wave))
     steps = {1: (lnl,), 2: (isd,), 3: (ssi,), 4: (lnl, isd, ssi), 5: (lnl, isd), 6: (lnl, ssi), 7: (isd, ssi)}

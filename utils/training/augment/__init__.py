@@ -32,13 +32,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """A chain of steps, in order. The wave it returns has the length, and where it is not silent the type, it was given."""
+    """A chain of steps, in order. The wave it returns is float32, of the length it was given, with a peak of 1 at most."""
     name: str
     steps: tuple[Step, ...]
 
     def __call__(self, wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         if not len(wave):
-            return wave
+            return np.zeros(0, np.float32)
         for step in self.steps:
             wave = step(wave, rng)
         return _within_range(np.asarray(wave, dtype=np.float32))
@@ -92,7 +92,7 @@ def _noise_step(probability: float, other: OtherUtterance | None) -> Step:
 def _full_steps(other: OtherUtterance | None) -> tuple[Step, ...]:
     """From the talker to the listener: delivery, room, noise, equipment, line, level."""
     return (
-        Step("placement", 0.5, (timing.replace,), "edge silence cut off, the rest repeated from a random place"),
+        Step("placement", 0.5, (timing.placed,), "edge silence cut off, the rest repeated from a random place"),
         Step("speed", 0.15, (lambda w, r: timing.change_speed(w, r.uniform(0.9, 1.1)),), "0.9 to 1.1, pitch goes along"),
         # Rare: a phase vocoder leaves traces of its own on bona fide speech.
         Step("pitch or tempo", 0.03, (lambda w, r: timing.shift_pitch(w, r.uniform(-2, 2)),

@@ -143,21 +143,25 @@ def add_stationary(wave: np.ndarray, noise: np.ndarray, taps: np.ndarray, snr_db
     return coloured
 
 
-def _apply(name: str, wave: np.ndarray, rng: np.random.Generator, settings: Settings) -> np.ndarray:
+NOISES = {"lnl": convolve_nonlinear, "isd": add_impulses, "ssi": add_stationary}
+
+
+def draw(name: str, n: int, rng: np.random.Generator, settings: Settings = PUBLISHED) -> tuple:
+    """What a noise of `NOISES` takes after a wave of n samples."""
     if name == "lnl":
-        return convolve_nonlinear(wave, draw_filters(rng, settings))
+        return (draw_filters(rng, settings),)
     if name == "isd":
-        count = int(len(wave) * rng.uniform(0, settings.impulse_percent) / 100)
-        places = rng.choice(len(wave), count, replace=False, shuffle=False)
-        return add_impulses(wave, places, rng.uniform(-1, 1, count) * rng.uniform(-1, 1, count), settings.impulse_gain)
-    return add_stationary(wave, white_noise(len(wave), rng), draw_filter(rng, settings), rng.uniform(*settings.snr_db))
+        count = int(n * rng.uniform(0, settings.impulse_percent) / 100)
+        places = rng.choice(n, count, replace=False, shuffle=False)
+        return places, rng.uniform(-1, 1, count) * rng.uniform(-1, 1, count), settings.impulse_gain
+    return white_noise(n, rng), draw_filter(rng, settings), rng.uniform(*settings.snr_db)
 
 
 def rawboost(wave: np.ndarray, rng: np.random.Generator, algorithm: int, settings: Settings = PUBLISHED) -> np.ndarray:
     """One of the published combinations, 1 to 8 (`ALGORITHMS`): float32 (n,)."""
     steps = ALGORITHMS[algorithm]
     if algorithm == PARALLEL:
-        return limited(sum(_apply(name, wave, rng, settings) for name in steps)).astype(np.float32)
+        return limited(sum(NOISES[name](wave, *draw(name, len(wave), rng, settings)) for name in steps)).astype(np.float32)
     for name in steps:
-        wave = _apply(name, wave, rng, settings)
+        wave = NOISES[name](wave, *draw(name, len(wave), rng, settings))
     return wave.astype(np.float32)

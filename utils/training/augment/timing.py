@@ -77,7 +77,7 @@ def trimmed(wave: np.ndarray) -> np.ndarray:
     return wave[loud[0] * FRAME:(loud[-1] + 1) * FRAME] if len(loud) else wave
 
 
-def replace(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def placed(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Leading and trailing silence cut off, the rest repeated from a random place of itself; same length."""
     core = trimmed(wave)
     return refilled(core, len(wave), int(rng.integers(len(core))))
