@@ -124,6 +124,8 @@ def test_decide_gives_no_threshold_where_dev_speaks_against_the_detector_and_say
 def test_the_bands_sentence_says_that_dev_was_used_before():
     band_origin = decide(*gaussian(100, 300))["decision"]["band_origin"]
     assert "about 5%" in band_origin and "chose the epoch and fitted the calibration" in band_origin
+    alone = decide(*gaussian(100, 300), chose=False)["decision"]["band_origin"]
+    assert alone == band_origin.replace("chose the epoch and fitted", "fitted")
 
 
 def test_decide_without_one_class_decides_nothing_and_says_why():

@@ -124,6 +124,14 @@ def test_what_is_told_of_an_average_that_was_kept_is_of_the_average(shared, tmp_
     assert told["runs"][0]["dev_eer"] == told["summary"]["dev_eer"]["mean"] == pytest.approx(kept)
 
 
+def test_dev_is_said_to_have_chosen_the_epoch_only_where_there_were_several(shared, tmp_path):
+    data = tiny_stores.tiny_stores(tmp_path / "data", shared, {"train": 40, "dev": 40})
+    for epochs, chose in ((1, False), (2, True)):
+        tiny_stores.train(data, tmp_path, "--architecture", "lfcc-gmm", "--components", 2, "--epochs", epochs, "--run_name", str(epochs))
+        said = load_checkpoint(tmp_path / f"checkpoints/{epochs}/best.pt")["decision"]["band_origin"]
+        assert "fitted the calibration" in said and ("chose the epoch" in said) == chose
+
+
 def test_last_checkpoint_can_score_too(four_epochs):
     last = load_checkpoint(four_epochs / "checkpoints/whole/last.pt")
     assert len(last["history"]) == 4 and last["decision"] is not None

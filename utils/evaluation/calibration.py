@@ -108,19 +108,20 @@ def uncertainty_band(llrs: np.ndarray, is_bonafide: np.ndarray, threshold: float
     return [float(min(low, threshold - min_half_width)), float(max(high, threshold + min_half_width))]
 
 
-def describe_band(band: list[float] | None, target: float = BAND_TARGET) -> str:
-    """One sentence on where a band comes from, or why there is none."""
+def describe_band(band: list[float] | None, target: float = BAND_TARGET, chose: bool = True) -> str:
+    """One sentence on where a band comes from, or why there is none; `chose`: dev chose the epoch too."""
     if band is None:
         return f"no band of uncertainty: dev needs at least {int(np.ceil(1 / target)) - 1} trials of each class"
     return (f"on dev, about {target:.0%} of spoof utterances score above the band and about {target:.0%} of bona fide "
-            "ones below it; the same dev chose the epoch and fitted the calibration, so new utterances do somewhat worse, "
-            "and other attacks and channels may do much worse")
+            f"ones below it; the same dev {'chose the epoch and '}fitted the calibration, so new utterances do somewhat "
+            "worse, and other attacks and channels may do much worse")
 
 
 def decide(dev_scores: np.ndarray, dev_keys: Sequence, prior_spoof: float = PRIOR_SPOOF, cost_miss: float = COST_MISS,
-           cost_fa: float = COST_FA) -> dict:
+           cost_fa: float = COST_FA, chose: bool = True) -> dict:
     """What dev says about raw scores: {"calibration", "decision", "score_range", "reason"} as a checkpoint stores them.
 
+    `chose`: the model is one of several epochs, and dev chose which; the band's sentence tells of that.
     Where dev cannot calibrate (a class is absent, all scores are equal, or higher is not more bona fide), no threshold on
     it means anything either: "calibration" and "decision" are None, and "reason" says why, for every verdict to tell.
     """
@@ -135,8 +136,8 @@ def decide(dev_scores: np.ndarray, dev_keys: Sequence, prior_spoof: float = PRIO
     band = uncertainty_band(llrs, is_bonafide, threshold)
     origin = (f"the Bayes threshold for {price_words(prior_spoof, cost_miss, cost_fa)}, on log-likelihood ratios calibrated on "
               f"{scores.size:,} dev trials")
-    decision = {"threshold": float(threshold), "band": band, "band_origin": describe_band(band), "prior_spoof": prior_spoof,
-                "cost_miss": cost_miss, "cost_fa": cost_fa, "origin": origin}
+    decision = {"threshold": float(threshold), "band": band, "band_origin": describe_band(band, chose=chose),
+                "prior_spoof": prior_spoof, "cost_miss": cost_miss, "cost_fa": cost_fa, "origin": origin}
     return {"calibration": calibration, "decision": decision, "score_range": [float(llrs.min()), float(llrs.max())],
             "reason": None}
 

@@ -240,7 +240,7 @@ class Session:
             "format": FORMAT, "architecture": self.architecture, "config": self.config,
             "state_dict": {name: value.detach().cpu().clone() for name, value in model.state_dict().items()},
             "label_order": LABEL_ORDER, "n_samples": N_SAMPLES, "sample_rate": SAMPLE_RATE,
-            **decide(figures["scores"], [row.key for row in self.dev.rows]), "audio": self.audio,
+            **decide(figures["scores"], [row.key for row in self.dev.rows], chose=self.epochs > 1), "audio": self.audio,
             "trained_on": {"corpus": corpus["name"], "description": corpus["description"], "demo": corpus["demo"],
                            "utterances": len(self.train), "seed": self.seed, "attacks": attacks_of(self.train),
                            "dev_attacks": attacks_of(self.dev), "data": self.data,
