@@ -113,7 +113,7 @@ def describe_band(band: list[float] | None, target: float = BAND_TARGET, chose: 
     if band is None:
         return f"no band of uncertainty: dev needs at least {int(np.ceil(1 / target)) - 1} trials of each class"
     return (f"on dev, about {target:.0%} of spoof utterances score above the band and about {target:.0%} of bona fide "
-            f"ones below it; the same dev {'chose the epoch and '}fitted the calibration, so new utterances do somewhat "
+            f"ones below it; the same dev {'chose the epoch and ' if chose else ''}fitted the calibration, so new utterances do somewhat "
             "worse, and other attacks and channels may do much worse")
 
 
