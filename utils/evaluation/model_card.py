@@ -2,7 +2,7 @@
 from pathlib import Path
 
 from utils.evaluation import wording
-from utils.evaluation.results import Evaluation
+from utils.evaluation.scored import Evaluation
 from utils.files import atomic_write
 
 METRICS = {"eer": "EER", "min_dcf": "minDCF", "act_dcf": "actDCF", "cllr": "Cllr (bits)"}

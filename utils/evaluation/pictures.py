@@ -6,7 +6,7 @@ import numpy as np
 from utils.evaluation import plots
 from utils.evaluation.det import det_curve
 from utils.evaluation.metrics import auc, bayes_threshold, error_rates
-from utils.evaluation.results import RAW, Evaluation
+from utils.evaluation.scored import RAW, Evaluation
 
 
 def _groups(evaluation: Evaluation) -> dict[str, np.ndarray]:

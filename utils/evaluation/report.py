@@ -6,7 +6,7 @@ from pathlib import Path
 
 from utils.evaluation import wording
 from utils.evaluation.model_card import write_model_card
-from utils.evaluation.results import Evaluation
+from utils.evaluation.scored import Evaluation
 from utils.evaluation.worst import plot_worst, worst_trials
 from utils.files import atomic_write
 

@@ -1,6 +1,6 @@
 """What an evaluation leaves in results/<run>/: scores and keys in official form, metrics.json, pictures and report."""
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,37 +12,16 @@ from utils.evaluation.det import checked
 from utils.evaluation.intervals import REPLICATES
 from utils.evaluation.metrics import (ASVSPOOF5_ASV, COST_FA, COST_MISS, PRIOR_SPOOF, AsvRates, act_dcf, bayes_threshold,
                                       cllr)
+from utils.evaluation.scored import LLR, OTHER_SYSTEM, RAW, Evaluation
 from utils.evaluation.summary import summarise
 from utils.files import atomic_folder, atomic_write, write_json
 from utils.provenance import environment
 
-LLR, RAW = "log-likelihood ratio", "raw CM score"
-OTHER_SYSTEM = "score of another system, taken as a log-likelihood ratio"
 FILES = ("scores.tsv", "keys.tsv", "det.png", "roc.png", "histogram.png", "attacks.png", "calibration.png", "history.png", "worst.png",
          "report.html", "MODEL_CARD.md", "metrics.json")      # take their places together; the last says that all are there
 LOCK = ".lock"      # in the folder of results: who writes there holds it
 ANY_FOLDERS = "folders"     # what earlier versions, and the model in the box, call every corpus of folders
 CONVENTION = "CM score: higher = bona fide; rates are fractions; Cllr in bits"
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Scored trials and the figures on them: what pictures and report are made from."""
-    rows: Sequence[Any]         # with .utterance .key .attack .speaker .gender .codec
-    scores: np.ndarray          # (n,) float64, higher = bona fide, in the order of `rows`
-    metrics: dict
-    metadata: dict              # of the checkpoint; empty where the scores came from elsewhere
-    store: Any = None           # a utils.audio.store.Store over the same rows, for spectrograms
-    history: Sequence[dict] = field(default_factory=list)
-    name: str = "evaluation"    # of the run, for titles
-
-    @property
-    def is_bonafide(self) -> np.ndarray:
-        return np.array([row.key == "bonafide" for row in self.rows])
-
-    @property
-    def score_name(self) -> str:
-        return self.metrics["score"]
 
 
 def choose_operating_point(metadata: dict, prior_spoof: float | None, cost_miss: float | None, cost_fa: float | None) -> dict:

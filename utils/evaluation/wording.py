@@ -2,7 +2,7 @@
 from collections.abc import Iterator
 
 from utils.evaluation.intervals import FEW_SPEAKERS
-from utils.evaluation.results import RAW, Evaluation
+from utils.evaluation.scored import RAW, Evaluation
 
 PARTS = {"all attacks": None, "seen attacks": "seen", "attacks seen on dev only": "seen_on_dev", "unseen attacks": "unseen"}
 

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from utils.audio import SAMPLE_RATE
 from utils.evaluation.plots import DPI, save
-from utils.evaluation.results import Evaluation
+from utils.evaluation.scored import Evaluation
 
 PER_KEY = 3
 SECONDS = 4.0                      # shown of each utterance

@@ -81,10 +81,3 @@ def carries_decision(path: Path) -> bool:
     in a checkpoint as the pickle that `torch.save` writes (key, its place in the memo, then "}" for a dictionary).
     """
     return re.search(rb'"decision": \{|decision(?:q.|r.{4})\}', path.read_bytes(), re.DOTALL) is not None
-
-
-def finite(numbers: np.ndarray, what: str) -> np.ndarray:
-    """`numbers`, checked, so that a NaN never passes for a score: networks can swallow one, in pooling for example."""
-    if not np.isfinite(numbers).all():
-        raise InputError(f"the {what} are not all finite numbers: the audio or the model is damaged")
-    return numbers

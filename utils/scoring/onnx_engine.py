@@ -9,7 +9,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from utils.errors import InputError, out_of_memory
 from utils.scoring.checkpoint import MAX_BYTES, check_metadata
-from utils.scoring.engine import finite
+from utils.scoring.finite import finite
 
 METADATA_KEY = "detector"
 _REFUSALS = (ort_errors.Fail, ort_errors.InvalidArgument, ort_errors.InvalidGraph, ort_errors.InvalidProtobuf,

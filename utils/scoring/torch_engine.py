@@ -6,7 +6,7 @@ from torch import nn
 from models import build_model
 from utils.errors import InputError
 from utils.scoring.checkpoint import metadata
-from utils.scoring.engine import finite
+from utils.scoring.finite import finite
 
 
 class TorchEngine:
