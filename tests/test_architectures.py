@@ -99,8 +99,6 @@ def test_mixtures_are_fitted_and_go_on_after_a_stop_as_if_never_stopped(data_dir
     ([*HYBRID, "--distil_weight", "0.5"], "error: --distil_weight belongs to what learns by gradients"),
     ([*HYBRID, "--label_smoothing", "0.1"], "hybrid is fitted by ridge regression"),
     ([*HYBRID, "--averaging", "moving"], "hybrid is fitted by ridge regression"),
-    ([*HYBRID, "--device", "auto"], "--device auto has no effect on hybrid"),
-    ([*HYBRID, "--device", "cuda"], "--device cuda has no effect on hybrid"),
     (["--small_model", "--distil_weight", "0.5"], "--distil_weight needs a teacher: add --teacher FILE, or leave it out"),
     (["--small_model", "--distil_weight", "0.5", "--distil_temperature", "3"], "--distil_weight and --distil_temperature need a teacher"),
     (["--small_model", "--source_power", "0.5"], "--source_power belongs to --balance source"),

@@ -15,7 +15,7 @@ from tests.tiny_stores import tiny_stores
 from utils.errors import InputError
 from utils.files import PRETRAINED_DIR
 from utils.scoring.checkpoint import load_checkpoint
-from utils.scoring.engine import PRETRAINED, default_model, load_engine
+from utils.scoring.engine import PRETRAINED, default_model, engine_from_model, load_engine
 from utils.scoring.export import exported_engine
 from utils.training.ridge import fit, row_weights
 
@@ -49,6 +49,8 @@ def test_the_exported_hybrid_has_its_statistics_and_logits(hybrid):
         hidden, logits = hybrid(x)
     assert np.abs(engine.last_hidden(x.numpy()) - hidden.double().numpy()).max() < 1e-4 * hidden.abs().max()
     assert np.abs(engine.logits(x.numpy()) - logits.double().numpy()).max() < 1e-5
+    live = engine_from_model(hybrid, {"n_samples": N}).last_hidden(x.numpy())     # by which a GPU computes them
+    assert live.dtype == np.float32 and np.abs(live - hidden.numpy()).max() < 1e-5 * hidden.abs().max()
 
 
 def test_the_fit_is_the_weighted_ridge_regression_on_standardised_statistics(hybrid):

@@ -66,12 +66,12 @@ def exported_engine(model: nn.Module, metadata: dict) -> OnnxEngine:
 
 
 def quickest_engine(model: nn.Module, metadata: dict) -> Engine:
-    """An engine for a live network as it is now: AASIST on a CPU and the hybrid exported, any other network itself.
+    """An engine for a live network as it is now: on a CPU, AASIST and the hybrid exported; any other, and on a GPU, the network itself.
 
     `metadata`: as for `utils.scoring.engine.engine_from_model`; windows are of its "n_samples".
     """
     on_cpu = next(model.parameters()).device.type == "cpu"
-    if isinstance(model, Hybrid) or isinstance(model, AASIST) and on_cpu:
+    if isinstance(model, (AASIST, Hybrid)) and on_cpu:
         return exported_engine(model, metadata)
     return engine_from_model(model, metadata)
 

@@ -25,18 +25,25 @@ class TorchEngine:
         model.load_state_dict(checkpoint["state_dict"])
         return cls(model.to(_device(device)).eval(), metadata(checkpoint))
 
-    @torch.inference_mode()
     def logits(self, waves: np.ndarray) -> np.ndarray:
+        return finite(self._run(waves, 1).astype(np.float64), "logits")
+
+    def last_hidden(self, waves: np.ndarray) -> np.ndarray:
+        """What the logits are read from: waves float32 (B, T), B >= 1, to float32 (B, H)."""
+        return finite(self._run(waves, 0), "statistics")
+
+    @torch.inference_mode()
+    def _run(self, waves: np.ndarray, output: int) -> np.ndarray:
         training = self.model.training
         self.model.eval()
         try:
             device, waves = next(self.model.parameters()).device, torch.from_numpy(finite(waves, "samples"))
             # On a CPU a batch gains nothing and takes its size times the memory: 16 windows of AASIST would need 3 GB.
             parts = waves.split(1 if device.type == "cpu" else max(len(waves), 1))
-            logits = torch.cat([self.model(part.to(device))[1].cpu() for part in parts])
+            found = torch.cat([self.model(part.to(device))[output].cpu() for part in parts])
         finally:
             self.model.train(training)
-        return finite(logits.double().numpy(), "logits")
+        return found.numpy()
 
 
 def _device(name: str) -> torch.device:

@@ -57,8 +57,6 @@ def _misuse_of_fit(args: argparse.Namespace, architecture: str) -> str | None:
     gradients = [name for name in _GRADIENTS if getattr(args, name) is not None and (architecture, name) != ("hybrid", "init_from")]
     if gradients:
         return f"{_options(gradients, 'belong')} to what learns by gradients: {architecture} is fitted by {how}"
-    if args.device != "cpu" and architecture == "hybrid":
-        return f"--device {args.device} has no effect on hybrid, which is fitted on the CPU: leave it out"
     if args.recipe == "published":
         return f"--recipe published trains by gradients, {architecture} is fitted by {how}: leave it out"
     if args.balance and architecture == "hybrid":

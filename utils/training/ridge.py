@@ -12,7 +12,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from models.hybrid import Hybrid
 from utils.errors import InputError
-from utils.scoring.export import exported_engine
+from utils.scoring.export import quickest_engine
 
 
 def ridge_epoch(session, epoch: int) -> float:
@@ -55,7 +55,7 @@ def statistics_engine(model: Hybrid, n_samples: int):
     model.scale.fill_(1)
     model.out_layer.weight.zero_()
     model.out_layer.bias.zero_()
-    return exported_engine(model, {"n_samples": n_samples})
+    return quickest_engine(model, {"n_samples": n_samples})
 
 
 class Moments:
@@ -85,7 +85,7 @@ class Moments:
         products /= self.total
         products -= np.outer(mean, mean)
         model.standardise(torch.from_numpy(mean + self.origin), torch.from_numpy(np.sqrt(products.diagonal().clip(0))))
-        scale = model.scale.double().numpy()
+        scale = model.scale.cpu().double().numpy()
         crossed = (self.crossed / self.total - mean * target) * scale
         products *= scale[:, None]
         products *= scale
