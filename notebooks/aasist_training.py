@@ -34,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--balance", choices=("none", "class", "attack", "source"),
                         help="how batches are drawn: none (shuffled), or half bona fide, and each class evenly (class), the spoofs by attack "
                              "(attack), both by where they came from (source) (default: the recipe's, attack)")
-    parser.add_argument("--source_power", type=share, metavar="P", help="with --balance source, or hybrid: n recordings of a source count like n^P (default: 0.5, hybrid: 0.75)")
+    parser.add_argument("--source_power", type=share, metavar="P", help="with --balance source: n recordings of a source count like n^P; hybrid: n of a source by one attack (default: 0.5, hybrid: 0.75)")
     parser.add_argument("--ridge", type=rate, metavar="R", help="of hybrid: penalty per unit of squared weight (default: 0.004; smaller suits more data)")
     parser.add_argument("--label_smoothing", type=share, help="share of a label that is spread over both classes (default: 0)")
     parser.add_argument("--averaging", choices=("none", "moving", "swa-on-dev-improvement"), help="of weights (default: the recipe's, moving)")

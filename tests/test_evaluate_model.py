@@ -240,6 +240,12 @@ def test_attacks_heard_on_dev_are_neither_seen_nor_unseen():
     assert "attacks seen on dev only (A02)" in "\n".join(headline(result)) and result["attacks_note"] is None
 
 
+def test_attacks_of_folders_are_said_to_be_compared_by_name():
+    known = {**KNOWN, "trained_on": KNOWN["trained_on"] | {"corpus": "folders 0123456789ab"}}
+    result = evaluate(ROWS, np.array([1.0, 2, -1, 3, -2]), known, store=Trials("folders 0123456789ab"), replicates=0)
+    assert result["seen"]["attacks"] == ["A01"] and "by their names" in headline(result)[-1]
+
+
 @pytest.mark.parametrize("store", [Trials("other"), None])
 def test_attack_tags_of_another_corpus_are_not_compared(store):
     result = evaluate(ROWS, np.array([1.0, 2, -1, 3, -2]), KNOWN, store=store, replicates=0)

@@ -69,3 +69,8 @@ def test_the_operating_point_is_the_threshold_fixed_beforehand(trials):
 
 def test_unknown_speakers_are_not_resampled(trials):
     assert summarise(trials["scores"], trials["keys"], speakers=["-"] * 500, replicates=20)["interval"]["by"] == "trials"
+
+
+def test_each_trial_of_an_unknown_speaker_is_a_speaker_of_its_own_among_known_ones(trials):
+    found = summarise(trials["scores"], trials["keys"], speakers=["-"] * 7 + trials["speakers"][7:], replicates=20)
+    assert found["interval"]["by"] == "27 speakers"

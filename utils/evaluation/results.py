@@ -21,6 +21,8 @@ FILES = ("scores.tsv", "keys.tsv", "det.png", "roc.png", "histogram.png", "attac
          "report.html", "MODEL_CARD.md", "metrics.json")      # take their places together; the last says that all are there
 LOCK = ".lock"      # in the folder of results: who writes there holds it
 ANY_FOLDERS = "folders"     # what earlier versions, and the model in the box, call every corpus of folders
+BY_NAME = ("Attacks are called seen or unseen by their names in the folders' lists alone: what is listed there under another name "
+           "counts as unseen.")
 CONVENTION = "CM score: higher = bona fide; rates are fractions; Cllr in bits"
 
 
@@ -52,11 +54,12 @@ def _calibration_on(scores: np.ndarray, is_bonafide: np.ndarray, fitted: dict, p
 
 
 def attack_groups(metadata: dict, corpus: str | None, seen_attacks: Sequence[str] | None) -> tuple[dict, str | None]:
-    """Which attacks the model knows, as arguments of `summarise`, or why that cannot be told, in a sentence.
+    """Which attacks the model knows, as arguments of `summarise`, and a sentence where that cannot be told or is told by names alone.
 
     Tags compare within one corpus only: "A07" of another one is another attack. So seen and unseen stand apart where the
     evaluated `corpus` is the one that the model was trained on, or where the caller names `seen_attacks`. Folders are known
-    by their train list ("folders 0f3a..."): those prepared before that was so are the same as no other.
+    by their train list ("folders 0f3a..."): those prepared before that was so are the same as no other, and of the rest
+    the sentence tells that names alone were compared.
     """
     if seen_attacks is not None:
         return {"seen_attacks": seen_attacks}, None
@@ -64,7 +67,8 @@ def attack_groups(metadata: dict, corpus: str | None, seen_attacks: Sequence[str
     if trained.get("attacks") is None:
         return {}, None
     if corpus not in (None, ANY_FOLDERS) and corpus == trained.get("corpus"):
-        return {"seen_attacks": trained["attacks"], "dev_attacks": trained.get("dev_attacks") or ()}, None
+        return ({"seen_attacks": trained["attacks"], "dev_attacks": trained.get("dev_attacks") or ()},
+                BY_NAME if corpus.startswith(ANY_FOLDERS) else None)
     where, there = _called(corpus) or "a corpus that is not named", _called(trained.get("corpus"))
     return {}, (f"Attacks seen and unseen in training are not told apart: tags of {where} do not compare with those of "
                 f"{there or 'the training data, whose corpus is not named'}.")

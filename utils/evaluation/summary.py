@@ -36,14 +36,23 @@ def operating_point(bonafide: np.ndarray, spoof: np.ndarray, threshold: float, p
     return {"threshold": threshold, **{name: None if np.isnan(value) else value for name, value in values.items()}}
 
 
+def _numbered(speakers: np.ndarray) -> np.ndarray | None:
+    """A number for each trial's speaker, an unknown one ("-") being a speaker of its own; None where none is known."""
+    unknown = np.flatnonzero(speakers == "-")
+    if unknown.size == speakers.size:
+        return None
+    numbers = np.unique(speakers, return_inverse=True)[1]
+    numbers[unknown] = numbers.max() + 1 + np.arange(unknown.size)
+    return numbers
+
+
 class _Trials:
     """The trials and settings that every part of a summary shares."""
 
     def __init__(self, scores: np.ndarray, keys: Sequence, speakers: Sequence | None, threshold: float | None,
                  costs: tuple, asv: AsvRates, replicates: int, seed: int) -> None:
         self.scores, self.is_bonafide = checked(scores), as_bonafide(keys)
-        named = speakers is not None and len(speakers) > 0 and not (np.asarray(speakers) == "-").any()
-        self.speakers = np.unique(np.asarray(speakers), return_inverse=True)[1] if named else None
+        self.speakers = None if speakers is None else _numbered(np.asarray(speakers, dtype=str))
         self.costs, self.asv, self.replicates, self.seed = costs, asv, replicates, seed
         self.threshold = bayes_threshold(*costs) if threshold is None else float(threshold)
 
@@ -78,7 +87,7 @@ def summarise(scores: np.ndarray, keys: Sequence, attacks: Sequence | None = Non
     against the spoof trials of attacks in `seen_attacks` and of all others; attacks in `dev_attacks` alone, which chose the
     epoch and the threshold, count as neither and stand in "seen_on_dev" where there are any. "per_attack" for each attack alone. In
     "per_codec" and "per_gender" both classes are of that group. "-" in `attacks`, `codecs`, ... means unknown; `speakers` are
-    resampled for the intervals where all are known. The t-DCF's verification system is that of the ASVspoof 5 plan,
+    resampled for the intervals where any are known, each trial of an unknown one being a speaker of its own. The t-DCF's verification system is that of the ASVspoof 5 plan,
     unless `asv` says otherwise.
     """
     trials = _Trials(scores, keys, speakers, threshold, (prior_spoof, cost_miss, cost_fa), asv, replicates, seed)

@@ -127,11 +127,10 @@ def limits(evaluation: Evaluation) -> list[str]:
         count = len(metrics["unseen"]["attacks"])
         found.append(f"\"Unseen\" means {count} attack{'s' * (count > 1)} absent from training"
                      f"{' and dev' * ('seen_on_dev' in metrics)}, of the same corpus and channel. Attacks of another kind may be missed far more often.")
-    elif metrics.get("attacks_note"):
-        found.append(metrics["attacks_note"])
-    elif metrics.get("per_attack"):
+    elif metrics.get("per_attack") and not metrics.get("attacks_note"):
         found.append("No attack in this evaluation is known to be new to the model, so it says nothing about attacks unlike "
                      "those of training.")
+    found += [metrics["attacks_note"]] if metrics.get("attacks_note") else []
     if metrics.get("interval", {}).get("by") == "trials":
         found.append("The intervals resample trials, not speakers (too few are known), so they are too narrow where trials of "
                      "one speaker resemble each other.")

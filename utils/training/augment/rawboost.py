@@ -41,10 +41,10 @@ PUBLISHED = Settings()
 hamming = functools.cache(np.hamming)  # of the few odd lengths there are
 
 
-def limited(wave: np.ndarray, always: bool = False) -> np.ndarray:
-    """`wave` over its peak, where the peak is above 1 (or always, if there is one)."""
+def limited(wave: np.ndarray) -> np.ndarray:
+    """`wave` over its peak, where the peak is above 1."""
     peak = np.abs(wave).max(initial=0)
-    return wave / peak if peak > 1 or (always and peak > 0) else wave
+    return wave / peak if peak > 1 else wave
 
 
 def band_stop(taps: int, low: float, high: float) -> np.ndarray:
