@@ -117,3 +117,10 @@ def test_options_that_do_not_go_together_are_usage_errors(options, said, capsys)
     ["--small_model", "--teacher", "t.pt", "--distil_weight", "0.5"], ["--architecture", "lfcc-gmm", "--device", "auto"]])
 def test_options_that_go_together_are_none(options):
     assert misuse(build_parser().parse_args(options)) is None
+
+
+def test_of_the_networks_that_are_fitted_a_hybrid_alone_is_fitted_in_several_processes(monkeypatch):
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert misuse(build_parser().parse_args(HYBRID)) is None
+    assert "in one process: start it without torchrun" in misuse(build_parser().parse_args(["--architecture", "lfcc-gmm"]))

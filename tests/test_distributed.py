@@ -72,8 +72,11 @@ def test_two_processes_keep_the_average_that_one_process_keeps(data, tmp_path):
 
 
 def test_two_processes_find_the_gradients_and_statistics_of_one_in_every_network():
-    """In float64, where no maximum is another one for rounding; frozen parts, weights of classes, a teacher; dropout is on."""
-    networks = ("small", "aasist-l", "aasist", "lcnn")
+    """In float64, where no maximum is another one for rounding; frozen parts, weights of classes, a teacher; dropout is on.
+
+    Of a hybrid: the loss and the linear layer, whose sums are float64, also where a process has no utterance of a batch, or none at all.
+    """
+    networks = ("small", "aasist-l", "aasist", "lcnn", "hybrid-shared", "hybrid-unshared")
     done = subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
                            str(ROOT / "tests/two_processes.py"), *networks], capture_output=True, text=True, env=ENVIRONMENT)
     assert done.returncode == 0, done.stderr

@@ -21,10 +21,12 @@ from utils.scoring.checkpoint import load_checkpoint
 from utils.scoring.engine import PRETRAINED, default_model, engine_from_model, load_engine
 from utils.scoring.export import exported_engine
 from utils.scoring.recording import score_blocks
+from utils.training.processes import Alone
 from utils.training.ridge import fit, row_weights
 
 SMALL = {"aasist": {"channels": [4, 4, 4, 4], "gat_dims": [8, 4], "pool_ratios": [0.5, 0.7, 0.5]}, "n_blocks": 0, "max_frames": 30}
 N = 6400
+ALONE = Alone(torch.device("cpu"))
 Row = namedtuple("Row", "key source attack")
 
 
@@ -62,7 +64,7 @@ def test_the_fit_is_the_weighted_ridge_regression_on_standardised_statistics(hyb
     weights = np.random.default_rng(1).uniform(0.5, 1.5, 12)
     weights /= weights.sum()
     batches = [(x[k:k + 5], labels[k:k + 5]) for k in range(0, 12, 5)]
-    loss = fit(hybrid, batches, weights, ridge=0.01)
+    loss = fit(hybrid, batches, [weights[k:k + 5] for k in range(0, 12, 5)], 0.01, ALONE)
     with torch.inference_mode():
         z, logits = (part.double().numpy() for part in hybrid(x))
     target = 2.0 * labels.numpy() - 1
@@ -76,7 +78,7 @@ def test_the_fit_is_the_weighted_ridge_regression_on_standardised_statistics(hyb
 
 def test_a_penalty_too_small_for_so_few_utterances_is_told(hybrid):
     with pytest.raises(InputError, match="give a larger --ridge"):
-        fit(hybrid, [(waves(4), torch.tensor([0, 1, 0, 1]))], np.full(4, 0.25), ridge=1e-300)
+        fit(hybrid, [(waves(4), torch.tensor([0, 1, 0, 1]))], [np.full(4, 0.25)], 1e-300, ALONE)
 
 
 def test_each_class_has_half_the_weight_and_large_sources_less_than_their_number():

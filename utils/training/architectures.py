@@ -61,7 +61,7 @@ def _misuse_of_fit(args: argparse.Namespace, architecture: str) -> str | None:
         return f"--recipe published trains by gradients, {architecture} is fitted by {how}: leave it out"
     if args.balance and architecture == "hybrid":
         return "--balance draws batches, and hybrid is fitted to every utterance, weighted by source: give --source_power alone"
-    if launched():
+    if launched() and architecture == "lfcc-gmm":
         return f"{architecture} is fitted in one process: start it without torchrun"
     return None
 

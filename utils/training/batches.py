@@ -109,8 +109,11 @@ def _draw_over_groups(rng: np.random.Generator, items: list[int], groups: list[s
 
 
 def epoch_items(order: BalancedOrder | ShuffledOrder, epoch: int, part: slice = slice(None)) -> list[list[tuple[int, int]]]:
-    """The dataset's items (epoch, index) of one epoch, batch by batch; of each batch the `part` that one process takes."""
-    return [[(epoch, index) for index in batch[part]] for batch in order.epoch(epoch)]
+    """The dataset's items (epoch, index) of one epoch, batch by batch; of each batch the `part` that one process takes.
+
+    A last batch too small for that part is left out: a DataLoader cannot make a batch of nothing.
+    """
+    return [[(epoch, index) for index in batch[part]] for batch in order.epoch(epoch) if batch[part]]
 
 
 def epoch_batches(dataset: CropDataset, items: list[list[tuple[int, int]]], workers: int) -> DataLoader:

@@ -55,6 +55,11 @@ class Group:
         dist.all_reduce(total)
         return total / self.ranks.size
 
+    def add_up(self, sums: np.ndarray | float) -> np.ndarray:
+        total = torch.as_tensor(sums, dtype=torch.float64, device=self.device)      # on a CPU the array itself: it may be large
+        dist.all_reduce(total)
+        return total.cpu().numpy()
+
     def randomness(self, rows: int) -> "_WholeBatch":
         return _WholeBatch(rows, self.ranks.share(rows))
 

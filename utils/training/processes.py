@@ -29,6 +29,10 @@ class Alone:
         """The mean over the processes."""
         return value
 
+    def add_up(self, sums: np.ndarray | float) -> np.ndarray | float:
+        """The float64 sum over the processes; an array may be overwritten by it."""
+        return sums
+
     def randomness(self, rows: int) -> contextlib.AbstractContextManager:
         """While inside, random draws for a batch are those that one process would make for all `rows` of it."""
         return contextlib.nullcontext()

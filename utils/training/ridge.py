@@ -17,8 +17,9 @@ from utils.scoring.export import quickest_engine
 
 def ridge_epoch(session, epoch: int) -> float:
     """What an epoch is to a `utils.training.session.Session` of a hybrid: a pass and a fit. Returns the mean squared error."""
-    weights = row_weights(session.train.rows, session.recipe["source_power"])
-    loss = fit(session.model, session.batches(epoch), weights, session.recipe["ridge"])
+    weights, batches = row_weights(session.train.rows, session.recipe["source_power"]), session.batches(epoch)
+    shares = [weights[[index for _, index in items]] for items in session.items]
+    loss = fit(session.model, batches, shares, session.recipe["ridge"], session.group)
     session.after_step()
     return loss
 
@@ -33,18 +34,19 @@ def row_weights(rows: list, power: float) -> np.ndarray:
     return np.array([sizes[group] ** (power - 1) / totals[group[0]] / 2 for group in groups])
 
 
-def fit(model: Hybrid, batches, weights: np.ndarray, ridge: float) -> float:
+def fit(model: Hybrid, batches, weights: list[np.ndarray], ridge: float, group) -> float:
     """Standardise the statistics of the batches' utterances and give the linear layer the weights of least squared error.
 
-    `batches`: (waves (B, n_samples), labels (B,)), the utterances in the order of `weights`, which sum to 1. `ridge` is
-    added to the mean squared error per unit of squared weight. Returns the weighted mean squared error. Memory does not
-    grow with the number of utterances: only sums of products are kept, in float64 (200 MB; 450 MB with what is added or solved).
+    `batches`: (waves (B, n_samples), labels (B,)), with the `weights` (B,) of each. Of several processes (`group`) each has
+    its share of them, and all find the same. `ridge` is added to the mean squared error per unit of squared weight. Returns
+    the weighted mean squared error. Memory does not grow with the number of utterances: only sums of products are kept, in
+    float64 (200 MB; 450 MB with what is added or solved), in each process.
     """
-    moments, at, engine = Moments(), 0, None
-    for waves, labels in batches:
+    moments, engine = Moments(), None
+    for (waves, labels), share in zip(batches, weights, strict=True):
         engine = engine or statistics_engine(model, waves.size(1))
-        moments.add(engine.last_hidden(waves.numpy()), 2.0 * labels.numpy() - 1, weights[at:at + len(labels)])
-        at += len(labels)
+        moments.add(engine.last_hidden(waves.numpy()), 2.0 * labels.numpy() - 1, share)
+    moments.add_up(group, sum(model.widths))
     return moments.solve(model, ridge)
 
 
@@ -67,15 +69,34 @@ class Moments:
     def add(self, x: np.ndarray, target: np.ndarray, weights: np.ndarray) -> None:
         """Count statistics `x` (n, H) in."""
         if self.origin is None:
-            self.origin, width = x[0].astype(np.float64), x.shape[1]
-            self.total, self.target, self.products = 0.0, 0.0, np.zeros((width, width))
-            self.first, self.crossed = np.zeros(width), np.zeros(width)
+            self._begin(x[0].astype(np.float64))
         x = x - self.origin
         self.total += weights.sum()
         self.target += weights @ target
         self.first += weights @ x
         self.crossed += (weights * target) @ x
         self.products += (x * weights[:, None]).T @ x
+
+    def _begin(self, origin: np.ndarray) -> None:
+        width = len(origin)
+        self.origin, self.total, self.target, self.products = origin, 0.0, 0.0, np.zeros((width, width))
+        self.first, self.crossed = np.zeros(width), np.zeros(width)
+
+    def add_up(self, group, width: int) -> None:
+        """Make the sums those of all processes together, the same in each. `width`: H, for a process that counted nothing."""
+        if self.origin is None:
+            self._begin(np.zeros(width))
+        self._move(group.add_up(self.origin if group.ranks.lead else np.zeros(width)))
+        self.total, self.target, self.first, self.crossed, self.products = map(
+            group.add_up, (self.total, self.target, self.first, self.crossed, self.products))
+
+    def _move(self, origin: np.ndarray) -> None:
+        """Make the sums those of the statistics less `origin` (H,)."""
+        by = self.origin - origin
+        self.products += np.stack([by, self.first], axis=1) @ np.stack([self.first + self.total * by, by])
+        self.first += self.total * by
+        self.crossed += self.target * by
+        self.origin = origin
 
     @torch.no_grad()
     def solve(self, model: Hybrid, ridge: float) -> float:
