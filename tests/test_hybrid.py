@@ -5,6 +5,7 @@ import io
 import json
 from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -116,17 +117,131 @@ def test_a_hybrid_is_fitted_tested_and_exported_by_the_training_script(shared, t
 def _check_bench(tmp_path: Path) -> None:
     """The bench of ablations fits what the script fits: its first row has the script's EERs; folds leave each source out once."""
     from tests.benchmarks.bench_generalisation import open_bench
+    from tests.benchmarks.folds import folds_of_both, folds_of_train
     metrics = json.loads((tmp_path / "r/h/metrics.json").read_text())
     trials = tmp_path / "trials.tsv"
     trials.write_text("utterance\tcategory\n" + "".join(f"eval{number}\ttts\n" for number in range(8)))
-    bench = open_bench(tmp_path / "c/h/best.pt", tmp_path / "data", trials, tmp_path / "cache", [metrics["model"]["trained_on"]["seed"]])
+    seed = metrics["model"]["trained_on"]["seed"]
+    bench = open_bench(tmp_path / "c/h/best.pt", tmp_path / "data", trials, tmp_path / "cache", [seed])
+
+    def said() -> None:
+        bench.row("the recipe")
+        bench.row("the pool alone", bench.pool["train"])
+        bench.row("without augmentation", bench.pool["train"], augmentation="none")
+        folds_of_train(bench)
+        folds_of_both(bench)
+    rows = printed(said)
+    assert rows[0][:3] == ["the recipe", "12", f"{100 * metrics['eer']:.1f}"]
+    assert rows[1][:2] == ["the pool alone", "not in these stores"] and rows[2][:2] == ["without augmentation", "12"]
+    assert [row[1:4] for row in rows[5:8]] == [["1", "2", "2"]] * 3 and rows[8][:4] == ["all folds together", "3", "6", "6"]
+    assert [row[0] for row in rows[11:]] == ["trained on train's sources", "trained on train's and dev's"]
+    assert rows[11][1] == rows[8][4]        # the same folds, of the same three sources
+    _check_statistics(bench, tmp_path / "cache", seed)
+
+
+def _check_statistics(bench, cache: Path, seed: int) -> None:
+    """Crops are those of the checkpoint's augmentation or the one asked for; those in the folder are of the same stores."""
+    from utils.training.data import CropDataset
+    assert bench.augmentation == "speed"
+    statistics, store = bench.statistics, bench.statistics.stores["train"]
+    for augmentation, found in (("speed", bench.crops["train", seed]), ("none", statistics.crops("train", seed, range(12), "none"))):
+        wave = CropDataset(store, 64600, seed, augmentation)[0, 7][0].numpy()
+        assert np.array_equal(found[7], statistics.engine.last_hidden(wave[None])[0])
+    assert np.array_equal(statistics.crops("train", seed, [7, 9, 10], "none"), found[[7, 9, 10]])
+    with pytest.raises(InputError, match="another folder"):
+        statistics.crops("train", seed, [7, 9, 11], "none")
+    store.info["settings"]["limit"] = 12
+    with pytest.raises(InputError, match="another folder"):
+        statistics.crops("train", seed, range(12), "none")
+    store.info["settings"]["limit"] = None
+    (cache / f"crops-train-12-none-seed{seed}.npz").rename(cache / f"crops-train-12-speed-seed{seed}.npz")
+    with pytest.raises(InputError, match="another augmentation"):
+        statistics.crops("train", seed, range(12), "speed")
+
+
+def printed(say) -> list[list[str]]:
+    """The cells of the Markdown tables that `say` prints."""
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-        bench.row("the recipe")
-        bench.folds()
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.getvalue().splitlines() if line]
-    assert rows[0][:3] == ["the recipe", "12", f"{100 * metrics['eer']:.1f}"]
-    assert [row[1:4] for row in rows[-4:-1]] == [["1", "2", "2"]] * 3 and rows[-1][:4] == ["all folds together", "3", "6", "6"]
+        say()
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.getvalue().splitlines() if line]
+
+
+class ReadOut(torch.nn.Module):
+    """What a bench fits of a hybrid, 16 statistics wide."""
+    standardise = Hybrid.standardise
+
+    def __init__(self):
+        super().__init__()
+        self.widths, self.out_layer = [4, 8, 4], torch.nn.Linear(16, 2)
+        self.register_buffer("mean", torch.zeros(16))
+        self.register_buffer("scale", torch.ones(16))
+
+
+class Telling:
+    """Statistics that tell a clip's class by one value for each source: of no use for sources that a fit did not see."""
+
+    def __init__(self, stores: dict, width: int):
+        rng, names = np.random.default_rng(0), sorted({row.source for store in stores.values() for row in store.rows})
+        self.found = {subset: (rng.standard_normal((len(store.rows), width)) * 0.01).astype(np.float32) for subset, store in stores.items()}
+        for subset, store in stores.items():
+            for found, row in zip(self.found[subset], store.rows):
+                found[:len(names)] = 0
+                found[names.index(row.source)] = 1 if row.key == "bonafide" else -1
+
+    def crops(self, subset: str, seed: int, which, augmentation: str) -> np.ndarray:
+        return self.found[subset][np.asarray(which, int)]
+
+    def windows(self, subset: str, which) -> tuple[np.ndarray, np.ndarray]:
+        return self.crops(subset, 0, which, ""), np.asarray(which, int)
+
+
+def bench_of(sources: dict[str, list[str]], keys: tuple[str, ...] = ("bonafide", "spoof")):
+    """A bench of ten utterances for each source of a subset, train, dev or eval, their keys in turn; two seeds."""
+    from tests.benchmarks.fits import Bench
+    stores = {subset: SimpleNamespace(rows=[SimpleNamespace(key=keys[n % len(keys)], source=source, attack="-", utterance=f"{source}-{n}")
+                                            for source in names for n in range(10)]) for subset, names in sources.items()}
+    recipe = {"source_power": 0.75, "ridge": 0.01, "augmentation": "none"}
+    categories = {row.utterance: "tts" for row in stores["eval"].rows}
+    return Bench(ReadOut(), recipe, stores, Telling(stores, 16), categories, [1, 2])
+
+
+def test_folds_leave_whole_sources_of_train_and_dev_out_but_never_copies_and_the_default_corpus():
+    from tests.benchmarks.fits import percent
+    from tests.benchmarks.folds import dealt, folds_of_both, folds_of_train, left_out
+    bench = bench_of({"train": ["a", "b", "c", "d", "copies", "default-corpus"], "dev": ["a", "e", "f"], "eval": ["g"]})
+    folds = dealt(bench, ["train", "dev"])
+    numbers = sorted(set(folds["train"][:40]) | set(folds["dev"]))
+    assert set(numbers) <= {1, 2, 3, 4, 5} and len(numbers) > 2 and set(folds["train"][40:]) == {0}
+    assert all(len(set(fold[at:at + 10])) == 1 for fold in folds.values() for at in range(0, len(fold), 10))
+    assert folds["train"][0] == folds["dev"][0]       # a source of both
+    fitted = []
+    fit, bench.fit = bench.fit, lambda parts: fitted.append(parts) or fit(parts)
+    left_out(bench, folds, ["train", "dev"], 1)
+    assert len(fitted) == len(numbers)
+    for number, parts in zip(numbers, fitted):
+        for subset, which, found in parts:
+            assert which.tolist() == np.flatnonzero(folds[subset] != number).tolist() and len(found) == len(which)
+    rows = printed(lambda: (folds_of_train(bench), folds_of_both(bench)))
+    cells = [row[4] for row in rows[2:-4]] + rows[-2][1:] + rows[-1][1:]
+    assert min(float(cell.split(" ± ")[0]) for cell in cells) > 10      # clips of unseen sources are not told apart
+    assert [row[0] for row in rows[-2:]] == ["trained on train's sources", "trained on train's and dev's"]
+    fit([("train", np.arange(60), bench.crops["train", 1])])
+    assert percent(bench.scores("train"), bench.bonafide["train"], folds["train"] > 0) == 0      # while those that a fit saw are
+
+
+@pytest.mark.parametrize("sources, keys", [
+    ({"train": ["a", "b", "copies"], "dev": ["c"], "eval": ["d"]}, ("bonafide",)),
+    ({"train": ["a"], "dev": ["c"], "eval": ["d"]}, ("bonafide", "spoof")),
+    ({"train": ["copies"], "dev": [], "eval": ["d"]}, ("bonafide", "spoof")), ({"train": ["a"], "dev": ["a"], "eval": ["d"]}, ("bonafide", "spoof"))])
+def test_a_class_or_source_that_is_missing_is_told_in_the_tables_of_the_bench(sources, keys):
+    from tests.benchmarks.bench_generalisation import ablation
+    from tests.benchmarks.folds import folds_of_both, folds_of_train
+    bench = bench_of(sources, keys)
+    rows = printed(lambda: (ablation(bench), folds_of_train(bench), folds_of_both(bench)))
+    assert rows[2][1] == ("not in these stores" if len(keys) < 2 else f"{10 * len(sources['train'])}")
+    if "a" not in sources["train"] or len(keys) < 2:
+        assert rows[-1][1] == "nan ± nan" and [row[1] for row in rows if row[0] == "the pool alone, full"] == ["not in these stores"]
 
 
 def _check_box(tmp_path: Path, checkpoint: dict) -> None:
