@@ -63,7 +63,7 @@ def test_the_whole_zoo_in_one_folder_is_accounted_for(zoo, model, tmp_path):
     left_out = [name for name, kind in there.items() if kind.name == "no extension"]
     assert sorted([*found, *left_out]) == sorted(there) and len(found) == len(ALL) - 3
     assert [name for name, record in found.items() if there[name].came_out(record) != there[name].outcome] == []
-    assert f"{len(found)} recordings: " in done.stdout and "1 files without an audio suffix left out" in done.stdout
+    assert f"{len(found)} recordings: " in done.stdout and "1 file without an audio suffix left out" in done.stdout
     refused = sum(kind.outcome == REFUSED for name, kind in there.items() if name in found)
     assert f"{refused} failed" in done.stdout
     assert all(line.isprintable() for line in done.stdout.split("\n"))

@@ -3,6 +3,7 @@ from collections import Counter
 
 import pytest
 
+from utils.corpora.lists import kept_apart
 from utils.corpora.split import How, plan_subsets, split
 from utils.corpora.trials import SUBSETS, Trial
 from utils.errors import InputError
@@ -129,3 +130,11 @@ def test_utterances_of_unknown_speaker_stand_for_themselves():
 def test_too_few_speakers_or_one_class_only_end_in_a_sentence(part):
     with pytest.raises(InputError, match="cannot be split into train, dev, eval, both classes in each"):
         split("dev", part, ALL, How(0))
+
+
+def test_only_attacks_that_a_subset_really_has_alone_are_named_and_what_is_left_out_is_counted():
+    lists = {"train": [trial(1, "a"), trial(2, "a", "A09")], "dev": [trial(3, "b"), trial(4, "b", "A09"), trial(5, "b", "A10")],
+             "eval": [trial(6, "c"), trial(7, "c", "A11")]}
+    assert kept_apart(lists, {"A11", "A12"}, found=9) == (
+        "; attacks kept for eval alone: A11; for dev alone: A10; spoofed clips that this leaves out: 2")
+    assert kept_apart(lists, set(), found=7) == "; no attack is kept for eval alone"

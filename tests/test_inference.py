@@ -179,6 +179,13 @@ def test_an_empty_folder_or_list_is_an_error(model, tmp_path, make):
         infer(model, "--input_file", tmp_path / "input.txt")
 
 
+@pytest.mark.parametrize("text", ["a remark, no path\n", "word " * 2000 + "\nmore\n"])
+def test_a_text_that_lists_nothing_there_is_told_as_one(model, tmp_path, text):
+    (tmp_path / "notes.txt").write_text(text)
+    with pytest.raises(InputError, match="read as a list of recordings, one path per line, and none of its"):
+        infer(model, "--input_file", tmp_path / "notes.txt")
+
+
 def test_a_recording_may_be_called_txt(model, speech, tmp_path, capsys):
     shutil.copy(speech / "b" / "y.flac", tmp_path / "y.txt")
     assert infer(model, "--input_file", tmp_path / "y.txt", "--json") == 0

@@ -43,7 +43,7 @@ def _write_part(staging: Path, part: str, wanted: list[str], joined: Joined, how
     if len(wanted) > 1:
         fold = f", fold {how.fold[0]} of {how.fold[1]}" if how.fold else ""
         say(f"{part} is split by {_unit(joined.trials, how.unit)} into {', '.join(wanted)} (seed {how.seed}{fold})"
-            f"{_kept_apart(lists, held_out)}")
+            f"{kept_apart(lists, held_out, len(joined.trials))}")
     subsets = {}
     for subset, trials in lists.items():
         write_trials(staging / f"{subset}.tsv", trials)
@@ -63,15 +63,19 @@ def _unit(trials: list[Trial], unit: str) -> str:
         f"{unit} (by file where none is known)"
 
 
-def _kept_apart(lists: dict[str, list[Trial]], held_out: set[str]) -> str:
+def kept_apart(lists: dict[str, list[Trial]], held_out: set[str], found: int) -> str:
+    """Which attacks one subset alone of a split has, and how many of the part's `found` trials that leaves out, in words."""
     if "eval" not in lists:
         return ""
-    if not held_out:
-        return "; no attack is kept for eval alone"
     attacks = {subset: {trial.attack for trial in trials if trial.key == "spoof"} for subset, trials in lists.items()}
-    dev_alone = sorted(attacks["dev"] - attacks["eval"])
-    return (f"; attacks kept for eval alone: {', '.join(sorted(held_out))}"
-            + (f"; for dev alone: {', '.join(dev_alone)}" if dev_alone else ""))
+    eval_alone = sorted(held_out & attacks["eval"])      # a held-out attack may be of other speakers than eval's
+    if not eval_alone:
+        return "; no attack is kept for eval alone"
+    dev_alone = sorted(attacks["dev"] - attacks["eval"] - attacks.get("train", set()))
+    left_out = found - sum(map(len, lists.values()))
+    return (f"; attacks kept for eval alone: {', '.join(eval_alone)}"
+            + (f"; for dev alone: {', '.join(dev_alone)}" if dev_alone else "")
+            + (f"; spoofed clips that this leaves out: {left_out:,}" if left_out else ""))
 
 
 def _report_part(part: str, corpus: Corpus, joined: Joined, say) -> None:

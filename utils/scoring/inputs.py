@@ -18,7 +18,7 @@ def expand(inputs: list[str]) -> tuple[list[str], int]:
     A folder gives the files below it with an audio or video suffix, sorted; hidden ones do not count, and a folder that
     cannot be opened stands for itself, so that it fails and is told. A .txt file is a list: one path per line, taken
     from the current folder or else from the list's; blank lines and those that begin with # are passed over. Other
-    paths are taken as they are. Raises `InputError` for an empty list or folder.
+    paths are taken as they are. Raises `InputError` for an empty list or folder, and for a list of nothing that exists.
     """
     found: dict[str, None] = {}
     left_out = 0
@@ -60,8 +60,11 @@ def _listed(path: Path) -> list[str]:
     names = [os.fsdecode(line) for line in lines if line and not line.startswith(b"#")]
     if not names:
         raise InputError(f"the list {path} names no files: write one path per line")
-    return [name if os.path.exists(name) or not (path.parent / name).exists() else str(path.parent / name)
-            for name in names]
+    beside = [os.path.join(path.parent, name) for name in names]
+    if not any(map(os.path.exists, [*names, *beside])):      # False too for what can be no path
+        raise InputError(f"{path} is text, so it was read as a list of recordings, one path per line, and none of its {len(names)} lines "
+                         "names a file: check the paths, or name the recordings themselves")
+    return [name if os.path.exists(name) or not os.path.exists(other) else other for name, other in zip(names, beside)]
 
 
 def shown(path: str) -> str:

@@ -99,7 +99,7 @@ class Session:
             return
         counts = ", ".join(f"{count} {what}" for what, count in sorted(self.counts.items()))
         extras = [f"{self.resumed} of them from the stopped run before"] * bool(self.resumed)
-        extras += [f"{left_out} files without an audio suffix left out"] * bool(left_out)
+        extras += [f"{left_out} file{'s' * (left_out != 1)} without an audio suffix left out"] * bool(left_out)
         extras += [f"results in {self.output}"] * bool(self.output)
         print(f"{len(self.paths)} recording{'s' * (len(self.paths) != 1)}: {'; '.join([counts, *extras])}",
               file=sys.stderr if self.as_json else sys.stdout)
