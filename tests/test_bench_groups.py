@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.bench_groups import main, numbered_speakers, read_clips
+from tests.benchmarks.bench_groups import main, read_clips, speakers
 from utils.errors import InputError
 
 # utterance, speaker, key, attack, category, paired, source, score
@@ -57,7 +57,7 @@ def test_eers_are_of_all_of_the_paired_of_each_category_and_of_those_without_an_
 
 
 def test_unknown_speakers_are_each_one_of_their_own(made):
-    numbers = numbered_speakers(read_clips(made / "results", made / "trials.tsv"))
+    numbers = speakers(read_clips(made / "results", made / "trials.tsv"))
     assert len(set(numbers)) == 7 and numbers[0] == numbers[4] and numbers[1] == numbers[5]
     write_trials(made, [(clip[0], "-", *clip[2:7]) for clip in CLIPS])
     assert tables(made)[0][0][4] == "trials"

@@ -20,7 +20,7 @@ import numpy as np
 
 from utils.corpora.reading import reading
 from utils.errors import InputError, run
-from utils.evaluation.intervals import FEW_SPEAKERS, bootstrap_interval
+from utils.evaluation.intervals import FEW_SPEAKERS, bootstrap_interval, numbered_speakers
 from utils.evaluation.key_files import align, read_keys, read_scores
 from utils.evaluation.metrics import eer
 from utils.files import read_json
@@ -80,19 +80,17 @@ def read_clips(results: Path, trials: Path) -> Clips:
                  Decision(point["threshold"], tuple(band) if band else None, point.get("origin", "")))
 
 
-def numbered_speakers(clips: Clips) -> np.ndarray | None:
-    """A number for each clip's speaker, an unknown one counting as a speaker of its own; None where none is known."""
+def speakers(clips: Clips) -> np.ndarray | None:
+    """A number for each clip's speaker, for `bootstrap_interval`; None where none is known."""
     if "speaker" not in clips.columns:
         return None
     names = clips.columns["speaker"]
-    unknown = (names == UNKNOWN) | np.char.endswith(names, ":unknown")
-    who = np.unique(names, return_inverse=True)[1]
-    return None if unknown.all() else np.where(unknown, who.max() + 1 + np.arange(len(who)), who)
+    return numbered_speakers(np.where(np.char.endswith(names, ":unknown"), UNKNOWN, names))
 
 
 def eer_row(name: str, clips: Clips) -> str:
     """A line of the table of EERs; "-" where a class is absent."""
-    real, scores, who = clips.real, clips.scores, numbered_speakers(clips)
+    real, scores, who = clips.real, clips.scores, speakers(clips)
     counted = f"| {name} | {real.sum()} | {(~real).sum()} |"
     if real.all() or not real.any():
         return f"{counted} - | - |"

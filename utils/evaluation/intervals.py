@@ -14,6 +14,16 @@ FEW_SPEAKERS = 20     # so few are too narrow: "95 %" held the true EER in 81-84
 METRICS = ("eer", "min_dcf", "act_dcf", "cllr")
 
 
+def numbered_speakers(names: np.ndarray) -> np.ndarray | None:
+    """A number for the speaker of each trial, str (n,), an unknown one ("-") being a speaker of its own; None where none is known."""
+    unknown = np.flatnonzero(names == "-")
+    if unknown.size == names.size:
+        return None
+    numbers = np.unique(names, return_inverse=True)[1]
+    numbers[unknown] = numbers.max() + 1 + np.arange(unknown.size)
+    return numbers
+
+
 def _edges(bonafide: np.ndarray, spoof: np.ndarray, threshold: float) -> tuple[np.ndarray, list[bool]]:
     """Ascending scores that cut both classes into at most `BINS` parts each, with the fixed threshold; and, for each
     class, whether all its scores are among them."""

@@ -36,23 +36,13 @@ def operating_point(bonafide: np.ndarray, spoof: np.ndarray, threshold: float, p
     return {"threshold": threshold, **{name: None if np.isnan(value) else value for name, value in values.items()}}
 
 
-def _numbered(speakers: np.ndarray) -> np.ndarray | None:
-    """A number for each trial's speaker, an unknown one ("-") being a speaker of its own; None where none is known."""
-    unknown = np.flatnonzero(speakers == "-")
-    if unknown.size == speakers.size:
-        return None
-    numbers = np.unique(speakers, return_inverse=True)[1]
-    numbers[unknown] = numbers.max() + 1 + np.arange(unknown.size)
-    return numbers
-
-
 class _Trials:
     """The trials and settings that every part of a summary shares."""
 
     def __init__(self, scores: np.ndarray, keys: Sequence, speakers: Sequence | None, threshold: float | None,
                  costs: tuple, asv: AsvRates, replicates: int, seed: int) -> None:
         self.scores, self.is_bonafide = checked(scores), as_bonafide(keys)
-        self.speakers = None if speakers is None else _numbered(np.asarray(speakers, dtype=str))
+        self.speakers = None if speakers is None else intervals.numbered_speakers(np.asarray(speakers, dtype=str))
         self.costs, self.asv, self.replicates, self.seed = costs, asv, replicates, seed
         self.threshold = bayes_threshold(*costs) if threshold is None else float(threshold)
 
