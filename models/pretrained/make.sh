@@ -5,7 +5,7 @@
 #   POOL       clips of published synthesis systems and real speech, with a trials.tsv (utterance, key, attack, source, open)
 #   SPEECH     real recordings to copy (the box: 400 of Picovoice's benchmark recordings, Apache-2.0)
 #   VOCODERS   weights of vocoders, see utils/vocoders/README.md (without them: WORLD, Griffin-Lim and HiFi-GAN alone);
-#              SoundStream among them needs one package more: pip install ai-edge-litert
+#              SoundStream among them needs ai-edge-litert, which requirements.txt brings on Linux (x86-64) alone
 #   EVALUATION clips that nothing is trained on, with a trials.tsv; a column category tells tts, vc and vocoder apart
 #   BASELINE   the ASVspoof 5 baseline's weights (.pth); ENCODER: the first two blocks of Whisper base (.onnx)
 #   DEFAULT    a data folder that holds the default corpus (without it: it is built in WORK, on Linux with apt)
