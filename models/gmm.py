@@ -17,7 +17,7 @@ class LFCCGMM(nn.Module):
 
     The embedding is the mean log-likelihood per frame under each mixture; the logits are the same less their mean, so that
     their difference, the score, is the mean log-likelihood ratio per frame. The mixtures are fitted by
-    utils/training/gmm.py, not by gradients; they are kept in float32 and evaluated in float64, as their quadratic terms
+    utils/training/learners/em.py, not by gradients; they are kept in float32 and evaluated in float64, as their quadratic terms
     cancel.
     """
 

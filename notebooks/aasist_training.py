@@ -10,7 +10,7 @@ if not __package__:
 import argparse
 import time
 
-from utils.files import CHECKPOINT_DIR, DATA_DIR, RESULTS_DIR
+from utils.common.files import CHECKPOINT_DIR, DATA_DIR, RESULTS_DIR
 from utils.training.architectures import ARCHITECTURES, FRONT_ENDS, misuse
 
 
@@ -99,7 +99,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if (why := misuse(args)) is not None:
         parser.error(why)
-    from utils.training.processes import join
+    from utils.parallel.group import join
     from utils.training.seeds import run_seeds
     group = join(args.device)       # this process alone, or its place among those that torchrun started
     try:
@@ -115,8 +115,8 @@ def main(argv: list[str] | None = None) -> int:
 def train_run(args: argparse.Namespace, group) -> dict:
     """One run from its first (or next) epoch to its export; its figures."""
     from utils.training.finish import figures, finish, test
-    from utils.training.gmm import gmm_epoch
-    from utils.training.ridge import ridge_epoch
+    from utils.training.learners.em import gmm_epoch
+    from utils.training.learners.ridge import ridge_epoch
     from utils.training.session import Session
     from utils.training.summary import summary
     session = Session(args, group)
@@ -153,5 +153,5 @@ def train_epoch(session, epoch: int) -> float:
 
 
 if __name__ == "__main__":
-    from utils.errors import run
+    from utils.common.errors import run
     run(main, "lower --batch_size or --num_workers, or train the --small_model")

@@ -15,8 +15,8 @@ import json
 import os
 from typing import Any
 
-from utils.errors import InputError, run
-from utils.files import CHECKPOINT_DIR, DATA_DIR, RESULTS_DIR, ROOT
+from utils.common.errors import InputError, run
+from utils.common.files import CHECKPOINT_DIR, DATA_DIR, RESULTS_DIR, ROOT
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -76,16 +76,16 @@ def asv_rates(path: Path | None) -> dict:
     """The error rates of the speaker verification system whose scores are in `path`; empty without one."""
     if path is None:
         return {}
-    from utils.evaluation.key_files import read_asv_scores
-    from utils.evaluation.metrics import asv_error_rates
+    from utils.report.key_files import read_asv_scores
+    from utils.metrics.metrics import asv_error_rates
     return {"asv": asv_error_rates(*read_asv_scores(path))}
 
 
 def evaluate_files(args: argparse.Namespace) -> dict:
     """Figures of a score file against a key file; written to --output where given."""
-    from utils.evaluation import key_files
-    from utils.evaluation.results import LOCK, evaluate, write_results
-    from utils.locks import only_run
+    from utils.report import key_files
+    from utils.report.results import LOCK, evaluate, write_results
+    from utils.common.locks import only_run
     keys = key_files.read_keys(args.keys, args.phase) if args.keys else key_files.read_keyed_scores(args.scores)
     by_name = key_files.read_scores(args.scores)
     scores = key_files.align(by_name, keys)
@@ -99,7 +99,7 @@ def evaluate_files(args: argparse.Namespace) -> dict:
 
 def choose_model(args: argparse.Namespace) -> Path:
     """The model asked for, or the newest one."""
-    from utils.scoring.engine import PRETRAINED, default_model
+    from utils.detector.engines import PRETRAINED, default_model
     model = args.model or default_model(args.checkpoint_dir)
     if model is None:
         raise InputError(f"there is no trained model in {args.checkpoint_dir}: train one with "
@@ -111,7 +111,7 @@ def choose_model(args: argparse.Namespace) -> Path:
 
 def score(args: argparse.Namespace, engine: Any, store: Any) -> tuple[Any, dict]:
     """The scores of a store in its order, and the model's metadata as far as it goes with such scores."""
-    from utils.scoring.recording import published_score, score_store
+    from utils.detector.scoring import published_score, score_store
     if not args.published_protocol:
         return score_store(engine, store, args.batch_size), engine.metadata
     import numpy as np
@@ -131,9 +131,9 @@ def score_all(args: argparse.Namespace, engine: Any, store: Any, model: Path) ->
     have None."""
     import hashlib
 
-    from utils.audio.store import StorePart
-    from utils.ranks import ranks
-    from utils.scoring.shares import score_in_shares
+    from utils.store.reader import StorePart
+    from utils.parallel.ranks import ranks
+    from utils.parallel.gather import score_in_shares
     known: dict = {}
 
     def own(part: slice) -> Any:
@@ -146,11 +146,11 @@ def score_all(args: argparse.Namespace, engine: Any, store: Any, model: Path) ->
 
 def evaluate_store(args: argparse.Namespace) -> dict | None:
     """Score a stored subset with a checkpoint, and write its results; None for all processes of a job but number 0."""
-    from utils.audio.store import Store
-    from utils.evaluation.results import LOCK, write_results
-    from utils.locks import only_run
-    from utils.ranks import ranks
-    from utils.scoring.engine import load_engine
+    from utils.store.reader import Store
+    from utils.report.results import LOCK, write_results
+    from utils.common.locks import only_run
+    from utils.parallel.ranks import ranks
+    from utils.detector.engines import load_engine
     model = choose_model(args)
     store = Store(args.data_dir / "processed" / args.subset)
     engine = load_engine(model, args.device, args.threads)
@@ -180,7 +180,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.json:
         print(json.dumps(result, ensure_ascii=False, allow_nan=False))
         return 0
-    from utils.evaluation.wording import headline
+    from utils.report.words import headline
     print("\n".join(headline(result)))
     if args.output:
         print(f"scores, metrics, pictures and report: {args.output}")

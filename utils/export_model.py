@@ -9,7 +9,7 @@ if not __package__:
 
 import argparse
 
-from utils.errors import InputError
+from utils.common.errors import InputError
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
         raise InputError(f"--output {output} must end in .onnx, by which the scoring steps know an exported model")
     if args.model.suffix == ".onnx":
         raise InputError(f"{args.model} is an exported model already: name the checkpoint (.pt) that it was made from")
-    from utils.scoring.export import export_onnx
+    from utils.export.export import export_onnx
     difference = export_onnx(args.model, output)
     print(f"exported {args.model} to {output} ({output.stat().st_size / 1e6:.1f} MB); "
           f"logits agree with the checkpoint's within {difference:.1e}")
@@ -34,5 +34,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from utils.errors import run
+    from utils.common.errors import run
     run(main, "close other programs, or export where there is more of it")

@@ -10,7 +10,7 @@ if not __package__:
 import argparse
 import hashlib
 
-from utils.errors import InputError
+from utils.common.errors import InputError
 
 N_SAMPLES = 64600  # 4.04 s: the length that the published weights were trained on and are scored with
 _ASVSPOOF2019 = {"corpus": "ASVspoof 2019 LA",
@@ -43,8 +43,8 @@ def build_parser() -> argparse.ArgumentParser:
 def published_checkpoint(weights: Path, architecture: str) -> dict:
     """A checkpoint round the state dict in `weights`; `InputError` where it does not fit `architecture` exactly."""
     from models import CONFIGS
-    from utils.provenance import environment
-    from utils.scoring.checkpoint import FORMAT, LABEL_ORDER, check_weights, read_pickle
+    from utils.common.provenance import environment
+    from utils.detector.checkpoint import FORMAT, LABEL_ORDER, check_weights, read_pickle
     state_dict = read_pickle(weights)
     check_weights(CONFIGS[architecture], state_dict, weights)
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     if args.output.suffix != ".pt":
         raise InputError(f"--output {args.output} must end in .pt, by which the scoring steps know a checkpoint")
-    from utils.scoring.checkpoint import save_checkpoint
+    from utils.detector.checkpoint import save_checkpoint
     checkpoint = published_checkpoint(args.weights, args.architecture)
     save_checkpoint(args.output, checkpoint)
     print(f"wrote {args.output}: {checkpoint['origin']}")
@@ -68,5 +68,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from utils.errors import run
+    from utils.common.errors import run
     run(main)

@@ -14,10 +14,10 @@ import os
 from collections import Counter
 from contextlib import closing
 
-from utils.errors import InputError
-from utils.files import atomic_write, read_json, write_json
-from utils.vocoders.catalogue import KINDS, Spec
-from utils.vocoders.clips import Clip, choose, find_clips
+from utils.common.errors import InputError
+from utils.common.files import atomic_write, read_json, write_json
+from utils.synthesis.vocoders.catalogue import KINDS, Spec
+from utils.synthesis.vocoders.clips import Clip, choose, find_clips
 
 COLUMNS = ("utterance", "speaker", "key", "attack", "original")
 MAX_LEFT_OUT = 0.1     # share of the clips that cannot be used before the step stops
@@ -52,8 +52,8 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("--limit, --copies and --workers begin at 1, --seed at 0, --max_seconds at 0.5")
     if args.output.resolve().is_relative_to(args.input.resolve()):
         parser.error("--output lies inside --input, where copies would count as bona fide speech: choose another place")
-    from utils.locks import only_run
-    from utils.vocoders.catalogue import specs
+    from utils.common.locks import only_run
+    from utils.synthesis.vocoders.catalogue import specs
     clips = choose(find_clips(args.input), args.limit, args.seed)
     wanted = specs(args.vocoder, args.weights)
     with only_run(args.output / ".make_vocoded.lock", f"writing {args.output}"):
@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def make(args: argparse.Namespace, clips: list[Clip], wanted: list[Spec]) -> int:
     """The whole step on chosen clips, alone on the output."""
-    from utils.vocoders.production import Setting, jobs_for
+    from utils.synthesis.vocoders.production import Setting, jobs_for
     setting = Setting(args.input, args.output, args.seed, args.max_seconds)
     attacks = remember(args, wanted)
     for left in args.output.rglob(".*.tmp"):   # of a run that was killed
@@ -85,7 +85,7 @@ def share(clips: list[Clip], spec: Spec, args: argparse.Namespace) -> list[Clip]
     """The clips that an attack copies: all, or --copies of them, beginning at a place that its name decides."""
     if args.copies is None or args.copies >= len(clips):
         return clips
-    from utils.vocoders.clips import generator
+    from utils.synthesis.vocoders.clips import generator
     start = int(generator(args.seed, spec.attack).integers(len(clips)))
     return (clips + clips)[start:start + args.copies]
 
@@ -97,7 +97,7 @@ def run_jobs(what: str, jobs: list, setting, workers: int) -> tuple[int, dict[st
     """
     from tqdm import tqdm
 
-    from utils.vocoders.production import produce
+    from utils.synthesis.vocoders.production import produce
     there, tried, whole, failed = 0, Counter(), Counter(), {}
     for job in jobs:
         whole[job.attack] += len(job.clips)
@@ -126,7 +126,7 @@ def refuse_many(attack: str, failed: list[str], tried: int, whole: int, setting)
 
 def remember(args: argparse.Namespace, wanted: list[Spec]) -> list[str]:
     """Record in settings.json how the output is made; `InputError` where it was made otherwise. Returns its attacks."""
-    from utils.provenance import environment
+    from utils.common.provenance import environment
     path = args.output / "settings.json"
     fixed = {"input": str(args.input.resolve()), "seed": args.seed, "max_seconds": args.max_seconds}
     before = read_json(path) if path.is_file() else {"attacks": {}, **fixed}
@@ -160,5 +160,5 @@ def write_trials(output: Path, clips: dict[str, Clip], attacks: list[str]) -> di
 
 
 if __name__ == "__main__":
-    from utils.errors import run
+    from utils.common.errors import run
     run(main)

@@ -7,8 +7,8 @@ if not __package__:
 
 import argparse
 
-from utils.errors import InputError
-from utils.files import DATA_DIR
+from utils.common.errors import InputError
+from utils.common.files import DATA_DIR
 
 SEED = 1
 CORPORA = ("asvspoof5", "asvspoof2019", "folders", "default")      # in the order in which auto prefers them
@@ -16,7 +16,7 @@ CORPORA = ("asvspoof5", "asvspoof2019", "folders", "default")      # in the orde
 
 def condition(text: str):
     """A condition on the rows of trial lists, for argparse."""
-    from utils.corpora.trial_tables import condition
+    from utils.trials.tables import condition
     return condition(text)
 
 
@@ -57,8 +57,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 def find_corpus(args: argparse.Namespace):
     """The corpus asked for, or the first that is there, or the default corpus; says which others are there."""
-    from utils.corpora import asvspoof5, asvspoof2019, embedded, folders
-    from utils.corpora.checksums import check_md5
+    from utils.corpora import default as embedded
+    from utils.corpora import asvspoof5, asvspoof2019, folders
+    from utils.corpora.asvspoof5_checksums import check_md5
     from utils.corpora.corpus import Request
     request = Request(args.data_dir, args.extract, args.force, tuple(args.where))
     modules = dict(zip(CORPORA, (asvspoof5, asvspoof2019, folders)))
@@ -82,12 +83,12 @@ def find_corpus(args: argparse.Namespace):
 
 def build_default(raw_dir: Path, args: argparse.Namespace) -> None:
     """Build or complete the default corpus; one that is whole stays as it is where no option asks for another."""
-    from utils.corpora import embedded
+    from utils.corpora import default as embedded
     asked = {name: getattr(args, name) for name in ("seed", "size", "attacks", "bonafide_dir")}
     asked = {name: value for name, value in asked.items() if value is not None}
     if not asked and embedded.is_there(raw_dir):
         return
-    from utils.corpora.default_corpus import build_default_corpus
+    from utils.synthesis.default_corpus import build_default_corpus
     if asked.get("size", "").isdecimal():
         asked["size"] = int(asked["size"])
     if "attacks" in asked:
@@ -99,9 +100,9 @@ def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     if args.data_dir.exists() and not args.data_dir.is_dir():
         raise InputError(f"--data_dir {args.data_dir} is not a folder: name one")
-    from utils.corpora.lists import write_lists
-    from utils.corpora.split import How
-    from utils.locks import only_run
+    from utils.corpora.write_lists import write_lists
+    from utils.trials.split import How
+    from utils.common.locks import only_run
     with only_run(args.data_dir / "protocols" / ".prepare.lock", f"preparing {args.data_dir}"):
         corpus = find_corpus(args)
         print(f"found in {args.data_dir / 'raw'}: {corpus.name}: {corpus.found}")
@@ -111,5 +112,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from utils.errors import run
+    from utils.common.errors import run
     run(main, "lower --workers")

@@ -7,8 +7,8 @@ if not __package__:
 import argparse
 import os
 
-from utils.errors import InputError
-from utils.files import DATA_DIR
+from utils.common.errors import InputError
+from utils.common.files import DATA_DIR
 
 MAX_SKIPPED = 0.05  # share of a subset's utterances that may be unreadable before the step stops
 SHOWN = 10          # unreadable utterances named on the screen; store.json names all
@@ -41,9 +41,9 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.limit is not None and args.limit < 1 or args.workers is not None and args.workers < 1 or args.seed < 0:
         parser.error("--limit and --workers begin at 1, --seed at 0")
-    from utils.corpora.archive_index import check_containers
-    from utils.corpora.selection import subsets_of
-    from utils.corpora.trials import read_corpus
+    from utils.archives.index import check_containers
+    from utils.trials.selection import subsets_of
+    from utils.trials.trial import read_corpus
     corpus = read_corpus(args.data_dir)
     check_containers(args.data_dir, corpus)
     subsets = subsets_of(args.subset, corpus)
@@ -59,12 +59,12 @@ def store_subset(subset: str, corpus: dict, args: argparse.Namespace) -> None:
 
     Of several processes (RANK and WORLD_SIZE in the environment) each decodes its share; number 0 merges them.
     """
-    from utils.audio.store_merge import part_path
-    from utils.audio.store_writer import difference, discard, recover
-    from utils.corpora.selection import TrialIndex
-    from utils.corpora.trials import trial_list_path
-    from utils.locks import only_run
-    from utils.ranks import ranks
+    from utils.store.merge import part_path
+    from utils.store.writer import difference, discard, recover
+    from utils.trials.selection import TrialIndex
+    from utils.trials.trial import trial_list_path
+    from utils.common.locks import only_run
+    from utils.parallel.ranks import ranks
     here, path = ranks(), args.data_dir / "processed" / subset
     lock = path if here.lead else part_path(path, here.rank, here.size)
     with only_run(lock.with_name(f"{lock.name}.lock"), f"writing {lock}"):
@@ -89,7 +89,7 @@ def store_subset(subset: str, corpus: dict, args: argparse.Namespace) -> None:
 
 def decode(path: Path, description: dict, trials, rows, total: int, args: argparse.Namespace) -> dict:
     """Write the store `path` of the trials numbered `rows`, of `total` in all; its store.json."""
-    from utils.audio.store_writer import StoreWriter, discard
+    from utils.store.writer import StoreWriter, discard
     try:
         with StoreWriter(path, description) as writer:
             if writer.done:
@@ -106,9 +106,9 @@ def store_shares(here, path: Path, description: dict, trials, rows, args: argpar
 
     A complete part of a killed run is taken; by --force it is not, and the job's name tells the parts of this run from those.
     """
-    from utils.audio.store_merge import merge, part_path, remove
-    from utils.audio.store_writer import MERGED, StoreWriter, difference, discard, written
-    from utils.ranks import job, wait_for
+    from utils.store.merge import merge, part_path, remove
+    from utils.store.writer import MERGED, StoreWriter, difference, discard, written
+    from utils.parallel.ranks import job, wait_for
     parts, forced = {}, {"forced_by": job()} if args.force else {}
     for number in range(here.size):
         settings = description["settings"] | {"part": [number, here.size]} | forced
@@ -140,7 +140,7 @@ def store_shares(here, path: Path, description: dict, trials, rows, args: argpar
 
 def describe(subset: str, corpus: dict, sha256: str, args: argparse.Namespace) -> dict:
     """What store.json says of a store before it is filled. What changes no byte (workers, memory) is no setting."""
-    from utils.provenance import environment
+    from utils.common.provenance import environment
     return {"subset": subset, "settings": {"limit": args.limit, "seed": args.seed},
             "corpus": {key: corpus.get(key) for key in ("name", "description", "demo", "seen_attacks")},
             "trial_list_sha256": sha256, "environment": environment()}
@@ -182,5 +182,5 @@ def report(info: dict, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    from utils.errors import run
+    from utils.common.errors import run
     run(main, "use --low_memory, or lower --workers")

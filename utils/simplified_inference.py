@@ -9,11 +9,11 @@ import hashlib
 import io
 from typing import TYPE_CHECKING
 
-from utils.errors import InputError
-from utils.files import CHECKPOINT_DIR, DATA_DIR
+from utils.common.errors import InputError
+from utils.common.files import CHECKPOINT_DIR, DATA_DIR
 
 if TYPE_CHECKING:
-    from utils.scoring.analysis import Job
+    from utils.detector.record import Job
 
 GPU_BATCH = 16  # windows at once on a graphics processor; on a CPU one by one is as fast and takes the least memory
 
@@ -55,7 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The arguments, checked; exits with code 2 where they do not fit together."""
-    from utils.scoring.output import SUFFIXES
+    from utils.inference.journal import SUFFIXES
     parser = build_parser()
     args = parser.parse_args(argv)
     if args.output and args.output.suffix not in SUFFIXES:
@@ -70,7 +70,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def find_model(args: argparse.Namespace) -> Path:
     """The model to use; `InputError` says how to get one where there is none."""
-    from utils.scoring.engine import default_model
+    from utils.detector.engines import default_model
     model = args.model or default_model(CHECKPOINT_DIR)
     if model is None:
         raise InputError(f"there is no trained model in {CHECKPOINT_DIR}: run ./run.sh (Windows: run.bat) to make one "
@@ -93,15 +93,15 @@ def provenance(args: argparse.Namespace, model: Path, digest: str) -> dict:
     file = {"model_file": f"{model.resolve().parent.name}/{model.name}"}
     if not (args.json or args.output):
         return file
-    from utils.provenance import environment     # asks git, which takes a moment
+    from utils.common.provenance import environment     # asks git, which takes a moment
     return file | {"model_sha256": digest, "version": environment()["commit"]}
 
 
 def make_job(args: argparse.Namespace, model: Path) -> "tuple[Job, dict]":
     """The job, and the settings that its results depend on."""
-    from utils.scoring.analysis import Job
-    from utils.scoring.engine import load_engine
-    from utils.scoring.verdict import decision_for
+    from utils.detector.record import Job
+    from utils.detector.engines import load_engine
+    from utils.detector.verdict import decision_for
     device = choose_device(args, model)
     engine = load_engine(model, device, args.threads)
     decision = None if args.published_protocol else decision_for(engine.metadata, args.prior, args.cost_miss,
@@ -119,13 +119,13 @@ def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show must not stop the run
-    from utils.scoring.inputs import expand
-    from utils.scoring.session import Session
+    from utils.inference.inputs import expand
+    from utils.inference.batch import Session
     paths, left_out = expand(args.input_file)
     job, settings = make_job(args, find_model(args))
     return Session(job, paths, args.json, args.output, settings, args.picture).run(left_out)
 
 
 if __name__ == "__main__":
-    from utils.errors import run
+    from utils.common.errors import run
     run(main, "use --threads 1, leave out --explain and --picture, or use a model that --small_model trained")

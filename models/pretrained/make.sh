@@ -4,7 +4,7 @@
 # What it needs lies in the folders named below, which you have to bring:
 #   POOL       clips of published synthesis systems and real speech, with a trials.tsv (utterance, key, attack, source, open)
 #   SPEECH     real recordings to copy (the box: 400 of Picovoice's benchmark recordings, Apache-2.0)
-#   VOCODERS   weights of vocoders, see utils/vocoders/README.md (without them: WORLD, Griffin-Lim and HiFi-GAN alone);
+#   VOCODERS   weights of vocoders, see utils/synthesis/vocoders/README.md (without them: WORLD, Griffin-Lim and HiFi-GAN alone);
 #              SoundStream among them needs ai-edge-litert, which requirements.txt brings on Linux (x86-64) alone
 #   EVALUATION clips that nothing is trained on, with a trials.tsv; a column category tells tts, vc and vocoder apart
 #   BASELINE   the ASVspoof 5 baseline's weights (.pth); ENCODER: the first two blocks of Whisper base (.onnx)
@@ -62,4 +62,4 @@ python notebooks/aasist_training.py --architecture hybrid --init_from "$WORK/asv
     --run_name hybrid --data_dir "$WORK/data" --checkpoint_dir "$WORK/checkpoints" --results_dir "$WORK/results"
 
 # 5. The box.
-python utils/pretrained.py pack --model "$WORK/checkpoints/hybrid-seed1/best.pt" --box "$WORK/box" --description "$DESCRIPTION"
+python utils/pack_detector.py pack --model "$WORK/checkpoints/hybrid-seed1/best.pt" --box "$WORK/box" --description "$DESCRIPTION"

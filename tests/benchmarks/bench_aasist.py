@@ -59,8 +59,8 @@ def make_models(folder: Path, architecture: str, weights_dir: Path | None):
 
     from tests.benchmarks.plain_aasist import PlainAASIST
     from utils.import_weights import published_checkpoint
-    from utils.scoring.checkpoint import save_checkpoint
-    from utils.scoring.export import export_onnx
+    from utils.detector.checkpoint import save_checkpoint
+    from utils.export.export import export_onnx
     torch.set_num_threads(1)
     path = folder / f"{architecture}.pt"
     weights = weights_dir / FILES[architecture] if weights_dir else folder / "fresh.pth"
@@ -78,7 +78,7 @@ def compare_scoring(folder: Path, architecture: str, rounds: int, weights_dir: P
     import numpy as np
     import torch
 
-    from utils.scoring.engine import load_engine
+    from utils.detector.engines import load_engine
     plain, checkpoint, exported = make_models(folder, architecture, weights_dir)
     waves = np.random.default_rng(0).standard_normal((8, N_SAMPLES)).astype(np.float32) * np.float32(0.1)
     engines = {"checkpoint": load_engine(checkpoint, threads=1), "exported": load_engine(exported, threads=1)}
@@ -98,9 +98,9 @@ def compare_small(folder: Path, rounds: int) -> None:
 
     from models import CONFIGS, build_model
     from tests.benchmarks.plain_aasist import PlainAASIST
-    from utils.scoring.checkpoint import load_checkpoint, save_checkpoint
-    from utils.scoring.engine import load_engine
-    from utils.scoring.export import export_onnx
+    from utils.detector.checkpoint import load_checkpoint, save_checkpoint
+    from utils.detector.engines import load_engine
+    from utils.export.export import export_onnx
     config = CONFIGS["small"]
     small = {"architecture": "small", "config": config, "state_dict": build_model(config).state_dict()}
     save_checkpoint(folder / "small.pt", load_checkpoint(folder / "aasist.pt") | small)
@@ -145,7 +145,7 @@ def task_score(model: str) -> dict:
     import numpy as np
     wave = np.random.default_rng(0).standard_normal((1, N_SAMPLES)).astype(np.float32) * np.float32(0.1)
     if model.endswith(".onnx"):
-        from utils.scoring.engine import load_engine
+        from utils.detector.engines import load_engine
         load_engine(Path(model), threads=1).logits(wave)
     else:
         import torch
@@ -243,5 +243,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from utils.errors import run
+    from utils.common.errors import run
     run(main)

@@ -72,5 +72,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from utils.errors import run
+    from utils.common.errors import run
     run(main)

@@ -20,10 +20,10 @@ import torch
 from models.hybrid import Hybrid
 from tests.benchmarks.fits import COPIES, DEFAULT, Bench, Statistics
 from tests.benchmarks.folds import folds_of_both, folds_of_train
-from utils.audio.store import Store
-from utils.errors import InputError, run
-from utils.scoring.checkpoint import load_checkpoint
-from utils.scoring.torch_engine import TorchEngine
+from utils.store.reader import Store
+from utils.common.errors import InputError, run
+from utils.detector.checkpoint import load_checkpoint
+from utils.detector.torch_engine import TorchEngine
 
 
 def ablation(bench: Bench) -> None:

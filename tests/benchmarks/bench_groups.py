@@ -18,13 +18,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.corpora.reading import reading
-from utils.errors import InputError, run
-from utils.evaluation.intervals import FEW_SPEAKERS, bootstrap_interval, numbered_speakers
-from utils.evaluation.key_files import align, read_keys, read_scores
-from utils.evaluation.metrics import eer
-from utils.files import read_json
-from utils.scoring.verdict import BONAFIDE, SPOOF, UNCERTAIN, Decision, outcome
+from utils.archives.safe_open import reading
+from utils.common.errors import InputError, run
+from utils.metrics.intervals import FEW_SPEAKERS, bootstrap_interval, numbered_speakers
+from utils.report.key_files import align, read_keys, read_scores
+from utils.metrics.metrics import eer
+from utils.common.files import read_json
+from utils.detector.verdict import BONAFIDE, SPOOF, UNCERTAIN, Decision, outcome
 
 NEEDED, UNKNOWN = ("utterance", "attack"), "-"
 

@@ -17,10 +17,10 @@ import tempfile
 import numpy as np
 import soundfile
 
-from utils.audio import SAMPLE_RATE
-from utils.audio.store import Store
-from utils.evaluation.metrics import eer
-from utils.files import ROOT
+from utils.signals import SAMPLE_RATE
+from utils.store.reader import Store
+from utils.metrics.metrics import eer
+from utils.common.files import ROOT
 
 TURN_SECONDS = (8, 25)  # of one class, before the other has its turn
 

@@ -13,8 +13,8 @@ from functools import partial
 import numpy as np
 from sklearn.metrics import roc_curve
 
-from utils.evaluation import metrics
-from utils.evaluation.det import det_curve
+from utils.metrics import metrics
+from utils.metrics.det import det_curve
 
 N_BONAFIDE, N_SPOOF = 138_688, 542_086    # ASVspoof 5, eval, track 1
 

@@ -32,9 +32,9 @@ with open(sys.argv[1], "rb") as archive:
 
 def build(folder: Path, data_dir: Path, count: int) -> tuple[Path, Path]:
     """An uncompressed tar of `count` members, and the trial list that preprocess_data.py reads; returns both paths."""
-    from utils.corpora.archive_index import stamp
-    from utils.corpora.trials import Trial, trial_list_path, write_trials
-    from utils.files import write_json
+    from utils.archives.index import stamp
+    from utils.trials.trial import Trial, trial_list_path, write_trials
+    from utils.common.files import write_json
     files = sorted(folder.rglob("*.flac"))
     archive = data_dir / "raw" / "flac_D_ab.tar"
     archive.parent.mkdir(parents=True)

@@ -9,15 +9,15 @@ import torch
 from tqdm import tqdm
 
 from models.hybrid import Hybrid
-from utils.audio import N_SAMPLES
-from utils.audio.store import Store
-from utils.errors import InputError
-from utils.evaluation.metrics import eer
-from utils.files import atomic_write
-from utils.scoring.recording import waveform
-from utils.scoring.windows import cut, tile
+from utils.signals import N_SAMPLES
+from utils.store.reader import Store
+from utils.common.errors import InputError
+from utils.metrics.metrics import eer
+from utils.common.files import atomic_write
+from utils.detector.scoring import waveform
+from utils.detector.windows import cut, tile
 from utils.training.data import CropDataset
-from utils.training.ridge import Moments, row_weights, statistics_engine
+from utils.training.learners.ridge import Moments, row_weights, statistics_engine
 
 BLOCK = 256      # utterances per sum of products
 COPIES, DEFAULT = "copies", "default-corpus"    # sources, as make.sh names their folders

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 import numpy as np
 
 from tests.benchmarks.fits import Bench, percent, spread
-from utils.corpora.split import deal_folds
+from utils.trials.split import deal_folds
 
 FOLDS = 5
 Folds = dict[str, np.ndarray]      # of each subset: the fold of each utterance, from 1; 0: in none, always trained on

@@ -18,7 +18,7 @@ from tests.robustness.harness import Bench, child_seconds
 from tests.robustness.hostile_input import hostile_input
 from tests.robustness.records import Row, grouped
 from tests.robustness.steps import ALL, INFER, STEPS
-from utils.files import atomic_write
+from utils.common.files import atomic_write
 
 HEAD = ("| what | tried | outcome |", "|---|---|---|")
 KINDS = ("files", "zoo", "hostile", "fuzz", "kills", "interrupts", "disk", "pairs", "limits", "load")

@@ -25,8 +25,8 @@ def unfinished(name: str) -> bool:
 
 def passing(step: Step, path: Path) -> bool:
     """Whether a file of a training under way is a whole one: a checkpoint that loads, a history without a torn line."""
-    from utils.errors import InputError
-    from utils.scoring.checkpoint import load_checkpoint
+    from utils.common.errors import InputError
+    from utils.detector.checkpoint import load_checkpoint
     if step.name != "train":
         return False
     if path.suffix == ".pt":

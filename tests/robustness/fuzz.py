@@ -36,9 +36,9 @@ def examine(examples: int, seed: int) -> dict:
     from hypothesis import seed as seeded
     from hypothesis import strategies as st
 
-    from tests.audio_encodings import build
-    from tests.audio_zoo import example
-    from tests.test_audio_fuzz import KINDS, STEP, heard, promised_samples, spoil
+    from tests.helpers.audio_encodings import build
+    from tests.helpers.audio_zoo import example
+    from tests.audio.test_fuzz import KINDS, STEP, heard, promised_samples, spoil
     zoo, outcomes = build(example(SHARED)), Counter({"refused in one sentence": 0, "heard whole": 0})
 
     @seeded(seed)

@@ -19,11 +19,11 @@ from typing import IO
 
 import soundfile
 
-from tests.asvspoof5_archives import build_raw, real_clips
+from tests.helpers.asvspoof5_archives import build_raw, real_clips
 from tests.conftest import ROOT
 from tests.robustness.compare import copy, digest, files, passing, remove, unfinished, unlike
 from tests.robustness.records import Done, Step
-from tests.scoring_models import real_speech
+from tests.helpers.scoring_models import real_speech
 
 PARTS = ("models", "utils", "notebooks")
 LIMIT = 300     # seconds that a step may take before it counts as hung

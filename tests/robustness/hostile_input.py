@@ -4,7 +4,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.hostile import cases, material, run
+from tests.helpers.hostile import cases, material, run
 from tests.robustness.records import Row
 
 

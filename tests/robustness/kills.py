@@ -97,7 +97,7 @@ def over(bench: Bench, step: Step) -> bool:
 
 
 def too_early(done: Done) -> bool:
-    """Whether the signal came before `utils.errors.run`, while Python was starting: nothing of ours could have heard it."""
+    """Whether the signal came before `utils.common.errors.run`, while Python was starting: nothing of ours could have heard it."""
     unheard = done.code == -signal.SIGINT and not done.err and done.seconds < STARTING
     return unheard or "KeyboardInterrupt" in done.err and RUN.search(done.err) is None
 

@@ -26,10 +26,10 @@ OPENBLAS = "OpenBLAS error: Memory allocation still failed"      # after which i
 HUNGRY = {
     TRAIN: ("import torch, onnx, onnxruntime, matplotlib.figure, scipy.optimize, scipy.signal, utils.training.session",
             ("--batch_size", "96", "--run_name", "big"), "--batch_size"),
-    EVALUATE: ("import torch, matplotlib.figure, scipy.optimize, utils.evaluation.results, utils.scoring.torch_engine",
+    EVALUATE: ("import torch, matplotlib.figure, scipy.optimize, utils.report.results, utils.detector.torch_engine",
                ("--model", "checkpoints/r/best.pt", "--batch_size", "512"), "--batch_size"),
-    PREPROCESS: ("import av, soundfile, soxr, utils.corpora.selection, utils.audio.store_writer", ("--force",), "--low_memory"),
-    INFER: ("import onnxruntime, soundfile, soxr, utils.scoring.session, utils.scoring.onnx_engine", (), "--small_model")}
+    PREPROCESS: ("import av, soundfile, soxr, utils.trials.selection, utils.store.writer", ("--force",), "--low_memory"),
+    INFER: ("import onnxruntime, soundfile, soxr, utils.inference.batch, utils.detector.onnx_engine", (), "--small_model")}
 
 
 def diverging_loss(bench: Bench, count: int, seed: int, say: Callable[[str], None] = print) -> Row:

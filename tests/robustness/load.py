@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.audio_zoo import REFUSED, example, kinds
+from tests.helpers.audio_zoo import REFUSED, example, kinds
 from tests.robustness.harness import Bench, child_seconds, ended
 from tests.robustness.records import Row, Step
 from tests.robustness.steps import INFER, SCORING, ready

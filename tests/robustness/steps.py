@@ -2,7 +2,7 @@
 from tests.robustness.harness import Bench
 from tests.robustness.records import Step
 
-FREQUENT = "import utils.audio.store_writer as writer\nwriter.COMMIT_BYTES, writer.SHARD_BYTES = 1 << 18, 1 << 20\n"
+FREQUENT = "import utils.store.writer as writer\nwriter.COMMIT_BYTES, writer.SHARD_BYTES = 1 << 18, 1 << 20\n"
 ONE_EPOCH = """
 import sys
 import utils.training.session as session

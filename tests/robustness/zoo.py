@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.audio_zoo import REFUSED, Kind, example, kinds
+from tests.helpers.audio_zoo import REFUSED, Kind, example, kinds
 from tests.robustness.compare import remove
 from tests.robustness.harness import Bench, ended
 from tests.robustness.records import Row, Step
 from tests.robustness.steps import INFER, SCORING, ready
-from utils.scoring.inputs import shown
+from utils.common.errors import shown
 
 HARD = Path("reference") / "hard-audio"
 

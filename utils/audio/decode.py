@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.audio import SAMPLE_RATE
-from utils.audio.checks import check_container
-from utils.audio.kinds import FLAC, HEAD, OTHER, Kind, id3_length, not_audio, sniff
-from utils.audio.pyav import PyavReader
-from utils.audio.readers import DecoderRefused, Reader, SoundfileReader
-from utils.audio.resample import FULL_SCALE, Resampler
+from utils.signals import SAMPLE_RATE
+from utils.audio.containers import check_container
+from utils.audio.file_types import FLAC, HEAD, OTHER, Kind, id3_length, not_audio, sniff
+from utils.audio.libav import PyavReader
+from utils.audio.libsndfile import DecoderRefused, Reader, SoundfileReader
+from utils.signals.resampling import FULL_SCALE, Resampler
 from utils.audio.sources import AudioError, AudioSource, Opened, open_source, part_of
-from utils.errors import printable
+from utils.common.errors import printable
 
 MIN_RATE, MAX_RATE = 4000, 768_000  # Hz: beyond these a header is wrong, not unusual
 ABSURD_PEAK = 16.0                  # times full scale (+24 dB): integers stored as float, or not sound at all

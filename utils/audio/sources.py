@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from utils.errors import InputError, printable
+from utils.common.errors import InputError, printable
 
 SMALL = 4 << 20  # bytes: what is smaller is read whole, which is faster than asking the file for every piece
 

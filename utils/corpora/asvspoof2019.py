@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from utils.corpora import zips
-from utils.corpora.archive_index import container_name
+from utils.archives import zip as zips
+from utils.archives.index import container_name
 from utils.corpora.corpus import Corpus, Files, Part, Request
-from utils.corpora.protocol import ProtocolLine, read_protocol
-from utils.corpora.reading import reading
-from utils.errors import InputError
+from utils.trials.protocols import ProtocolLine, read_protocol
+from utils.archives.safe_open import reading
+from utils.common.errors import InputError
 
 DOWNLOAD = "https://datashare.ed.ac.uk/handle/10283/3336"
 WHAT_TO_GET = f"download LA.zip (7.6 GB) from {DOWNLOAD} and unpack it into this folder"

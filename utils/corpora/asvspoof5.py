@@ -8,13 +8,13 @@ from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
-from utils.corpora.archive_index import Place, container_name, index_archive, read_index
+from utils.archives.index import Place, container_name, index_archive, read_index
 from utils.corpora.corpus import Corpus, Files, Part, Request
-from utils.corpora.extract import tar_items, unpack
-from utils.corpora.protocol import ProtocolLine, read_protocol
-from utils.corpora.reading import BoundedGzip, reading
-from utils.corpora.tar import Member, walk
-from utils.errors import InputError
+from utils.archives.extraction import tar_items, unpack
+from utils.trials.protocols import ProtocolLine, read_protocol
+from utils.archives.safe_open import BoundedGzip, reading
+from utils.archives.tar import Member, walk
+from utils.common.errors import InputError
 
 DOWNLOAD = "https://zenodo.org/records/14498691"
 PROTOCOL_ARCHIVE = "ASVspoof5_protocols.tar.gz"

@@ -3,11 +3,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from utils.corpora.archive_index import Place
-from utils.corpora.protocol import ProtocolLine
-from utils.corpora.trial_tables import Condition
-from utils.corpora.trials import Trial
-from utils.errors import InputError
+from utils.archives.index import Place
+from utils.trials.protocols import ProtocolLine
+from utils.trials.tables import Condition
+from utils.trials.trial import Trial
+from utils.common.errors import InputError
 
 
 @dataclass(frozen=True)

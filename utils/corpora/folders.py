@@ -6,12 +6,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from utils.corpora.archive_index import container_name
+from utils.archives.index import container_name
 from utils.corpora.corpus import Corpus, Files, Part, Request
-from utils.corpora.protocol import ProtocolLine
-from utils.corpora.trial_tables import LIST, Condition, columns_of, has_list, read_table
-from utils.corpora.trials import KEYS, SUBSETS
-from utils.errors import InputError
+from utils.trials.protocols import ProtocolLine
+from utils.trials.tables import LIST, Condition, columns_of, has_list, read_table
+from utils.trials.trial import KEYS, SUBSETS
+from utils.common.errors import InputError
 
 AUDIO = frozenset(".wav .wave .flac .ogg .oga .opus .mp3 .mp2 .m4a .mp4 .aac .ac3 .webm .mka .mkv .amr .3gp .wma .aif "
                   ".aiff .aifc .au .snd .caf .w64 .rf64 .sph .wv .ape .tta".split())

@@ -3,13 +3,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from utils.errors import InputError
-from utils.ranks import launched
+from utils.common.errors import InputError
+from utils.parallel.ranks import launched
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from utils.audio.store import StoredUtterance
+    from utils.store.reader import StoredUtterance
 
 ARCHITECTURES = ("aasist", "aasist-l", "small", "lcnn", "lfcc-gmm", "encoder", "hybrid")
 FRONT_ENDS = ("lfcc", "logmel")
@@ -81,8 +81,8 @@ def configuration(args: argparse.Namespace, rows: list["StoredUtterance"]) -> di
     """The configuration of the network for the training utterances `rows`."""
     from models import CONFIGS
     from models.front_ends import HOP
-    from utils.audio import N_SAMPLES
-    from utils.training.gmm import affordable
+    from utils.signals import N_SAMPLES
+    from utils.training.learners.em import affordable
     config = CONFIGS[chosen(args)]
     if args.front_end is not None:
         config = config | {"front_end": args.front_end}
@@ -95,7 +95,7 @@ def configuration(args: argparse.Namespace, rows: list["StoredUtterance"]) -> di
 def check_crop(architecture: str, config: dict, seconds: float) -> None:
     """`InputError` where the network of this configuration cannot take crops of so many seconds."""
     from models.encoder import longest_input
-    from utils.audio import SAMPLE_RATE
+    from utils.signals import SAMPLE_RATE
     if seconds < SHORTEST_CROP:
         raise InputError(f"--crop_seconds {seconds:g} is too short for a network: give at least {SHORTEST_CROP}")
     if "max_frames" in config and round(seconds * SAMPLE_RATE) > (longest := longest_input(config["max_frames"])):

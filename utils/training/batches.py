@@ -4,7 +4,7 @@ from collections import defaultdict
 import numpy as np
 from torch.utils.data import DataLoader
 
-from utils.errors import InputError
+from utils.common.errors import InputError
 from utils.training.data import CropDataset
 
 

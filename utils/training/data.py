@@ -8,12 +8,12 @@ import soundfile
 import torch
 from torch.utils.data import Dataset
 
-from utils.audio import SAMPLE_RATE
-from utils.audio.store import Store, StorePart
-from utils.errors import InputError
-from utils.files import atomic_write
-from utils.scoring.recording import waveform
-from utils.scoring.windows import tile
+from utils.signals import SAMPLE_RATE
+from utils.store.reader import Store, StorePart
+from utils.common.errors import InputError
+from utils.common.files import atomic_write
+from utils.detector.scoring import waveform
+from utils.detector.windows import tile
 from utils.training.augment import Augmentation, make_augmentation
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from models.encoder import SpeechEncoder
-from utils.errors import InputError
+from utils.common.errors import InputError
 
 SUFFIX, TRANSPOSED = ".f16", "_t"
 PREFIX = "model.encoder."    # of an exported hybrid

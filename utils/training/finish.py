@@ -1,15 +1,15 @@
 """What ends a run: its best model is chosen and exported, and evaluated on eval."""
 from functools import partial
 
-from utils.audio.store import Store
-from utils.errors import InputError
-from utils.evaluation.plots import plot_history
-from utils.evaluation.results import LOCK, write_results
-from utils.evaluation.wording import headline
-from utils.locks import only_run
-from utils.scoring.checkpoint import load_checkpoint, save_checkpoint
-from utils.scoring.engine import load_engine
-from utils.scoring.export import export_onnx
+from utils.store.reader import Store
+from utils.common.errors import InputError
+from utils.report.plots import plot_history
+from utils.report.results import LOCK, write_results
+from utils.report.words import headline
+from utils.common.locks import only_run
+from utils.detector.checkpoint import load_checkpoint, save_checkpoint
+from utils.detector.engines import load_engine
+from utils.export.export import export_onnx
 from utils.training.data import write_examples
 from utils.training.run import BEST, BEST_EPOCH, write_history
 from utils.training.session import Session

@@ -31,10 +31,10 @@ RECIPES: dict[str, dict] = {
     "lcnn": DEFAULT_RECIPE | {"learning_rate": 1e-3, "epochs": 8},
     # The read-out of a frozen encoder: a logistic regression on 4,608 standardised statistics.
     "encoder": DEFAULT_RECIPE | {"learning_rate": 2e-4, "epochs": 6},
-    # A ridge regression on frozen statistics (utils/training/ridge.py); `ridge`: per unit of squared weight.
+    # A ridge regression on frozen statistics (utils/training/learners/ridge.py); `ridge`: per unit of squared weight.
     "hybrid": DEFAULT_RECIPE | {"learning_rate": 0.0, "average_decay": 0.0, "augmentation": "speed", "epochs": 1,
                                 "balance": "weights", "source_power": 0.75, "ridge": 0.004},
-    # Passes of expectation-maximisation (utils/training/gmm.py): no learning rate, no averaging over passes.
+    # Passes of expectation-maximisation (utils/training/learners/em.py): no learning rate, no averaging over passes.
     "lfcc-gmm": DEFAULT_RECIPE | {"learning_rate": 0.0, "average_decay": 0.0, "augmentation": "none", "epochs": 10},
 }
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from utils.errors import InputError
-from utils.files import atomic_write
-from utils.scoring.checkpoint import read_pickle
+from utils.common.errors import InputError
+from utils.common.files import atomic_write
+from utils.detector.checkpoint import read_pickle
 from utils.training.recipes import DEFAULT_RECIPE
 
 LAST, BEST = "last.pt", "best.pt"
@@ -27,16 +27,6 @@ def seed_epoch(seed: int, epoch: int) -> None:
     random.seed(value)
     np.random.seed(value)
     torch.manual_seed(value)
-
-
-def choose_device(name: str) -> torch.device:
-    """The device asked for; "auto" takes CUDA, then Apple's MPS, then the CPU. `InputError` where it is not there."""
-    has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        name = next(kind for kind in ("cuda", "mps", "cpu") if has[kind])
-    if not has[name]:
-        raise InputError(f"this machine has no usable {name} device: use --device cpu")
-    return torch.device(name)
 
 
 def choose_run(checkpoint_dir: Path, architecture: str, run_name: str | None, resume: bool) -> str:

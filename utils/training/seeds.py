@@ -4,8 +4,8 @@ import copy
 import statistics
 from collections.abc import Callable
 
-from utils.files import write_json
-from utils.provenance import environment
+from utils.common.files import write_json
+from utils.common.provenance import environment
 from utils.training.architectures import chosen
 from utils.training.run import choose_run
 

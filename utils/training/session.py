@@ -11,16 +11,16 @@ from tqdm import tqdm
 
 from models import build_model
 from models.aasist import draw_band_mask
-from utils.audio import N_SAMPLES, SAMPLE_RATE
-from utils.audio.store import StorePart
-from utils.errors import InputError
-from utils.evaluation.calibration import decide
-from utils.evaluation.metrics import eer
-from utils.locks import only_run
-from utils.provenance import environment
-from utils.scoring.checkpoint import FORMAT, LABEL_ORDER, load_checkpoint, save_checkpoint
-from utils.scoring.export import quickest_engine
-from utils.scoring.recording import audio_profile, score_store
+from utils.signals import N_SAMPLES, SAMPLE_RATE
+from utils.store.reader import StorePart
+from utils.common.errors import InputError
+from utils.detector.decision import decide
+from utils.metrics.metrics import eer
+from utils.common.locks import only_run
+from utils.common.provenance import environment
+from utils.detector.checkpoint import FORMAT, LABEL_ORDER, load_checkpoint, save_checkpoint
+from utils.export.export import quickest_engine
+from utils.detector.scoring import audio_profile, score_store
 from utils.training import optimisation
 from utils.training.allocator import keep_freed_memory
 from utils.training.architectures import check_crop, chosen, configuration, give_weights
@@ -36,7 +36,7 @@ class Session:
     """A run: data, model, optimiser, averaged weights, and what is written after each epoch."""
 
     def __init__(self, args: argparse.Namespace, group):
-        """`group`: this process, alone or among others (utils/training/processes.py)."""
+        """`group`: this process, alone or among others (utils/parallel/group.py)."""
         self.group, self.device, self.architecture = group, group.device, chosen(args)
         self.recipe = recipe_for(self.architecture, args.recipe, batch_size=args.batch_size, learning_rate=args.learning_rate,
                                  augmentation=args.augment, seed=args.seed, balance=args.balance, source_power=args.source_power, ridge=args.ridge,

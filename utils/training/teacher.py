@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from utils.scoring.engine import load_engine
-from utils.scoring.recording import raw_scores, reported, waveform
-from utils.scoring.windows import tile
+from utils.detector.engines import load_engine
+from utils.detector.scoring import raw_scores, reported, waveform
+from utils.detector.windows import tile
 from utils.training.data import CropDataset
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from utils.errors import InputError
-from utils.scoring.checkpoint import load_checkpoint
+from utils.common.errors import InputError
+from utils.detector.checkpoint import load_checkpoint
 
 NORMS = "norm"    # of --freeze: the statistics of every batch norm stay, its weights may learn
 # What --freeze N means: what stands before the first block, and the list that the blocks are in.

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.training.augment import codecs, room, timing
+from utils.signals import codecs, rooms as room, time_and_pitch as timing
 from utils.training.augment.rawboost import ALGORITHMS, rawboost
-from utils.training.augment.room import OtherUtterance
+from utils.signals.rooms import OtherUtterance
 
 NAMES = ("none", "speed", "rawboost", "full")
 Operation = Callable[[np.ndarray, np.random.Generator], np.ndarray]

@@ -1,0 +1,190 @@
+"""Outcomes, reasons and warnings; and the timeline that tells where in a recording they hold."""
+import math
+
+import numpy as np
+import pytest
+
+from utils.audio.decode import AudioInfo
+from utils.common.errors import InputError
+from utils.detector.decision import decide
+from utils.report.results import choose_operating_point
+from utils.detector.scoring import RecordingScore, Window
+from utils.detector.timeline import NO_SPEECH, segments, spoofed_parts, stretches
+from utils.detector.verdict import (BONAFIDE, CANNOT_JUDGE, SPOOF, UNCERTAIN, Decision, decision_for, is_demo, judge,
+                                   outcome, trained_on)
+
+LINE = Decision(0.0, (-1.0, 2.0), "dev")
+METADATA = {"calibration": {"scale": 1.0, "offset": 0.0},
+            "decision": {"threshold": -0.64, "band": [-1.5, 0.2], "origin": "dev"}, "score_range": [-8.0, 8.0],
+            "audio": {"bandwidth_hz": [7000.0, 7700.0, 8000.0], "speech_level_dbfs": [-30.0, -22.0, -15.0]}}
+
+
+def recording(score=3.0, speech=True, seconds=4.0, speech_seconds=3.0, level=-20.0, peak=-18.0, bandwidth=7700.0):
+    windows = [Window(0.0, seconds, score, speech)] if score is not None else []
+    return RecordingScore(score, windows, seconds, speech_seconds, level, peak, bandwidth)
+
+
+def source(**changed):
+    return AudioInfo(**{"sample_rate": 16000, "channels": 1, "format": "FLAC", "subtype": "PCM_16",
+                        "decoder": "soundfile"} | changed)
+
+
+def verdict(scored=None, info=None, metadata=METADATA, line=LINE):
+    return judge(scored or recording(), info or source(), metadata, line)
+
+
+@pytest.mark.parametrize("score, expected", [(2.1, BONAFIDE), (2.0, UNCERTAIN), (0.0, UNCERTAIN), (-1.0, UNCERTAIN),
+                                             (-1.1, SPOOF)])
+def test_the_band_of_uncertainty_belongs_to_neither_side(score, expected):
+    found = verdict(recording(score))
+    assert found.outcome == expected and bool(found.reasons) == (expected == UNCERTAIN)
+
+
+@pytest.mark.parametrize("score, expected", [(0.0, BONAFIDE), (-0.001, SPOOF)])
+def test_without_a_band_the_threshold_alone_decides(score, expected):
+    assert outcome(score, Decision(0.0, None, "dev")) == expected
+
+
+@pytest.mark.parametrize("scored, word", [
+    (recording(None, seconds=0.0, speech_seconds=0.0, level=-math.inf, peak=-math.inf), "empty"),
+    (recording(speech=False, speech_seconds=0.0, level=-math.inf, peak=-80.0), "silent"),
+    (recording(speech=False, speech_seconds=0.0, level=-math.inf), "not speech-like"),
+    (recording(seconds=0.1, speech_seconds=0.1), "too short"),
+    (recording(speech_seconds=0.2), "too short"),
+])
+def test_what_cannot_be_judged_is_not_judged_and_the_reason_is_told(scored, word):
+    found = verdict(scored)
+    assert found.outcome == CANNOT_JUDGE and word in found.reasons[0]
+
+
+@pytest.mark.parametrize("score", [9.0, -9.0])
+def test_less_than_a_second_of_speech_is_uncertain_whatever_its_score(score):
+    found = verdict(recording(score, speech_seconds=0.99))
+    assert found.outcome == UNCERTAIN and "at least 1 s" in found.reasons[0]
+    assert verdict(recording(score, speech_seconds=1.0)).outcome == (BONAFIDE if score > 0 else SPOOF)
+
+
+def test_a_model_without_a_threshold_gives_no_verdict():
+    found = verdict(line=None)
+    assert found.outcome == CANNOT_JUDGE and "threshold" in found.reasons[0] and found.judgeable
+
+
+def test_channels_that_cancel_out_are_the_reason_and_otherwise_a_warning():
+    silent = recording(speech=False, speech_seconds=0.0, level=-math.inf, peak=-80.0)
+    found = verdict(silent, source(channels=2, in_phase=0.0))
+    assert found.outcome == CANNOT_JUDGE and not found.judgeable and found.warnings == []
+    assert "cancel each other out" in found.reasons[0] and "one channel" in found.reasons[0]
+    assert "cancel each other out" in verdict(info=source(channels=2, in_phase=0.05)).warnings[0]
+    assert verdict(info=source(channels=2, in_phase=1.0)).warnings == []
+
+
+def test_a_model_that_dev_showed_to_be_inverted_says_so_in_the_verdict():
+    scores = np.repeat([1.0, 2.0, -1.0, -2.0], 30)
+    learnt = decide(scores, scores < 0)
+    found = verdict(metadata=learnt, line=decision_for(learnt))
+    assert found.outcome == CANNOT_JUDGE and found.reasons[0].startswith("on dev, higher scores are not more bona fide")
+
+
+def test_inference_and_evaluation_draw_the_same_line():
+    learnt = {**METADATA, "decision": {**METADATA["decision"], "prior_spoof": 0.2, "cost_miss": 3.0, "cost_fa": 7.0}}
+    for price in ((None, None, None), (0.5, None, None), (None, 2.0, None), (None, None, 1.0), (0.2, 3.0, 7.0)):
+        one, other = decision_for(learnt, *price), choose_operating_point(learnt, *price)
+        assert (one.threshold, list(one.band), one.origin) == (other["threshold"], list(other["band"]), other["origin"])
+    assert decision_for(learnt, 0.5).threshold == pytest.approx(-math.log(0.5 * 3 / (0.5 * 7)))
+
+
+def test_an_ordinary_recording_gives_no_warning():
+    assert verdict().warnings == []
+
+
+@pytest.mark.parametrize("scored, info, word", [
+    (recording(), source(sample_rate=8000), "8,000 Hz"),
+    (recording(bandwidth=3900.0), None, "reaches 3,900 Hz"),
+    (recording(), source(clipped_fraction=0.02), "2.0%"),
+    (recording(), source(format="MP3", subtype="MPEG_LAYER_III"), "lossy"),
+    (recording(), source(format="Ogg", subtype="OPUS"), "lossy"),
+    (recording(), source(format="WAV", subtype="ULAW"), "lossy"),
+    (recording(), source(format="MP3", unmarked_end=True), "cut short"),
+    (recording(9.0), None, "range seen on dev"),
+    (recording(level=-45.0), None, "-45 dBFS"),
+    (recording(speech_seconds=1.8), None, "short recordings"),
+    (recording(seconds=60.0), None, "mostly silent"),
+])
+def test_what_may_mislead_is_warned_about_and_scored(scored, info, word):
+    found = verdict(scored, info)
+    assert found.outcome == BONAFIDE and any(word in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize("coding", [("WAV", "PCM_16"), ("WAV", "FLOAT"), ("FLAC", "PCM_24"), ("AIFF", "PCM_S8")])
+def test_lossless_coding_is_not_called_lossy(coding):
+    assert verdict(info=source(format=coding[0], subtype=coding[1])).warnings == []
+
+
+def test_a_model_that_knows_nothing_of_its_training_audio_gives_no_warning_about_it():
+    assert verdict(recording(9.0, bandwidth=3900.0, level=-45.0), metadata={}).warnings == []
+
+
+def test_the_threshold_is_the_stored_one_unless_costs_are_given():
+    assert decision_for(METADATA) == Decision(-0.64, (-1.5, 0.2), "dev")
+    assert decision_for(METADATA, 0.5, 1.0, 1.0).threshold == 0.0
+    assert decision_for(METADATA, 0.05, None, None).threshold == pytest.approx(-math.log(0.95 / 0.5))
+
+
+def test_a_threshold_outside_the_stored_band_widens_it():
+    far = decision_for(METADATA, 0.9, 1.0, 10.0)
+    assert far.band[0] == -1.5 and far.band[1] > far.threshold > 3
+
+
+@pytest.mark.parametrize("metadata, prior", [({"calibration": None}, 0.5), (METADATA, 1.5)])
+def test_a_prior_needs_calibrated_scores_and_must_be_one(metadata, prior):
+    with pytest.raises(InputError):
+        decision_for(metadata, prior, None, None)
+
+
+def test_what_the_model_learnt_from_is_told():
+    source = {"description": "the embedded default corpus", "utterances": 1200, "demo": True}
+    metadata = {"architecture": "small", "trained_on": source}
+    assert trained_on(metadata) == "small trained on the embedded default corpus, 1,200 utterances"
+    assert is_demo(metadata)
+    assert "does not name" in trained_on({}) and not is_demo({})
+
+
+def windows(*scores, length=4.0):
+    return [Window(k * length / 2, k * length / 2 + length, score, True) for k, score in enumerate(scores)]
+
+
+def test_each_half_window_gets_the_mean_of_the_windows_over_it():
+    edges, scores = segments(windows(1.0, 3.0, 5.0))
+    assert edges.tolist() == [0, 2, 4, 6, 8] and scores.tolist() == [1, 2, 4, 5]
+
+
+def test_windows_without_speech_do_not_count():
+    marked = [Window(0, 4, 1.0, True), Window(2, 6, 99.0, False), Window(4, 8, 99.0, False)]
+    edges, scores = segments(marked)
+    assert edges.tolist() == [0, 2, 4, 6, 8] and scores[:2].tolist() == [1, 1] and np.isnan(scores[2:]).all()
+    assert [stretch.outcome for stretch in stretches(marked, LINE)] == [UNCERTAIN, NO_SPEECH]
+
+
+def test_neighbours_of_one_outcome_become_one_stretch():
+    found = stretches(windows(5.0, 5.0, 5.0, -9.0, -9.0, -9.0, 5.0), Decision(0.0, None, "dev"))
+    assert [(s.start, s.end, s.outcome) for s in found] == [(0, 6, BONAFIDE), (6, 14, SPOOF), (14, 16, BONAFIDE)]
+    assert found[0].score == 5.0 and found[2].score == 5.0
+
+
+def test_spoofed_stretches_of_a_recording_that_passes_as_a_whole_are_warned_about():
+    found = stretches(windows(5.0, 5.0, 5.0, -9.0, -9.0, -9.0, 5.0), Decision(0.0, None, "dev"))
+    warning, = spoofed_parts(BONAFIDE, found)
+    assert "likely spoof" in warning and "6.0 to 14.0 s" in warning
+    assert spoofed_parts(UNCERTAIN, found)
+    assert not spoofed_parts(SPOOF, found) and not spoofed_parts(CANNOT_JUDGE, found)
+    assert not spoofed_parts(BONAFIDE, found[:1])
+    assert spoofed_parts(BONAFIDE, found * 7)[0].endswith("and 2 more stretches")
+
+
+def test_a_shifted_last_window_makes_a_shorter_piece():
+    edges, scores = segments([Window(0, 4, 0.0, True), Window(1, 5, 2.0, True)])
+    assert edges.tolist() == [0, 1, 4, 5] and scores.tolist() == [0, 1, 2]
+
+
+def test_there_is_no_timeline_without_a_threshold_or_without_windows():
+    assert stretches(windows(1.0), None) == [] and stretches([], LINE) == []

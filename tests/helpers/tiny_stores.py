@@ -1,0 +1,38 @@
+"""Stores of a few seconds of real speech, written in milliseconds, for tests of training; and its script, called in this process."""
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from notebooks import aasist_training
+from tests.helpers.asvspoof5_archives import real_clips
+from utils.store.writer import StoreWriter
+
+SAMPLES = 20000    # 1.25 s
+
+
+def tiny_stores(data: Path, shared: Path, counts: dict[str, int] | None = None) -> Path:
+    """train, dev and eval below `data`/processed: so many utterances each, every second one spoofed, four attacks, three sources."""
+    clips = {key: [soundfile.read(path, dtype="int16")[0] for path in paths] for key, paths in real_clips(shared).items()}
+    for subset, count in (counts or {"train": 24, "dev": 12, "eval": 12}).items():
+        path, rng = data / "processed" / subset, np.random.default_rng(len(subset))
+        corpus = {"name": "tiny", "description": "a tiny corpus", "demo": True, "seen_attacks": ["A0", "A1", "A2", "A3"]}
+        with StoreWriter(path, {"subset": subset, "settings": {"limit": None, "seed": 0}, "corpus": corpus, "environment": {"packages": {}},
+                                "trial_list_sha256": f"{subset} {count}"}) as writer:
+            for number in range(count):
+                key = ("bonafide", "spoof")[number % 2]
+                wave = clips[key][number % len(clips[key])]
+                start = int(rng.integers(max(1, len(wave) - SAMPLES)))
+                about = (f"{subset}{number}", f"S{number % 5}", "-", "-", f"A{number // 2 % 4}" if number % 2 else "-", key,
+                         f"lab {number // 2 % 3}")
+                writer.add(about, [wave[start:start + SAMPLES]], lambda: 16000)
+            writer.finish()
+    return data
+
+
+def train(data: Path, out: Path, *options: object) -> None:
+    """The training script on tiny stores: the small model, one-second crops, everything it writes below `out`."""
+    given = ["--data_dir", data, "--checkpoint_dir", out / "checkpoints", "--results_dir", out / "results", "--crop_seconds", 1,
+             "--batch_size", 8, *options]
+    model = [] if "--architecture" in options else ["--small_model"]
+    assert aasist_training.main([*model, *map(str, given)]) == 0

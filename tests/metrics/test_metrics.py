@@ -1,0 +1,118 @@
+"""The metrics equal the official programs' figures, and say nan rather than guess."""
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from utils.common.errors import InputError
+from utils.metrics import metrics
+from utils.metrics.det import det_curve
+from utils.report.key_files import read_keys, read_scores, split_by_key
+
+SYNTHETIC_B = metrics.AsvRates(false_alarm=0.05, miss=0.04, spoof=0.30)
+ASV = {"asvspoof5_default": metrics.ASVSPOOF5_ASV, "synthetic_b": SYNTHETIC_B}
+#: metric_cases.*: 31 score sets and what the official programs make of them, asvspoof-challenge/asvspoof5@fe23d305
+#: (evaluation-package) and asvspoof-challenge/2021@9b33f5ec (eval-package); one of them real, ASVspoof 2019's fusion scores.
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+
+
+@pytest.fixture(scope="module")
+def cases() -> dict:
+    """Per case the official programs' figures and the scores of both classes."""
+    expected = json.loads((FIXTURES / "metric_cases.json").read_text(encoding="utf-8"))
+    with np.load(FIXTURES / "metric_cases.npz") as scores:
+        return {name: (case, *(scores[f"{name}.{key}"].astype(float) for key in ("bonafide", "spoof")))
+                for name, case in expected.items()}
+
+
+def test_the_official_score_and_key_files_hold_the_same_trials(cases, shared):
+    folder = shared / "reference" / "metrics" / "cases"
+    for case, *groups in cases.values():
+        read = split_by_key(read_scores(folder / case["score_file"]), read_keys(folder / case["key_file"]))
+        for group, expected in zip(read, groups):
+            np.testing.assert_array_equal(group, expected)
+
+
+def test_all_31_official_cases_are_met_to_1e_9(cases):
+    assert len(cases) == 31
+    for name, (case, bonafide, spoof) in cases.items():
+        (eer, at), (dcf, dcf_at) = metrics.eer(bonafide, spoof), metrics.min_dcf(bonafide, spoof)
+        got = {"n_bonafide": bonafide.size, "n_spoof": spoof.size, "eer": eer, "eer_threshold": at, "minDCF": dcf,
+               "minDCF_threshold": dcf_at, "actDCF": metrics.act_dcf(bonafide, spoof)}
+        for metric, value in got.items():
+            assert value == pytest.approx(case[metric], abs=1e-9, rel=1e-9), (name, metric)
+
+
+def test_cllr_is_official_where_that_is_finite_and_finite_where_it_overflows(cases):
+    for name, (case, bonafide, spoof) in cases.items():
+        value = metrics.cllr(bonafide, spoof)
+        assert np.isfinite(value), name
+        if case["cllr_bits"] != "inf":
+            assert value == pytest.approx(case["cllr_bits"], rel=1e-9), name
+    assert cases["huge_scale_overflow_bad"][0]["cllr_bits"] == "inf"
+
+
+@pytest.mark.parametrize("system", ASV)
+def test_min_tdcf_is_official_in_three_forms(cases, system):
+    compared = 0
+    for name, (case, bonafide, spoof) in cases.items():
+        value, legacy = (metrics.min_tdcf(bonafide, spoof, ASV[system], legacy=old) for old in (False, True))
+        assert np.isfinite([value, legacy]).all(), name
+        published = case["min_tDCF"][system]
+        if isinstance(published, dict):     # the official program stops at fewer than three score values
+            compared += 1
+            assert value == pytest.approx(published["asvspoof5"], abs=1e-9), name
+            assert value == pytest.approx(published["asvspoof2021"], abs=1e-9), name
+            assert legacy == pytest.approx(published["asvspoof2019_legacy"], abs=1e-9), name
+    assert compared >= 25
+
+
+def test_bayes_threshold_of_asvspoof5():
+    assert metrics.bayes_threshold() == -0.6418538861723947
+
+
+def test_the_operating_point_counts_misses_below_and_false_alarms_at_or_above():
+    assert metrics.error_rates([0.0, 1.0], [0.0, -1.0], 0.0) == (0.0, 0.5)
+    assert metrics.hter([0.0, 1.0], [0.0, -1.0], 0.0) == 0.25
+
+
+def test_an_absent_class_gives_nan_and_no_warning():
+    for bonafide, spoof in (([], [1.0]), ([1.0], []), ([], [])):
+        assert np.isnan(metrics.eer(bonafide, spoof)).all() and np.isnan(metrics.min_dcf(bonafide, spoof)).all()
+        assert np.isnan([metrics.cllr(bonafide, spoof), metrics.auc(bonafide, spoof), metrics.act_dcf(bonafide, spoof),
+                         metrics.min_tdcf(bonafide, spoof), metrics.hter(bonafide, spoof, 0)]).all()
+
+
+def test_scores_that_are_not_numbers_are_refused():
+    for bad in (np.nan, np.inf, -np.inf):
+        with pytest.raises(InputError, match="1 of 2 scores"):
+            metrics.eer([bad, 1.0], [0.0])
+
+
+def test_asv_rates_are_taken_at_the_verification_systems_own_eer():
+    target, nontarget, spoof = np.array([2.0, 3.0, 4.0, 0.5]), np.array([-1.0, 0.0, 1.0, 2.5]), np.array([3.5, -2.0])
+    assert metrics.eer(target, nontarget) == (0.25, 1.0)
+    assert metrics.asv_error_rates(target, nontarget, spoof) == metrics.AsvRates(false_alarm=0.5, miss=0.25, spoof=0.5)
+
+
+scores = st.lists(st.integers(-6, 6).map(lambda n: n / 2), min_size=1, max_size=30)
+
+
+@given(scores, scores)
+def test_the_det_curve_is_a_stable_sort_with_bona_fide_first(bonafide, spoof):
+    both = np.array(bonafide + spoof)
+    order = np.argsort(both, kind="stable")
+    labels = np.array([1] * len(bonafide) + [0] * len(spoof))[order]
+    curve = det_curve(bonafide, spoof)
+    np.testing.assert_array_equal(curve.frr, np.concatenate(([0], np.cumsum(labels) / len(bonafide))))
+    np.testing.assert_allclose(curve.far, np.concatenate(([1], 1 - np.cumsum(1 - labels) / len(spoof))), atol=1e-15)
+    np.testing.assert_array_equal(curve.thresholds, np.concatenate(([both.min() - 0.001], both[order])))
+
+
+@given(scores, scores)
+def test_auc_is_the_share_of_pairs_in_order(bonafide, spoof):
+    pairs = [(b > s) + (b == s) / 2 for b in bonafide for s in spoof]
+    assert metrics.auc(bonafide, spoof) == pytest.approx(np.mean(pairs))

@@ -1,0 +1,312 @@
+"""evaluate_model.py from end to end: a stored subset with a checkpoint, any system's files, and the report in a browser."""
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from utils import evaluate_model, preprocess_data
+from utils.signals import N_SAMPLES, SAMPLE_RATE
+from utils.store.reader import Store
+from utils.trials.trial import Trial, trial_list_path, write_trials
+from utils.common.errors import InputError
+from utils.metrics import metrics
+from utils.detector.decision import decide
+from utils.report.results import evaluate
+from utils.report.words import headline
+from utils.common.files import ROOT, write_json
+from utils.detector.engines import load_engine
+from utils.detector.scoring import score_store
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM_FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+                  "--disable-background-networking", "--disable-component-update", "--hide-scrollbars"]
+PER_KEY = 20     # enough for a band of uncertainty
+
+
+def real_trials(shared: Path) -> list[Trial]:
+    """Short real utterances and real spoofs, as many of each; two attacks."""
+    pool = shared / "audio" / "train-pool"
+    with open(pool / "trials.tsv", encoding="utf-8", newline="") as file:
+        rows = sorted(csv.DictReader(file, delimiter="\t"), key=lambda row: float(row["seconds"]))
+    chosen = [row for key in ("bonafide", "spoof") for row in [row for row in rows if row["key"] == key][:PER_KEY]]
+    attacks = {"bonafide": ["-"], "spoof": ["A01", "A02"]}
+    return [Trial(row["utterance"], f"S{n % 8}", "FM"[n % 2], "-", attacks[row["key"]][n % len(attacks[row["key"]])], row["key"],
+                  str(path := pool / f"{row['utterance']}.flac"), 0, path.stat().st_size) for n, row in enumerate(chosen)]
+
+
+@pytest.fixture(scope="module")
+def home(shared, tmp_path_factory) -> Path:
+    """A data folder with stored real speech, and a small model with random weights, calibrated on that speech."""
+    import torch
+
+    from models import CONFIGS, build_model
+    from utils.detector.checkpoint import FORMAT, LABEL_ORDER, save_checkpoint
+    home = tmp_path_factory.mktemp("a folder é")
+    write_trials(trial_list_path(home / "data", "eval"), real_trials(shared))
+    write_json(home / "data" / "protocols" / "corpus.json", {
+        "name": "pool", "description": "a pool of <real> clips & more", "layout": "folders", "demo": True, "seed": 0,
+        "containers": {},         "seen_attacks": ["A01"], "subsets": {"eval": {"partition": "eval", "origin": "official"}}})
+    assert preprocess_data.main(["--data_dir", str(home / "data"), "--subset", "eval", "--workers", "1"]) == 0
+    torch.manual_seed(0)
+    model = build_model(CONFIGS["small"]).eval()
+    path, store = home / "checkpoints" / "run 1" / "best.pt", Store(home / "data" / "processed" / "eval")
+    history = [{"epoch": n, "train_loss": 0.7 / n, "dev_loss": 0.8 / n, "dev_eer": 0.5 / n, "seconds": 1.0} for n in (1, 2, 3)]
+    checkpoint = {"format": FORMAT, "architecture": "small", "config": CONFIGS["small"], "state_dict": model.state_dict(),
+                  "label_order": LABEL_ORDER, "n_samples": N_SAMPLES, "sample_rate": SAMPLE_RATE, "history": history,
+                  "origin": "a test",
+                  "trained_on": {"corpus": "pool", "description": "a pool of <real> clips & more", "demo": True, "utterances": 40, "seed": 0,
+                                 "attacks": ["A01"]}}
+    save_checkpoint(path, checkpoint)
+    raw = score_store(load_engine(path), store, progress=False)
+    if metrics.auc(*by_key(store, raw)) < 0.5:     # random weights may point either way
+        last, raw = [module for module in model.modules() if isinstance(module, torch.nn.Linear)][-1], -raw
+        for weights in last.parameters():
+            weights.data.neg_()
+    save_checkpoint(path, checkpoint | {"state_dict": model.state_dict()} | decide(raw, [row.key for row in store.rows]))
+    return home
+
+
+def by_key(store: Store, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    is_bonafide = np.array([row.key == "bonafide" for row in store.rows])
+    return scores[is_bonafide], scores[~is_bonafide]
+
+
+@pytest.fixture(scope="module")
+def evaluated(home) -> Path:
+    """results/<run> after `evaluate_model.py --subset eval`, run as a person would, from another folder."""
+    command = [sys.executable, str(ROOT / "utils" / "evaluate_model.py"), "--subset", "eval", "--threads", "1",
+               "--data_dir", home / "data", "--checkpoint_dir", home / "checkpoints", "--results_dir", home / "results", "--replicates", "100"]
+    done = subprocess.run(command, cwd=home, capture_output=True, text=True, encoding="utf-8", check=False,
+                          env={**os.environ, "PYTHONIOENCODING": "utf-8"})
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"all attacks: EER \d+\.\d\d % \(.* to .*\)", done.stdout) and "unseen attacks (A02)" in done.stdout
+    return home / "results" / "run 1"
+
+
+def test_a_subset_is_scored_and_everything_is_written(home, evaluated):
+    result = json.loads((evaluated / "metrics.json").read_text(encoding="utf-8"))
+    store = Store(home / "data" / "processed" / "eval")
+    scores = score_store(load_engine(home / "checkpoints" / "run 1" / "best.pt"), store, progress=False)
+    assert result["eer"] == pytest.approx(metrics.eer(*by_key(store, scores))[0])
+    assert result["cllr"] == pytest.approx(metrics.cllr(*by_key(store, scores)), abs=1e-5)
+    assert result["seen"]["attacks"] == ["A01"] and result["unseen"]["attacks"] == ["A02"]
+    assert result["interval"]["by"] == "8 speakers" and result["corpus"] == "pool"
+    assert result["arguments"]["threads"] == 1 and result["arguments"]["replicates"] == 100
+    for name in ("report.html", "MODEL_CARD.md"):
+        assert "nly 8 speakers: too narrow" in (evaluated / name).read_text(encoding="utf-8")
+    assert result["calibration"]["cllr_after"] < result["calibration"]["fitted"]["cllr_before"]
+    assert result["score"] == "log-likelihood ratio"
+    expected = {"scores.tsv", "keys.tsv", "metrics.json", "report.html", "MODEL_CARD.md", *(
+        f"{name}.png" for name in ("det", "roc", "histogram", "attacks", "calibration", "history", "worst"))}
+    assert {path.name for path in evaluated.iterdir()} == expected | {".lock"}
+
+
+def test_the_written_score_and_key_files_give_the_same_figures(evaluated, capsys):
+    assert evaluate_model.main(["--scores", str(evaluated / "scores.tsv"), "--keys", str(evaluated / "keys.tsv"), "--json"]) == 0
+    out, written = json.loads(capsys.readouterr().out), json.loads((evaluated / "metrics.json").read_text(encoding="utf-8"))
+    assert out["score"] == "score of another system, taken as a log-likelihood ratio"
+    for name in ("eer", "min_dcf", "act_dcf", "cllr", "auc"):
+        assert out[name] == written[name]
+    assert (evaluated / "scores.tsv").read_bytes().startswith(b"filename\tcm-score\n")
+    assert (evaluated / "keys.tsv").read_bytes().startswith(b"filename\tcm-label\n")
+
+
+def test_other_costs_move_the_threshold_and_the_published_protocol_drops_the_calibration(home, capsys):
+    at = ["--data_dir", str(home / "data"), "--model", str(home / "checkpoints" / "run 1" / "best.pt"), "--json",
+          "--replicates", "0", "--threads", "1"]
+    assert evaluate_model.main([*at, "--output", str(home / "costs"), "--prior", "0.5", "--cost_fa", "1"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["operating_point"]["threshold"] == 0 and result["cost_miss"] == 1
+    assert result["operating_point"]["band"][0] <= -np.log(2) and result["operating_point"]["band"][1] >= np.log(2)
+    assert evaluate_model.main([*at, "--output", str(home / "published"), "--published_protocol"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["score"] == "raw CM score" and "calibration" not in result
+    assert not (home / "published" / "calibration.png").exists()
+    with pytest.raises(InputError, match="not calibrated"):
+        evaluate_model.main([*at, "--output", str(home / "published"), "--published_protocol", "--prior", "0.5"])
+
+
+class Links(HTMLParser):
+    """Everything a page would load or link to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.images = 0
+
+    def handle_starttag(self, tag, attrs):
+        self.images += tag == "img"
+        assert tag not in ("script", "link", "iframe", "object"), tag
+        self.found += [value for name, value in attrs if name in ("src", "href", "srcset", "data", "action")]
+        assert tag != "img" or dict(attrs)["alt"]
+
+
+def test_the_report_is_one_file_under_a_megabyte_that_loads_nothing(evaluated):
+    page = (evaluated / "report.html").read_text(encoding="utf-8")
+    links = Links()
+    links.feed(page)
+    assert links.images == 7 and all(link.startswith("data:image/png;base64,") for link in links.found)
+    assert len(page) < 1_000_000 and "http" not in page and "url(" not in page and "@import" not in page
+    assert "a pool of &lt;real&gt; clips &amp; more" in page and "<real>" not in page
+    for title in ("What was trained on what", "Figures", "Operating point", "DET and ROC", "By group", "Calibration", "Training",
+                  "Worst trials", "Environment", "Limits"):
+        assert f"<h2>{title}</h2>" in page
+
+
+def test_the_model_card_states_the_runs_own_figures(evaluated):
+    card, result = ((evaluated / name).read_text(encoding="utf-8") for name in ("MODEL_CARD.md", "metrics.json"))
+    result = json.loads(result)
+    assert f"| all attacks | {result['eer'] * 100:.2f} %" in card and f"{result['unseen']['cllr']:.4f}" in card
+    assert "small demonstration corpus" in card and "## Limits" in card and "n/a" not in card
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="NO BROWSER: install chromium to have the report opened in one")
+def test_a_browser_shows_the_report_with_every_picture(evaluated, tmp_path):
+    def browse(*arguments: str) -> str:
+        command = [CHROMIUM, *CHROMIUM_FLAGS, f"--user-data-dir={tmp_path / 'profile'}", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=120, check=True).stdout
+    page = tmp_path / "page.html"
+    check = ("<script>addEventListener('load', () => { const all = [...document.images]; document.title = 'shown ' + "
+             "all.filter(i => i.naturalWidth > 300).length + ' of ' + all.length + ', overflow ' + "
+             "(document.documentElement.scrollWidth > innerWidth); });</script></body>")
+    page.write_text((evaluated / "report.html").read_text(encoding="utf-8").replace("</body>", check), encoding="utf-8")
+    assert "<title>shown 7 of 7, overflow false</title>" in browse("--window-size=1100,900", "--dump-dom", page.as_uri())
+    shot = tmp_path / "report.png"
+    browse("--window-size=1100,1600", f"--screenshot={shot}", (evaluated / "report.html").as_uri())
+    from PIL import Image
+    with Image.open(shot) as image:
+        grey = np.asarray(image.convert("L"))
+    assert grey.shape == (1600, 1100) and 0.02 < np.mean(grey < 128) < 0.5     # ink on white, neither blank nor black
+
+
+@pytest.mark.parametrize("name", ["mixed_attacks", "all_equal", "tiny_1v1_wrong", "huge_scale_overflow_bad"])
+def test_official_cases_print_their_figures_and_get_a_report(shared, tmp_path, capsys, name):
+    folder = shared / "reference" / "metrics"
+    case = json.loads((folder / "expected.json").read_text(encoding="utf-8"))[name]
+    files = ["--scores", str(folder / "cases" / case["score_file"]), "--keys", str(folder / "cases" / case["key_file"])]
+    assert evaluate_model.main([*files, "--json", "--replicates", "20", "--output", str(tmp_path)]) == 0
+    result = json.loads(capsys.readouterr().out)
+    got, expected = [result[name] for name in ("eer", "min_dcf", "act_dcf")], [case[name] for name in ("eer", "minDCF", "actDCF")]
+    assert got == pytest.approx(expected, abs=1e-9)
+    assert (tmp_path / "report.html").is_file() and (tmp_path / "det.png").is_file()
+
+
+def test_one_class_alone_gives_reasons_instead_of_figures(tmp_path, capsys):
+    (tmp_path / "scores.txt").write_text("u1 1.5\nu2 2.5\n", encoding="utf-8")
+    (tmp_path / "keys.txt").write_text("u1 bonafide\nu2 bonafide\n", encoding="utf-8")
+    files = ["--scores", str(tmp_path / "scores.txt"), "--keys", str(tmp_path / "keys.txt"), "--output", str(tmp_path / "out")]
+    assert evaluate_model.main([*files, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["reason"] == "no spoof trials"
+    assert evaluate_model.main(files) == 0
+    assert "n/a (no spoof trials)" in capsys.readouterr().out
+    assert "no spoof trials" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("arguments", [["--keys", "k"], ["--scores", "s", "--model", "m"], ["--subset", "test"],
+                                       ["--replicates", "-1"], ["--seed", "-1"], ["--threads", "0"], ["--batch_size", "0"]])
+def test_contradictory_arguments_are_a_usage_error(arguments):
+    with pytest.raises(SystemExit, match="2"):
+        evaluate_model.main(arguments)
+
+
+class Row:
+    """A trial with its store, as `write_results` takes them."""
+    gender = codec = speaker = "-"
+
+    def __init__(self, key: str, attack: str) -> None:
+        self.key, self.attack = key, attack
+
+
+class Trials:
+    def __init__(self, corpus: str) -> None:
+        self.info = {"corpus": {"name": corpus}}
+
+
+ROWS = [Row("bonafide", "-"), Row("bonafide", "-"), Row("spoof", "A01"), Row("spoof", "A02"), Row("spoof", "A03")]
+KNOWN = {"architecture": "small", "trained_on": {"corpus": "one", "attacks": ["A01"], "dev_attacks": ["A01", "A02"]}}
+
+
+def test_attacks_heard_on_dev_are_neither_seen_nor_unseen():
+    result = evaluate(ROWS, np.array([1.0, 2, -1, 3, -2]), KNOWN, store=Trials("one"), replicates=0)
+    assert [result[name]["attacks"] for name in ("seen", "seen_on_dev", "unseen")] == [["A01"], ["A02"], ["A03"]]
+    assert "attacks seen on dev only (A02)" in "\n".join(headline(result)) and result["attacks_note"] is None
+
+
+def test_attacks_of_folders_are_said_to_be_compared_by_name():
+    known = {**KNOWN, "trained_on": KNOWN["trained_on"] | {"corpus": "folders 0123456789ab"}}
+    result = evaluate(ROWS, np.array([1.0, 2, -1, 3, -2]), known, store=Trials("folders 0123456789ab"), replicates=0)
+    assert result["seen"]["attacks"] == ["A01"] and "by their names" in headline(result)[-1]
+
+
+@pytest.mark.parametrize("store", [Trials("other"), None])
+def test_attack_tags_of_another_corpus_are_not_compared(store):
+    result = evaluate(ROWS, np.array([1.0, 2, -1, 3, -2]), KNOWN, store=store, replicates=0)
+    assert "seen" not in result and "do not compare with those of one" in headline(result)[-1]
+    named = evaluate(ROWS, np.array([1.0, 2, -1, 3, -2]), KNOWN, store=store, seen_attacks=["A03"], replicates=0)
+    assert named["seen"]["attacks"] == ["A03"] and "seen_on_dev" not in named and named["attacks_note"] is None
+
+
+@pytest.mark.parametrize("corpus", ["folders 0123456789ab", "folders"])
+def test_the_model_in_the_box_calls_no_attack_of_a_users_folders_seen(corpus):
+    """It was trained on another corpus' A07, under the name that all folders had."""
+    from utils.detector.engines import PRETRAINED
+    box, rows = load_engine(PRETRAINED).metadata, [*ROWS, Row("spoof", "A07")]
+    assert "A07" in box["trained_on"]["attacks"]
+    result = evaluate(rows, np.array([1.0, 2, -1, 3, -2, 0]), box, store=Trials(corpus), replicates=0)
+    assert "seen" not in result and "unseen" not in result
+    assert "do not compare with those of folders prepared by an earlier version" in headline(result)[-1]
+    named = evaluate(rows, np.array([1.0, 2, -1, 3, -2, 0]), box, store=Trials(corpus), seen_attacks=["A07"], replicates=0)
+    assert named["seen"]["attacks"] == ["A07"]
+
+
+def test_scores_the_wrong_way_round_get_a_hint():
+    result = evaluate(ROWS, np.array([-1.0, -2, 1, 3, 2]), replicates=0)
+    assert "perhaps these scores are inverted" in headline(result)[-1]
+    assert evaluate(ROWS, -np.array([-1.0, -2, 1, 3, 2]), replicates=0)["hint"] is None
+
+
+def test_speaker_verification_scores_set_the_tandem_cost(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    kinds = {"target": 2.0, "nontarget": -2.0, "spoof": 1.0}
+    asv = {kind: rng.normal(mean, 1, 50) for kind, mean in kinds.items()}
+    lines = [f"{'A07' if kind == 'spoof' else 'bonafide'} {kind} {score!r}" for kind in asv for score in asv[kind].tolist()]
+    (tmp_path / "asv.txt").write_text("\n".join(lines), encoding="utf-8")
+    bonafide, spoof = rng.normal(1, 1, 30), rng.normal(-1, 1, 30)
+    lines = [f"{key[0]}{n} {key} {score!r}" for key, scores in (("bonafide", bonafide), ("spoof", spoof))
+             for n, score in enumerate(scores.tolist())]
+    (tmp_path / "scores.txt").write_text("\n".join(lines), encoding="utf-8")
+    files = ["--scores", str(tmp_path / "scores.txt"), "--asv_scores", str(tmp_path / "asv.txt")]
+    assert evaluate_model.main([*files, "--replicates", "0", "--json"]) == 0
+    result, rates = json.loads(capsys.readouterr().out), metrics.asv_error_rates(*asv.values())
+    assert result["min_tdcf_2019"] == metrics.min_tdcf(bonafide, spoof, rates, legacy=True)
+    assert result["asv"]["spoof"] == rates.spoof and not result["asv"]["official"]
+    (tmp_path / "asv.txt").write_text("a target 1\nb nontarget 0\n", encoding="utf-8")
+    with pytest.raises(InputError, match="no spoof trials"):
+        evaluate_model.main(files)
+
+
+def test_without_a_model_it_says_how_to_get_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("utils.detector.engines.PRETRAINED", tmp_path / "no box")
+    with pytest.raises(InputError, match="train one with python notebooks/aasist_training.py"):
+        evaluate_model.main(["--checkpoint_dir", str(tmp_path)])
+
+
+def test_impossible_costs_are_refused(tmp_path):
+    (tmp_path / "scores.txt").write_text("u1 spoof 1.5\nu2 bonafide 2.5\n", encoding="utf-8")
+    with pytest.raises(InputError, match="prior of spoof is 2.0"):
+        evaluate_model.main(["--scores", str(tmp_path / "scores.txt"), "--prior", "2"])
+
+
+def test_help_comes_without_heavy_imports():
+    code = ("import sys; from utils.evaluate_model import build_parser; build_parser().format_help(); "
+            "print([m for m in ('torch', 'matplotlib', 'numpy') if m in sys.modules])")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,267 @@
+"""The store on disk: what was written is read, a killed write goes on, a failed one leaves the old store alone."""
+import errno
+import multiprocessing
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from utils.store import writer as store_writer
+from utils.audio.sources import AudioError
+from utils.store.reader import Store, shard_name
+from utils.store.writer import StoreWriter, building, difference, recover
+from utils.common.errors import InputError
+from utils.common.files import read_json, write_json
+from utils.common.locks import only_run
+
+DESCRIPTION = {"subset": "dev", "settings": {"limit": None, "seed": 0}, "trial_list_sha256": "0" * 64,
+               "corpus": {"name": "test", "description": "a test", "demo": False, "seen_attacks": []},
+               "environment": {"packages": {}}}
+
+
+@pytest.fixture(scope="module")
+def waves(shared) -> list[np.ndarray]:
+    """Twelve real utterances."""
+    paths = sorted((shared / "reference" / "asvspoof" / "audio").glob("*.flac"))
+    return [soundfile.read(path, dtype="int16")[0] for path in paths]
+
+
+def about(number: int) -> tuple[str, ...]:
+    key = "spoof" if number % 3 else "bonafide"
+    return f"D_{number:04}", "S1", "F", "-", "A09" if number % 3 else "-", key
+
+
+def fill(writer: StoreWriter, waves: list[np.ndarray]) -> None:
+    for number in range(writer.done, len(waves)):
+        writer.add(about(number), np.array_split(waves[number], 3), lambda: 16000)
+
+
+def build(path: Path, waves: list[np.ndarray], description: dict = DESCRIPTION) -> Store:
+    with StoreWriter(path, description) as writer:
+        fill(writer, waves)
+        writer.finish()
+    return Store(path)
+
+
+def content(path: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in path.iterdir()}
+
+
+def read_one(store: Store) -> bytes:
+    return store.read(3).tobytes()
+
+
+def test_what_was_written_is_read(tmp_path, waves, monkeypatch):
+    monkeypatch.setattr(store_writer, "SHARD_BYTES", 500_000)
+    store = build(tmp_path / "dev", waves)
+    assert len(store) == len(waves) and len({row.shard for row in store.rows}) > 2
+    for number, wave in enumerate(waves):
+        row = store.rows[number]
+        assert (row.utterance, row.speaker, row.gender, row.codec, row.attack, row.key) == about(number)
+        assert row.n_samples == len(wave) and row.source_rate == 16000
+        assert np.array_equal(store.read(number), wave) and store.read(number).dtype == np.int16
+        assert np.array_equal(store.read(number, 100, 50), wave[100:150])
+        assert np.array_equal(store.read(number, len(wave) - 5, 50), wave[-5:])
+        assert len(store.read(number, len(wave) + 9)) == 0
+    assert store.info["counts"] == {"selected": 12, "stored": 12, "skipped": 0, "bonafide": 4, "spoof": 8,
+                                    "samples": sum(map(len, waves))}
+
+
+def test_shards_hold_nothing_but_the_samples(tmp_path, waves):
+    build(tmp_path / "dev", waves)
+    assert (tmp_path / "dev" / shard_name(0)).read_bytes() == np.concatenate(waves).astype("<i2").tobytes()
+    assert sorted(path.name for path in (tmp_path / "dev").iterdir()) == ["index.tsv", shard_name(0), "store.json"]
+
+
+def test_a_store_may_be_sent_to_spawned_processes(tmp_path, waves):
+    store = build(tmp_path / "dev", waves)
+    assert pickle.loads(pickle.dumps(store)).rows == store.rows
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(read_one, (store,)) == waves[3].tobytes()
+
+
+def test_what_cannot_be_decoded_leaves_no_sample_and_is_named(tmp_path, waves):
+    def broken():
+        yield waves[0]
+        raise AudioError("x.flac was cut\tshort")
+
+    with StoreWriter(tmp_path / "dev", DESCRIPTION) as writer:
+        writer.add(about(0), [waves[0]], lambda: 16000)
+        assert writer.add(about(1), broken(), lambda: 16000) == r"x.flac was cut\tshort"
+        writer.add(about(2), [waves[2]], lambda: 16000)
+        info = writer.finish()
+    assert info["skipped"] == [["D_0001", r"x.flac was cut\tshort"]] and info["counts"]["skipped"] == 1
+    store = Store(tmp_path / "dev")
+    assert [row.utterance for row in store.rows] == ["D_0000", "D_0002"] and np.array_equal(store.read(1), waves[2])
+
+
+@pytest.mark.parametrize("shard_bytes", (500_000, 1 << 28))
+def test_whatever_a_kill_leaves_the_rerun_ends_in_the_same_bytes(tmp_path, waves, monkeypatch, shard_bytes):
+    """Every state a kill can leave: a journal cut at any byte, shards that hold more than the journal says."""
+    monkeypatch.setattr(store_writer, "SHARD_BYTES", shard_bytes)
+    monkeypatch.setattr(store_writer, "COMMIT_BYTES", 1)
+    build(tmp_path / "whole", waves)
+    expected = content(tmp_path / "whole")
+    rng = np.random.default_rng(1)
+    for turn in range(12):
+        path = tmp_path / f"dev{turn}"
+        with StoreWriter(path, DESCRIPTION) as writer:
+            fill(writer, waves[:rng.integers(1, 13)])
+        journal = building(path) / "journal.tsv"
+        os.truncate(journal, rng.integers(0, journal.stat().st_size + 1))
+        with open(max(building(path).glob("shard-*")), "ab") as file:
+            file.write(b"torn")
+        build(path, waves)
+        assert content(path) == expected
+
+
+def test_a_half_built_store_is_not_a_store(tmp_path, waves):
+    with StoreWriter(tmp_path / "dev", DESCRIPTION) as writer:
+        fill(writer, waves[:3])
+    with pytest.raises(InputError, match="there is no store"):
+        Store(tmp_path / "dev")
+    with pytest.raises(InputError, match="not complete"):
+        Store(building(tmp_path / "dev"))
+
+
+def test_other_settings_do_not_go_on_with_a_half_built_store(tmp_path, waves):
+    with StoreWriter(tmp_path / "dev", DESCRIPTION) as writer:
+        fill(writer, waves[:5])
+    for change in ({"settings": {"limit": 9, "seed": 0}}, {"trial_list_sha256": "1" * 64},
+                   {"environment": {"packages": {"soxr": "0.0"}}}):
+        with StoreWriter(tmp_path / "dev", DESCRIPTION | change) as writer:
+            assert writer.done == 0
+
+
+def test_the_old_store_stays_until_the_new_one_is_complete(tmp_path, waves):
+    path = tmp_path / "dev"
+    old = content(build(path, waves[:4]).path)
+    with pytest.raises(RuntimeError), StoreWriter(path, DESCRIPTION | {"trial_list_sha256": "1" * 64}) as writer:
+        fill(writer, waves[:8])
+        raise RuntimeError
+    assert content(path) == old
+    assert len(build(path, waves, DESCRIPTION | {"trial_list_sha256": "1" * 64})) == 12
+
+
+@pytest.mark.parametrize("killed_after", ("description", "old moved", "new moved"))
+def test_a_swap_killed_between_its_renames_is_finished(tmp_path, waves, killed_after, monkeypatch):
+    path, other = tmp_path / "dev", DESCRIPTION | {"trial_list_sha256": "1" * 64}
+    build(path, waves[:4])
+    monkeypatch.setattr(store_writer, "swap", lambda path: None)
+    with StoreWriter(path, other) as writer:
+        fill(writer, waves)
+        writer.finish()
+    monkeypatch.undo()
+    if killed_after != "description":
+        os.replace(path, tmp_path / "dev.old")
+    if killed_after == "new moved":
+        os.replace(building(path), path)
+    recover(path)
+    assert len(Store(path)) == 12 and difference(path, other) is None
+    assert [file.name for file in tmp_path.iterdir()] == ["dev"]
+
+
+def test_an_old_store_comes_back_where_the_new_one_was_lost(tmp_path, waves):
+    build(tmp_path / "dev", waves[:4])
+    os.replace(tmp_path / "dev", tmp_path / "dev.old")
+    recover(tmp_path / "dev")
+    assert len(Store(tmp_path / "dev")) == 4
+
+
+def test_a_full_disk_is_said_and_the_rest_goes_on_later(tmp_path, waves, monkeypatch):
+    """The disk is full at the third write (a real ENOSPC needs a small file system: tests/benchmarks)."""
+    path = tmp_path / "dev"
+    with pytest.raises(InputError, match="the disk is full"), StoreWriter(path, DESCRIPTION) as writer:
+        fill(writer, waves[:2])
+        monkeypatch.setattr(writer, "_append", full_disk)
+        fill(writer, waves)
+    build(path, waves)
+    assert content(path) == content(build(tmp_path / "other", waves).path)
+
+
+def full_disk(blocks):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_disk_that_is_really_full_is_said(tmp_path, waves):
+    writer = StoreWriter(tmp_path / "dev", DESCRIPTION)
+    with pytest.raises(InputError, match="the disk is full"), writer:
+        writer._file.close()
+        writer._file = open("/dev/full", "r+b")
+        fill(writer, waves)
+
+
+def damage_index(path: Path) -> None:
+    text = (path / "index.tsv").read_text().splitlines(keepends=True)
+    (path / "index.tsv").write_text("".join(text[:-1]) + text[-1][:10])
+
+
+DAMAGES = {
+    "no description": lambda path: (path / "store.json").unlink(),
+    "no JSON": lambda path: (path / "store.json").write_text("{"),
+    "incomplete": lambda path: write_json(path / "store.json", read_json(path / "store.json") | {"complete": False}),
+    "from the future": lambda path: write_json(path / "store.json", read_json(path / "store.json") | {"format": 99}),
+    "shard missing": lambda path: (path / shard_name(0)).unlink(),
+    "shard cut": lambda path: os.truncate(path / shard_name(0), 1000),
+    "shard too long": lambda path: open(path / shard_name(0), "ab").write(b"xx"),
+    "index cut": damage_index,
+    "index missing": lambda path: (path / "index.tsv").unlink(),
+    "index of another kind": lambda path: (path / "index.tsv").write_text("a\tb\n"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_store_is_refused_in_one_sentence(tmp_path, waves, damage):
+    build(tmp_path / "dev", waves[:4])
+    DAMAGES[damage](tmp_path / "dev")
+    with pytest.raises(InputError) as error:
+        Store(tmp_path / "dev")
+    assert "dev" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_the_second_of_two_runs_is_told_and_a_dead_one_leaves_no_lock(tmp_path):
+    with only_run(tmp_path / "dev.lock", "writing dev"):
+        with pytest.raises(InputError, match=f"process {os.getpid()}"), only_run(tmp_path / "dev.lock", "writing dev"):
+            pass
+    (tmp_path / "dev.lock").write_text("999999\n")  # what a killed run leaves
+    with only_run(tmp_path / "dev.lock", "writing dev"):
+        pass
+
+
+def test_a_store_of_before_sources_were_known_is_read(tmp_path, waves):
+    path = tmp_path / "dev"
+    with StoreWriter(path, DESCRIPTION) as writer:
+        for number, wave in enumerate(waves):
+            writer.add((*about(number), f"lab {number % 2}"), [wave], lambda: 16000)
+        writer.finish()
+    store = Store(path)
+    assert [row.source for row in store.rows[:3]] == ["lab 0", "lab 1", "lab 0"]
+    index = path / "index.tsv"
+    index.write_text("".join(line.rsplit("\t", 1)[0] + "\n" for line in index.read_text().splitlines()))
+    old = Store(path)
+    assert {row.source for row in old.rows} == {"-"} and read_one(old) == read_one(store)
+
+
+def test_ctrl_c_while_the_journal_is_written_doubles_nothing(tmp_path, monkeypatch):
+    """The lines are on disk, but the writer does not know it yet: on its way out it writes them again."""
+    wave, written = np.arange(500, dtype=np.int16), store_writer._flush
+
+    def interrupted(file):
+        written(file)
+        if file.name.endswith(store_writer.JOURNAL):
+            monkeypatch.setattr(store_writer, "_flush", written)
+            raise KeyboardInterrupt
+
+    about = {"subset": "dev", "settings": {}, "corpus": {}, "trial_list_sha256": ""}
+    monkeypatch.setattr(store_writer, "COMMIT_BYTES", 1)
+    monkeypatch.setattr(store_writer, "_flush", interrupted)
+    with pytest.raises(KeyboardInterrupt), StoreWriter(tmp_path / "dev", about) as writer:
+        writer.add(("U1", "-", "-", "-", "-", "bonafide", "-"), [wave], lambda: 16000)
+    with StoreWriter(tmp_path / "dev", about) as writer:
+        assert writer.done == 1
+        writer.add(("U2", "-", "-", "-", "-", "bonafide", "-"), [wave], lambda: 16000)
+        assert writer.finish()["counts"]["stored"] == 2

@@ -1,0 +1,158 @@
+"""Folders with a trials.tsv: their columns, several in one corpus, conditions, splits by source, all the way to the store."""
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.asvspoof5_archives import real_clips
+from utils import prepare_dataset, preprocess_data
+from utils.store.reader import Store
+from utils.trials.split import How, split
+from utils.trials.tables import condition
+from utils.trials.trial import SUBSETS, Trial, read_corpus, read_trials, trial_list_path
+from utils.common.errors import InputError
+
+
+def listed(folder: Path, clips: dict, rows: list[tuple], columns: str) -> None:
+    """A folder of real clips with the trial list `rows`; the first column names the file, without its ending."""
+    folder.mkdir(parents=True)
+    for number, row in enumerate(rows):
+        pool = clips["bonafide" if "bonafide" in row else "spoof"]
+        (folder / f"{row[0]}.flac").write_bytes(pool[number % len(pool)].read_bytes())
+    lines = [columns.split(), *rows]
+    (folder / "trials.tsv").write_bytes("\r\n".join("\t".join(map(str, line)) for line in lines).encode("utf-8-sig"))
+
+
+@pytest.fixture
+def data(shared, tmp_path) -> Path:
+    """Two listed folders: one with sources, 12 trials of which 8 are open; one without, bona fide alone."""
+    clips = real_clips(shared)
+    pool = [(f"P{n:02}", f"s{n}", ("bonafide", "spoof")[n % 2], ("-", "Griffin-Lim (page)")[n % 2], f"lab/{n // 2}", int(n < 8))
+            for n in range(12)]
+    listed(tmp_path / "data/raw/pool", clips, pool, "utterance speaker key attack source open")
+    listed(tmp_path / "data/raw/own", clips, [(f"P{n:02}", "-", "bonafide") for n in range(4)], "utterance attack key")
+    return tmp_path / "data"
+
+
+def prepare(data: Path, *options: str) -> list[Trial]:
+    assert prepare_dataset.main(["--data_dir", str(data), *options]) == 0
+    return [trial for subset in SUBSETS for trial in read_trials(trial_list_path(data, subset))]
+
+
+def test_lists_beside_each_other_are_one_corpus_and_sources_reach_the_store(data):
+    trials = prepare(data)
+    assert len(trials) == 16 and {t.utterance for t in trials} >= {"pool/P00", "own/P00"}
+    assert {t.source for t in trials} == {f"lab/{n}" for n in range(6)} | {"own"}
+    assert {t.attack for t in trials} == {"-", "Griffin-Lim (page)"}
+    assert preprocess_data.main(["--data_dir", str(data)]) == 0
+    for subset in SUBSETS:
+        expected = {t.utterance: t.source for t in read_trials(trial_list_path(data, subset))}
+        assert {row.utterance: row.source for row in Store(data / "processed" / subset).rows} == expected
+
+
+def test_conditions_choose_rows_and_lists_without_the_column_stay_whole(data, capsys):
+    trials = prepare(data, "--where", "open=1")
+    assert len(trials) == 12 and {t.source for t in trials} == {"lab/0", "lab/1", "lab/2", "lab/3", "own"}
+    assert "4 of the 12 trials" in capsys.readouterr().out
+    assert read_corpus(data)["where"] == ["open=1"]
+    assert {t.source for t in prepare(data, "--where", "source!=lab/0", "--where", "open=1")} == {"lab/1", "lab/2", "lab/3", "own"}
+    with pytest.raises(InputError, match="no trial list here has a column opne"):
+        prepare(data, "--where", "opne=1")
+
+
+def test_folders_are_known_by_their_train_list(data):
+    def name(*options: str) -> str:
+        prepare(data, *options)
+        return read_corpus(data)["name"]
+    linked(data)
+    parts = ("--where", "train:open=1", "--where", "dev:source=lab/4")
+    one = name(*parts, "--where", "eval:source=lab/5")
+    assert re.fullmatch("folders [0-9a-f]{12}", one)
+    assert preprocess_data.main(["--data_dir", str(data)]) == 0
+    assert {Store(data / "processed" / subset).info["corpus"]["name"] for subset in SUBSETS} == {one}
+    assert name(*parts, "--where", "eval:source=lab/4,lab/5") == one      # more to evaluate on, the same to learn from
+    assert name(*parts, "--where", "eval:source=lab/5", "--where", "train:source!=lab/0") != one
+
+
+@pytest.mark.parametrize("text", ["open", "=1", "open=", "!=1"])
+def test_other_text_is_no_condition(text):
+    with pytest.raises(ValueError):
+        condition(text)
+
+
+def test_a_split_by_source_shares_none_and_each_fold_is_eval_once(data):
+    prepare(data, "--split_by", "source")
+    found = [{t.source for t in read_trials(trial_list_path(data, subset))} for subset in SUBSETS]
+    assert sum(map(len, found)) == len(set.union(*found)) == 7
+    held = []
+    for number in (1, 2, 3):
+        prepare(data, "--split_by", "source", "--fold", f"{number}/3")
+        held += [t.utterance for t in read_trials(trial_list_path(data, "eval"))]
+    assert len(held) == len(set(held)) == 16
+
+
+def test_a_split_by_source_spreads_the_classes():
+    trials = [Trial(f"U{n:03}", f"s{n}", "-", "-", f"A{n % 40}" if n % 3 else "-", "spoof" if n % 3 else "bonafide", "x", 0, 1,
+                    f"source {n % 40}") for n in range(400)]
+    lists, held_out = split("train", trials, list(SUBSETS), How(unit="source"))
+    assert not held_out and sum(map(len, lists.values())) == 400
+    assert 0.5 < len(lists["train"]) / 400 < 0.7
+    assert all(0.2 < sum(t.key == "bonafide" for t in part) / len(part) < 0.5 for part in lists.values())
+
+
+def linked(data: Path) -> None:
+    """The pool as train, dev and eval."""
+    for part in SUBSETS:
+        (data / "raw" / part).mkdir()
+        try:
+            (data / "raw" / part / f"{part}-pool").symlink_to(data / "raw/pool", target_is_directory=True)
+        except OSError:
+            pytest.skip("no links on this system")
+
+
+def test_a_list_is_found_as_a_part_and_through_a_link(data, capsys):
+    linked(data)
+    prepare(data, "--where", "train:open=1", "--where", "dev:source=lab/4", "--where", "eval:source=lab/5")
+    assert {v["origin"] for v in read_corpus(data)["subsets"].values()} == {"official"}
+    assert [len(read_trials(trial_list_path(data, subset))) for subset in SUBSETS] == [8, 2, 2]
+    assert "CAREFUL" not in capsys.readouterr().out
+
+
+def test_a_file_in_train_and_another_subset_is_refused_and_one_in_dev_and_eval_told(data, capsys):
+    linked(data)
+    with pytest.raises(InputError, match=r"^train and dev share 12 files, raw/dev/dev-pool/P00.flac first: .*--where train:"):
+        prepare(data)
+    with pytest.raises(InputError, match="^train and eval share 4 files, .*P08.flac first"):
+        prepare(data, "--where", "train:open=0", "--where", "dev:open=1")
+    assert not (data / "protocols/corpus.json").exists()
+    prepare(data, "--where", "train:open=1", "--where", "dev:open=0", "--where", "eval:source=lab/5")
+    assert "CAREFUL: dev and eval share 2 files, raw/eval/eval-pool/P10.flac first" in capsys.readouterr().out
+
+
+def test_a_link_to_one_file_is_that_file(data):
+    linked(data)
+    (data / "raw/pool/P10.flac").unlink()
+    (data / "raw/pool/P10.flac").symlink_to(data / "raw/pool/P00.flac")
+    with pytest.raises(InputError, match="^train and eval share raw/eval/eval-pool/P10.flac: "):
+        prepare(data, "--where", "train:open=1", "--where", "dev:source=lab/4", "--where", "eval:source=lab/5")
+
+
+@pytest.mark.parametrize("content, message", [
+    ("utterance\tkey\nP00\tspoof\n", "no column attack"), ("utterance\tkey\tattack\nP00\tfake\tX\n", "line 2 says key 'fake'"),
+    ("utterance\tkey\tattack\nP00\tspoof\t-\n", "line 2 says"), ("utterance\tkey\tattack\nP00\tspoof\n", "line 2 does not have"),
+    ("utterance\tkey\tattack\nP00\tspoof\tX\tY\n", "line 2 does not have the 3 columns of the first line, but 4"),
+    ("utterance\tkey\tkey\tattack\nP00\tspoof\tspoof\tX\n", "names the column 'key' twice"),
+    ("utterance\tkey\tattack\nP00\tspoof\tX\nP00\tspoof\tX\n", "line 3 lists P00 a second time"),
+    ("utterance\tkey\tattack\n", "lists no utterances"), ("utterance\tkey\tattack\n../own/P00\tspoof\tX\n", "none of the")])
+def test_a_list_that_is_wrong_is_one_sentence(data, content, message):
+    (data / "raw/pool/trials.tsv").write_text(content)
+    (data / "raw/own/trials.tsv").unlink()
+    with pytest.raises(InputError, match=message):
+        prepare(data)
+
+
+def test_trials_without_their_file_and_files_without_their_trial_are_counted(data, capsys):
+    (data / "raw/pool/P01.flac").rename(data / "raw/pool/Q.flac")
+    assert len(prepare(data)) == 15
+    said = capsys.readouterr().out
+    assert "1 of the 12 trials" in said and "P01 first" in said and "does not list, passed over: 1" in said

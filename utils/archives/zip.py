@@ -1,0 +1,88 @@
+"""Zip archives: where plainly stored files lie, and unpacking of compressed ones; the same refusals as for tar."""
+import contextlib
+import re
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from utils.archives.index import Place
+from utils.archives.extraction import Item, unpack
+from utils.archives.safe_open import reading
+from utils.archives.tar import AGAIN, safe_name
+from utils.common.errors import InputError
+
+LARGEST_TEXT = 64 << 20      # bytes of a protocol
+LOCAL_HEADER = 30            # bytes before the name; the lengths of name and extra field are its last two numbers
+
+
+@contextlib.contextmanager
+def opened(archive: Path) -> Iterator[zipfile.ZipFile]:
+    """The archive, its members checked; `InputError` for damage, encryption, links, unsafe names and names twice."""
+    try:
+        with reading(archive), zipfile.ZipFile(archive) as file:
+            _check(file, archive)
+            yield file
+    except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError) as error:
+        raise InputError(f"{archive} is cut short or damaged ({error}): {AGAIN}") from error
+
+
+def _check(file: zipfile.ZipFile, archive: Path) -> None:
+    names: set[str] = set()
+    for info in file.infolist():
+        name = safe_name(info.orig_filename, str(archive))
+        if name in names:
+            raise InputError(f"{archive} holds {name} twice: {AGAIN}")
+        names.add(name)
+        if info.flag_bits & 1:
+            raise InputError(f"{archive} is encrypted: {AGAIN} from its publisher")
+        if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise InputError(f"{archive} holds a link or a device, {name!r}: do not use this archive, {AGAIN}")
+
+
+def find(archive: Path, is_it: Callable[[str], bool]) -> str | None:
+    """The first member whose name pleases `is_it`."""
+    with opened(archive) as file:
+        return next((name for name in file.namelist() if is_it(name)), None)
+
+
+def content(archive: Path, member: str) -> bytes:
+    """The content of a small member, such as a protocol; `InputError` where it is larger than one can be."""
+    with opened(archive) as file:
+        if file.getinfo(member).file_size > LARGEST_TEXT:
+            raise InputError(f"{archive} holds {member} of over {LARGEST_TEXT:,} bytes, which no protocol has: {AGAIN}")
+        return file.read(member)
+
+
+def stored_places(archive: Path, pattern: re.Pattern[str], container: str) -> dict[str, dict[str, Place]]:
+    """Where the files lie whose name matches `pattern` (group 1: part, group 2: utterance), by part and utterance.
+
+    `InputError` where they are compressed: those have to be unpacked.
+    """
+    places: dict[str, dict[str, Place]] = {}
+    total = archive.stat().st_size
+    with opened(archive) as file, open(archive, "rb", buffering=0) as raw:
+        for info in file.infolist():
+            if not (match := pattern.fullmatch(info.filename)):
+                continue
+            if info.compress_type != zipfile.ZIP_STORED:
+                need = sum(item.file_size for item in file.infolist()) / 1e9
+                raise InputError(f"{archive} holds compressed files, which cannot be read in place: "
+                                 f"run this again with --extract (it needs {need:.1f} GB)")
+            raw.seek(info.header_offset)
+            header = raw.read(LOCAL_HEADER)
+            lengths = sum(int.from_bytes(header[i:i + 2], "little") for i in (26, 28))
+            offset = info.header_offset + LOCAL_HEADER + lengths
+            if header[:4] != b"PK\3\4" or offset + info.file_size > total:
+                raise InputError(f"{archive} is damaged at {info.filename}: {AGAIN}")
+            places.setdefault(match[1], {})[match[2]] = (container, offset, info.file_size)
+    return places
+
+
+def extract(archive: Path, wanted: Callable[[str], bool], folder: Path) -> int:
+    """Unpack the members that are `wanted` below `folder`, as `unpack` does; the number of files written."""
+    with opened(archive) as file:
+        infos = [info for info in file.infolist() if wanted(info.filename)]
+        return unpack(lambda: (Item(folder / info.filename, info.file_size, lambda info=info: file.open(info))
+                               for info in infos), folder)

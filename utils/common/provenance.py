@@ -1,0 +1,32 @@
+"""What made a result: versions, platform and commit, for every file that a step leaves behind."""
+import importlib.metadata
+import platform
+import subprocess
+from functools import lru_cache
+
+from utils.common.files import ROOT
+
+PACKAGES = ("torch", "torchaudio", "numpy", "scipy", "scikit-learn", "soundfile", "soxr", "av", "onnxruntime")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    try:
+        done = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=ROOT, capture_output=True,
+                              text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+@lru_cache(maxsize=1)
+def environment() -> dict:
+    """Python, platform, package versions and the code's commit (None outside a checkout)."""
+    return {"python": platform.python_version(), "platform": platform.platform(), "machine": platform.machine(),
+            "packages": {name: v for name in PACKAGES if (v := _version(name))}, "commit": _commit()}

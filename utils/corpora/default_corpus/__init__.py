@@ -1,4 +1,0 @@
-"""The embedded default corpus: real speech of Debian packages against real synthesisers, in ASVspoof5's layout."""
-from utils.corpora.default_corpus.build import build_default_corpus
-
-__all__ = ["build_default_corpus"]

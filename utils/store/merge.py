@@ -1,0 +1,46 @@
+"""Stores that several processes made of parts of a list become the one store that a single process would have written."""
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from utils.audio.sources import AudioError
+from utils.store.reader import Store
+from utils.store.writer import StoreWriter
+
+BLOCK = 160_000    # samples copied at a time: 10 s
+
+
+def part_path(path: Path, number: int, size: int) -> Path:
+    """Where process `number` (from 0) of `size` keeps its part of the store `path` until they are merged."""
+    return path.with_name(f"{path.name}.part-{number + 1}-of-{size}")
+
+
+def merge(writer: StoreWriter, parts: list[Path]) -> None:
+    """Add the utterances of complete stores, one after another, each store's before what it skipped, to an empty `writer`.
+
+    That order is not the one in which a single process writes; what was half merged is therefore never gone on with.
+    """
+    assert writer.done == 0, "a merge begins with an empty store"
+    for store in map(Store, parts):
+        for i, row in enumerate(store.rows):
+            about = (row.utterance, row.speaker, row.gender, row.codec, row.attack, row.key, row.source)
+            writer.add(about, _blocks(store, i), lambda rate=row.source_rate: rate)
+        for utterance, reason in store.info["skipped"]:
+            writer.add((utterance,), _unreadable(reason), lambda: 0)
+
+
+def _blocks(store: Store, i: int) -> Iterator[np.ndarray]:
+    return (store.read(i, start, BLOCK) for start in range(0, store.rows[i].n_samples, BLOCK))
+
+
+def _unreadable(reason: str) -> Iterator[np.ndarray]:
+    raise AudioError(reason)
+    yield      # a generator: the reason is told where it is read
+
+
+def remove(parts: list[Path]) -> None:
+    """Delete merged parts."""
+    for part in parts:
+        shutil.rmtree(part, ignore_errors=True)

@@ -1,0 +1,94 @@
+"""The bona fide clips that copies are made of: found in a folder, chosen by seed, cropped by seed."""
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from utils.common.errors import InputError
+from utils.signals.speech import RATE, speech_level
+
+AUDIO = frozenset(".wav .flac .ogg .oga .opus .mp3 .m4a .mp4 .aac .webm .mkv .amr .3gp .wma .aif .aiff .au .caf .sph"
+                  .split())
+SHORTEST = 0.5   # seconds: less is not worth a copy
+SILENT = 1e-4    # level of speech (-80 dBFS) below which there is none
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One recording: `source` relative to the input folder, `name` the path of what is made of it, without suffix."""
+    source: str
+    name: str
+
+    @property
+    def speaker(self) -> str:
+        """The first folder of the name."""
+        return self.name.split("/")[0]
+
+
+def find_clips(folder: Path) -> list[Clip]:
+    """Every recording below `folder`, sorted; hidden files and links to folders are passed over.
+
+    SPEAKER/x.wav is named SPEAKER/x. A recording without a speaker's folder gets one of its own, so that a split by
+    speaker keeps it and its copies together. Raises `InputError` for no folder, no audio, or two of one name.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder: give a folder of bona fide speech with --input")
+    clips: dict[str, Clip] = {}
+    for here, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and Path(name).suffix.lower() in AUDIO:
+                clip = _clip((Path(here) / name).relative_to(folder))
+                if clip.name in clips:
+                    raise InputError(f"{folder} holds {clips[clip.name].source} and {clip.source}, whose copies would "
+                                     "have one name: rename or remove one of them")
+                clips[clip.name] = clip
+    if not clips:
+        raise InputError(f"{folder} holds no audio files: give a folder of bona fide speech with --input")
+    return [clips[name] for name in sorted(clips)]
+
+
+def _clip(path: Path) -> Clip:
+    if not path.as_posix().isprintable():
+        raise InputError(f"the file name {path.as_posix()} fits in no list (it has control characters): rename it")
+    stem = path.with_suffix("").as_posix()
+    return Clip(path.as_posix(), stem if "/" in stem else f"{stem}/{stem}")
+
+
+def choose(clips: list[Clip], limit: int | None, seed: int) -> list[Clip]:
+    """`limit` of the clips in an order drawn by seed; a larger limit adds to those of a smaller one."""
+    order = sorted(clips, key=lambda clip: generator(seed, clip.name).random())
+    return order[:limit]
+
+
+def generator(seed: int, *what: str) -> np.random.Generator:
+    """A generator of random numbers for this seed and these names, whatever else is drawn elsewhere."""
+    return np.random.default_rng([seed, *(zlib.crc32(word.encode("utf-8", "surrogateescape")) for word in what)])
+
+
+def read_crop(folder: Path, clip: Clip, max_seconds: float, seed: int) -> np.ndarray:
+    """At most `max_seconds` of a recording, float64 at 16 kHz: of four places drawn by seed, the one with most speech.
+
+    Raises `InputError` where it cannot be decoded, is too short or silent.
+    """
+    from utils.audio.decode import load_audio
+    samples = load_audio(folder / clip.source)
+    if len(samples) < SHORTEST * RATE:
+        raise InputError(f"{clip.source} is shorter than {SHORTEST} s")
+    length = min(len(samples), max(int(max_seconds * RATE), int(SHORTEST * RATE)))
+    crop = _most_speech(samples / 32768, length, generator(seed, clip.name, "crop"))
+    if speech_level(crop) < SILENT:
+        raise InputError(f"{clip.source} is silent")
+    return crop
+
+
+def _most_speech(samples: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray:
+    starts = rng.integers(len(samples) - length + 1, size=4)
+    floor = max(speech_level(samples) ** 2 * 0.01, SILENT ** 2)   # 20 dB below the level of the speech
+
+    def active(start: int) -> int:
+        return int(np.sum(np.mean(samples[start:start + length // 320 * 320].reshape(-1, 320) ** 2, axis=1) > floor))
+    start = max(starts, key=active)
+    return samples[start:start + length]
