@@ -10,6 +10,7 @@ if not __package__:
 import argparse
 import time
 
+from utils.common.arguments import count, positive, rate, seeds, share
 from utils.common.files import CHECKPOINT_DIR, DATA_DIR, RESULTS_DIR
 from utils.training.architectures import ARCHITECTURES, FRONT_ENDS, misuse
 
@@ -56,42 +57,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--checkpoint_dir", type=Path, default=CHECKPOINT_DIR, help="where models go (default: models/checkpoints)")
     parser.add_argument("--results_dir", type=Path, default=RESULTS_DIR, help="where figures go (default: results)")
     return parser
-
-
-def positive(text: str) -> int:
-    """A whole number of at least 1, for argparse."""
-    if (value := int(text)) < 1:
-        raise ValueError(text)
-    return value
-
-
-def count(text: str) -> int:
-    """A whole number of at least 0, for argparse."""
-    if (value := int(text)) < 0:
-        raise ValueError(text)
-    return value
-
-
-def rate(text: str) -> float:
-    """A positive, finite number, for argparse."""
-    if not 0 < (value := float(text)) < float("inf"):
-        raise ValueError(text)
-    return value
-
-
-def share(text: str) -> float:
-    """A number from 0 to 1, for argparse."""
-    if not 0 <= (value := float(text)) <= 1:
-        raise ValueError(text)
-    return value
-
-
-def seeds(text: str) -> list[int]:
-    """Different seeds between commas, for argparse."""
-    values = [count(part) for part in text.split(",")]
-    if len(set(values)) < len(values):
-        raise ValueError(text)
-    return values
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -8,9 +8,9 @@ if not __package__:
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import argparse
-import hashlib
 
 from utils.common.errors import InputError
+from utils.common.files import file_sha256
 
 N_SAMPLES = 64600  # 4.04 s: the length that the published weights were trained on and are scored with
 _ASVSPOOF2019 = {"corpus": "ASVspoof 2019 LA",
@@ -47,7 +47,7 @@ def published_checkpoint(weights: Path, architecture: str) -> dict:
     from utils.detector.checkpoint import FORMAT, LABEL_ORDER, check_weights, read_pickle
     state_dict = read_pickle(weights)
     check_weights(CONFIGS[architecture], state_dict, weights)
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    digest = file_sha256(weights)
     name, trained_on = KNOWN_WEIGHTS.get(digest, ("unrecognised", _UNKNOWN))
     return {"format": FORMAT, "architecture": architecture, "config": CONFIGS[architecture],
             "state_dict": dict(state_dict), "label_order": LABEL_ORDER, "n_samples": N_SAMPLES, "sample_rate": 16000,

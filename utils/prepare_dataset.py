@@ -7,6 +7,7 @@ if not __package__:
 
 import argparse
 
+from utils.common.arguments import fold
 from utils.common.errors import InputError
 from utils.common.files import DATA_DIR
 
@@ -18,14 +19,6 @@ def condition(text: str):
     """A condition on the rows of trial lists, for argparse."""
     from utils.trials.tables import condition
     return condition(text)
-
-
-def fold(text: str) -> tuple[int, int]:
-    """K/N, K from 1 to N, N of at least three, for argparse."""
-    number, folds = map(int, text.split("/"))
-    if not 1 <= number <= folds or folds < 3:
-        raise ValueError(text)
-    return number, folds
 
 
 def build_parser() -> argparse.ArgumentParser:

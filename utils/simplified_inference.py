@@ -5,12 +5,11 @@ if not __package__:
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import argparse
-import hashlib
 import io
 from typing import TYPE_CHECKING
 
 from utils.common.errors import InputError
-from utils.common.files import CHECKPOINT_DIR, DATA_DIR
+from utils.common.files import CHECKPOINT_DIR, DATA_DIR, file_sha256
 
 if TYPE_CHECKING:
     from utils.detector.record import Job
@@ -78,14 +77,14 @@ def find_model(args: argparse.Namespace) -> Path:
     return model
 
 
-def choose_device(args: argparse.Namespace, model: Path) -> str:
+def device_for(args: argparse.Namespace, model: Path) -> str:
     """cpu, cuda or mps. PyTorch is only asked where it runs the model anyway."""
     if args.force_cpu or (args.device == "auto" and model.suffix == ".onnx"):
         return "cpu"
     if args.device != "auto":
         return args.device
-    import torch
-    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    from utils.common.devices import choose_device
+    return choose_device().type
 
 
 def provenance(args: argparse.Namespace, model: Path, digest: str) -> dict:
@@ -102,11 +101,11 @@ def make_job(args: argparse.Namespace, model: Path) -> "tuple[Job, dict]":
     from utils.detector.record import Job
     from utils.detector.engines import load_engine
     from utils.detector.verdict import decision_for
-    device = choose_device(args, model)
+    device = device_for(args, model)
     engine = load_engine(model, device, args.threads)
     decision = None if args.published_protocol else decision_for(engine.metadata, args.prior, args.cost_miss,
                                                                  args.cost_fa)
-    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    digest = file_sha256(model)
     job = Job(engine, decision, args.published_protocol, args.explain, 1 if device == "cpu" else GPU_BATCH,
               provenance(args, model, digest))
     settings = {"format": 2, "model": digest, "published_protocol": args.published_protocol, "explain": args.explain,

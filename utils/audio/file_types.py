@@ -7,6 +7,11 @@ no sound at all.
 from dataclasses import dataclass
 
 HEAD = 4096  # bytes looked at
+# Suffixes, in lower case, by which a file in a folder counts as a recording.
+AUDIO_SUFFIXES = frozenset(
+    ".3g2 .3gp .aac .ac3 .aif .aifc .aiff .amr .ape .asf .au .avi .awb .caf .dts .flac .flv .g722 "
+    ".gsm .m4a .m4b .m4v .mka .mkv .mov .mp2 .mp3 .mp4 .mpc .mpeg .mpg .nist .oga .ogg .opus .ra "
+    ".rf64 .rm .snd .sph .spx .tta .ts .voc .w64 .wav .wave .webm .wma .wmv .wv".split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,28 @@
 """Which device computes."""
-import torch
+from typing import TYPE_CHECKING
 
 from utils.common.errors import InputError
 
+if TYPE_CHECKING:
+    import torch
 
-def choose_device(name: str) -> torch.device:
-    """The device asked for; "auto" takes CUDA, then Apple's MPS, then the CPU. `InputError` where it is not there."""
-    has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def choose_device(name: str = "auto") -> "torch.device":
+    """The device of that name; "auto" prefers CUDA, then Apple's MPS, then the CPU.
+
+    "cuda:1" names the second graphics processor. Raises `InputError` for an unknown device and
+    for one that this machine lacks.
+    """
+    import torch        # a verdict without PyTorch must be able to import this module
+    usable = {"cpu": True, "cuda": torch.cuda.is_available(),
+              "mps": torch.backends.mps.is_available()}
     if name == "auto":
-        name = next(kind for kind in ("cuda", "mps", "cpu") if has[kind])
-    if not has[name]:
-        raise InputError(f"this machine has no usable {name} device: use --device cpu")
+        name = next(kind for kind in ("cuda", "mps", "cpu") if usable[kind])
+    kind = name.split(":")[0]
+    if kind not in usable:
+        raise InputError(f"unknown device {name!r}: use {', '.join(DEVICES)}")
+    if not usable[kind]:
+        raise InputError(f"this machine has no usable {kind} device: use --device cpu")
     return torch.device(name)

@@ -1,6 +1,7 @@
 """Where things lie, and how they are written: beside, flushed to disk, then renamed; never half."""
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -117,3 +118,12 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path} is missing: run the step that writes it first") from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(f"{path} is not valid JSON ({error}): delete it and run the step that writes it again") from error
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""One run at a time on one folder, told apart by a lock that the system drops when its holder dies."""
+"""File locks that the system drops when their holder ends, however it ends."""
 import contextlib
 import errno
 import os
@@ -8,37 +8,45 @@ from pathlib import Path
 from utils.common.errors import InputError
 from utils.common.files import disk_errors
 
-_FAR = 1 << 30  # the byte that is locked on Windows, beyond the text, which others must be able to read
+# On Windows a locked byte cannot be read by others: lock one far behind the text.
+LOCKED_BYTE = 1 << 30
+HELD = (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
 
 
-def _acquire(descriptor: int) -> None:
-    if os.name == "nt":
-        import msvcrt
-        os.lseek(descriptor, _FAR, os.SEEK_SET)
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def claim(descriptor: int) -> bool:
+    """Lock an open file until it is closed; False where another live process holds it.
+
+    The position in the file may change.
+    """
+    try:
+        if os.name == "nt":
+            import msvcrt
+            os.lseek(descriptor, LOCKED_BYTE, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in HELD:
+            return False
+        raise
+    return True
 
 
 @contextlib.contextmanager
 def only_run(path: Path, doing: str) -> Iterator[None]:
     """Hold the lock file `path` while inside; `InputError` where another live process holds it.
 
-    The file stays behind: removing it would race with the next run. A killed holder leaves no lock, only the file.
+    The file stays behind: removing it would race with the next run. A killed holder leaves no
+    lock, only the file.
     """
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        try:
-            _acquire(descriptor)
-        except OSError as error:
-            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
-                raise
-            os.lseek(descriptor, 0, os.SEEK_SET)
-            holder = os.read(descriptor, 20).decode("ascii", "replace").strip() or "unknown"
-            raise InputError(f"another run (process {holder}) is {doing}: wait until it ends, or stop it") from error
+        if not claim(descriptor):
+            raise InputError(f"another run (process {_holder(descriptor)}) is {doing}: "
+                             "wait until it ends, or stop it")
         with disk_errors(path):
             os.lseek(descriptor, 0, os.SEEK_SET)
             os.truncate(descriptor, 0)
@@ -46,3 +54,9 @@ def only_run(path: Path, doing: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _holder(descriptor: int) -> str:
+    """The process number that the holder wrote into its lock file."""
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return os.read(descriptor, 20).decode("ascii", "replace").strip() or "unknown"

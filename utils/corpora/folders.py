@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from utils.audio.file_types import AUDIO_SUFFIXES
 from utils.archives.index import container_name
 from utils.corpora.corpus import Corpus, Files, Part, Request
 from utils.trials.protocols import ProtocolLine
@@ -13,8 +14,6 @@ from utils.trials.tables import LIST, Condition, columns_of, has_list, read_tabl
 from utils.trials.trial import KEYS, SUBSETS
 from utils.common.errors import InputError
 
-AUDIO = frozenset(".wav .wave .flac .ogg .oga .opus .mp3 .mp2 .m4a .mp4 .aac .ac3 .webm .mka .mkv .amr .3gp .wma .aif "
-                  ".aiff .aifc .au .snd .caf .w64 .rf64 .sph .wv .ape .tta".split())
 WHAT_TO_GET = ("put real speech into bonafide/SPEAKER/ and spoofed speech into spoof/ATTACK/ in this folder, or a folder of audio "
                f"with its {LIST}")
 UNDIVIDED = "train"      # what a pair without parts counts as: the part that missing subsets are cut from
@@ -92,7 +91,7 @@ def _walk(folder: Path) -> Iterator[tuple[str, ...]]:
 
 
 def _audio(folder: Path) -> Iterator[tuple[str, ...]]:
-    return (path for path in _walk(folder) if Path(path[-1]).suffix.lower() in AUDIO and _fits("/".join(path)))
+    return (path for path in _walk(folder) if Path(path[-1]).suffix.lower() in AUDIO_SUFFIXES and _fits("/".join(path)))
 
 
 def _fits(name: str) -> bool:
@@ -130,7 +129,7 @@ def _files(home: Path, data_dir: Path, conditions: tuple[Condition, ...]) -> Fil
         passed = 0
         for path in _walk(home / key):
             name = "/".join((key, *path))
-            if Path(path[-1]).suffix.lower() in AUDIO and _fits(name):
+            if Path(path[-1]).suffix.lower() in AUDIO_SUFFIXES and _fits(name):
                 files.places[name] = (f"{container}/{name}", 0, (home / name).stat().st_size)
             else:
                 passed += 1

@@ -1,5 +1,4 @@
 """From a corpus to the lists in data/protocols: join, split what is missing, write all of it or nothing."""
-import hashlib
 import os
 import shutil
 from collections import Counter
@@ -11,7 +10,7 @@ from utils.trials.overlap import Overlap
 from utils.trials.split import How, plan_subsets, split
 from utils.trials.trial import SUBSETS, Trial, trial_list_path, write_trials
 from utils.common.errors import InputError
-from utils.common.files import disk_errors, read_json, write_json
+from utils.common.files import disk_errors, file_sha256, read_json, write_json
 from utils.common.provenance import environment
 
 
@@ -47,7 +46,7 @@ def _write_part(staging: Path, part: str, wanted: list[str], joined: Joined, how
     subsets = {}
     for subset, trials in lists.items():
         write_trials(staging / f"{subset}.tsv", trials)
-        subsets[subset] = _summary(part, wanted, joined, trials) | {"sha256": _sha256(staging / f"{subset}.tsv")}
+        subsets[subset] = _summary(part, wanted, joined, trials) | {"sha256": file_sha256(staging / f"{subset}.tsv")}
         say(f"{subset}: {_in_words(trials)}")
         if not 0 < subsets[subset]["bonafide"] < len(trials):
             raise InputError(f"{subset} would have one class only ({_in_words(trials)}): add the other class")
@@ -128,7 +127,7 @@ def _publish(data_dir: Path, staging: Path, content: dict) -> bool:
     target = data_dir / "protocols" / "corpus.json"
     if target.is_file() and _same(read_json(target), content) and all(
             (path := trial_list_path(data_dir, subset)).is_file()
-            and _sha256(path) == content["subsets"][subset]["sha256"] for subset in SUBSETS):
+            and file_sha256(path) == content["subsets"][subset]["sha256"] for subset in SUBSETS):
         return False
     with disk_errors(target):
         target.unlink(missing_ok=True)
@@ -141,11 +140,3 @@ def _publish(data_dir: Path, staging: Path, content: dict) -> bool:
 def _same(old: dict, new: dict) -> bool:
     """Whether two descriptions are of the same lists: what made them may differ."""
     return {**old, "environment": None} == {**new, "environment": None}
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()

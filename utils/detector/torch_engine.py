@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from models import build_model
-from utils.common.errors import InputError
+from utils.common.devices import choose_device
 from utils.detector.checkpoint import metadata
 from utils.common.numbers import finite
 
@@ -23,7 +23,7 @@ class TorchEngine:
             torch.set_num_threads(threads)
         model = build_model(checkpoint["config"])
         model.load_state_dict(checkpoint["state_dict"])
-        return cls(model.to(_device(device)).eval(), metadata(checkpoint))
+        return cls(model.to(choose_device(device)).eval(), metadata(checkpoint))
 
     def logits(self, waves: np.ndarray) -> np.ndarray:
         return finite(self._run(waves, 1).astype(np.float64), "logits")
@@ -44,12 +44,3 @@ class TorchEngine:
         finally:
             self.model.train(training)
         return found.numpy()
-
-
-def _device(name: str) -> torch.device:
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError(f"no graphics processor for --device {name}: use --device cpu")
-    try:
-        return torch.device(name)
-    except RuntimeError as error:
-        raise InputError(f"unknown device {name!r}: use cpu or cuda") from error

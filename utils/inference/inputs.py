@@ -3,12 +3,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from utils.audio.file_types import AUDIO_SUFFIXES
 from utils.common.errors import InputError
 
-AUDIO_SUFFIXES = frozenset(
-    ".3g2 .3gp .aac .ac3 .aif .aifc .aiff .amr .ape .asf .au .avi .awb .caf .dts .flac .flv .g722 .gsm .m4a .m4b .m4v "
-    ".mka .mkv .mov .mp2 .mp3 .mp4 .mpc .mpeg .mpg .nist .oga .ogg .opus .ra .rf64 .rm .snd .sph .spx .tta .ts .voc "
-    ".w64 .wav .wave .webm .wma .wmv .wv".split())
 LIST_HEAD = 4096
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from utils.common.errors import InputError, shown
+from utils.common.locks import claim
 from utils.common.files import atomic_write, disk_errors
 
 SUFFIXES = (".csv", ".json", ".jsonl")
@@ -123,22 +124,9 @@ def _claimed(path: Path) -> IO[Any]:
     """The journal, opened and claimed; opened again where the run before removed it between the two."""
     while True:
         file = open(path, "a+b")
-        _lock(file, path)
+        if not claim(file.fileno()):
+            raise InputError(f"another run is writing {path}: wait for it, or name another --output")
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
                 return file
         file.close()
-
-
-def _lock(file: IO[Any], path: Path) -> None:
-    """Claim the journal until it is closed, or until this process ends, however it ends."""
-    try:
-        if os.name == "nt":
-            import msvcrt
-            file.seek(0x7FFFFFFF)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise InputError(f"another run is writing {path}: wait for it, or name another --output") from error

@@ -1,5 +1,4 @@
 """Where a run's weights start from (--init_from), and what of its network it leaves alone (--freeze)."""
-import hashlib
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -9,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from utils.common.errors import InputError
+from utils.common.files import file_sha256
 from utils.detector.checkpoint import load_checkpoint
 
 NORMS = "norm"    # of --freeze: the statistics of every batch norm stay, its weights may learn
@@ -22,7 +22,7 @@ def file_id(path: Path | None) -> str | None:
     if path is None:
         return None
     try:
-        return f"{path.name} (SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()})"
+        return f"{path.name} (SHA-256 {file_sha256(path)})"
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): name another file") from error
 

@@ -1,6 +1,5 @@
 """Real speech from Debian packages: fetched by apt without root, unpacked by the standard library, listed with lengths."""
 import contextlib
-import hashlib
 import io
 import itertools
 import lzma
@@ -14,11 +13,11 @@ from pathlib import Path
 
 from utils.synthesis.default_corpus.speakers import Voice
 from utils.common.errors import InputError
-from utils.common.files import atomic_write, disk_errors
+from utils.audio.file_types import AUDIO_SUFFIXES
+from utils.common.files import atomic_write, disk_errors, file_sha256
 
 G722_BYTES_PER_SECOND = 8000
 MAX_UNPACKED = 2_000_000_000   # bytes from one package: far above the largest one (0.25 GB), far below a zip bomb
-USER_AUDIO = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif")
 # subsets of a user's speakers, one after another: two speakers in each, then mostly train
 FIRST_DEALT, NEXT_DEALT = ("train", "eval", "dev") * 2, ("train", "train", "eval", "train", "dev")
 NO_SPEECH = ("the default corpus takes its real speech from Debian packages, and {why}: give a folder of real speech with "
@@ -66,14 +65,6 @@ def _expected_sha256(folder: Path, package: str) -> str:
     return match[1]
 
 
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def cached_package(folder: Path, package: str) -> Path | None:
     """A package that was downloaded and checked before, or None."""
     return next(iter(sorted(folder.glob(f"{package}_*.deb"))), None)
@@ -108,7 +99,7 @@ def _download(folder: Path, package: str) -> str:
             raise InputError(f"the disk is full while downloading {package} to {folder}: free some space and run the same "
                              "command again; what was finished is kept")
         return f"apt-get could not download {package} ({(done.stderr.strip().splitlines() or ['no reason given'])[-1]})"
-    if _sha256(files[0]) != _expected_sha256(folder, package):
+    if file_sha256(files[0]) != _expected_sha256(folder, package):
         raise InputError(f"the download of {package} is damaged (its SHA-256 is not the package list's): run the same command again")
     files[0].replace(folder / f"{package}_{files[0].name.split('_', 1)[1]}")
     arriving.rmdir()
@@ -226,7 +217,7 @@ def list_user_sources(folder: Path, minimum: float) -> list[Source]:
     Raises `InputError` where there are fewer than six such speakers.
     """
     speakers: dict[str, list[tuple[str, float]]] = {}
-    files = (path for path in folder.rglob("*") if path.suffix.lower() in USER_AUDIO)
+    files = (path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
     for name in sorted(path.relative_to(folder).as_posix() for path in files):
         if "/" in name and (seconds := _measure(folder / name)[0]) >= minimum:
             speakers.setdefault(name.split("/")[0], []).append((name, seconds))

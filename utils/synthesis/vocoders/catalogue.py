@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from utils.common.errors import InputError
+from utils.common.files import file_sha256
 
 CLASSIC = ("world", "griffin-lim")      # signal processing: no weights
 NEURAL = ("hifigan", "pwg", "nsf", "wavegru", "wavernn", "soundstream")
@@ -84,7 +85,7 @@ def specs(kinds: list[str] | None, weights: list[Path]) -> list[Spec]:
 
 def _neural(kind: str, paths: list[Path]) -> list[Spec]:
     from utils.synthesis.vocoders.soundstream import FILES, QUANTISERS
-    from utils.synthesis.vocoders.weights import digest, sha256
+    from utils.synthesis.vocoders.weights import digest
     if kind == "hifigan" and not paths:
         paths = _wheel()
     if not paths:
@@ -94,7 +95,7 @@ def _neural(kind: str, paths: list[Path]) -> list[Spec]:
         sums = [digest([path / name for name in FILES]) for path in paths]
         return [Spec(f"{name}-{count}", kind, path, total, count) for name, path, total in zip(names, paths, sums)
                 for count in QUANTISERS]
-    return [Spec(NAMES.get(sha256(path)) or _tag(kind, path.name.split(".")[0]), kind, path,
+    return [Spec(NAMES.get(file_sha256(path)) or _tag(kind, path.name.split(".")[0]), kind, path,
                  digest([path, *_config(path)] if kind == "hifigan" else [path])) for path in paths]
 
 

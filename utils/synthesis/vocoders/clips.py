@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from utils.audio.file_types import AUDIO_SUFFIXES
 from utils.common.errors import InputError
 from utils.signals.speech import RATE, speech_level
 
-AUDIO = frozenset(".wav .flac .ogg .oga .opus .mp3 .m4a .mp4 .aac .webm .mkv .amr .3gp .wma .aif .aiff .au .caf .sph"
-                  .split())
 SHORTEST = 0.5   # seconds: less is not worth a copy
 SILENT = 1e-4    # level of speech (-80 dBFS) below which there is none
 
@@ -39,7 +38,7 @@ def find_clips(folder: Path) -> list[Clip]:
     for here, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in AUDIO:
+            if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES:
                 clip = _clip((Path(here) / name).relative_to(folder))
                 if clip.name in clips:
                     raise InputError(f"{folder} holds {clips[clip.name].source} and {clip.source}, whose copies would "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from utils.common.errors import InputError
+from utils.common.files import file_sha256
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,18 +16,9 @@ Weights = dict[str, "Tensor"]
 NESTED = ("generator", "model", "state_dict")  # names below which published checkpoints keep the network
 
 
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def digest(paths: list[Path]) -> str:
     """What tells files that belong together from others: the SHA-256 of one, of several that of their SHA-256s in order."""
-    sums = [sha256(path) for path in paths]
+    sums = [file_sha256(path) for path in paths]
     return sums[0] if len(sums) == 1 else hashlib.sha256("".join(sums).encode()).hexdigest()
 
 

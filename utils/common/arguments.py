@@ -1,0 +1,53 @@
+"""Argument types for argparse: each returns the value, or says what the text should have been."""
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+
+
+def _number(text: str, parse: Callable, fits: Callable, wanted: str):
+    """The number that `text` says; `ArgumentTypeError` where it says none or one that does not fit."""
+    try:
+        value = parse(text)
+    except ValueError:
+        value = None
+    if value is None or not fits(value):
+        raise ArgumentTypeError(f"{text!r} is not {wanted}")
+    return value
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    return _number(text, int, lambda value: value >= 1, "a whole number of at least 1")
+
+
+def count(text: str) -> int:
+    """A whole number of at least 0."""
+    return _number(text, int, lambda value: value >= 0, "a whole number of at least 0")
+
+
+def rate(text: str) -> float:
+    """A finite number above 0."""
+    return _number(text, float, lambda value: 0 < value < float("inf"), "a number above 0")
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1, both included."""
+    return _number(text, float, lambda value: 0 <= value <= 1, "a number from 0 to 1")
+
+
+def seeds(text: str) -> list[int]:
+    """Different whole numbers of at least 0, separated by commas."""
+    values = [count(part) for part in text.split(",")]
+    if len(set(values)) < len(values):
+        raise ArgumentTypeError(f"{text!r} names a seed twice")
+    return values
+
+
+def fold(text: str) -> tuple[int, int]:
+    """(K, N) from "K/N": fold K of N, N at least 3, K from 1 to N."""
+    try:
+        number, folds = map(int, text.split("/"))
+    except ValueError:
+        number, folds = 0, 0
+    if not 1 <= number <= folds or folds < 3:
+        raise ArgumentTypeError(f"{text!r} is not K/N with N of at least 3 and K from 1 to N")
+    return number, folds
