@@ -156,8 +156,7 @@ def decode_all(writer, trials, count: int, total: int, args: argparse.Namespace)
              for trial in trials)
     with tqdm(total=count, initial=writer.done, unit="utt", desc=writer.path.name, mininterval=0.5) as bar:
         for trial, decoding in decode_in_order(items, workers):
-            about = (trial.utterance, trial.speaker, trial.gender, trial.codec, trial.attack, trial.key, trial.source)
-            reason = writer.add(about, decoding.blocks(), decoding.rate)
+            reason = writer.add(trial.utterance, trial.labels, decoding.blocks(), decoding.rate)
             bar.update(1)
             if reason and writer.skipped <= SHOWN:
                 tqdm.write(f"skipped {trial.utterance}: {reason}", file=sys.stderr)

@@ -29,7 +29,7 @@ from utils.detector.torch_engine import TorchEngine
 def ablation(bench: Bench) -> None:
     """The table."""
     source, pool, rows = bench.source["train"], bench.pool["train"], bench.rows["train"]
-    attack, recording = np.array([row.attack for row in rows]), np.array([Path(row.utterance).stem for row in rows])
+    attack, recording = np.array([row.labels.attack for row in rows]), np.array([Path(row.utterance).stem for row in rows])
     copies, default = source == COPIES, source == DEFAULT
     copied = copies & (attack != "-")
     hidden, last, width = *np.cumsum(bench.model.widths)[:2], sum(bench.model.widths)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.archives.safe_open import reading
+from utils.common.files import reading
 from utils.common.errors import InputError, run
 from utils.metrics.intervals import FEW_SPEAKERS, bootstrap_interval, numbered_speakers
 from utils.report.key_files import align, read_keys, read_scores
@@ -70,12 +70,12 @@ def read_clips(results: Path, trials: Path) -> Clips:
         if listed_often[stem] != 1:
             raise InputError(f"{trials} lists {stem} {'more than once' if stem in listed else 'nowhere'}, which was scored as {row.utterance}: "
                              "name the list of the clips that were scored")
-        if listed[stem].get("key", row.key) != row.key:
-            raise InputError(f"{trials} says that {stem} is {listed[stem]['key']}, and {results / 'keys.tsv'} that it is {row.key}: "
+        if listed[stem].get("key", row.labels.key) != row.labels.key:
+            raise InputError(f"{trials} says that {stem} is {listed[stem]['key']}, and {results / 'keys.tsv'} that it is {row.labels.key}: "
                              "name the list of the clips that were scored")
     rows = [listed[Path(row.utterance).stem] for row in keys]
     band = point.get("band")
-    return Clips(align(read_scores(results / "scores.tsv"), keys), np.array([row.key == "bonafide" for row in keys]),
+    return Clips(align(read_scores(results / "scores.tsv"), keys), np.array([row.labels.is_bonafide for row in keys]),
                  {name: np.array([row[name] for row in rows], str) for name in rows[0]},
                  Decision(point["threshold"], tuple(band) if band else None, point.get("origin", "")))
 

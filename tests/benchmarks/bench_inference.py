@@ -28,7 +28,7 @@ TURN_SECONDS = (8, 25)  # of one class, before the other has its turn
 def splice(store: Store, seconds: float, file: Path, seed: int = 1) -> list[tuple[float, float, str]]:
     """Write turns of bona fide and spoofed utterances of a store to `file`; their (start, end, key) in seconds."""
     generator, turns, samples = np.random.default_rng(seed), [], 0
-    by_key = {key: [i for i, row in enumerate(store.rows) if row.key == key] for key in ("bonafide", "spoof")}
+    by_key = {key: [i for i, row in enumerate(store.rows) if row.labels.key == key] for key in ("bonafide", "spoof")}
     with soundfile.SoundFile(file, "w", SAMPLE_RATE, 1, "PCM_16") as out:
         while samples < seconds * SAMPLE_RATE:
             key, start = ("bonafide", "spoof")[len(turns) % 2], samples

@@ -33,6 +33,7 @@ with open(sys.argv[1], "rb") as archive:
 def build(folder: Path, data_dir: Path, count: int) -> tuple[Path, Path]:
     """An uncompressed tar of `count` members, and the trial list that preprocess_data.py reads; returns both paths."""
     from utils.archives.index import stamp
+    from utils.trials.labels import Labels
     from utils.trials.trial import Trial, trial_list_path, write_trials
     from utils.common.files import write_json
     files = sorted(folder.rglob("*.flac"))
@@ -46,8 +47,9 @@ def build(folder: Path, data_dir: Path, count: int) -> tuple[Path, Path]:
             tar.add(path, f"flac_D/D_{number:010}.flac")
             attack = "-" if number % 4 == 0 else f"A{9 + number % 8:02}"
             key = "bonafide" if attack == "-" else "spoof"
-            trials.append(Trial(f"D_{number:010}", f"D_{number % 50:04}", "F", "-", attack, key, "raw/flac_D_ab.tar",
-                                first, path.stat().st_size))
+            labels = Labels(speaker=f"D_{number % 50:04}", gender="F", attack=attack, key=key)
+            trials.append(Trial(f"D_{number:010}", labels, "raw/flac_D_ab.tar", first,
+                                path.stat().st_size))
     write_trials(trial_list_path(data_dir, "dev"), trials)
     write_json(data_dir / "protocols" / "corpus.json", {
         "name": "benchmark", "description": "files of a folder, repeated", "demo": False, "seen_attacks": [],

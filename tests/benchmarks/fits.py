@@ -97,8 +97,8 @@ class Bench:
         self.model, self.statistics, self.seeds, self.width = model, statistics, seeds, sum(model.widths)
         self.power, self.ridge, self.augmentation = recipe["source_power"], recipe["ridge"], recipe["augmentation"]
         self.rows = {subset: store.rows for subset, store in stores.items()}
-        self.bonafide = {subset: np.array([row.key == "bonafide" for row in rows], bool) for subset, rows in self.rows.items()}
-        self.source = {subset: np.array([row.source for row in rows], str) for subset, rows in self.rows.items()}
+        self.bonafide = {subset: np.array([row.labels.is_bonafide for row in rows], bool) for subset, rows in self.rows.items()}
+        self.source = {subset: np.array([row.labels.source for row in rows], str) for subset, rows in self.rows.items()}
         self.pool = {subset: ~np.isin(source, [COPIES, DEFAULT]) for subset, source in self.source.items()}
         every = {subset: np.arange(len(rows)) for subset, rows in self.rows.items()}
         scored = every | {"train": np.flatnonzero(self.pool["train"])}
@@ -106,7 +106,7 @@ class Bench:
         self.crops = {(subset, seed): statistics.crops(subset, seed, every[subset], self.augmentation)
                       for subset in ("train", "dev") for seed in seeds}
         self.category = np.array([categories[Path(row.utterance).stem] for row in self.rows["eval"]])
-        self.nsf = np.array([row.attack.startswith("NSF") for row in self.rows["eval"]])
+        self.nsf = np.array([row.labels.attack.startswith("NSF") for row in self.rows["eval"]])
 
     def row(self, name: str, kept: np.ndarray | None = None, columns: slice | list | None = None, power: float | None = None,
             ridge: float | None = None, augmentation: str | None = None) -> None:

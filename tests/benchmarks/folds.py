@@ -36,9 +36,10 @@ def dealt(bench: Bench, subsets: list[str]) -> Folds:
     strata: dict[str, Counter] = defaultdict(Counter)
     for subset in subsets:
         for i in np.flatnonzero(bench.pool[subset]):
-            strata[bench.rows[subset][i].source][bench.rows[subset][i].key, subset, "-"] += 1
+            labels = bench.rows[subset][i].labels
+            strata[labels.source][labels.key, subset, "-"] += 1
     home = deal_folds(strata, min(FOLDS, len(strata)), 0)
-    return {subset: np.array([home.get(row.source, 0) if pool else 0 for row, pool in zip(bench.rows[subset], bench.pool[subset])], int)
+    return {subset: np.array([home.get(row.labels.source, 0) if pool else 0 for row, pool in zip(bench.rows[subset], bench.pool[subset])], int)
             for subset in subsets}
 
 

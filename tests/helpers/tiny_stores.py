@@ -7,6 +7,7 @@ import soundfile
 from notebooks import aasist_training
 from tests.helpers.asvspoof5_archives import real_clips
 from utils.store.writer import StoreWriter
+from utils.trials.labels import Labels
 
 SAMPLES = 20000    # 1.25 s
 
@@ -23,9 +24,11 @@ def tiny_stores(data: Path, shared: Path, counts: dict[str, int] | None = None) 
                 key = ("bonafide", "spoof")[number % 2]
                 wave = clips[key][number % len(clips[key])]
                 start = int(rng.integers(max(1, len(wave) - SAMPLES)))
-                about = (f"{subset}{number}", f"S{number % 5}", "-", "-", f"A{number // 2 % 4}" if number % 2 else "-", key,
-                         f"lab {number // 2 % 3}")
-                writer.add(about, [wave[start:start + SAMPLES]], lambda: 16000)
+                attack = f"A{number // 2 % 4}" if number % 2 else "-"
+                labels = Labels(speaker=f"S{number % 5}", attack=attack, key=key,
+                                source=f"lab {number // 2 % 3}")
+                crop = wave[start:start + SAMPLES]
+                writer.add(f"{subset}{number}", labels, [crop], lambda: 16000)
             writer.finish()
     return data
 

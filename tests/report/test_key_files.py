@@ -2,30 +2,39 @@
 import pytest
 
 from utils.common.errors import InputError
-from utils.report.key_files import KeyRow, align, read_keyed_scores, read_keys, read_scores
+from utils.report.key_files import align, read_keyed_scores, read_keys, read_scores
+from utils.trials.labels import Labels
+from utils.trials.protocols import ProtocolLine
+
+
+def row(utterance: str, key: str, attack: str = "-", speaker: str = "-", gender: str = "-",
+        codec: str = "-", phase: str = "-") -> ProtocolLine:
+    labels = Labels(key=key, attack=attack, speaker=speaker, gender=gender, codec=codec)
+    return ProtocolLine(utterance, labels, phase)
+
 
 FORMATS = {
     "2019 protocol": ("LA_0039 LA_E_2834763 - A11 spoof\nLA_0014 LA_E_8877452 - - bonafide\n",
-                      [KeyRow("LA_E_2834763", "spoof", "A11", "LA_0039"), KeyRow("LA_E_8877452", "bonafide", "-", "LA_0014")]),
+                      [row("LA_E_2834763", "spoof", "A11", "LA_0039"), row("LA_E_8877452", "bonafide", "-", "LA_0014")]),
     "ASVspoof 5, early": ("T_4850 T_0000000000 F - A05 spoof\nT_3734 T_0000000011 M - bonafide bonafide\n",
-                          [KeyRow("T_0000000000", "spoof", "A05", "T_4850", "F"),
-                           KeyRow("T_0000000011", "bonafide", "-", "T_3734", "M")]),
+                          [row("T_0000000000", "spoof", "A05", "T_4850", "F"),
+                           row("T_0000000011", "bonafide", "-", "T_3734", "M")]),
     "2021 keys": ("LA_0009 LA_E_9332881 alaw ita_tx A07 spoof notrim eval\n"
                   "LA_0020 LA_E_6866159 alaw ita_tx bonafide bonafide notrim eval\n",
-                  [KeyRow("LA_E_9332881", "spoof", "A07", "LA_0009", "-", "alaw", "eval"),
-                   KeyRow("LA_E_6866159", "bonafide", "-", "LA_0020", "-", "alaw", "eval")]),
+                  [row("LA_E_9332881", "spoof", "A07", "LA_0009", "-", "alaw", "eval"),
+                   row("LA_E_6866159", "bonafide", "-", "LA_0020", "-", "alaw", "eval")]),
     "2021 DF keys": ("LA_0023 DF_E_2000011 nocodec asvspoof A14 spoof notrim eval traditional_vocoder - - - -\n",
-                     [KeyRow("DF_E_2000011", "spoof", "A14", "LA_0023", "-", "nocodec", "eval")]),
+                     [row("DF_E_2000011", "spoof", "A14", "LA_0023", "-", "nocodec", "eval")]),
     "ASVspoof 5": ("E_1607 E_0009538969 M C05 2 E_0009486171 AC1 A26 spoof -\n"
                    "D_0461 D_0000000190 M - - - - bonafide bonafide -\n",
-                   [KeyRow("E_0009538969", "spoof", "A26", "E_1607", "M", "C05"),
-                    KeyRow("D_0000000190", "bonafide", "-", "D_0461", "M")]),
+                   [row("E_0009538969", "spoof", "A26", "E_1607", "M", "C05"),
+                    row("D_0000000190", "bonafide", "-", "D_0461", "M")]),
     "ASVspoof 5 package": ("filename\tcm-label\nE_1\tspoof\nE_2\tbonafide\n",
-                           [KeyRow("E_1", "spoof"), KeyRow("E_2", "bonafide")]),
+                           [row("E_1", "spoof"), row("E_2", "bonafide")]),
     "trial list of this project": (
         "utterance\tspeaker\tgender\tcodec\tattack\tkey\tcontainer\toffset\tsize\n"
         "u1\ts1\tF\t-\tworld\tspoof\traw/u1.flac\t0\t9\n",
-        [KeyRow("u1", "spoof", "world", "s1", "F")]),
+        [row("u1", "spoof", "world", "s1", "F")]),
 }
 SCORES = {"ASVspoof 5 package": "filename\tcm-score\nE_1\t-1.5\nE_2\t2e0\n",
           "columns swapped": "cm-score\tfilename\n-1.5\tE_1\n2\tE_2\n",
@@ -54,7 +63,7 @@ def test_every_official_score_format_is_read(tmp_path, name):
 
 
 def test_2019_scores_carry_their_keys(tmp_path):
-    assert read_keyed_scores(write(tmp_path, SCORES["2019"])) == [KeyRow("E_1", "spoof", "A07"), KeyRow("E_2", "bonafide")]
+    assert read_keyed_scores(write(tmp_path, SCORES["2019"])) == [row("E_1", "spoof", "A07"), row("E_2", "bonafide")]
     with pytest.raises(InputError, match="give the key file too"):
         read_keyed_scores(write(tmp_path, SCORES["2021"]))
 
@@ -96,7 +105,7 @@ def test_files_that_are_no_text_or_not_there_are_refused(tmp_path):
 
 
 def test_scores_are_put_in_the_order_of_the_keys_and_none_may_miss():
-    keys = [KeyRow("b", "spoof"), KeyRow("a", "bonafide")]
+    keys = [row("b", "spoof"), row("a", "bonafide")]
     assert align({"a": 1.0, "b": 2.0, "unused": 3.0}, keys).tolist() == [2.0, 1.0]
     with pytest.raises(InputError, match="1 of 2 trials in the key file have no score, b first"):
         align({"a": 1.0}, keys)

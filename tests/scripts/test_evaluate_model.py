@@ -15,6 +15,7 @@ import pytest
 from utils import evaluate_model, preprocess_data
 from utils.signals import N_SAMPLES, SAMPLE_RATE
 from utils.store.reader import Store
+from utils.trials.labels import Labels
 from utils.trials.trial import Trial, trial_list_path, write_trials
 from utils.common.errors import InputError
 from utils.metrics import metrics
@@ -38,8 +39,13 @@ def real_trials(shared: Path) -> list[Trial]:
         rows = sorted(csv.DictReader(file, delimiter="\t"), key=lambda row: float(row["seconds"]))
     chosen = [row for key in ("bonafide", "spoof") for row in [row for row in rows if row["key"] == key][:PER_KEY]]
     attacks = {"bonafide": ["-"], "spoof": ["A01", "A02"]}
-    return [Trial(row["utterance"], f"S{n % 8}", "FM"[n % 2], "-", attacks[row["key"]][n % len(attacks[row["key"]])], row["key"],
-                  str(path := pool / f"{row['utterance']}.flac"), 0, path.stat().st_size) for n, row in enumerate(chosen)]
+    trials = []
+    for n, row in enumerate(chosen):
+        attack = attacks[row["key"]][n % len(attacks[row["key"]])]
+        labels = Labels(speaker=f"S{n % 8}", gender="FM"[n % 2], attack=attack, key=row["key"])
+        path = pool / f"{row['utterance']}.flac"
+        trials.append(Trial(row["utterance"], labels, str(path), 0, path.stat().st_size))
+    return trials
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +76,12 @@ def home(shared, tmp_path_factory) -> Path:
         last, raw = [module for module in model.modules() if isinstance(module, torch.nn.Linear)][-1], -raw
         for weights in last.parameters():
             weights.data.neg_()
-    save_checkpoint(path, checkpoint | {"state_dict": model.state_dict()} | decide(raw, [row.key for row in store.rows]))
+    save_checkpoint(path, checkpoint | {"state_dict": model.state_dict()} | decide(raw, [row.labels.key for row in store.rows]))
     return home
 
 
 def by_key(store: Store, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    is_bonafide = np.array([row.key == "bonafide" for row in store.rows])
+    is_bonafide = np.array([row.labels.is_bonafide for row in store.rows])
     return scores[is_bonafide], scores[~is_bonafide]
 
 
@@ -219,10 +225,9 @@ def test_contradictory_arguments_are_a_usage_error(arguments):
 
 class Row:
     """A trial with its store, as `write_results` takes them."""
-    gender = codec = speaker = "-"
 
     def __init__(self, key: str, attack: str) -> None:
-        self.key, self.attack = key, attack
+        self.labels = Labels(key=key, attack=attack)
 
 
 class Trials:

@@ -69,7 +69,7 @@ def test_the_first_step_reads_the_output_as_a_folder_pair(speech, tmp_path):
     make(speech, tmp_path / "data" / "raw")
     corpus = folders.find(Request(tmp_path / "data", False, False))
     lines = [line for part in corpus.parts.values() for line in part.lines()]
-    assert {(line.speaker, line.attack, line.key) for line in lines} == {
+    assert {(line.labels.speaker, line.labels.attack, line.labels.key) for line in lines} == {
         (speaker, *rest) for speaker in ("ann", "P02202ddd79d7")
         for rest in (("-", "bonafide"), ("griffin-lim", "spoof"))}
 

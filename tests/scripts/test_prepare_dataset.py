@@ -13,10 +13,11 @@ import pytest
 
 from tests.helpers.asvspoof5_archives import FOLDERS, PROTOCOLS, build_raw, real_clips, write_protocols, write_tar
 from tests.conftest import ROOT
+from tests.helpers.trial_lists import listed_trials
 from utils import prepare_dataset
 from utils.synthesis import default_corpus
 from utils.archives.index import check_containers
-from utils.trials.trial import SUBSETS, read_corpus, read_trials, trial_list_path
+from utils.trials.trial import SUBSETS, read_corpus
 from utils.common.errors import InputError
 from utils.common.files import write_json
 from utils.common.locks import only_run
@@ -39,7 +40,7 @@ def prepare(data: Path, *options: str) -> int:
 
 
 def lists(data: Path) -> dict[str, list]:
-    return {subset: read_trials(trial_list_path(data, subset)) for subset in SUBSETS}
+    return {subset: listed_trials(data, subset) for subset in SUBSETS}
 
 
 def audio_of(data: Path, trial) -> bytes:
@@ -62,8 +63,9 @@ def test_the_guides_minimal_set_up_gives_three_subsets(clips, data, capsys):
     assert "dev is split by speaker into train, dev, eval (seed 1)" in said
     for trial in (trial for found in lists(data).values() for trial in found):
         line = lines[trial.utterance]
-        assert (trial.speaker, trial.gender, trial.key) == (line.speaker, line.gender, line.key)
-        assert trial.attack == ("-" if line.key == "bonafide" else line.attack)
+        labels = trial.labels
+        assert (labels.speaker, labels.gender, labels.key) == (line.speaker, line.gender, line.key)
+        assert labels.attack == ("-" if line.key == "bonafide" else line.attack)
         assert audio_of(data, trial) == line.clip.read_bytes()
 
 
@@ -107,7 +109,7 @@ def test_all_three_parts_stay_what_they_are(clips, data, capsys):
     assert "split" not in capsys.readouterr().out
     assert {s: (v["partition"], v["origin"], v["found"]) for s, v in corpus["subsets"].items()} == {
         s: (s, "official", 36) for s in SUBSETS}
-    assert {trial.codec for trial in lists(data)["eval"]} == {"-", "C05"}
+    assert {trial.labels.codec for trial in lists(data)["eval"]} == {"-", "C05"}
 
 
 def test_corpus_json_says_what_is_there(clips, data):
@@ -368,8 +370,8 @@ def test_a_folder_pair_gives_speakers_and_attacks_by_its_folders(clips, data, ca
     assert prepare(data) == 0
     assert "1 files in" in capsys.readouterr().out
     everything = [trial for found in lists(data).values() for trial in found]
-    assert {t.speaker for t in everything if t.key == "bonafide"} == {f"Ærø {n}" for n in range(6)}
-    assert {t.attack for t in everything if t.key == "spoof"} == {"vits", "hifigan", "world", "kokoro"}
+    assert {t.labels.speaker for t in everything if t.labels.is_bonafide} == {f"Ærø {n}" for n in range(6)}
+    assert {t.labels.attack for t in everything if not t.labels.is_bonafide} == {"vits", "hifigan", "world", "kokoro"}
     corpus = read_corpus(data)
     assert len(corpus["seen_attacks"]) == 3 and corpus["containers"] == {}
     assert audio_of(data, everything[0]).startswith(b"fLaC")

@@ -12,9 +12,11 @@ import soundfile
 
 from tests.helpers.asvspoof5_archives import build_raw, real_clips
 from tests.conftest import ROOT
+from tests.helpers.trial_lists import listed_trials
 from utils.store.reader import Store
 from utils.trials.selection import TrialIndex, shares, subsets_of
-from utils.trials.trial import Trial, read_trials, trial_list_path, write_trials
+from utils.trials.labels import Labels
+from utils.trials.trial import Trial, trial_list_path, write_trials
 from utils.common.errors import InputError
 from utils.common.files import read_json, write_json
 from utils.prepare_dataset import main as prepare
@@ -51,9 +53,12 @@ def folders(data_dir: Path) -> dict[str, bytes]:
 
 def plain_list(data_dir: Path, paths: list[Path], subset: str = "dev") -> list[Trial]:
     """A trial list of files of their own, as a folder corpus has them; every third is bona fide."""
-    trials = [Trial(f"U{number:05}", f"S{number % 5}", "-", "-", f"A{number % 4:02}" if number % 3 else "-",
-                    "spoof" if number % 3 else "bonafide", str(path), 0, path.stat().st_size if path.exists() else 1)
-              for number, path in enumerate(paths)]
+    trials = []
+    for number, path in enumerate(paths):
+        key, attack = ("spoof", f"A{number % 4:02}") if number % 3 else ("bonafide", "-")
+        labels = Labels(speaker=f"S{number % 5}", key=key, attack=attack)
+        size = path.stat().st_size if path.exists() else 1
+        trials.append(Trial(f"U{number:05}", labels, str(path), 0, size))
     write_trials(trial_list_path(data_dir, subset), trials)
     write_json(data_dir / "protocols" / "corpus.json", {
         "name": "plain", "description": "a folder", "demo": False, "seen_attacks": [], "containers": {},
@@ -67,10 +72,9 @@ def test_the_guides_minimal_download_gives_three_stores(data_dir, capsys):
     assert "dev was split into train, dev, eval" in out
     for subset in ("train", "dev", "eval"):
         store = Store(data_dir / "processed" / subset)
-        trials = read_trials(trial_list_path(data_dir, subset))
+        trials = listed_trials(data_dir, subset)
         assert [row.utterance for row in store.rows] == [trial.utterance for trial in trials]
-        assert [(row.speaker, row.gender, row.codec, row.attack, row.key) for row in store.rows] == [
-            (trial.speaker, trial.gender, trial.codec, trial.attack, trial.key) for trial in trials]
+        assert [row.labels for row in store.rows] == [trial.labels for trial in trials]
         assert store.info["corpus"]["name"] == read_json(data_dir / "protocols" / "corpus.json")["name"]
         assert f"{subset}: {len(trials)} utterances" in out
 
@@ -78,7 +82,7 @@ def test_the_guides_minimal_download_gives_three_stores(data_dir, capsys):
 def test_what_is_stored_is_what_libsndfile_reads(data_dir):
     run(data_dir, "--subset", "train")
     store = Store(data_dir / "processed" / "train")
-    for number, trial in enumerate(read_trials(trial_list_path(data_dir, "train"))):
+    for number, trial in enumerate(listed_trials(data_dir, "train")):
         with open(data_dir / trial.container, "rb") as archive:
             archive.seek(trial.offset)
             (data_dir / "one.flac").write_bytes(archive.read(trial.size))
@@ -118,7 +122,7 @@ def test_other_settings_or_another_list_are_stored_anew_and_said(data_dir, capsy
     capsys.readouterr()
     run(data_dir, "--subset", "train", "--limit", "6")
     assert "limit was None, is 6" in capsys.readouterr().out and len(Store(data_dir / "processed" / "train")) == 6
-    trials = read_trials(trial_list_path(data_dir, "train"))
+    trials = listed_trials(data_dir, "train")
     write_trials(trial_list_path(data_dir, "train"), trials[1:])
     run(data_dir, "--subset", "train", "--limit", "6")
     assert "the trial list changed" in capsys.readouterr().out
@@ -127,7 +131,7 @@ def test_other_settings_or_another_list_are_stored_anew_and_said(data_dir, capsy
 def test_a_limit_keeps_every_key_and_attack_in_its_share(tmp_path):
     sizes = {("bonafide", "-"): 200, ("spoof", "A01"): 600, ("spoof", "A02"): 150, ("spoof", "A03"): 50}
     strata = [stratum for stratum, size in sizes.items() for _ in range(size)]
-    write_trials(tmp_path / "t.tsv", [Trial(f"U{number:04}", "S", "-", "-", attack, key, "a.tar", number, 1)
+    write_trials(tmp_path / "t.tsv", [Trial(f"U{number:04}", Labels(key=key, attack=attack), "a.tar", number, 1)
                                       for number, (key, attack) in enumerate(strata)])
     index = TrialIndex(tmp_path / "t.tsv")
     rows = index.select(100, 0)

@@ -14,6 +14,7 @@ from utils.audio.sources import AudioError
 from utils.store.reader import Store, shard_name
 from utils.store.writer import StoreWriter, building, difference, recover
 from utils.common.errors import InputError
+from utils.trials.labels import Labels
 from utils.common.files import read_json, write_json
 from utils.common.locks import only_run
 
@@ -29,14 +30,14 @@ def waves(shared) -> list[np.ndarray]:
     return [soundfile.read(path, dtype="int16")[0] for path in paths]
 
 
-def about(number: int) -> tuple[str, ...]:
-    key = "spoof" if number % 3 else "bonafide"
-    return f"D_{number:04}", "S1", "F", "-", "A09" if number % 3 else "-", key
+def about(number: int, source: str = "-") -> tuple[str, Labels]:
+    key, attack = ("spoof", "A09") if number % 3 else ("bonafide", "-")
+    return f"D_{number:04}", Labels(speaker="S1", gender="F", attack=attack, key=key, source=source)
 
 
 def fill(writer: StoreWriter, waves: list[np.ndarray]) -> None:
     for number in range(writer.done, len(waves)):
-        writer.add(about(number), np.array_split(waves[number], 3), lambda: 16000)
+        writer.add(*about(number), np.array_split(waves[number], 3), lambda: 16000)
 
 
 def build(path: Path, waves: list[np.ndarray], description: dict = DESCRIPTION) -> Store:
@@ -60,7 +61,7 @@ def test_what_was_written_is_read(tmp_path, waves, monkeypatch):
     assert len(store) == len(waves) and len({row.shard for row in store.rows}) > 2
     for number, wave in enumerate(waves):
         row = store.rows[number]
-        assert (row.utterance, row.speaker, row.gender, row.codec, row.attack, row.key) == about(number)
+        assert (row.utterance, row.labels) == about(number)
         assert row.n_samples == len(wave) and row.source_rate == 16000
         assert np.array_equal(store.read(number), wave) and store.read(number).dtype == np.int16
         assert np.array_equal(store.read(number, 100, 50), wave[100:150])
@@ -89,9 +90,9 @@ def test_what_cannot_be_decoded_leaves_no_sample_and_is_named(tmp_path, waves):
         raise AudioError("x.flac was cut\tshort")
 
     with StoreWriter(tmp_path / "dev", DESCRIPTION) as writer:
-        writer.add(about(0), [waves[0]], lambda: 16000)
-        assert writer.add(about(1), broken(), lambda: 16000) == r"x.flac was cut\tshort"
-        writer.add(about(2), [waves[2]], lambda: 16000)
+        writer.add(*about(0), [waves[0]], lambda: 16000)
+        assert writer.add(*about(1), broken(), lambda: 16000) == r"x.flac was cut\tshort"
+        writer.add(*about(2), [waves[2]], lambda: 16000)
         info = writer.finish()
     assert info["skipped"] == [["D_0001", r"x.flac was cut\tshort"]] and info["counts"]["skipped"] == 1
     store = Store(tmp_path / "dev")
@@ -236,14 +237,14 @@ def test_a_store_of_before_sources_were_known_is_read(tmp_path, waves):
     path = tmp_path / "dev"
     with StoreWriter(path, DESCRIPTION) as writer:
         for number, wave in enumerate(waves):
-            writer.add((*about(number), f"lab {number % 2}"), [wave], lambda: 16000)
+            writer.add(*about(number, f"lab {number % 2}"), [wave], lambda: 16000)
         writer.finish()
     store = Store(path)
-    assert [row.source for row in store.rows[:3]] == ["lab 0", "lab 1", "lab 0"]
+    assert [row.labels.source for row in store.rows[:3]] == ["lab 0", "lab 1", "lab 0"]
     index = path / "index.tsv"
     index.write_text("".join(line.rsplit("\t", 1)[0] + "\n" for line in index.read_text().splitlines()))
     old = Store(path)
-    assert {row.source for row in old.rows} == {"-"} and read_one(old) == read_one(store)
+    assert {row.labels.source for row in old.rows} == {"-"} and read_one(old) == read_one(store)
 
 
 def test_ctrl_c_while_the_journal_is_written_doubles_nothing(tmp_path, monkeypatch):
@@ -260,8 +261,8 @@ def test_ctrl_c_while_the_journal_is_written_doubles_nothing(tmp_path, monkeypat
     monkeypatch.setattr(store_writer, "COMMIT_BYTES", 1)
     monkeypatch.setattr(store_writer, "_flush", interrupted)
     with pytest.raises(KeyboardInterrupt), StoreWriter(tmp_path / "dev", about) as writer:
-        writer.add(("U1", "-", "-", "-", "-", "bonafide", "-"), [wave], lambda: 16000)
+        writer.add("U1", Labels(key="bonafide"), [wave], lambda: 16000)
     with StoreWriter(tmp_path / "dev", about) as writer:
         assert writer.done == 1
-        writer.add(("U2", "-", "-", "-", "-", "bonafide", "-"), [wave], lambda: 16000)
+        writer.add("U2", Labels(key="bonafide"), [wave], lambda: 16000)
         assert writer.finish()["counts"]["stored"] == 2

@@ -40,7 +40,7 @@ def heard_behind(store, index, epochs):
 @pytest.mark.parametrize("index", [0, 1])
 def test_babble_is_of_all_the_other_bona_fide_utterances_and_of_no_others(store, index):
     talkers = heard_behind(store, index, 120)
-    assert store.rows[index].key == ("bonafide", "spoof")[index]
+    assert store.rows[index].labels.key == ("bonafide", "spoof")[index]
     assert {number for some in talkers for number in some} == {0, 2, 4, 6, 8, 10} - {index}
     assert {len(some) for some in talkers} == {0, 3, 4, 5, 6}
     assert np.mean([bool(some) for some in talkers]) == pytest.approx(BABBLE_SHARE, abs=0.1)

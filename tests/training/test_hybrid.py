@@ -3,7 +3,6 @@ import contextlib
 import csv
 import io
 import json
-from collections import namedtuple
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,11 +23,15 @@ from utils.export.export import exported_engine
 from utils.detector.scoring import score_blocks
 from utils.parallel.group import Alone
 from utils.training.learners.ridge import fit, row_weights
+from utils.trials.labels import Labels
 
 SMALL = {"aasist": {"channels": [4, 4, 4, 4], "gat_dims": [8, 4], "pool_ratios": [0.5, 0.7, 0.5]}, "n_blocks": 0, "max_frames": 30}
 N = 6400
 ALONE = Alone(torch.device("cpu"))
-Row = namedtuple("Row", "key source attack")
+
+
+def Row(key: str, source: str, attack: str) -> SimpleNamespace:
+    return SimpleNamespace(labels=Labels(key=key, source=source, attack=attack))
 
 
 @pytest.fixture
@@ -182,12 +185,12 @@ class Telling:
     """Statistics that tell a clip's class by one value for each source: of no use for sources that a fit did not see."""
 
     def __init__(self, stores: dict, width: int):
-        rng, names = np.random.default_rng(0), sorted({row.source for store in stores.values() for row in store.rows})
+        rng, names = np.random.default_rng(0), sorted({row.labels.source for store in stores.values() for row in store.rows})
         self.found = {subset: (rng.standard_normal((len(store.rows), width)) * 0.01).astype(np.float32) for subset, store in stores.items()}
         for subset, store in stores.items():
             for found, row in zip(self.found[subset], store.rows):
                 found[:len(names)] = 0
-                found[names.index(row.source)] = 1 if row.key == "bonafide" else -1
+                found[names.index(row.labels.source)] = 1 if row.labels.is_bonafide else -1
 
     def crops(self, subset: str, seed: int, which, augmentation: str) -> np.ndarray:
         return self.found[subset][np.asarray(which, int)]
@@ -199,7 +202,7 @@ class Telling:
 def bench_of(sources: dict[str, list[str]], keys: tuple[str, ...] = ("bonafide", "spoof")):
     """A bench of ten utterances for each source of a subset, train, dev or eval, their keys in turn; two seeds."""
     from tests.benchmarks.fits import Bench
-    stores = {subset: SimpleNamespace(rows=[SimpleNamespace(key=keys[n % len(keys)], source=source, attack="-", utterance=f"{source}-{n}")
+    stores = {subset: SimpleNamespace(rows=[SimpleNamespace(labels=Labels(key=keys[n % len(keys)], source=source), utterance=f"{source}-{n}")
                                             for source in names for n in range(10)]) for subset, names in sources.items()}
     recipe = {"source_power": 0.75, "ridge": 0.01, "augmentation": "none"}
     categories = {row.utterance: "tts" for row in stores["eval"].rows}

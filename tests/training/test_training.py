@@ -114,7 +114,7 @@ def test_what_is_told_of_an_average_that_was_kept_is_of_the_average(shared, tmp_
     tiny_stores.train(data, tmp_path, "--recipe", "published", "--batch_size", 100, "--epochs", 1, "--learning_rate", 1e-6,
                       "--run_name", "a", "--seeds", 1234)
     run, dev = tmp_path / "checkpoints/a-seed1234", Store(data / "processed/dev")
-    genuine = np.array([row.key == "bonafide" for row in dev.rows])
+    genuine = np.array([row.labels.is_bonafide for row in dev.rows])
     kept, best_epoch = (eer(scores[genuine], scores[~genuine])[0] for scores in (
         score_store(load_engine(run / name), dev) for name in ("best.pt", "best_epoch.pt")))
     assert kept < best_epoch      # or else this test shows nothing

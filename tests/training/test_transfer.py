@@ -12,6 +12,7 @@ from models import CONFIGS, build_model
 from tests.helpers.tiny_stores import tiny_stores, train
 from utils import import_weights
 from utils.store.reader import Store
+from utils.trials.labels import Labels
 from utils.common.errors import InputError
 from utils.detector.checkpoint import load_checkpoint, save_checkpoint
 from utils.detector.engines import load_engine
@@ -127,7 +128,7 @@ def test_each_way_to_balance(data):
     sizes = {("bonafide", "-", "x"): 12, ("bonafide", "-", "y"): 4,
              ("spoof", "A", "x"): 16, ("spoof", "A", "y"): 4, ("spoof", "B", "x"): 4, ("spoof", "B", "y"): 4}
     groups = [group for group, size in sizes.items() for _ in range(size)]
-    uneven = [replace(rows[0], key=key, attack=attack, source=source) for key, attack, source in groups]
+    uneven = [replace(rows[0], labels=Labels(key=key, attack=attack, source=source)) for key, attack, source in groups]
     expected = {"none": [36 / 44 * size for size in sizes.values()],      # three batches of 12 out of 44
                 "class": [9, 3, 48 / 7, 12 / 7, 12 / 7, 12 / 7],          # two batches, each class in proportion
                 "attack": [9, 3, 4.8, 1.2, 3, 3], "source": [6, 6, 4.8, 3, 1.2, 3]}
@@ -135,7 +136,7 @@ def test_each_way_to_balance(data):
         order = make_order(uneven, recipe_for("small", "default", balance=balance, batch_size=12, source_power=0.0), 1)
         counts = Counter(groups[i] for epoch in range(500) for batch in order.epoch(epoch) for i in batch)
         assert np.allclose([counts[group] / 500 for group in sizes], drawn, atol=0.15), balance
-    nowhere = [type(row)(**{name: getattr(row, name) for name in row.__slots__ if name != "source"}) for row in rows]
+    nowhere = [replace(row, labels=replace(row.labels, source="-")) for row in rows]
     with pytest.raises(InputError, match="names no sources"):
         make_order(nowhere, recipe_for("small", "default", balance="source"), 1)
 

@@ -4,14 +4,21 @@ import io
 
 import pytest
 
+from utils.trials.labels import Labels
 from utils.trials.protocols import ProtocolLine, read_protocol
 from utils.common.errors import InputError
 
 GENUINE = (b"T_4850 T_0000000000 F - - - AC3 A05 spoof -\nT_3734 T_0000000011 F - - - - bonafide bonafide -\n"
            b"E_1607 E_0009538969 M C05 2 E_0009486171 AC1 A26 spoof -\n")
-LINES = [ProtocolLine("T_4850", "T_0000000000", "F", "-", "A05", "spoof"),
-         ProtocolLine("T_3734", "T_0000000011", "F", "-", "-", "bonafide"),
-         ProtocolLine("E_1607", "E_0009538969", "M", "C05", "A26", "spoof")]
+
+
+def protocol_line(speaker: str, utterance: str, gender: str, codec: str, attack: str, key: str) -> ProtocolLine:
+    return ProtocolLine(utterance, Labels(speaker=speaker, gender=gender, codec=codec, attack=attack, key=key))
+
+
+LINES = [protocol_line("T_4850", "T_0000000000", "F", "-", "A05", "spoof"),
+         protocol_line("T_3734", "T_0000000011", "F", "-", "-", "bonafide"),
+         protocol_line("E_1607", "E_0009538969", "M", "C05", "A26", "spoof")]
 
 
 def parse(text: bytes) -> list[ProtocolLine]:
@@ -23,13 +30,13 @@ def test_genuine_lines_of_ASVspoof5_are_read():
 
 
 @pytest.mark.parametrize("line, expected", [
-    (b"T_4850 T_0000000000 F - A05 spoof", ProtocolLine("T_4850", "T_0000000000", "F", "-", "A05", "spoof")),
-    (b"LA_0039 LA_E_2834763 - A11 spoof", ProtocolLine("LA_0039", "LA_E_2834763", "-", "-", "A11", "spoof")),
-    (b"LA_0069 LA_D_1047731 - - bonafide", ProtocolLine("LA_0069", "LA_D_1047731", "-", "-", "-", "bonafide")),
+    (b"T_4850 T_0000000000 F - A05 spoof", protocol_line("T_4850", "T_0000000000", "F", "-", "A05", "spoof")),
+    (b"LA_0039 LA_E_2834763 - A11 spoof", protocol_line("LA_0039", "LA_E_2834763", "-", "-", "A11", "spoof")),
+    (b"LA_0069 LA_D_1047731 - - bonafide", protocol_line("LA_0069", "LA_D_1047731", "-", "-", "-", "bonafide")),
     (b"LA_0009 LA_E_9332881 alaw ita_tx A07 spoof notrim eval",
-     ProtocolLine("LA_0009", "LA_E_9332881", "-", "alaw", "A07", "spoof")),
+     protocol_line("LA_0009", "LA_E_9332881", "-", "alaw", "A07", "spoof")),
     (b"LA_0040 LA_E_6977360 none none bonafide bonafide notrim eval",
-     ProtocolLine("LA_0040", "LA_E_6977360", "-", "-", "-", "bonafide"))])
+     protocol_line("LA_0040", "LA_E_6977360", "-", "-", "-", "bonafide"))])
 def test_each_release_is_known_by_its_columns(line, expected):
     assert parse(line) == [expected]
 
@@ -78,5 +85,5 @@ def test_genuine_utterances_of_ASVspoof_keep_their_labels(shared):
     with open(shared / "reference" / "asvspoof" / "trials.tsv", encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file, delimiter="\t") if row["dataset"] == "ASVspoof2019-LA"]
     text = "\n".join(f"{row['speaker']} {row['utterance']} - {row['attack']} {row['key']}" for row in rows)
-    assert [(line.utterance, line.key, line.attack) for line in parse(text.encode())] == [
+    assert [(line.utterance, line.labels.key, line.labels.attack) for line in parse(text.encode())] == [
         (row["utterance"], row["key"], row["attack"]) for row in rows]

@@ -5,6 +5,7 @@ import pytest
 
 from utils.corpora.write_lists import kept_apart
 from utils.trials.split import How, plan_subsets, split
+from utils.trials.labels import Labels
 from utils.trials.trial import SUBSETS, Trial
 from utils.common.errors import InputError
 
@@ -13,7 +14,8 @@ ALL = list(SUBSETS)
 
 def trial(number: int, speaker: str, attack: str = "-", gender: str = "F") -> Trial:
     key = "bonafide" if attack == "-" else "spoof"
-    return Trial(f"D_{number:010}", speaker, gender, "-", attack, key, "a.tar", 512, 9)
+    labels = Labels(speaker=speaker, gender=gender, attack=attack, key=key)
+    return Trial(f"D_{number:010}", labels, "a.tar", 512, 9)
 
 
 def trials(speakers: int, utterances: int, attacks: int = 8) -> list[Trial]:
@@ -27,7 +29,7 @@ def trials(speakers: int, utterances: int, attacks: int = 8) -> list[Trial]:
 
 
 def speakers_of(lists: dict[str, list[Trial]]) -> list[set[str]]:
-    return [{trial.speaker for trial in subset} for subset in lists.values()]
+    return [{trial.labels.speaker for trial in subset} for subset in lists.values()]
 
 
 @pytest.mark.parametrize("there, plan", [
@@ -54,16 +56,16 @@ def test_no_speaker_is_in_two_subsets(subsets):
 def test_the_shares_are_60_20_20_for_each_key_attack_and_gender():
     part = trials(100, 30)
     lists, held_out = split("dev", part, ALL, How(0))
-    for stratum, total in Counter((t.key, t.attack, t.gender) for t in part).items():
+    for stratum, total in Counter((t.labels.key, t.labels.attack, t.labels.gender) for t in part).items():
         if stratum[1] not in held_out:
             for subset, share in (("train", 0.6), ("dev", 0.2), ("eval", 0.2)):
-                count = sum((t.key, t.attack, t.gender) == stratum for t in lists[subset])
+                count = sum((t.labels.key, t.labels.attack, t.labels.gender) == stratum for t in lists[subset])
                 assert count / total == pytest.approx(share, abs=0.05)
 
 
 def test_a_quarter_of_the_attacks_is_for_eval_alone():
     lists, held_out = split("dev", trials(40, 30), ALL, How(0))
-    attacks = {subset: {t.attack for t in found} - {"-"} for subset, found in lists.items()}
+    attacks = {subset: {t.labels.attack for t in found} - {"-"} for subset, found in lists.items()}
     assert len(held_out) == 2
     assert attacks["train"] == attacks["dev"] == attacks["eval"] - held_out
     assert held_out < attacks["eval"]
@@ -73,7 +75,7 @@ def test_a_quarter_of_the_attacks_is_for_eval_alone():
     (set(), 4, 4), ({"A01", "A02"}, 4, 4), ({"A09", "A10"}, 3, 3), ({"A09"}, 4, 3), ({f"A{n:02}" for n in range(9, 16)}, 1, 0)])
 def test_where_dev_is_halved_what_eval_has_beyond_train_is_not_in_dev(trained, eval_alone, dev_alone):
     lists, held_out = split("dev", trials(40, 30), ["dev", "eval"], How(0), trained)
-    attacks = {subset: {t.attack for t in found} - {"-"} for subset, found in lists.items()}
+    attacks = {subset: {t.labels.attack for t in found} - {"-"} for subset, found in lists.items()}
     assert held_out == attacks["eval"] - attacks["dev"] == attacks["eval"] - trained and len(held_out) == eval_alone
     assert attacks["eval"] & attacks["dev"] == {f"A{n:02}" for n in range(9, 17)} & trained
     assert len(attacks["dev"] - attacks["eval"]) == dev_alone
@@ -103,19 +105,19 @@ def test_the_order_of_the_list_is_kept():
 
 def test_three_speakers_are_enough():
     lists, _ = split("dev", trials(3, 12, attacks=2), ALL, How(0))
-    assert all({t.key for t in found} == {"bonafide", "spoof"} for found in lists.values())
+    assert all({t.labels.key for t in found} == {"bonafide", "spoof"} for found in lists.values())
 
 
 def test_speakers_of_one_class_each_are_paired():
     part = [trial(n, f"b{n}") for n in range(3)] + [trial(n + 3, f"s{n}", "A09") for n in range(3)]
     lists, _ = split("dev", part, ALL, How(0))
-    assert all({t.key for t in found} == {"bonafide", "spoof"} for found in lists.values())
+    assert all({t.labels.key for t in found} == {"bonafide", "spoof"} for found in lists.values())
 
 
 def test_attacks_are_not_held_out_where_too_little_would_be_left():
     part = [trial(n, f"s{n}") for n in range(4)] + [trial(n + 4, f"s{n}", f"A{n:02}") for n in range(4)]
     lists, held_out = split("dev", part[:3] + part[4:7] + [trial(99, "s2", "A03")], ALL, How(0))
-    assert held_out == set() or all({t.key for t in found} == {"bonafide", "spoof"} for found in lists.values())
+    assert held_out == set() or all({t.labels.key for t in found} == {"bonafide", "spoof"} for found in lists.values())
 
 
 def test_utterances_of_unknown_speaker_stand_for_themselves():

@@ -9,7 +9,9 @@ from utils import prepare_dataset, preprocess_data
 from utils.store.reader import Store
 from utils.trials.split import How, split
 from utils.trials.tables import condition
-from utils.trials.trial import SUBSETS, Trial, read_corpus, read_trials, trial_list_path
+from tests.helpers.trial_lists import listed_trials
+from utils.trials.labels import Labels
+from utils.trials.trial import SUBSETS, Trial, read_corpus
 from utils.common.errors import InputError
 
 
@@ -36,26 +38,26 @@ def data(shared, tmp_path) -> Path:
 
 def prepare(data: Path, *options: str) -> list[Trial]:
     assert prepare_dataset.main(["--data_dir", str(data), *options]) == 0
-    return [trial for subset in SUBSETS for trial in read_trials(trial_list_path(data, subset))]
+    return [trial for subset in SUBSETS for trial in listed_trials(data, subset)]
 
 
 def test_lists_beside_each_other_are_one_corpus_and_sources_reach_the_store(data):
     trials = prepare(data)
     assert len(trials) == 16 and {t.utterance for t in trials} >= {"pool/P00", "own/P00"}
-    assert {t.source for t in trials} == {f"lab/{n}" for n in range(6)} | {"own"}
-    assert {t.attack for t in trials} == {"-", "Griffin-Lim (page)"}
+    assert {t.labels.source for t in trials} == {f"lab/{n}" for n in range(6)} | {"own"}
+    assert {t.labels.attack for t in trials} == {"-", "Griffin-Lim (page)"}
     assert preprocess_data.main(["--data_dir", str(data)]) == 0
     for subset in SUBSETS:
-        expected = {t.utterance: t.source for t in read_trials(trial_list_path(data, subset))}
-        assert {row.utterance: row.source for row in Store(data / "processed" / subset).rows} == expected
+        expected = {t.utterance: t.labels.source for t in listed_trials(data, subset)}
+        assert {row.utterance: row.labels.source for row in Store(data / "processed" / subset).rows} == expected
 
 
 def test_conditions_choose_rows_and_lists_without_the_column_stay_whole(data, capsys):
     trials = prepare(data, "--where", "open=1")
-    assert len(trials) == 12 and {t.source for t in trials} == {"lab/0", "lab/1", "lab/2", "lab/3", "own"}
+    assert len(trials) == 12 and {t.labels.source for t in trials} == {"lab/0", "lab/1", "lab/2", "lab/3", "own"}
     assert "4 of the 12 trials" in capsys.readouterr().out
     assert read_corpus(data)["where"] == ["open=1"]
-    assert {t.source for t in prepare(data, "--where", "source!=lab/0", "--where", "open=1")} == {"lab/1", "lab/2", "lab/3", "own"}
+    assert {t.labels.source for t in prepare(data, "--where", "source!=lab/0", "--where", "open=1")} == {"lab/1", "lab/2", "lab/3", "own"}
     with pytest.raises(InputError, match="no trial list here has a column opne"):
         prepare(data, "--where", "opne=1")
 
@@ -82,22 +84,25 @@ def test_other_text_is_no_condition(text):
 
 def test_a_split_by_source_shares_none_and_each_fold_is_eval_once(data):
     prepare(data, "--split_by", "source")
-    found = [{t.source for t in read_trials(trial_list_path(data, subset))} for subset in SUBSETS]
+    found = [{t.labels.source for t in listed_trials(data, subset)} for subset in SUBSETS]
     assert sum(map(len, found)) == len(set.union(*found)) == 7
     held = []
     for number in (1, 2, 3):
         prepare(data, "--split_by", "source", "--fold", f"{number}/3")
-        held += [t.utterance for t in read_trials(trial_list_path(data, "eval"))]
+        held += [t.utterance for t in listed_trials(data, "eval")]
     assert len(held) == len(set(held)) == 16
 
 
 def test_a_split_by_source_spreads_the_classes():
-    trials = [Trial(f"U{n:03}", f"s{n}", "-", "-", f"A{n % 40}" if n % 3 else "-", "spoof" if n % 3 else "bonafide", "x", 0, 1,
-                    f"source {n % 40}") for n in range(400)]
+    trials = []
+    for n in range(400):
+        key, attack = ("spoof", f"A{n % 40}") if n % 3 else ("bonafide", "-")
+        labels = Labels(speaker=f"s{n}", key=key, attack=attack, source=f"source {n % 40}")
+        trials.append(Trial(f"U{n:03}", labels, "x", 0, 1))
     lists, held_out = split("train", trials, list(SUBSETS), How(unit="source"))
     assert not held_out and sum(map(len, lists.values())) == 400
     assert 0.5 < len(lists["train"]) / 400 < 0.7
-    assert all(0.2 < sum(t.key == "bonafide" for t in part) / len(part) < 0.5 for part in lists.values())
+    assert all(0.2 < sum(t.labels.is_bonafide for t in part) / len(part) < 0.5 for part in lists.values())
 
 
 def linked(data: Path) -> None:
@@ -114,7 +119,7 @@ def test_a_list_is_found_as_a_part_and_through_a_link(data, capsys):
     linked(data)
     prepare(data, "--where", "train:open=1", "--where", "dev:source=lab/4", "--where", "eval:source=lab/5")
     assert {v["origin"] for v in read_corpus(data)["subsets"].values()} == {"official"}
-    assert [len(read_trials(trial_list_path(data, subset))) for subset in SUBSETS] == [8, 2, 2]
+    assert [len(listed_trials(data, subset)) for subset in SUBSETS] == [8, 2, 2]
     assert "CAREFUL" not in capsys.readouterr().out
 
 

@@ -10,9 +10,8 @@ from typing import BinaryIO
 from tqdm import tqdm
 
 from utils.archives.index import read_index
-from utils.archives.safe_open import reading
 from utils.common.errors import InputError
-from utils.common.files import disk_errors
+from utils.common.files import disk_errors, reading
 
 CHUNK = 1 << 20
 CLUSTER = 4096           # bytes a small file takes on most file systems

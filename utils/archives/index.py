@@ -11,10 +11,9 @@ from typing import IO
 
 from tqdm import tqdm
 
-from utils.archives.safe_open import reading
 from utils.archives.tar import Member, walk
 from utils.common.errors import InputError
-from utils.common.files import disk_errors
+from utils.common.files import disk_errors, reading
 
 FORMAT = "#archive-index-1"
 FLUSH_EVERY = 1000        # members between two flushes: what a killed run may lose

@@ -1,29 +1,12 @@
-"""Reading what others made: a refused or failing read, a torn download and a bomb end in a sentence."""
-import contextlib
-import errno
+"""Gzip files that others made: a torn download and a bomb end in a sentence."""
 import gzip
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 from utils.common.errors import InputError
+from utils.common.files import reading
 
 STEP = 1 << 20
-
-
-@contextlib.contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turn a refused or failed read of `path` into an `InputError`; every other error passes."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise InputError(f"{path} went away while it was read: put it back and run this again") from error
-    except PermissionError as error:
-        raise InputError(f"no permission to read {path}: change its permissions and run this again") from error
-    except OSError as error:
-        if error.errno != errno.EIO:
-            raise
-        raise InputError(f"the disk failed while reading {path}: copy it anew from its source") from error
 
 
 class BoundedGzip:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from utils.archives.index import Place
 from utils.archives.extraction import Item, unpack
-from utils.archives.safe_open import reading
+from utils.common.files import reading
 from utils.archives.tar import AGAIN, safe_name
 from utils.common.errors import InputError
 

@@ -34,6 +34,21 @@ def disk_errors(where: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn a refused or failed read of `path` into an `InputError`; every other error passes."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError(f"{path} went away while it was read: put it back and run this again") from error
+    except PermissionError as error:
+        raise InputError(f"no permission to read {path}: change its permissions and run this again") from error
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        raise InputError(f"the disk failed while reading {path}: copy it anew from its source") from error
+
+
+@contextlib.contextmanager
 def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a file beside `path` for writing; at the end flush it to disk and rename it to `path`.
 

@@ -10,7 +10,7 @@ from utils.archives import zip as zips
 from utils.archives.index import container_name
 from utils.corpora.corpus import Corpus, Files, Part, Request
 from utils.trials.protocols import ProtocolLine, read_protocol
-from utils.archives.safe_open import reading
+from utils.common.files import reading
 from utils.common.errors import InputError
 
 DOWNLOAD = "https://datashare.ed.ac.uk/handle/10283/3336"

@@ -12,9 +12,10 @@ from utils.archives.index import Place, container_name, index_archive, read_inde
 from utils.corpora.corpus import Corpus, Files, Part, Request
 from utils.archives.extraction import tar_items, unpack
 from utils.trials.protocols import ProtocolLine, read_protocol
-from utils.archives.safe_open import BoundedGzip, reading
+from utils.archives.safe_open import BoundedGzip
 from utils.archives.tar import Member, walk
 from utils.common.errors import InputError
+from utils.common.files import reading
 
 DOWNLOAD = "https://zenodo.org/records/14498691"
 PROTOCOL_ARCHIVE = "ASVspoof5_protocols.tar.gz"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from utils.archives.safe_open import reading
+from utils.common.files import reading
 from utils.common.errors import InputError
 
 CHUNK = 1 << 20

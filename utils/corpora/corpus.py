@@ -78,8 +78,7 @@ def join(part: Part) -> Joined:
     for line in part.lines():
         listed += 1
         if (place := files.places.get(line.utterance)) is not None:
-            said = (line.speaker, line.gender, line.codec, line.attack, line.key)
-            trials.append(Trial(line.utterance, *said, *place, line.source))
+            trials.append(Trial(line.utterance, line.labels, *place))
     if not trials:
         raise InputError(f"none of the {len(files.places):,} files found is among the {listed:,} of {part.protocol}: "
                          "files and protocol are not of one release, or the download lacks the files of this part")

@@ -11,7 +11,8 @@ from utils.archives.index import container_name
 from utils.corpora.corpus import Corpus, Files, Part, Request
 from utils.trials.protocols import ProtocolLine
 from utils.trials.tables import LIST, Condition, columns_of, has_list, read_table
-from utils.trials.trial import KEYS, SUBSETS
+from utils.trials.labels import KEYS, Labels
+from utils.trials.trial import SUBSETS
 from utils.common.errors import InputError
 
 WHAT_TO_GET = ("put real speech into bonafide/SPEAKER/ and spoofed speech into spoof/ATTACK/ in this folder, or a folder of audio "
@@ -118,7 +119,8 @@ def _lines(home: Path, conditions: tuple[Condition, ...]) -> Iterator[ProtocolLi
             above = path[:-1]
             attack = "-" if key == "bonafide" else above[0] if above else ONE_ATTACK
             speakers = above if key == "bonafide" else above[1:]
-            yield ProtocolLine(speakers[0] if speakers else "-", "/".join((key, *path)), "-", "-", attack, key)
+            labels = Labels(speaker=speakers[0] if speakers else "-", key=key, attack=attack)
+            yield ProtocolLine("/".join((key, *path)), labels)
 
 
 def _files(home: Path, data_dir: Path, conditions: tuple[Condition, ...]) -> Files:

@@ -57,7 +57,7 @@ def _write_part(staging: Path, part: str, wanted: list[str], joined: Joined, how
 
 def _unit(trials: list[Trial], unit: str) -> str:
     """What stays together in a split."""
-    unknown = sum(getattr(trial, unit) == "-" for trial in trials)
+    unknown = sum(getattr(trial.labels, unit) == "-" for trial in trials)
     return unit if not unknown else f"file (no {unit} is known)" if unknown == len(trials) else \
         f"{unit} (by file where none is known)"
 
@@ -66,7 +66,7 @@ def kept_apart(lists: dict[str, list[Trial]], held_out: set[str], found: int) ->
     """Which attacks one subset alone of a split has, and how many of the part's `found` trials that leaves out, in words."""
     if "eval" not in lists:
         return ""
-    attacks = {subset: {trial.attack for trial in trials if trial.key == "spoof"} for subset, trials in lists.items()}
+    attacks = {subset: {trial.labels.attack for trial in trials if not trial.labels.is_bonafide} for subset, trials in lists.items()}
     eval_alone = sorted(held_out & attacks["eval"])      # a held-out attack may be of other speakers than eval's
     if not eval_alone:
         return "; no attack is kept for eval alone"
@@ -88,20 +88,20 @@ def _report_part(part: str, corpus: Corpus, joined: Joined, say) -> None:
 
 
 def _in_words(trials: list[Trial]) -> str:
-    keys, attacks = Counter(trial.key for trial in trials), sorted({trial.attack for trial in trials} - {"-"})
+    keys, attacks = Counter(trial.labels.key for trial in trials), sorted({trial.labels.attack for trial in trials} - {"-"})
     shown = ", ".join(attacks) if len(attacks) <= 20 else f"{', '.join(attacks[:10])} and {len(attacks) - 10} more"
-    speakers = len({trial.speaker for trial in trials} - {"-"})
-    sources = len({trial.source for trial in trials} - {"-"})
+    speakers = len({trial.labels.speaker for trial in trials} - {"-"})
+    sources = len({trial.labels.source for trial in trials} - {"-"})
     return (f"utterances {len(trials):,}, bona fide {keys['bonafide']:,}, spoof {keys['spoof']:,}, "
             f"speakers {f'{speakers:,}' if speakers else 'not known'}, {f'sources {sources:,}, ' if sources else ''}"
             f"attacks {shown or 'none'}")
 
 
 def _summary(part: str, wanted: list[str], joined: Joined, trials: list[Trial]) -> dict:
-    attacks = Counter(trial.attack for trial in trials if trial.key == "spoof")
+    attacks = Counter(trial.labels.attack for trial in trials if not trial.labels.is_bonafide)
     spoof = attacks.total()
     return {"listed": joined.listed, "found": len(trials), "bonafide": len(trials) - spoof, "spoof": spoof,
-            "speakers": len({trial.speaker for trial in trials} - {"-"}), "attacks": dict(sorted(attacks.items())),
+            "speakers": len({trial.labels.speaker for trial in trials} - {"-"}), "attacks": dict(sorted(attacks.items())),
             "partition": part, "origin": "official" if len(wanted) == 1 else f"split of {part}"}
 
 

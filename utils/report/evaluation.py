@@ -12,7 +12,7 @@ OTHER_SYSTEM = "score of another system, taken as a log-likelihood ratio"
 @dataclass(frozen=True)
 class Evaluation:
     """Scored trials and the figures on them: what pictures and report are made from."""
-    rows: Sequence[Any]         # with .utterance .key .attack .speaker .gender .codec
+    rows: Sequence[Any]         # with .utterance and .labels
     scores: np.ndarray          # (n,) float64, higher = bona fide, in the order of `rows`
     metrics: dict
     metadata: dict              # of the checkpoint; empty where the scores came from elsewhere
@@ -22,7 +22,7 @@ class Evaluation:
 
     @property
     def is_bonafide(self) -> np.ndarray:
-        return np.array([row.key == "bonafide" for row in self.rows])
+        return np.array([row.labels.is_bonafide for row in self.rows])
 
     @property
     def score_name(self) -> str:

@@ -98,7 +98,7 @@ def _calibration(metrics: dict) -> str:
 
 
 def _worst(evaluation: Evaluation, pictures: dict[str, Path]) -> str:
-    rows = [[row.utterance, row.key, row.attack, row.speaker, f"{score:.3f}"] for row, score in
+    rows = [[row.utterance, row.labels.key, row.labels.attack, row.labels.speaker, f"{score:.3f}"] for row, score in
             ((evaluation.rows[i], evaluation.scores[i]) for i in worst_trials(evaluation))]
     text = ("The bona fide trials with the lowest scores and the spoof trials with the highest: the first place to look for "
             "what the model gets wrong, and for wrong labels.")

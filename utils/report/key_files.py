@@ -4,13 +4,13 @@ Headerless files are told apart by their number of columns, files with a header 
 any white space.
 """
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from utils.trials.trial import KEYS
 from utils.common.errors import InputError
+from utils.trials.labels import KEYS, UNKNOWN, Labels
+from utils.trials.protocols import ProtocolLine
 
 #: Where each headerless format keeps what; a column that a format lacks is absent here.
 KEY_COLUMNS = {
@@ -25,18 +25,6 @@ HEADER_NAMES = {"filename": "utterance", "cm-label": "key", "cm-score": "score"}
 SCORE_COLUMNS = {2: {"utterance": 0, "score": 1}, 3: {"utterance": 0, "key": 1, "score": 2},
                  4: {"utterance": 0, "attack": 1, "key": 2, "score": 3}}                                   # 4: 2019
 PHASE = "eval"
-
-
-@dataclass(frozen=True, slots=True)
-class KeyRow:
-    """What a key file says of one trial; "-" where it does not say."""
-    utterance: str
-    key: str
-    attack: str = "-"
-    speaker: str = "-"
-    gender: str = "-"
-    codec: str = "-"
-    phase: str = "-"
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -82,16 +70,16 @@ def _table(path: Path, known: dict[int, dict[str, int]], needed: str) -> tuple[d
     return layout, lines
 
 
-def _row(path: Path, number: int, columns: list[str], layout: dict[str, int]) -> KeyRow:
-    values = {name: columns[at] for name, at in layout.items() if name in KeyRow.__slots__}
+def _row(path: Path, number: int, columns: list[str], layout: dict[str, int]) -> ProtocolLine:
+    values = {name: columns[at] for name, at in layout.items()}
     if values["key"] not in KEYS:
         raise InputError(f"{path}, line {number}: the key is {values['key']!r}, not bonafide or spoof: check that line")
     if values["key"] == "bonafide":
-        values["attack"] = "-"     # ASVspoof 5 repeats "bonafide" there
-    return KeyRow(**values)
+        values["attack"] = UNKNOWN     # ASVspoof 5 repeats "bonafide" there
+    return ProtocolLine(values["utterance"], Labels.of(values), values.get("phase", UNKNOWN))
 
 
-def read_keys(path: Path, phase: str = PHASE) -> list[KeyRow]:
+def read_keys(path: Path, phase: str = PHASE) -> list[ProtocolLine]:
     """The trials of a key or protocol file, in its order.
 
     The 2021 keys mark each trial with a phase; only those of `phase` are returned ("all": every one), as the official
@@ -127,7 +115,7 @@ def read_scores(path: Path) -> dict[str, float]:
     return scores
 
 
-def read_keyed_scores(path: Path) -> list[KeyRow]:
+def read_keyed_scores(path: Path) -> list[ProtocolLine]:
     """The keys inside a score file of the 2019 form (`utterance attack key score`); `InputError` where it has none."""
     layout, lines = _table(path, SCORE_COLUMNS, "score")
     if "key" not in layout:
@@ -157,7 +145,7 @@ def read_asv_scores(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return tuple(np.array(groups[kind]) for kind in kinds)
 
 
-def align(scores: dict[str, float], keys: list[KeyRow]) -> np.ndarray:
+def align(scores: dict[str, float], keys: list[ProtocolLine]) -> np.ndarray:
     """The scores in the order of `keys`; scores of trials without a key are left out.
 
     Raises `InputError` where a trial has no score: figures over a part of the trials would not compare.
@@ -169,7 +157,7 @@ def align(scores: dict[str, float], keys: list[KeyRow]) -> np.ndarray:
     return np.array([scores[row.utterance] for row in keys])
 
 
-def split_by_key(scores: dict[str, float], keys: list[KeyRow]) -> tuple[np.ndarray, np.ndarray]:
+def split_by_key(scores: dict[str, float], keys: list[ProtocolLine]) -> tuple[np.ndarray, np.ndarray]:
     """The scores of bona fide trials and those of spoof trials."""
-    aligned, is_bonafide = align(scores, keys), np.array([row.key == "bonafide" for row in keys])
+    aligned, is_bonafide = align(scores, keys), np.array([row.labels.is_bonafide for row in keys])
     return aligned[is_bonafide], aligned[~is_bonafide]

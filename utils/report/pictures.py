@@ -11,7 +11,7 @@ from utils.report.evaluation import RAW, Evaluation
 
 def _groups(evaluation: Evaluation) -> dict[str, np.ndarray]:
     """Which trials (n,) bool are spoof of all, of seen and of unseen attacks; the latter two only where both exist."""
-    spoof, attacks = ~evaluation.is_bonafide, np.array([row.attack for row in evaluation.rows])
+    spoof, attacks = ~evaluation.is_bonafide, np.array([row.labels.attack for row in evaluation.rows])
     groups = {"all attacks": spoof}
     parts = {name: evaluation.metrics.get(name, {}).get("attacks") for name in ("seen", "unseen")}
     if all(parts.values()):

@@ -94,14 +94,14 @@ def evaluate(rows: Sequence[Any], scores: np.ndarray, metadata: dict | None = No
 
     Arguments as in `write_results`; nothing is written.
     """
-    metadata, scores, keys = metadata or {}, checked(scores), [row.key for row in rows]
+    metadata, scores, keys = metadata or {}, checked(scores), [row.labels.key for row in rows]
     if len(scores) != len(rows):
         raise InputError(f"there are {len(scores)} scores for {len(rows)} trials: score the subset again")
     decision = choose_operating_point(metadata, prior_spoof, cost_miss, cost_fa)
     price = {name: decision[name] for name in ("prior_spoof", "cost_miss", "cost_fa")}
     corpus = (store.info.get("corpus") or {}).get("name") if store is not None else None
     groups, attacks_note = attack_groups(metadata, corpus, seen_attacks)
-    columns = {f"{name}s": [getattr(row, name) for row in rows] for name in ("attack", "speaker", "codec", "gender")}
+    columns = {f"{name}s": [getattr(row.labels, name) for row in rows] for name in ("attack", "speaker", "codec", "gender")}
     result = summarise(scores, keys, **columns, **groups, threshold=decision["threshold"], **price, asv=asv, replicates=replicates,
                        seed=seed)
     result["operating_point"] |= {"origin": decision["origin"], "band": decision["band"]}
@@ -147,7 +147,7 @@ def write_results(run_dir: Path, rows: Sequence[Any], scores: np.ndarray, metada
     history = find_history(run_dir, metadata) if history is None else history
     with atomic_folder(run_dir, FILES) as folder:
         write_table(folder / "scores.tsv", ("filename", "cm-score"), named)
-        write_table(folder / "keys.tsv", ("filename", "cm-label"), [(row.utterance, row.key) for row in rows])
+        write_table(folder / "keys.tsv", ("filename", "cm-label"), [(row.utterance, row.labels.key) for row in rows])
         evaluation = Evaluation(rows, scores, result, metadata, store, history, run_dir.resolve().name)
         pictures = write_pictures(folder, evaluation)
         if report:

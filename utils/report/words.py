@@ -85,7 +85,7 @@ def training_facts(evaluation: Evaluation) -> dict[str, str]:
 def evaluation_facts(evaluation: Evaluation) -> dict[str, str]:
     """What the figures were measured on."""
     rows, metrics = evaluation.rows, evaluation.metrics
-    speakers, attacks = {row.speaker for row in rows} - {"-"}, {row.attack for row in rows} - {"-"}
+    speakers, attacks = {row.labels.speaker for row in rows} - {"-"}, {row.labels.attack for row in rows} - {"-"}
     facts = {"evaluated on": metrics["subset"],
              "trials": f"{metrics['trials']['bonafide']:,} bona fide, {metrics['trials']['spoof']:,} spoof",
              "speakers": f"{len(speakers):,}" if speakers else "unknown"}

@@ -41,7 +41,7 @@ def plot_worst(path: Path, evaluation: Evaluation) -> Path:
         ax = figure.add_subplot(-(-len(chosen) // columns), columns, place + 1)
         ax.imshow(levels, origin="lower", aspect="auto", cmap="magma", vmin=FLOOR_DB, vmax=0,
                   extent=(0, levels.shape[1] * HOP / SAMPLE_RATE, 0, SAMPLE_RATE / 2000))
-        what = "bona fide" if row.key == "bonafide" else f"spoof ({row.attack})"
+        what = "bona fide" if row.labels.is_bonafide else f"spoof ({row.labels.attack})"
         ax.set_title(f"{row.utterance}\n{what}, score {evaluation.scores[i]:.2f}", fontsize=8.5)
         ax.set(xlabel="seconds" if place >= len(chosen) - columns else "", ylabel="kHz" if place % columns == 0 else "")
         ax.tick_params(labelsize=8)

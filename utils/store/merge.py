@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.audio.sources import AudioError
 from utils.store.reader import Store
 from utils.store.writer import StoreWriter
 
@@ -25,19 +24,13 @@ def merge(writer: StoreWriter, parts: list[Path]) -> None:
     assert writer.done == 0, "a merge begins with an empty store"
     for store in map(Store, parts):
         for i, row in enumerate(store.rows):
-            about = (row.utterance, row.speaker, row.gender, row.codec, row.attack, row.key, row.source)
-            writer.add(about, _blocks(store, i), lambda rate=row.source_rate: rate)
+            writer.add(row.utterance, row.labels, _blocks(store, i), lambda rate=row.source_rate: rate)
         for utterance, reason in store.info["skipped"]:
-            writer.add((utterance,), _unreadable(reason), lambda: 0)
+            writer.skip(utterance, reason)
 
 
 def _blocks(store: Store, i: int) -> Iterator[np.ndarray]:
     return (store.read(i, start, BLOCK) for start in range(0, store.rows[i].n_samples, BLOCK))
-
-
-def _unreadable(reason: str) -> Iterator[np.ndarray]:
-    raise AudioError(reason)
-    yield      # a generator: the reason is told where it is read
 
 
 def remove(parts: list[Path]) -> None:

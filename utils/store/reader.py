@@ -5,14 +5,15 @@
                             store.json        settings, counts, what was left out and why, versions
 """
 import os
-import sys
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
 
 from utils.common.errors import InputError
 from utils.common.files import read_json
+from utils.trials.labels import FIRST_COLUMNS, LAST_COLUMN, Labels, attributes
 
 FORMAT = 1
 INDEX, DESCRIPTION = "index.tsv", "store.json"
@@ -20,23 +21,20 @@ SAMPLE = np.dtype("<i2")
 
 
 @dataclass(frozen=True, slots=True)
-class StoredUtterance:
-    """One utterance of a store. Unknown or not applicable is "-"; `attack` is "-" exactly for bona fide."""
+class StoredTrial:
+    """One utterance of a store, and where its samples lie."""
     utterance: str
-    speaker: str
-    gender: str
-    codec: str
-    attack: str
-    key: str
+    labels: Labels
     shard: int
     start: int        # first sample within the shard
     n_samples: int
     source_rate: int  # Hz, before resampling
-    source: str = "-"  # where the recording came from: a corpus, a repository, a page
 
 
-COLUMNS = tuple(field.name for field in fields(StoredUtterance))
+NUMBERS = ("shard", "start", "n_samples", "source_rate")
+COLUMNS = (*FIRST_COLUMNS, *NUMBERS, LAST_COLUMN)
 HEADERS = COLUMNS, COLUMNS[:-1]     # stores written before sources were known have none
+_values = attrgetter(*attributes(COLUMNS))
 
 
 def shard_name(number: int) -> str:
@@ -44,11 +42,16 @@ def shard_name(number: int) -> str:
     return f"shard-{number:05}.i16"
 
 
-def parse_row(line: str) -> StoredUtterance:
-    """The utterance of an index line; `ValueError` or `TypeError` where it is malformed."""
-    row = line.rstrip("\n").split("\t")
-    texts = (sys.intern(text) for text in row[1:6])  # few different ones: one copy of each
-    return StoredUtterance(row[0], *texts, *map(int, row[6:10]), *map(sys.intern, row[10:]))
+def parse_row(line: str) -> StoredTrial:
+    """The trial of an index line; `ValueError` or `KeyError` where it is malformed."""
+    values = line.rstrip("\n").split("\t")
+    row = dict(zip(COLUMNS, values, strict=len(values) != len(COLUMNS) - 1))
+    return StoredTrial(row["utterance"], Labels.of(row), *(int(row[name]) for name in NUMBERS))
+
+
+def format_row(row: StoredTrial) -> str:
+    """The line of the index that `parse_row` reads."""
+    return "\t".join(map(str, _values(row))) + "\n"
 
 
 class Store:
@@ -67,13 +70,13 @@ class Store:
         self.rows = self._read_index(again)
         self._check_shards(again)
 
-    def _read_index(self, again: str) -> list[StoredUtterance]:
+    def _read_index(self, again: str) -> list[StoredTrial]:
         try:
             with open(self.path / INDEX, encoding="utf-8") as file:
                 if tuple(file.readline().rstrip("\n").split("\t")) not in HEADERS:
                     raise ValueError("another header")
                 rows = [parse_row(line) for line in file]
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, KeyError) as error:
             raise InputError(f"the index of the store {self.path} is damaged: {again} --force") from error
         if len(rows) != self.info["counts"]["stored"]:
             raise InputError(f"the index of the store {self.path} is not complete: {again} --force")

@@ -17,7 +17,9 @@ from typing import BinaryIO
 import numpy as np
 
 from utils.audio.sources import AudioError
-from utils.store.reader import COLUMNS, DESCRIPTION, FORMAT, INDEX, SAMPLE, parse_row, shard_name
+from utils.store.reader import (COLUMNS, DESCRIPTION, FORMAT, INDEX, SAMPLE, StoredTrial, format_row,
+                                parse_row, shard_name)
+from utils.trials.labels import Labels
 from utils.common.errors import InputError, printable
 from utils.common.files import atomic_write, disk_errors, read_json, write_json
 
@@ -149,28 +151,30 @@ class StoreWriter:
         self.done += 1
         return True
 
-    def add(self, about: Iterable[str], blocks: Iterable[np.ndarray], source_rate: Callable[[], int]) -> str | None:
-        """Store one utterance: `about` is utterance, speaker, gender, codec, attack, key, source; `source_rate` is asked
-        at the end.
+    def add(self, utterance: str, labels: Labels, blocks: Iterable[np.ndarray],
+            source_rate: Callable[[], int]) -> str | None:
+        """Store one utterance; `source_rate` is called at the end.
 
         Where reading `blocks` (int16) raises `AudioError`, nothing of it stays; it is noted as skipped and the reason
         returned.
         """
-        about = tuple(about)
         with disk_errors(self.folder):
             self._next_shard()
             try:
                 count = self._append(blocks)
             except AudioError as error:
                 self._cut_back()
-                reason = printable(error)
-                self._note(f"-\t{about[0]}\t{reason}\n", 0)
-                self.skipped += 1
-                return reason
-            row = (*about[:6], self._shard, self._at, count, source_rate(), *about[6:])
+                return self.skip(utterance, printable(error))
+            row = StoredTrial(utterance, labels, self._shard, self._at, count, source_rate())
             self._at += count
-            self._note("+\t" + "\t".join(map(str, row)) + "\n", count)
+            self._note("+\t" + format_row(row), count)
         return None
+
+    def skip(self, utterance: str, reason: str) -> str:
+        """Note an utterance that cannot be stored; returns `reason`."""
+        self._note(f"-\t{utterance}\t{reason}\n", 0)
+        self.skipped += 1
+        return reason
 
     def _append(self, blocks: Iterable[np.ndarray]) -> int:
         count = 0
@@ -225,7 +229,7 @@ class StoreWriter:
                     continue
                 row = parse_row(line[2:])
                 index.write(line[2:])
-                counts.update({"stored": 1, row.key: 1, "samples": row.n_samples})
+                counts.update({"stored": 1, row.labels.key: 1, "samples": row.n_samples})
         self.description.pop(MERGED, None)
         self.description |= {"complete": True, "skipped": skipped, "counts": {
             "selected": self.done, "stored": counts["stored"], "skipped": len(skipped), "bonafide": counts["bonafide"],

@@ -9,7 +9,7 @@ from utils.parallel.ranks import launched
 if TYPE_CHECKING:
     from torch import nn
 
-    from utils.store.reader import StoredUtterance
+    from utils.store.reader import StoredTrial
 
 ARCHITECTURES = ("aasist", "aasist-l", "small", "lcnn", "lfcc-gmm", "encoder", "hybrid")
 FRONT_ENDS = ("lfcc", "logmel")
@@ -77,7 +77,7 @@ def _misuse_of_runs(args: argparse.Namespace) -> str | None:
     return None
 
 
-def configuration(args: argparse.Namespace, rows: list["StoredUtterance"]) -> dict:
+def configuration(args: argparse.Namespace, rows: list["StoredTrial"]) -> dict:
     """The configuration of the network for the training utterances `rows`."""
     from models import CONFIGS
     from models.front_ends import HOP
@@ -87,7 +87,7 @@ def configuration(args: argparse.Namespace, rows: list["StoredUtterance"]) -> di
     if args.front_end is not None:
         config = config | {"front_end": args.front_end}
     if "components" in config:
-        rarer = min(sum(row.key == key for row in rows) for key in ("bonafide", "spoof"))
+        rarer = min(sum(row.labels.key == key for row in rows) for key in ("bonafide", "spoof"))
         config = config | {"components": affordable(args.components or config["components"], rarer, N_SAMPLES // HOP)}
     return config
 

@@ -75,17 +75,17 @@ class PlainOrder:
 
 def make_order(rows: list, recipe: dict, seed: int) -> BalancedOrder | ShuffledOrder | PlainOrder:
     """The order of a store's rows that the recipe's `balance` asks for. `InputError` where it is by source and none is known."""
-    balance, keys = recipe["balance"], [row.key for row in rows]
+    balance, keys = recipe["balance"], [row.labels.key for row in rows]
     if balance == "weights":
         return PlainOrder(len(rows), recipe["batch_size"])
     if balance == "none":
         return ShuffledOrder(len(rows), recipe["batch_size"], seed)
     if balance == "source":
-        if all(row.source == "-" for row in rows):
+        if all(row.labels.source == "-" for row in rows):
             raise InputError("--balance source: the train store names no sources; prepare and preprocess it again, from a "
                              "folder with a trials.tsv, or choose --balance attack")
-        return BalancedOrder(keys, [row.source for row in rows], recipe["batch_size"], seed, recipe["source_power"])
-    return BalancedOrder(keys, [row.attack if balance == "attack" else "-" for row in rows], recipe["batch_size"], seed)
+        return BalancedOrder(keys, [row.labels.source for row in rows], recipe["batch_size"], seed, recipe["source_power"])
+    return BalancedOrder(keys, [row.labels.attack if balance == "attack" else "-" for row in rows], recipe["batch_size"], seed)
 
 
 def _draw(rng: np.random.Generator, items: list[int], count: int) -> list[int]:

@@ -35,8 +35,8 @@ def stratified_subset(groups: list[tuple], count: int | None, seed: int) -> list
 def open_part(data_dir: Path, subset: str, max_samples: int | None, seed: int) -> StorePart:
     """The store of a subset, cut to `max_samples` by key and attack. `InputError` where a class is absent."""
     store = Store(data_dir / "processed" / subset)
-    part = StorePart(store, stratified_subset([(row.key, row.attack) for row in store.rows], max_samples, seed))
-    keys = {row.key for row in part.rows}
+    part = StorePart(store, stratified_subset([(row.labels.key, row.labels.attack) for row in store.rows], max_samples, seed))
+    keys = {row.labels.key for row in part.rows}
     if len(keys) < 2:
         raise InputError(f"the {subset} subset in {data_dir / 'processed'} holds only {' and '.join(keys) or 'no'} utterances: "
                          "training needs both classes, preprocess more of it")
@@ -50,7 +50,7 @@ def identity(part: StorePart) -> dict:
 
 def attacks_of(part: StorePart) -> list[str]:
     """The attacks heard in a store, sorted."""
-    return sorted({row.attack for row in part.rows} - {"-"})
+    return sorted({row.labels.attack for row in part.rows} - {"-"})
 
 
 class CropDataset(Dataset):
@@ -62,13 +62,13 @@ class CropDataset(Dataset):
 
     def __init__(self, store, n_samples: int, seed: int, augment: str = "none"):
         self.store, self.n_samples, self.seed, self.augment = store, n_samples, seed, augment
-        self.bonafide = np.flatnonzero([row.key == "bonafide" for row in store.rows])
+        self.bonafide = np.flatnonzero([row.labels.is_bonafide for row in store.rows])
 
     def __getitem__(self, item: tuple[int, int]) -> tuple[torch.Tensor, int]:
         epoch, index = item
         rng = np.random.default_rng([self.seed, epoch, index])
         wave = self.augmentation(index)(waveform(self.crop(index, self._start(rng, index))), rng)
-        return torch.from_numpy(wave), int(self.store.rows[index].key == "bonafide")
+        return torch.from_numpy(wave), int(self.store.rows[index].labels.is_bonafide)
 
     def start(self, epoch: int, index: int) -> int:
         """The first sample of the crop that item (epoch, index) is."""
@@ -96,6 +96,6 @@ def write_examples(folder: Path, store, seed: int) -> None:
     """One utterance of each class, drawn at random and not for its score, as WAV files to try the detector on."""
     rng = np.random.default_rng([seed, 0xE8A])
     for key in ("bonafide", "spoof"):
-        index = int(rng.choice([i for i, row in enumerate(store.rows) if row.key == key]))
+        index = int(rng.choice([i for i, row in enumerate(store.rows) if row.labels.key == key]))
         with atomic_write(folder / f"{key}.wav", "wb") as file:
             soundfile.write(file, store.read(index), SAMPLE_RATE, format="WAV", subtype="PCM_16")

@@ -228,7 +228,7 @@ class Session:
     def score_dev(self, model: nn.Module) -> dict:
         """Scores of dev (uncalibrated) with the EER and the class-balanced cross-entropy that they give."""
         engine = quickest_engine(model, {"n_samples": N_SAMPLES, "calibration": None})
-        scores, genuine = self.scores_of(engine, self.dev), np.array([row.key == "bonafide" for row in self.dev.rows])
+        scores, genuine = self.scores_of(engine, self.dev), np.array([row.labels.is_bonafide for row in self.dev.rows])
         losses = np.logaddexp(0, np.where(genuine, -scores, scores))
         return {"scores": scores, "dev_eer": eer(scores[genuine], scores[~genuine])[0],
                 "dev_loss": float((losses[genuine].mean() + losses[~genuine].mean()) / 2)}
@@ -240,7 +240,7 @@ class Session:
             "format": FORMAT, "architecture": self.architecture, "config": self.config,
             "state_dict": {name: value.detach().cpu().clone() for name, value in model.state_dict().items()},
             "label_order": LABEL_ORDER, "n_samples": N_SAMPLES, "sample_rate": SAMPLE_RATE,
-            **decide(figures["scores"], [row.key for row in self.dev.rows], chose=self.epochs > 1), "audio": self.audio,
+            **decide(figures["scores"], [row.labels.key for row in self.dev.rows], chose=self.epochs > 1), "audio": self.audio,
             "trained_on": {"corpus": corpus["name"], "description": corpus["description"], "demo": corpus["demo"],
                            "utterances": len(self.train), "seed": self.seed, "attacks": attacks_of(self.train),
                            "dev_attacks": attacks_of(self.dev), "data": self.data,

@@ -1,28 +1,22 @@
 """Protocols: one utterance per line, blank-separated columns, no header; their number tells the release apart."""
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from utils.trials.trial import KEYS
+from utils.trials.labels import KEYS, UNKNOWN, Labels
 from utils.common.errors import InputError
 
 LONGEST_LINE = 1024    # bytes; a longer one is not a protocol's
 NAME = re.compile(r"\w[\w.+@=~-]{0,199}")   # of a speaker, utterance, codec or attack: fit for a file name
-UNKNOWN = "-"
 
 
 @dataclass(frozen=True, slots=True)
 class ProtocolLine:
-    """What a protocol says of one utterance; "-" where it says nothing, and for the attack of bona fide."""
-    speaker: str
+    """What a protocol or a key file says of one utterance."""
     utterance: str
-    gender: str
-    codec: str
-    attack: str
-    key: str
-    source: str = UNKNOWN   # where the recording came from: a corpus, a repository, a page
+    labels: Labels
+    phase: str = UNKNOWN      # of the 2021 challenge: progress, eval or hidden
 
 
 # number of columns: where speaker, utterance, gender, codec, attack and key stand (None: the release does not say)
@@ -87,5 +81,5 @@ def _parse(where: str, columns: list[str], width: int) -> ProtocolLine:
     codec, attack = (UNKNOWN if value in NOTHING else value for value in (codec, attack))
     if (attack == UNKNOWN) != (key == "bonafide"):
         raise InputError(f"{where} says {key} with attack {attack!r}, a contradiction: get the protocol again")
-    speaker, gender, codec, attack, key = map(sys.intern, (speaker, gender, codec, attack, key))    # one copy of each
-    return ProtocolLine(speaker, utterance, gender, codec, attack, key)
+    said = {"speaker": speaker, "gender": gender, "codec": codec, "attack": attack, "key": key}
+    return ProtocolLine(utterance, Labels.of(said))

@@ -57,7 +57,7 @@ class TrialIndex:
 
     def _add(self, position: int, trial: Trial) -> None:
         self._lines.append(position)
-        self._stratum.append(self.strata.setdefault((trial.key, trial.attack), len(self.strata)))
+        self._stratum.append(self.strata.setdefault((trial.labels.key, trial.labels.attack), len(self.strata)))
 
     def __len__(self) -> int:
         return len(self._lines)

@@ -4,7 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
-from utils.trials.trial import KEYS, SUBSETS, Trial
+from utils.trials.labels import KEYS, Labels
+from utils.trials.trial import SUBSETS, Trial
 from utils.common.errors import InputError
 
 SHARES = {"train": 0.6, "dev": 0.2, "eval": 0.2}
@@ -50,11 +51,11 @@ def split(part: str, trials: list[Trial], subsets: list[str], how: How,
         raise InputError("--fold makes train, dev and eval of one part, and more than one is there: leave it out")
     if len(subsets) == 1:
         return {subsets[0]: trials}, set()
-    attacks = {trial.attack for trial in trials if trial.key == "spoof"}
+    attacks = {trial.labels.attack for trial in trials if not trial.labels.is_bonafide}
     held_out = _held_out_attacks(attacks, subsets, how.seed, trained) if how == How(how.seed) else set()
     strata: dict[str, Counter] = defaultdict(Counter)
     for trial in trials:
-        strata[_group(trial, how.unit)][(trial.key, trial.attack, trial.gender)] += 1
+        strata[_group(trial, how.unit)][_stratum(trial.labels)] += 1
     if how.fold:
         home = _fold_homes(strata, how)
         return {subset: [trial for trial in trials if home[_group(trial, how.unit)] == subset] for subset in subsets}, set()
@@ -69,7 +70,11 @@ def split(part: str, trials: list[Trial], subsets: list[str], how: How,
         strata = {group: _by_key(counts) for group, counts in strata.items()}
     _deal_rest(strata, {subset: SHARES[subset] for subset in subsets}, home, how.seed)
     return {subset: [trial for trial in trials if home[_group(trial, how.unit)] == subset
-                     and (trial.key == "bonafide" or trial.attack in kept[subset])] for subset in subsets}, held_out
+                     and (trial.labels.is_bonafide or trial.labels.attack in kept[subset])] for subset in subsets}, held_out
+
+
+def _stratum(labels: Labels) -> tuple[str, str, str]:
+    return labels.key, labels.attack, labels.gender
 
 
 def _by_key(counts: Counter) -> Counter:
@@ -112,14 +117,14 @@ def _kept(attacks: set[str], subsets: list[str], held_out: set[str], trained: Se
 
 
 def _too_few(part: str, trials: list[Trial], groups: int, subsets: list[str], unit: str) -> str:
-    keys = Counter(trial.key for trial in trials)
+    keys = Counter(trial.labels.key for trial in trials)
     return (f"the {part} part (bona fide {keys['bonafide']:,}, spoof {keys['spoof']:,}, {unit}s {groups:,}) "
             f"cannot be split into {', '.join(subsets)}, both classes in each and no {unit} in two: "
             f"add {unit}s, or the missing subsets themselves")
 
 
 def _group(trial: Trial, unit: str) -> str:
-    name = trial.source if unit == "source" else trial.speaker
+    name = trial.labels.source if unit == "source" else trial.labels.speaker
     return f"utterance {trial.utterance}" if name == "-" else f"{unit} {name}"
 
 

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from utils.trials.protocols import UNKNOWN, ProtocolLine
-from utils.archives.safe_open import reading
-from utils.trials.trial import KEYS, SUBSETS
+from utils.trials.labels import KEYS, UNKNOWN, Labels
+from utils.trials.protocols import ProtocolLine
+from utils.trials.trial import SUBSETS
 from utils.common.errors import InputError
+from utils.common.files import reading
 
 LIST = "trials.tsv"
 NEEDED, TAKEN = ("utterance", "key", "attack"), ("speaker", "gender", "codec", "source")
@@ -103,5 +104,7 @@ def _trial(where: str, row: dict[str, str], folder: str) -> ProtocolLine:
     if key not in KEYS or (attack == UNKNOWN) != (key == "bonafide"):
         raise InputError(f"{where} says key {key!r} and attack {attack!r}: the key is bonafide, with attack -, or spoof, with "
                          "the attack's name")
-    speaker, gender, codec, source = (row.get(name) or UNKNOWN for name in TAKEN)
-    return ProtocolLine(speaker, row["utterance"], gender, codec, attack, key, folder if source == UNKNOWN else source)
+    said = {name: row.get(name) or UNKNOWN for name in TAKEN}
+    if said["source"] == UNKNOWN:
+        said["source"] = folder
+    return ProtocolLine(row["utterance"], Labels.of(said | {"key": key, "attack": attack}))

@@ -1,34 +1,29 @@
 """Trial lists: one TSV per subset, one row per utterance with where its bytes lie; and corpus.json beside them."""
 from collections.abc import Collection
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 
 from utils.common.errors import InputError
 from utils.common.files import atomic_write, read_json
+from utils.trials.labels import FIRST_COLUMNS, KEYS, LAST_COLUMN, UNKNOWN, Labels, attributes
 
 SUBSETS = ("train", "dev", "eval")
-KEYS = ("bonafide", "spoof")
 AGAIN = "run python utils/prepare_dataset.py again"
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One utterance. Unknown or not applicable is "-"; `attack` is "-" exactly for bona fide."""
+    """One utterance of a trial list, and where its audio file lies."""
     utterance: str
-    speaker: str
-    gender: str
-    codec: str
-    attack: str
-    key: str
-    container: str   # the file that holds the bytes: relative to the data folder with "/" between, or absolute
+    labels: Labels
+    container: str   # the file with its bytes: relative to the data folder with "/", or absolute
     offset: int      # first byte of the audio file inside the container; 0 for a file of its own
     size: int        # bytes of the audio file
-    source: str = "-"   # where the recording came from: a corpus, a repository, a page
 
 
-COLUMNS = tuple(field.name for field in fields(Trial))
-WITHOUT_SOURCE = COLUMNS[:-1]      # the columns of a list where no source is known
+WITHOUT_SOURCE = (*FIRST_COLUMNS, "container", "offset", "size")   # where no source is known
+COLUMNS = (*WITHOUT_SOURCE, LAST_COLUMN)
 
 
 def trial_list_path(data_dir: Path, subset: str) -> Path:
@@ -38,39 +33,31 @@ def trial_list_path(data_dir: Path, subset: str) -> Path:
 
 def write_trials(path: Path, trials: Collection[Trial]) -> None:
     """Write a trial list, header first, atomically."""
-    columns = COLUMNS if any(trial.source != "-" for trial in trials) else WITHOUT_SOURCE
-    values = attrgetter(*columns)      # dataclasses.astuple copies deeply: ten times the time
+    known = any(trial.labels.source != UNKNOWN for trial in trials)
+    columns = COLUMNS if known else WITHOUT_SOURCE
+    values = attrgetter(*attributes(columns))
     with atomic_write(path) as file:
         file.write("\t".join(columns) + "\n")
         for trial in trials:
             file.write("\t".join(map(str, values(trial))) + "\n")
 
 
-def read_header(path: Path, line: str) -> int:
-    """How many columns a list has, by its first line; `InputError` where it is not a list of this project."""
+def read_header(path: Path, line: str) -> tuple[str, ...]:
+    """The columns of a list, by its first line; `InputError` where it is not a list of this project."""
     if (columns := tuple(line.rstrip("\n").split("\t"))) not in (COLUMNS, WITHOUT_SOURCE):
         raise InputError(f"{path} is not a trial list of this project: {AGAIN}")
-    return len(columns)
+    return columns
 
 
-def parse_trial(path: Path, number: int, line: str, columns: int) -> Trial:
+def parse_trial(path: Path, number: int, line: str, columns: tuple[str, ...]) -> Trial:
     """The trial of line `number` (from 1) of a list; `InputError` where it is malformed."""
-    row = line.rstrip("\n").split("\t")
-    if len(row) != columns or row[5] not in KEYS or not (row[7].isdecimal() and row[8].isdecimal()):
+    values = line.rstrip("\n").split("\t")
+    row = dict(zip(columns, values))
+    if len(values) != len(columns) or row["key"] not in KEYS \
+            or not (row["offset"].isdecimal() and row["size"].isdecimal()):
         raise InputError(f"{path}, line {number} is malformed: {AGAIN}")
-    return Trial(*row[:7], int(row[7]), int(row[8]), *row[9:])
-
-
-def read_trials(path: Path) -> list[Trial]:
-    """The trials of a list written by `write_trials`; `InputError` names the line that is wrong."""
-    if not path.is_file():
-        raise InputError(f"there is no trial list {path}: run python utils/prepare_dataset.py first")
-    with open(path, encoding="utf-8") as file:
-        columns = read_header(path, file.readline())
-        trials = [parse_trial(path, number, line, columns) for number, line in enumerate(file, start=2)]
-    if not trials:
-        raise InputError(f"{path} lists no trials: run python utils/prepare_dataset.py again")
-    return trials
+    return Trial(row["utterance"], Labels.of(row), row["container"], int(row["offset"]),
+                 int(row["size"]))
 
 
 def read_corpus(data_dir: Path) -> dict:

@@ -39,7 +39,7 @@ def gmm_epoch(session: "Session", epoch: int) -> float:
     if session.device.type == "mps":
         raise InputError("mixtures are computed in float64, which the mps device does not have: use --device cpu")
     if epoch == 0:
-        rarer = min(Counter(row.key for row in session.train.rows).values())
+        rarer = min(Counter(row.labels.key for row in session.train.rows).values())
         drawn = session.steps_per_epoch * (session.recipe["batch_size"] // 2)    # of each class, where batches are balanced
         start(session.model, session.batches(epoch), min(rarer, drawn), session.seed)
     loss = em_pass(session.model, session.batches(epoch))

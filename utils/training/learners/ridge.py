@@ -26,7 +26,7 @@ def ridge_epoch(session, epoch: int) -> float:
 
 def row_weights(rows: list, power: float) -> np.ndarray:
     """Weight of each utterance, float64 (N,): 1/2 for each class; in it n^power for a (source, attack) of n utterances."""
-    groups = [(row.key, row.source, row.attack) for row in rows]
+    groups = [(row.labels.key, row.labels.source, row.labels.attack) for row in rows]
     sizes = Counter(groups)
     totals = Counter()
     for (key, *_), size in sizes.items():
