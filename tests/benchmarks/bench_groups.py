@@ -24,7 +24,7 @@ import numpy as np
 from tests.benchmarks.results_files import Rows, add_output_options, publish
 from utils.common.errors import InputError, run
 from utils.common.files import read_json, reading
-from utils.detector.verdict import BONAFIDE, SPOOF, UNCERTAIN, Decision, outcome
+from utils.detector.decision import BONAFIDE, SPOOF, UNCERTAIN, Decision
 from utils.metrics.intervals import FEW_SPEAKERS, bootstrap_interval, numbered_speakers
 from utils.metrics.metrics import eer
 from utils.report.key_files import align, read_keys, read_scores
@@ -93,13 +93,7 @@ def read_clips(results: Path, trials: Path) -> Clips:
     columns = {name: np.array([row[name] for row in rows], str) for name in rows[0]}
     real = np.array([scored.labels.is_bonafide for scored in keys])
     scores = align(read_scores(results / "scores.tsv"), keys)
-    return Clips(scores, real, columns, decision_of(point))
-
-
-def decision_of(point: dict) -> Decision:
-    """The decision that `operating_point` in metrics.json holds."""
-    band = point.get("band")
-    return Decision(point["threshold"], tuple(band) if band else None, point.get("origin", ""))
+    return Clips(scores, real, columns, Decision.from_dict({"origin": ""} | point))
 
 
 def speakers(clips: Clips) -> np.ndarray | None:
@@ -180,7 +174,7 @@ def _counted(name: str, which: np.ndarray, wrong: np.ndarray) -> tuple[str, int,
 
 def verdict_table(clips: Clips) -> Rows:
     """Shares of the verdicts: of bona fide, of each category of spoofs, of all spoofs, of all."""
-    verdicts = np.array([outcome(score, clips.decision) for score in clips.scores])
+    verdicts = np.array([clips.decision.outcome(score) for score in clips.scores])
     spoof = ~clips.real
     groups = {"bona fide": clips.real}
     groups |= {name: spoof & (clips.columns["category"] == name) for name in categories(clips)}

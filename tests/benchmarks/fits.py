@@ -11,8 +11,7 @@ from tqdm import tqdm
 from models.hybrid import Hybrid
 from utils.common.errors import InputError
 from utils.common.files import atomic_write
-from utils.detector.scoring import waveform
-from utils.detector.windows import cut, tile
+from utils.detector.scoring import cut, tile, waveform
 from utils.metrics.metrics import eer
 from utils.signals import N_SAMPLES
 from utils.store.reader import Store
