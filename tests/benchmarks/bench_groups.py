@@ -24,7 +24,7 @@ from utils.metrics.intervals import FEW_SPEAKERS, bootstrap_interval, numbered_s
 from utils.report.key_files import align, read_keys, read_scores
 from utils.metrics.metrics import eer
 from utils.common.files import read_json
-from utils.detector.verdict import BONAFIDE, SPOOF, UNCERTAIN, Decision, outcome
+from utils.detector.decision import BONAFIDE, SPOOF, UNCERTAIN, Decision
 
 NEEDED, UNKNOWN = ("utterance", "attack"), "-"
 
@@ -77,7 +77,7 @@ def read_clips(results: Path, trials: Path) -> Clips:
     band = point.get("band")
     return Clips(align(read_scores(results / "scores.tsv"), keys), np.array([row.labels.is_bonafide for row in keys]),
                  {name: np.array([row[name] for row in rows], str) for name in rows[0]},
-                 Decision(point["threshold"], tuple(band) if band else None, point.get("origin", "")))
+                 Decision(point["threshold"], tuple(band) if band else None, origin=point.get("origin", "")))
 
 
 def speakers(clips: Clips) -> np.ndarray | None:
@@ -145,7 +145,7 @@ def threshold_table(clips: Clips, by: str | None, real: bool) -> Iterator[str]:
 
 def verdict_table(clips: Clips) -> Iterator[str]:
     """Shares of the three outcomes: bona fide, spoofs of each category, all spoofs, all."""
-    outcomes = np.array([outcome(score, clips.decision) for score in clips.scores])
+    outcomes = np.array([clips.decision.outcome(score) for score in clips.scores])
     yield f"| | clips | {BONAFIDE} | {UNCERTAIN} | {SPOOF} |\n|---|---|---|---|---|"
     of = [(name, ~clips.real & (clips.columns["category"] == name)) for name in categories(clips)]
     for name, which in [("bona fide", clips.real), *of, ("all spoofed", ~clips.real), ("all", np.ones(len(clips.real), bool))]:

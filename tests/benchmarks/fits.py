@@ -14,8 +14,7 @@ from utils.store.reader import Store
 from utils.common.errors import InputError
 from utils.metrics.metrics import eer
 from utils.common.files import atomic_write
-from utils.detector.scoring import waveform
-from utils.detector.windows import cut, tile
+from utils.detector.scoring import cut, tile, waveform
 from utils.training.data import CropDataset
 from utils.training.learners.ridge import Moments, row_weights, statistics_engine
 

@@ -11,8 +11,7 @@ from utils.signals import SAMPLE_RATE
 from utils.store.reader import Store, StorePart
 from utils.common.errors import InputError
 from utils.common.files import atomic_write
-from utils.detector.scoring import waveform
-from utils.detector.windows import tile
+from utils.detector.scoring import tile, waveform
 from utils.trials.draws import draw_nested
 from utils.training.augment import Augmentation, make_augmentation
 
