@@ -94,12 +94,12 @@ def main(argv: list[str] | None = None) -> int:
     if args.data_dir.exists() and not args.data_dir.is_dir():
         raise InputError(f"--data_dir {args.data_dir} is not a folder: name one")
     from utils.corpora.write_lists import write_lists
-    from utils.trials.split import How
+    from utils.trials.split import SplitOptions
     from utils.common.locks import only_run
     with only_run(args.data_dir / "protocols" / ".prepare.lock", f"preparing {args.data_dir}"):
         corpus = find_corpus(args)
         print(f"found in {args.data_dir / 'raw'}: {corpus.name}: {corpus.found}")
-        changed = write_lists(args.data_dir, corpus, How(SEED if args.seed is None else args.seed, args.split_by, args.fold))
+        changed = write_lists(args.data_dir, corpus, SplitOptions(SEED if args.seed is None else args.seed, args.split_by, args.fold))
     print(f"trial lists of {corpus.name} {'written to' if changed else 'unchanged in'} {args.data_dir / 'protocols'}")
     return 0
 

@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.limit is not None and args.limit < 1 or args.workers is not None and args.workers < 1 or args.seed < 0:
         parser.error("--limit and --workers begin at 1, --seed at 0")
     from utils.archives.index import check_containers
-    from utils.trials.selection import subsets_of
+    from utils.trials.trial_index import subsets_of
     from utils.trials.trial import read_corpus
     corpus = read_corpus(args.data_dir)
     check_containers(args.data_dir, corpus)
@@ -61,7 +61,7 @@ def store_subset(subset: str, corpus: dict, args: argparse.Namespace) -> None:
     """
     from utils.store.merge import part_path
     from utils.store.writer import difference, discard, recover
-    from utils.trials.selection import TrialIndex
+    from utils.trials.trial_index import TrialIndex
     from utils.trials.trial import trial_list_path
     from utils.common.locks import only_run
     from utils.parallel.ranks import ranks

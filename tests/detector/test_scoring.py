@@ -9,7 +9,7 @@ from utils.common.errors import InputError
 from utils.detector.engines import load_engine
 from utils.detector.scoring import (Recording, audio_profile, published_score, raw_scores, score_blocks, score_store,
                                      waveform)
-from utils.detector.windows import tile
+from utils.detector.scoring import tile
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import soxr
 from tests.helpers.scoring_models import genuine, real_speech
 from utils.audio.decode import load_audio
 from utils.detector.speech_activity import Activity
-from utils.detector.windows import cut
+from utils.detector.scoring import cut
 
 
 def activity(samples):

@@ -19,7 +19,7 @@ from utils.trials.labels import Labels
 from utils.trials.trial import Trial, trial_list_path, write_trials
 from utils.common.errors import InputError
 from utils.metrics import metrics
-from utils.detector.decision import decide
+from utils.detector.decision import fit_on_dev
 from utils.report.results import evaluate
 from utils.report.words import headline
 from utils.common.files import ROOT, write_json
@@ -76,7 +76,7 @@ def home(shared, tmp_path_factory) -> Path:
         last, raw = [module for module in model.modules() if isinstance(module, torch.nn.Linear)][-1], -raw
         for weights in last.parameters():
             weights.data.neg_()
-    save_checkpoint(path, checkpoint | {"state_dict": model.state_dict()} | decide(raw, [row.labels.key for row in store.rows]))
+    save_checkpoint(path, checkpoint | {"state_dict": model.state_dict()} | fit_on_dev(raw, [row.labels.key for row in store.rows]))
     return home
 
 

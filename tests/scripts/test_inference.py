@@ -152,14 +152,14 @@ def test_wrong_usage_ends_with_exit_2(arguments):
 
 
 def test_without_a_model_it_says_how_to_get_one(speech, tmp_path, monkeypatch):
-    monkeypatch.setattr(script, "CHECKPOINT_DIR", tmp_path)
+    monkeypatch.setattr("utils.detector.detector.CHECKPOINT_DIR", tmp_path)
     monkeypatch.setattr("utils.detector.engines.PRETRAINED", tmp_path / "no box")
     with pytest.raises(InputError, match=r"run\.sh.*aasist_training\.py.*--model"):
         script.main(["--input_file", str(speech)])
 
 
 def test_before_any_training_the_model_in_the_box_answers_and_is_named(speech, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(script, "CHECKPOINT_DIR", tmp_path)
+    monkeypatch.setattr("utils.detector.detector.CHECKPOINT_DIR", tmp_path)
     assert script.main(["--input_file", str(next(speech.rglob("*.wav"))), "--force_cpu"]) == 0
     said = capsys.readouterr().out
     assert "pretrained/detector.onnx: hybrid trained on openly licensed speech" in said and "threshold" in said

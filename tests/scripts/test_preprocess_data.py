@@ -14,7 +14,8 @@ from tests.helpers.asvspoof5_archives import build_raw, real_clips
 from tests.conftest import ROOT
 from tests.helpers.trial_lists import listed_trials
 from utils.store.reader import Store
-from utils.trials.selection import TrialIndex, shares, subsets_of
+from utils.trials.draws import shares
+from utils.trials.trial_index import TrialIndex, subsets_of
 from utils.trials.labels import Labels
 from utils.trials.trial import Trial, trial_list_path, write_trials
 from utils.common.errors import InputError

@@ -18,9 +18,10 @@ from utils.common.errors import InputError
 from utils.metrics.metrics import eer
 from utils.common.files import PRETRAINED_DIR
 from utils.detector.checkpoint import load_checkpoint
-from utils.detector.engines import PRETRAINED, default_model, engine_from_model, load_engine
+from utils.detector.engines import PRETRAINED, default_model, load_engine
 from utils.export.export import exported_engine
 from utils.detector.scoring import score_blocks
+from utils.detector.torch_engine import TorchEngine
 from utils.parallel.group import Alone
 from utils.training.learners.ridge import fit, row_weights
 from utils.trials.labels import Labels
@@ -59,7 +60,7 @@ def test_the_exported_hybrid_has_its_statistics_and_logits(hybrid):
         hidden, logits = hybrid(x)
     assert np.abs(engine.last_hidden(x.numpy()) - hidden.double().numpy()).max() < 1e-4 * hidden.abs().max()
     assert np.abs(engine.logits(x.numpy()) - logits.double().numpy()).max() < 1e-5
-    live = engine_from_model(hybrid, {"n_samples": N}).last_hidden(x.numpy())     # by which a GPU computes them
+    live = TorchEngine(hybrid, {"n_samples": N}).last_hidden(x.numpy())     # by which a GPU computes them
     assert live.dtype == np.float32 and np.abs(live - hidden.numpy()).max() < 1e-5 * hidden.abs().max()
 
 

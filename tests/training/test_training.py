@@ -23,7 +23,8 @@ from utils.detector.checkpoint import load_checkpoint
 from utils.detector.engines import load_engine
 from utils.detector.scoring import score_store
 from utils.training.batches import BalancedOrder, ShuffledOrder
-from utils.training.data import CropDataset, stratified_subset
+from utils.training.data import CropDataset
+from utils.trials.draws import draw_nested
 from utils.training.optimisation import learning_rate
 from utils.training.recipes import recipe_for
 
@@ -237,13 +238,13 @@ def test_shuffled_order_takes_each_utterance_once_and_drops_the_rest():
 
 def test_max_samples_keeps_the_share_of_each_key_and_attack():
     groups = [("bonafide", "-")] * 100 + [("spoof", "A01")] * 300 + [("spoof", "A02")] * 100
-    chosen = Counter(groups[i] for i in stratified_subset(groups, 50, seed=3))
+    chosen = Counter(groups[i] for i in draw_nested(groups, 50, seed=3))
     assert chosen == {("bonafide", "-"): 10, ("spoof", "A01"): 30, ("spoof", "A02"): 10}
 
 
 def test_max_samples_loses_no_attack():
     groups = [("bonafide", "-")] * 10 + [("spoof", "A01")] * 1000 + [("spoof", "A02")]
-    assert {groups[i] for i in stratified_subset(groups, 3, seed=3)} == set(groups)
+    assert {groups[i] for i in draw_nested(groups, 3, seed=3)} == set(groups)
 
 
 def test_crops_depend_on_seed_and_epoch_only(data_dir):

@@ -9,7 +9,8 @@ from pathlib import Path
 from utils.archives import zip as zips
 from utils.archives.index import container_name
 from utils.corpora.corpus import Corpus, Files, Part, Request
-from utils.trials.protocols import ProtocolLine, read_protocol
+from utils.trials.protocols import read_protocol
+from utils.trials.releases import ProtocolLine
 from utils.common.files import reading
 from utils.common.errors import InputError
 

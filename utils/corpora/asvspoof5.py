@@ -11,7 +11,8 @@ from pathlib import Path
 from utils.archives.index import Place, container_name, index_archive, read_index
 from utils.corpora.corpus import Corpus, Files, Part, Request
 from utils.archives.extraction import tar_items, unpack
-from utils.trials.protocols import ProtocolLine, read_protocol
+from utils.trials.protocols import read_protocol
+from utils.trials.releases import ProtocolLine
 from utils.archives.safe_open import BoundedGzip
 from utils.archives.tar import Member, walk
 from utils.common.errors import InputError

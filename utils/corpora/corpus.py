@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from utils.archives.index import Place
-from utils.trials.protocols import ProtocolLine
+from utils.trials.releases import ProtocolLine
 from utils.trials.tables import Condition
 from utils.trials.trial import Trial
 from utils.common.errors import InputError

@@ -9,7 +9,7 @@ from pathlib import Path
 from utils.audio.file_types import AUDIO_SUFFIXES
 from utils.archives.index import container_name
 from utils.corpora.corpus import Corpus, Files, Part, Request
-from utils.trials.protocols import ProtocolLine
+from utils.trials.releases import ProtocolLine
 from utils.trials.tables import LIST, Condition, columns_of, has_list, read_table
 from utils.trials.labels import KEYS, Labels
 from utils.trials.trial import SUBSETS

@@ -7,14 +7,14 @@ from pathlib import Path
 from utils.archives.index import container_name, stamp
 from utils.corpora.corpus import Corpus, Joined, join
 from utils.trials.overlap import Overlap
-from utils.trials.split import How, plan_subsets, split
+from utils.trials.split import SplitOptions, plan_subsets, split
 from utils.trials.trial import SUBSETS, Trial, trial_list_path, write_trials
 from utils.common.errors import InputError
 from utils.common.files import disk_errors, file_sha256, read_json, write_json
 from utils.common.provenance import environment
 
 
-def write_lists(data_dir: Path, corpus: Corpus, how: How, say=print) -> bool:
+def write_lists(data_dir: Path, corpus: Corpus, how: SplitOptions, say=print) -> bool:
     """Write train.tsv, dev.tsv, eval.tsv and corpus.json; False where they are there already, byte for byte.
 
     Parts are read one after another, so that one at a time is in memory. The lists are staged in a folder of their own;
@@ -36,7 +36,7 @@ def write_lists(data_dir: Path, corpus: Corpus, how: How, say=print) -> bool:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _write_part(staging: Path, part: str, wanted: list[str], joined: Joined, how: How, trained: set[str],
+def _write_part(staging: Path, part: str, wanted: list[str], joined: Joined, how: SplitOptions, trained: set[str],
                 overlap: Overlap | None, say) -> dict[str, dict]:
     lists, held_out = split(part, joined.trials, wanted, how, trained)
     if len(wanted) > 1:
@@ -105,7 +105,7 @@ def _summary(part: str, wanted: list[str], joined: Joined, trials: list[Trial]) 
             "partition": part, "origin": "official" if len(wanted) == 1 else f"split of {part}"}
 
 
-def _description(data_dir: Path, corpus: Corpus, subsets: dict[str, dict], how: How) -> dict:
+def _description(data_dir: Path, corpus: Corpus, subsets: dict[str, dict], how: SplitOptions) -> dict:
     containers = {container_name(data_dir, archive): stamp(archive) for archive in corpus.archives}
     return {"name": _name(corpus, subsets), "description": corpus.description, "layout": corpus.layout, "demo": corpus.demo,
             "seed": how.seed, **_asked(how), "subsets": {subset: subsets[subset] for subset in SUBSETS}, "containers": containers,
@@ -117,9 +117,9 @@ def _name(corpus: Corpus, subsets: dict[str, dict]) -> str:
     return f"{corpus.name} {subsets['train']['sha256'][:12]}" if corpus.layout == "folders" else corpus.name
 
 
-def _asked(how: How) -> dict:
+def _asked(how: SplitOptions) -> dict:
     """What of a split is not as it comes."""
-    return ({"split_by": how.unit} if how.unit != How.unit else {}) | ({"fold": list(how.fold)} if how.fold else {})
+    return ({"split_by": how.unit} if how.unit != SplitOptions.unit else {}) | ({"fold": list(how.fold)} if how.fold else {})
 
 
 def _publish(data_dir: Path, staging: Path, content: dict) -> bool:

@@ -15,8 +15,9 @@ from utils.common.errors import InputError
 from utils.common.files import atomic_write
 from utils.export.aasist import OPSET, aasist_onnx, hybrid_onnx
 from utils.detector.checkpoint import load_checkpoint, metadata_json
-from utils.detector.engines import Engine, engine_from_model
-from utils.detector.onnx_engine import METADATA_KEY, OnnxEngine
+from utils.detector.engines import Engine
+from utils.detector.model_files import METADATA_KEY
+from utils.detector.onnx_engine import OnnxEngine
 from utils.detector.torch_engine import TorchEngine
 
 TOLERANCE = 1e-4  # largest difference of a logit between the file and the model ...
@@ -35,7 +36,7 @@ def export_onnx(checkpoint_path: Path, onnx_path: Path) -> float:
     beside = onnx_path.with_name(f".{onnx_path.stem}.unchecked.onnx")
     try:
         _write(engine.model, checkpoint, beside)
-        difference, allowed = _difference(engine, OnnxEngine(beside), checkpoint["n_samples"])
+        difference, allowed = _difference(engine, OnnxEngine.from_file(beside), checkpoint["n_samples"])
         if not difference <= allowed:
             raise InputError(f"the export of {checkpoint_path} differs from it by {difference:.1e} in a logit, more than "
                              f"{allowed:.0e}: use the .pt file, and please report this")
@@ -62,18 +63,18 @@ def exported_engine(model: nn.Module, metadata: dict) -> OnnxEngine:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         content = _build(still, metadata["n_samples"]).SerializeToString()
-    return OnnxEngine.from_bytes(content, metadata, torch.get_num_threads())
+    return OnnxEngine(content, metadata, torch.get_num_threads())
 
 
 def quickest_engine(model: nn.Module, metadata: dict) -> Engine:
     """An engine for a live network as it is now: on a CPU, AASIST and the hybrid exported; any other, and on a GPU, the network itself.
 
-    `metadata`: as for `utils.detector.engines.engine_from_model`; windows are of its "n_samples".
+    `metadata`: the engine's; windows are of its "n_samples".
     """
     on_cpu = next(model.parameters()).device.type == "cpu"
     if isinstance(model, (AASIST, Hybrid)) and on_cpu:
         return exported_engine(model, metadata)
-    return engine_from_model(model, metadata)
+    return TorchEngine(model, metadata)
 
 
 def _build(model: nn.Module, n_samples: int) -> onnx.ModelProto:

@@ -13,7 +13,8 @@ import numpy as np
 
 from utils.common.errors import InputError
 from utils.common.files import read_json
-from utils.trials.labels import FIRST_COLUMNS, LAST_COLUMN, Labels, attributes
+from utils.trials.labels import Labels, attributes
+from utils.trials.releases import LABELLED
 
 FORMAT = 1
 INDEX, DESCRIPTION = "index.tsv", "store.json"
@@ -32,7 +33,7 @@ class StoredTrial:
 
 
 NUMBERS = ("shard", "start", "n_samples", "source_rate")
-COLUMNS = (*FIRST_COLUMNS, *NUMBERS, LAST_COLUMN)
+COLUMNS = (*LABELLED, *NUMBERS, "source")
 HEADERS = COLUMNS, COLUMNS[:-1]     # stores written before sources were known have none
 _values = attrgetter(*attributes(COLUMNS))
 
