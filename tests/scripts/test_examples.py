@@ -70,10 +70,12 @@ def test_the_shipped_model_gives_the_recorded_verdict(verdicts, name):
 
 
 def test_the_first_verdict_of_the_readme_is_what_the_command_prints():
+    """Lines that the README shortens ("...") are left out."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     clip = re.search(r"simplified_inference\.py --input_file (data/examples/\w+\.flac)", readme)[1]
+    shown = re.search(rf"```\n({re.escape(clip)}: .*?)\n```", readme, re.DOTALL)[1].splitlines()
     done = subprocess.run([sys.executable, "utils/simplified_inference.py", "--input_file", clip, "--model", str(MODEL),
                            "--force_cpu"], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    said = next(line.strip() for line in done.stdout.splitlines() if clip.split("/")[-1] in line)
-    assert re.sub(r"\s+", " ", said) in re.sub(r"\s+", " ", readme)
+    missing = [line for line in shown if "..." not in line and line not in done.stdout.splitlines()]
+    assert len(shown) >= 5 and not missing
