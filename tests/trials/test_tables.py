@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.asvspoof5_archives import real_clips
 from utils import prepare_dataset, preprocess_data
 from utils.store.reader import Store
 from utils.trials.split import SplitOptions, split
@@ -26,9 +25,8 @@ def listed(folder: Path, clips: dict, rows: list[tuple], columns: str) -> None:
 
 
 @pytest.fixture
-def data(shared, tmp_path) -> Path:
+def data(clips, tmp_path) -> Path:
     """Two listed folders: one with sources, 12 trials of which 8 are open; one without, bona fide alone."""
-    clips = real_clips(shared)
     pool = [(f"P{n:02}", f"s{n}", ("bonafide", "spoof")[n % 2], ("-", "Griffin-Lim (page)")[n % 2], f"lab/{n // 2}", int(n < 8))
             for n in range(12)]
     listed(tmp_path / "data/raw/pool", clips, pool, "utterance speaker key attack source open")
