@@ -12,7 +12,7 @@ from tests.helpers.asvspoof5_archives import write_tar
 from utils.archives import index as archive_index, zip as zips
 from utils.archives.index import check_containers, container_name, index_archive, read_index, stamp
 from utils.archives.extraction import Item, tar_items, unpack
-from utils.archives.safe_open import BoundedGzip
+from utils.archives.bounded_gzip import BoundedGzip
 from utils.archives.tar import walk
 from utils.common.errors import InputError
 

@@ -257,7 +257,7 @@ def test_files_and_protocol_of_different_releases_are_refused(clips, data):
     build_raw(data / "raw", clips)
     write_tar(data / "raw" / "ASVspoof5_protocols.tar.gz",
               [(PROTOCOLS["D"], b"D_0001 D_9999999999 F - - - AC1 A11 spoof -\n")])
-    with pytest.raises(InputError, match="not of one release"):
+    with pytest.raises(InputError, match="of the same release"):
         prepare(data)
 
 

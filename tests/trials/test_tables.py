@@ -158,4 +158,4 @@ def test_trials_without_their_file_and_files_without_their_trial_are_counted(dat
     (data / "raw/pool/P01.flac").rename(data / "raw/pool/Q.flac")
     assert len(prepare(data)) == 15
     said = capsys.readouterr().out
-    assert "1 of the 12 trials" in said and "P01 first" in said and "does not list, passed over: 1" in said
+    assert "1 of the 12 trials" in said and "P01 first" in said and "ignored files that the protocol does not list: 1" in said
