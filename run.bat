@@ -1,7 +1,8 @@
 @echo off
-rem From an empty checkout to a trained, evaluated detector and a verdict: run.bat [options of aasist_training.py]
-rem The tests: run.bat test [options of pytest]. Stopped anywhere, the same command goes on.
-rem Each run has a name: set RUN_NAME=mine before run.bat --seed 2
+rem Everything, from an empty checkout to a verdict:  run.bat [options of aasist_training.py]
+rem The tests:                                        run.bat test [options of pytest]
+rem A run with a name of its own:                     set RUN_NAME=mine, then run.bat --seed 2
+rem After a stop, the same command resumes.
 setlocal
 cd /d "%~dp0"
 if not defined RUN_NAME set "RUN_NAME=default"
@@ -13,7 +14,7 @@ if not defined VIRTUAL_ENV (
     )
     call .venv\Scripts\activate.bat
 )
-echo The packages: some minutes and gigabytes the first time, in silence.
+echo Installing packages. The first time this takes some minutes and gigabytes, and prints nothing.
 @echo on
 python -m pip install --quiet --disable-pip-version-check -r requirements.txt || exit /b 1
 @if /i "%~1"=="test" goto tests
@@ -23,11 +24,11 @@ python notebooks\aasist_training.py --small_model --device cpu --test --resume -
 python utils\simplified_inference.py --input_file "results\%RUN_NAME%\examples" --model "models\checkpoints\%RUN_NAME%\best.onnx" --force_cpu || exit /b 1
 @echo off
 echo.
-echo Done. Made:
+echo Done. These files are new:
 echo   models\checkpoints\%RUN_NAME%\best.onnx   the detector
 echo   results\%RUN_NAME%\metrics.json          its figures
 echo   results\%RUN_NAME%\report.html           the report: open it in a browser
-echo Your own recording, judged by the model in the box (without --model: by the one just trained):
+echo To judge your own recording with the pretrained model (without --model: with the new one):
 echo   python utils\simplified_inference.py --input_file FILE --model models\pretrained\detector.onnx --force_cpu
 exit /b 0
 

@@ -15,7 +15,7 @@ import json
 import os
 from typing import Any
 
-from utils.common.errors import InputError, run
+from utils.common.errors import run
 from utils.common.files import CHECKPOINT_DIR, DATA_DIR, RESULTS_DIR, ROOT
 
 
@@ -101,9 +101,6 @@ def choose_model(args: argparse.Namespace) -> Path:
     """The model asked for, or the newest one."""
     from utils.detector.engines import PRETRAINED, default_model
     model = args.model or default_model(args.checkpoint_dir)
-    if model is None:
-        raise InputError(f"there is no trained model in {args.checkpoint_dir}: train one with "
-                         "python notebooks/aasist_training.py, or name one with --model")
     if args.model is None and args.device != "cpu" and model != PRETRAINED:
         return model.with_suffix(".pt")     # its exported twin runs on the CPU only
     return model

@@ -85,7 +85,7 @@ def share(clips: list[Clip], spec: Spec, args: argparse.Namespace) -> list[Clip]
     """The clips that an attack copies: all, or --copies of them, beginning at a place that its name decides."""
     if args.copies is None or args.copies >= len(clips):
         return clips
-    from utils.synthesis.vocoders.clips import generator
+    from utils.common.generators import generator
     start = int(generator(args.seed, spec.attack).integers(len(clips)))
     return (clips + clips)[start:start + args.copies]
 

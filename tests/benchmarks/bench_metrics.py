@@ -1,25 +1,32 @@
-"""How long the metrics take at the size of ASVspoof 5's evaluation, beside scikit-learn's roc_curve.
+"""CPU time of the metrics at the size of ASVspoof 5's eval set, beside scikit-learn's roc_curve.
 
-Run: python tests/benchmarks/bench_metrics.py
+    python tests/benchmarks/bench_metrics.py
 """
 import sys
 from pathlib import Path
 if not __package__:
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
+import argparse
 import time
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 from sklearn.metrics import roc_curve
 
+from tests.benchmarks.results_files import Rows, add_output_options, publish
+from utils.common.errors import run
 from utils.metrics import metrics
 from utils.metrics.det import det_curve
 
-N_BONAFIDE, N_SPOOF = 138_688, 542_086    # ASVspoof 5, eval, track 1
+N_BONAFIDE = 138_688    # ASVspoof 5, eval, track 1
+N_SPOOF = 542_086
+MEASURED = (det_curve, metrics.eer, metrics.min_dcf, metrics.act_dcf, metrics.cllr, metrics.auc,
+            metrics.min_tdcf)
 
 
-def fastest(function, repeats: int = 7) -> float:
+def fastest(function: Callable[[], object], repeats: int = 7) -> float:
     """CPU seconds of the fastest of `repeats` calls."""
     times = []
     for _ in range(repeats):
@@ -29,18 +36,27 @@ def fastest(function, repeats: int = 7) -> float:
     return min(times)
 
 
-def main() -> int:
+def measure() -> Rows:
+    """CPU seconds of each function, and their ratio to roc_curve's."""
     rng = np.random.default_rng(0)
-    bonafide, spoof = rng.normal(1.5, 2, N_BONAFIDE), rng.normal(-1.5, 2, N_SPOOF)
-    labels, scores = np.repeat([1, 0], [N_BONAFIDE, N_SPOOF]), np.concatenate([bonafide, spoof])
-    baseline = fastest(lambda: roc_curve(labels, scores))
-    print(f"{scores.size:,} trials; CPU seconds, and as a share of sklearn.metrics.roc_curve")
-    print(f"{'sklearn roc_curve':24s} {baseline:7.3f}  1.00")
-    for function in (det_curve, metrics.eer, metrics.min_dcf, metrics.act_dcf, metrics.cllr, metrics.auc, metrics.min_tdcf):
-        seconds = fastest(partial(function, bonafide, spoof))
-        print(f"{function.__name__:24s} {seconds:7.3f}  {seconds / baseline:.2f}")
+    bonafide = rng.normal(1.5, 2, N_BONAFIDE)
+    spoof = rng.normal(-1.5, 2, N_SPOOF)
+    labels = np.repeat([1, 0], [N_BONAFIDE, N_SPOOF])
+    baseline = fastest(partial(roc_curve, labels, np.concatenate([bonafide, spoof])))
+    times = {"sklearn roc_curve": baseline} | {
+        function.__name__: fastest(partial(function, bonafide, spoof)) for function in MEASURED}
+    return [{"figure": name, "CPU seconds": f"{seconds:.3f}",
+             "CPU time of roc_curve = 1": f"{seconds / baseline:.2f}"}
+            for name, seconds in times.items()]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure, print and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_output_options(parser, f"{N_BONAFIDE + N_SPOOF}-trials")
+    publish("metrics", measure(), parser.parse_args(argv))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -1,23 +1,30 @@
-"""Memory and CPU time of preprocess_data.py --low_memory against bare decoding, on an archive made from a folder of
-FLAC files.
+"""Memory and CPU time of preprocess_data.py against bare decoding.
 
     python tests/benchmarks/bench_preprocess.py FOLDER [--work DIR] [--sizes 500 5000] [--repeats 3]
 
-The archive holds the files of FOLDER, over and over up to the number asked for, as ASVspoof5's own do. Bare decoding is
-a process that reads each member's bytes and calls soundfile.read, and does nothing with the samples; user and system
-time of both processes are compared, start of Python included, the repeats in turn. Peak memory is the kernel's figure
-for the process.
+The archive holds the FLAC files of FOLDER, repeated up to the number of utterances, as ASVspoof5's
+archives do. Bare decoding reads each member's bytes, calls soundfile.read and drops the samples.
+User and system time of both processes count, the start of Python included; both take turns.
+Peak memory is the kernel's figure for the process.
 """
+import sys
+from pathlib import Path
+if not __package__:
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
+
 import argparse
 import os
 import subprocess
-import sys
 import tarfile
 import tempfile
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+from tests.benchmarks.results_files import add_output_options, publish
+from utils.archives.index import stamp
+from utils.common.arguments import positive
+from utils.common.errors import InputError, run
+from utils.common.files import ROOT, write_json
+from utils.trials.labels import Labels
+from utils.trials.trial import Trial, trial_list_path, write_trials
 
 BARE = """
 import io, sys, soundfile
@@ -28,16 +35,19 @@ with open(sys.argv[1], "rb") as archive:
             archive.seek(offset)
             soundfile.read(io.BytesIO(archive.read(size)), dtype="int16")
 """
+CONTAINER = "raw/flac_D_ab.tar"
+MAXRSS_PER_MB = 1e6 if sys.platform == "darwin" else 1e3
 
 
 def build(folder: Path, data_dir: Path, count: int) -> tuple[Path, Path]:
-    """An uncompressed tar of `count` members, and the trial list that preprocess_data.py reads; returns both paths."""
-    from utils.archives.index import stamp
-    from utils.trials.labels import Labels
-    from utils.trials.trial import Trial, trial_list_path, write_trials
-    from utils.common.files import write_json
+    """Make an uncompressed tar of `count` members and its trial list; returns both paths.
+
+    `InputError` if the folder holds no FLAC file.
+    """
     files = sorted(folder.rglob("*.flac"))
-    archive = data_dir / "raw" / "flac_D_ab.tar"
+    if not files:
+        raise InputError(f"there is no FLAC file in {folder}: name a folder with FLAC files")
+    archive = data_dir / CONTAINER
     archive.parent.mkdir(parents=True)
     trials = []
     with tarfile.open(archive, "w", format=tarfile.GNU_FORMAT) as tar:
@@ -45,16 +55,22 @@ def build(folder: Path, data_dir: Path, count: int) -> tuple[Path, Path]:
             path = files[number % len(files)]
             first = tar.offset + tarfile.BLOCKSIZE
             tar.add(path, f"flac_D/D_{number:010}.flac")
-            attack = "-" if number % 4 == 0 else f"A{9 + number % 8:02}"
-            key = "bonafide" if attack == "-" else "spoof"
-            labels = Labels(speaker=f"D_{number % 50:04}", gender="F", attack=attack, key=key)
-            trials.append(Trial(f"D_{number:010}", labels, "raw/flac_D_ab.tar", first,
+            trials.append(Trial(f"D_{number:010}", made_up_labels(number), CONTAINER, first,
                                 path.stat().st_size))
     write_trials(trial_list_path(data_dir, "dev"), trials)
     write_json(data_dir / "protocols" / "corpus.json", {
-        "name": "benchmark", "description": "files of a folder, repeated", "demo": False, "seen_attacks": [],
-        "subsets": {"dev": {"partition": "dev"}}, "containers": {"raw/flac_D_ab.tar": stamp(archive)}})
+        "name": "benchmark", "description": "files of a folder, repeated", "demo": False,
+        "seen_attacks": [], "subsets": {"dev": {"partition": "dev"}},
+        "containers": {CONTAINER: stamp(archive)}})
     return archive, trial_list_path(data_dir, "dev")
+
+
+def made_up_labels(number: int) -> Labels:
+    """Labels of utterance `number`: one in four bona fide, eight attacks, 50 speakers."""
+    speaker = f"D_{number % 50:04}"
+    if number % 4 == 0:
+        return Labels(speaker=speaker, gender="F", key="bonafide")
+    return Labels(speaker=speaker, gender="F", key="spoof", attack=f"A{9 + number % 8:02}")
 
 
 def measure(command: list[str]) -> tuple[float, float]:
@@ -63,35 +79,45 @@ def measure(command: list[str]) -> tuple[float, float]:
     error = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     if status:
-        raise SystemExit(error.decode())
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+        raise InputError(f"{command[1]} failed: {error.decode(errors='replace').strip()}")
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / MAXRSS_PER_MB
 
 
-def main() -> int:
-    """Print a table: utterances, CPU seconds of both, their ratio, peak memory of both."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def compare(folder: Path, data_dir: Path, count: int, repeats: int) -> dict[str, str]:
+    """The row of one number of utterances: least CPU time and highest peak of the repeats."""
+    archive, trials = build(folder, data_dir, count)
+    script = [sys.executable, str(ROOT / "utils" / "preprocess_data.py"), "--force",
+              "--data_dir", str(data_dir)]
+    commands = {"bare": [sys.executable, "-c", BARE, str(archive), str(trials)],
+                "low": [*script, "--low_memory"], "workers": script}
+    runs = [{name: measure(command) for name, command in commands.items()} for _ in range(repeats)]
+    cpu = {name: min(run[name][0] for run in runs) for name in commands}
+    peak = {name: max(run[name][1] for run in runs) for name in commands}
+    return {"utterances": str(count), "CPU s": f"{cpu['low']:.2f}", "peak MB": f"{peak['low']:.1f}",
+            "bare decoding CPU s": f"{cpu['bare']:.2f}", "bare decoding MB": f"{peak['bare']:.1f}",
+            "CPU time of bare decoding = 1": f"{cpu['low'] / cpu['bare']:.2f}",
+            "with workers CPU s": f"{cpu['workers']:.2f}",
+            "with workers MB": f"{peak['workers']:.1f}"}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure, print and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder with FLAC files of speech")
     parser.add_argument("--work", type=Path,
-                        help="folder for the archive and the stores, on a real disk (default: temporary)")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[500, 5000], help="numbers of utterances")
-    parser.add_argument("--repeats", type=int, default=3, help="runs of each; the least CPU time counts")
-    args = parser.parse_args()
-    print("utterances", "bare CPU s", "preprocess CPU s", "ratio", "preprocess peak MB", "bare peak MB",
-          "with workers CPU s", "peak MB", sep="\t")
+                        help="folder for archive and stores, on a real disk (default: temporary)")
+    parser.add_argument("--sizes", type=positive, nargs="+", default=[500, 5000],
+                        help="numbers of utterances (default: 500 5000)")
+    parser.add_argument("--repeats", type=positive, default=3, help="runs of each (default: 3)")
+    add_output_options(parser)
+    args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(dir=args.work) as work:
-        for size in args.sizes:
-            data_dir = Path(work) / str(size)
-            archive, trials = build(args.folder, data_dir, size)
-            script = [sys.executable, str(ROOT / "utils" / "preprocess_data.py"), "--data_dir", str(data_dir),
-                      "--force"]
-            runs = [(measure([sys.executable, "-c", BARE, str(archive), str(trials)]),
-                     measure([*script, "--low_memory"]),
-                     measure(script)) for _ in range(args.repeats)]
-            bare, low, many = ([min(run[i][0] for run in runs), max(run[i][1] for run in runs)] for i in range(3))
-            print(f"{size}\t{bare[0]:.2f}\t{low[0]:.2f}\t{low[0] / bare[0]:.3f}\t{low[1]:.1f}\t{bare[1]:.1f}\t"
-                  f"{many[0]:.2f}\t{many[1]:.1f}", flush=True)
+        rows = [compare(args.folder, Path(work) / str(size), size, args.repeats)
+                for size in args.sizes]
+    publish("preprocess-low-memory", rows, args)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -1,9 +1,9 @@
-"""The yardstick: AASIST computed step by step as the published forward does it, for speed and memory comparisons.
+"""AASIST step by step as the published forward computes it, to compare speed and memory with.
 
-Written from the description of the published code. What it does that `models.aasist` does not: all 70 filters are
-applied, bn1 and a SELU are computed on the input of every block but the first and thrown away (in training their
-running statistics are updated), and every operation is a call of its own. The graph layers, under one per cent of the
-time, are shared.
+Written from the description of the published code. It does three things that `models.aasist` does
+not. It applies all 70 filters. It computes bn1 and a SELU on the input of every block but the first
+and drops them (in training their running statistics are updated). Each operation is a call of its
+own. The graph layers, under one per cent of the time, are shared.
 """
 import torch
 from torch import Tensor, nn
@@ -44,7 +44,9 @@ class PlainAASIST(AASIST):
     """The published forward; keys and mathematics as `models.aasist.AASIST`."""
 
     def __init__(self, architecture: str = "aasist"):
-        super().__init__(**{key: value for key, value in CONFIGS[architecture].items() if key != "architecture"})
+        config = dict(CONFIGS[architecture])
+        del config["architecture"]
+        super().__init__(**config)
         self.bands = _PlainBands()
         for step in self.encoder:
             step[0].__class__ = _PlainBlock

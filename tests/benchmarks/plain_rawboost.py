@@ -1,4 +1,4 @@
-"""RawBoost by its published formulae, filters in the time domain: the yardstick of tests and benchmark."""
+"""RawBoost by its published formulas, with filters in the time domain, to compare with."""
 import numpy as np
 from scipy import signal
 
@@ -9,7 +9,9 @@ def plain_notches(rng: np.random.Generator, gain_db: tuple[float, float]) -> np.
     """Five notches in cascade, the strongest frequency at a gain drawn from `gain_db`."""
     total = 1
     for _ in range(5):
-        centre, width, taps = rng.uniform(20, 8000), rng.uniform(100, 1000), int(rng.uniform(10, 100))
+        centre = rng.uniform(20, 8000)
+        width = rng.uniform(100, 1000)
+        taps = int(rng.uniform(10, 100))
         taps += taps % 2 == 0
         edges = [max(centre - width / 2, 1e-3), min(centre + width / 2, RATE / 2 - 1e-3)]
         total = np.convolve(signal.firwin(taps, edges, window="hamming", fs=RATE), total)
@@ -58,9 +60,18 @@ def plain_ssi(wave: np.ndarray, noise: np.ndarray, taps: np.ndarray, snr_db: flo
 
 def plain_rawboost(wave: np.ndarray, rng: np.random.Generator, algorithm: int) -> np.ndarray:
     """Algorithms 1 to 8 as published."""
-    lnl = lambda w: plain_lnl(w, [plain_notches(rng, (0, 0) if k == 0 else (-20, -5)) for k in range(5)])
-    isd = lambda w: plain_isd(w, *plain_impulses(len(w), rng))
-    ssi = lambda w: plain_ssi(w, rng.standard_normal(len(w)), plain_notches(rng, (0, 0)), rng.uniform(10, 40))
+    def lnl(w: np.ndarray) -> np.ndarray:
+        gains = [(0, 0)] + 4 * [(-20, -5)]
+        return plain_lnl(w, [plain_notches(rng, gain_db) for gain_db in gains])
+
+    def isd(w: np.ndarray) -> np.ndarray:
+        return plain_isd(w, *plain_impulses(len(w), rng))
+
+    def ssi(w: np.ndarray) -> np.ndarray:
+        noise = rng.standard_normal(len(w))
+        taps = plain_notches(rng, (0, 0))
+        return plain_ssi(w, noise, taps, rng.uniform(10, 40))
+
     return plain_combination(wave, algorithm, lnl, isd, ssi)
 
 
@@ -68,7 +79,8 @@ def plain_combination(wave: np.ndarray, algorithm: int, lnl, isd, ssi) -> np.nda
     """The three noises, each a function of a wave, in series or side by side."""
     if algorithm == 8:
         return plain_limit(lnl(wave) + isd(wave))
-    steps = {1: (lnl,), 2: (isd,), 3: (ssi,), 4: (lnl, isd, ssi), 5: (lnl, isd), 6: (lnl, ssi), 7: (isd, ssi)}
+    steps = {1: (lnl,), 2: (isd,), 3: (ssi,), 4: (lnl, isd, ssi), 5: (lnl, isd), 6: (lnl, ssi),
+             7: (isd, ssi)}
     for step in steps[algorithm]:
         wave = step(wave)
     return wave

@@ -1,4 +1,4 @@
-"""The tables of groups: exact figures of a results folder made by hand, and sentences where list and results do not fit."""
+"""Tables of groups: exact figures of results made by hand, and errors of lists that do not fit."""
 import contextlib
 import io
 import json
@@ -7,14 +7,20 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.bench_groups import main, read_clips, speakers
+from tests.benchmarks.results_files import read_rows
 from utils.common.errors import InputError
 
 # utterance, speaker, key, attack, category, paired, source, score
-CLIPS = [("a/r1", "s1", "bonafide", "-", "-", "1", "lab", 3.0), ("a/r2", "s2", "bonafide", "-", "-", "1", "lab", 0.5),
-         ("a/r3", "-", "bonafide", "-", "-", "0", "street", -1.0), ("a/r4", "x:unknown", "bonafide", "-", "-", "0", "street", 2.0),
-         ("a/f1", "s1", "spoof", "NSF-9", "vocoder", "1", "lab", 2.5), ("a/f2", "s2", "spoof", "WORLD", "vocoder", "1", "lab", -3.0),
-         ("b/f3", "-", "spoof", "VITS", "tts", "0", "page", -2.0), ("b/f4", "-", "spoof", "VITS", "tts", "0", "page", -0.6),
+CLIPS = [("a/r1", "s1", "bonafide", "-", "-", "1", "lab", 3.0),
+         ("a/r2", "s2", "bonafide", "-", "-", "1", "lab", 0.5),
+         ("a/r3", "-", "bonafide", "-", "-", "0", "street", -1.0),
+         ("a/r4", "x:unknown", "bonafide", "-", "-", "0", "street", 2.0),
+         ("a/f1", "s1", "spoof", "NSF-9", "vocoder", "1", "lab", 2.5),
+         ("a/f2", "s2", "spoof", "WORLD", "vocoder", "1", "lab", -3.0),
+         ("b/f3", "-", "spoof", "VITS", "tts", "0", "page", -2.0),
+         ("b/f4", "-", "spoof", "VITS", "tts", "0", "page", -0.6),
          ("b/f5", "x:unknown", "spoof", "VITS", "tts", "0", "page", -4.0)]
+NAMES = ("eer", "real-below-threshold", "spoof-above-threshold", "verdicts")
 COLUMNS = ("utterance", "speaker", "key", "attack", "category", "paired", "source")
 
 
@@ -29,30 +35,41 @@ def made(tmp_path) -> Path:
         (results / name).write_text("\n".join(lines) + "\n")
     point = {"threshold": -0.5, "band": [-1.5, 1.0], "origin": "dev"}
     (results / "metrics.json").write_text(json.dumps({"operating_point": point}))
-    write_trials(tmp_path, [("c/more.wav", *CLIPS[0][1:7]), *((f"{clip[0][2:]}.flac", *clip[1:7]) for clip in reversed(CLIPS))])
+    listed = [(f"{clip[0][2:]}.flac", *clip[1:7]) for clip in reversed(CLIPS)]
+    write_trials(tmp_path, [("c/more.wav", *CLIPS[0][1:7]), *listed])
     return tmp_path
 
 
 def write_trials(folder: Path, rows: list[tuple], columns: tuple[str, ...] = COLUMNS) -> None:
-    (folder / "trials.tsv").write_text("\n".join("\t".join(row[:len(columns)]) for row in [columns, *rows]) + "\n")
+    lines = ["\t".join(row[:len(columns)]) for row in [columns, *rows]]
+    (folder / "trials.tsv").write_text("\n".join(lines) + "\n")
 
 
 def tables(folder: Path, *options: str) -> list[list[list[str]]]:
-    """The cells below the header of each table that is printed."""
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
-        assert main(["--results", str(folder / "results"), "--trials", str(folder / "trials.tsv"), *options]) == 0
-    *parts, last = said.getvalue().split("\n\n")
+    """The cells below the header of each table that is printed; the CSV files hold as many rows."""
+    printed = io.StringIO()
+    out = folder / "csv"
+    with contextlib.redirect_stdout(printed):
+        assert main(["--results", str(folder / "results"), "--trials", str(folder / "trials.tsv"),
+                     "--output", str(out), "--conditions", "made-up", *options]) == 0
+    *parts, last = printed.getvalue().split("\n\n")
     assert last == "Threshold -0.50 (dev), band -1.50 to 1.00.\n"
-    return [[[cell.strip() for cell in line.split("|")[1:-1]] for line in part.splitlines()[2:]] for part in parts]
+    found = [[[cell.strip() for cell in line.split("|")[1:-1]] for line in part.splitlines()[2:]]
+             for part in parts]
+    written = [read_rows(out / f"groups-{name}-made-up.csv") for name in NAMES]
+    assert list(map(len, written)) == list(map(len, found))
+    return found
 
 
 def test_eers_are_of_all_of_the_paired_of_each_category_and_of_those_without_an_attack(made):
     eers = tables(made, "--without", "NSF")[0]
     assert [[row[0], *row[1:3], row[3].split(" (")[0]] for row in eers] == [
-        ["all", "4", "5", "22.5"], ["all, without NSF", "4", "4", "25.0"], ["paired", "2", "2", "50.0"], ["paired, without NSF", "2", "1", "0.0"],
-        ["tts", "4", "3", "29.2"], ["vocoder", "4", "2", "50.0"], ["vocoder, without NSF", "4", "1", "0.0"]]
-    assert eers[0][4] == "7 speakers, too narrow" and eers[2][4] == "trials"      # five unknown ones; paired: of two speakers
+        ["all", "4", "5", "22.5"], ["all, without NSF", "4", "4", "25.0"],
+        ["paired", "2", "2", "50.0"], ["paired, without NSF", "2", "1", "0.0"],
+        ["tts", "4", "3", "29.2"], ["vocoder", "4", "2", "50.0"],
+        ["vocoder, without NSF", "4", "1", "0.0"]]
+    assert eers[0][4] == "7 speakers, too narrow"   # five of them unknown
+    assert eers[2][4] == "trials"                   # the paired ones are of two speakers
     assert eers[3][3] == "0.0 (0.0 to 0.0)"
 
 
@@ -65,27 +82,34 @@ def test_unknown_speakers_are_each_one_of_their_own(made):
 
 def test_errors_at_the_threshold_are_sorted_by_their_share(made):
     _, real, spoofed, _ = tables(made)
-    assert real == [["street", "2", "1", "50.0 %"], ["lab", "2", "0", "0.0 %"], ["all", "4", "1", "25.0 %"]]
-    assert spoofed == [["lab", "2", "1", "50.0 %"], ["page", "3", "0", "0.0 %"], ["all", "5", "1", "20.0 %"]]
-    assert tables(made, "--by", "attack")[2][0] == ["NSF-9", "1", "1", "100.0 %"]
+    assert real == [["street", "2", "1", "50.0"], ["lab", "2", "0", "0.0"],
+                    ["all", "4", "1", "25.0"]]
+    assert spoofed == [["lab", "2", "1", "50.0"], ["page", "3", "0", "0.0"],
+                       ["all", "5", "1", "20.0"]]
+    assert tables(made, "--by", "attack")[2][0] == ["NSF-9", "1", "1", "100.0"]
 
 
 def test_outcomes_are_of_the_stored_band(made):
-    assert tables(made)[3] == [["bona fide", "4", "50.0 %", "50.0 %", "0.0 %"], ["tts", "3", "0.0 %", "33.3 %", "66.7 %"],
-                               ["vocoder", "2", "50.0 %", "0.0 %", "50.0 %"], ["all spoofed", "5", "20.0 %", "20.0 %", "60.0 %"],
-                               ["all", "9", "33.3 %", "33.3 %", "33.3 %"]]
+    assert tables(made)[3] == [["bona fide", "4", "50.0", "50.0", "0.0"],
+                               ["tts", "3", "0.0", "33.3", "66.7"],
+                               ["vocoder", "2", "50.0", "0.0", "50.0"],
+                               ["all spoofed", "5", "20.0", "20.0", "60.0"],
+                               ["all", "9", "33.3", "33.3", "33.3"]]
 
 
 def test_a_list_of_utterances_and_attacks_alone_gives_the_rows_it_can(made):
     write_trials(made, [(clip[0], clip[3]) for clip in CLIPS], ("utterance", "attack"))
     eers, real, spoofed, outcomes = tables(made)
     assert [row[0] for row in eers] == ["all"] and eers[0][4] == "trials"
-    assert real == [["all", "4", "1", "25.0 %"]] and [row[0] for row in outcomes] == ["bona fide", "all spoofed", "all"]
+    assert real == [["all", "4", "1", "25.0"]]
+    assert [row[0] for row in outcomes] == ["bona fide", "all spoofed", "all"]
 
 
 @pytest.mark.parametrize("rows, options, said", [
-    (CLIPS[:-1], (), "lists f5 nowhere"), ([*CLIPS, ("z/f5", *CLIPS[-1][1:])], (), "lists f5 more than once"),
-    ([("a/r1", "s1", "spoof", *CLIPS[0][3:]), *CLIPS[1:]], (), "says that r1 is spoof"), (CLIPS, ("--by", "corpus"), "no column corpus"),
+    (CLIPS[:-1], (), "lists f5 nowhere"),
+    ([*CLIPS, ("z/f5", *CLIPS[-1][1:])], (), "lists f5 more than once"),
+    ([("a/r1", "s1", "spoof", *CLIPS[0][3:]), *CLIPS[1:]], (), "says that r1 is spoof"),
+    (CLIPS, ("--by", "corpus"), "no column corpus"),
     (CLIPS, ("--without", "WaveNet"), "no attack in these results starts with WaveNet")])
 def test_what_does_not_fit_ends_in_a_sentence(made, rows, options, said):
     write_trials(made, rows)

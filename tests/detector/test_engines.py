@@ -13,9 +13,10 @@ from tests.helpers.aasist_weights import random_checkpoint, random_input
 from tests.conftest import ROOT
 from utils.common.errors import InputError
 from utils.detector.checkpoint import save_checkpoint
-from utils.detector.engines import engine_from_model, load_engine, newest_model
+from utils.detector.engines import load_engine, newest_model
 from utils.export.export import export_onnx, quickest_engine
-from utils.detector.onnx_engine import has_external_data
+from utils.detector.model_files import has_external_data
+from utils.detector.torch_engine import TorchEngine
 
 LENGTH = 8000
 
@@ -63,7 +64,7 @@ def test_the_torch_engine_takes_any_length(run_dir):
     assert load_engine(run_dir / "best.pt").logits(random_input()[:, :2400]).shape == (2, 2)
 
 
-@pytest.mark.parametrize("engine_of", [engine_from_model, quickest_engine])
+@pytest.mark.parametrize("engine_of", [TorchEngine, quickest_engine])
 def test_a_live_model_scores_in_eval_mode_and_goes_on_training(engine_of):
     torch.manual_seed(0)
     model = build_model(CONFIGS["aasist-l"]).train()
@@ -78,14 +79,14 @@ def test_the_quickest_engine_scores_as_the_network_itself_does():
     torch.manual_seed(0)
     for architecture in ("aasist", "small"):
         model = build_model(CONFIGS[architecture]).train()
-        one, other = (engine_of(model, {"n_samples": LENGTH}).logits(WAVES) for engine_of in (engine_from_model, quickest_engine))
+        one, other = (engine_of(model, {"n_samples": LENGTH}).logits(WAVES) for engine_of in (TorchEngine, quickest_engine))
         assert np.abs(one - other).max() <= 1e-5
 
 
 def test_on_a_cpu_pytorch_holds_one_window_at_a_time():
     model, seen = build_model(CONFIGS["aasist-l"]), []
     model.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
-    engine_from_model(model, {"n_samples": LENGTH}).logits(WAVES)
+    TorchEngine(model, {"n_samples": LENGTH}).logits(WAVES)
     assert seen == [1, 1]      # a batch gains nothing there, and sixteen windows of AASIST take 3 GB
 
 

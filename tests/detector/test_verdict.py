@@ -6,14 +6,14 @@ import pytest
 
 from utils.audio.decode import AudioInfo
 from utils.common.errors import InputError
-from utils.detector.decision import decide
+from utils.detector.decision import (BONAFIDE, SPOOF, UNCERTAIN, Costs, Decision, decision_of,
+                                     fit_on_dev)
 from utils.report.results import choose_operating_point
 from utils.detector.scoring import RecordingScore, Window
 from utils.detector.timeline import NO_SPEECH, segments, spoofed_parts, stretches
-from utils.detector.verdict import (BONAFIDE, CANNOT_JUDGE, SPOOF, UNCERTAIN, Decision, decision_for, is_demo, judge,
-                                   outcome, trained_on)
+from utils.detector.verdict import CANNOT_JUDGE, is_demo, judge, trained_on
 
-LINE = Decision(0.0, (-1.0, 2.0), "dev")
+LINE = Decision(0.0, (-1.0, 2.0))
 METADATA = {"calibration": {"scale": 1.0, "offset": 0.0},
             "decision": {"threshold": -0.64, "band": [-1.5, 0.2], "origin": "dev"}, "score_range": [-8.0, 8.0],
             "audio": {"bandwidth_hz": [7000.0, 7700.0, 8000.0], "speech_level_dbfs": [-30.0, -22.0, -15.0]}}
@@ -42,7 +42,7 @@ def test_the_band_of_uncertainty_belongs_to_neither_side(score, expected):
 
 @pytest.mark.parametrize("score, expected", [(0.0, BONAFIDE), (-0.001, SPOOF)])
 def test_without_a_band_the_threshold_alone_decides(score, expected):
-    assert outcome(score, Decision(0.0, None, "dev")) == expected
+    assert Decision(0.0).outcome(score) == expected
 
 
 @pytest.mark.parametrize("scored, word", [
@@ -80,17 +80,17 @@ def test_channels_that_cancel_out_are_the_reason_and_otherwise_a_warning():
 
 def test_a_model_that_dev_showed_to_be_inverted_says_so_in_the_verdict():
     scores = np.repeat([1.0, 2.0, -1.0, -2.0], 30)
-    learnt = decide(scores, scores < 0)
-    found = verdict(metadata=learnt, line=decision_for(learnt))
+    learnt = fit_on_dev(scores, scores < 0)
+    found = verdict(metadata=learnt, line=decision_of(learnt))
     assert found.outcome == CANNOT_JUDGE and found.reasons[0].startswith("on dev, higher scores are not more bona fide")
 
 
 def test_inference_and_evaluation_draw_the_same_line():
     learnt = {**METADATA, "decision": {**METADATA["decision"], "prior_spoof": 0.2, "cost_miss": 3.0, "cost_fa": 7.0}}
     for price in ((None, None, None), (0.5, None, None), (None, 2.0, None), (None, None, 1.0), (0.2, 3.0, 7.0)):
-        one, other = decision_for(learnt, *price), choose_operating_point(learnt, *price)
+        one, other = decision_of(learnt, *price), choose_operating_point(learnt, *price)
         assert (one.threshold, list(one.band), one.origin) == (other["threshold"], list(other["band"]), other["origin"])
-    assert decision_for(learnt, 0.5).threshold == pytest.approx(-math.log(0.5 * 3 / (0.5 * 7)))
+    assert decision_of(learnt, 0.5).threshold == pytest.approx(-math.log(0.5 * 3 / (0.5 * 7)))
 
 
 def test_an_ordinary_recording_gives_no_warning():
@@ -105,7 +105,7 @@ def test_an_ordinary_recording_gives_no_warning():
     (recording(), source(format="Ogg", subtype="OPUS"), "lossy"),
     (recording(), source(format="WAV", subtype="ULAW"), "lossy"),
     (recording(), source(format="MP3", unmarked_end=True), "cut short"),
-    (recording(9.0), None, "range seen on dev"),
+    (recording(9.0), None, "range of scores on dev"),
     (recording(level=-45.0), None, "-45 dBFS"),
     (recording(speech_seconds=1.8), None, "short recordings"),
     (recording(seconds=60.0), None, "mostly silent"),
@@ -125,20 +125,20 @@ def test_a_model_that_knows_nothing_of_its_training_audio_gives_no_warning_about
 
 
 def test_the_threshold_is_the_stored_one_unless_costs_are_given():
-    assert decision_for(METADATA) == Decision(-0.64, (-1.5, 0.2), "dev")
-    assert decision_for(METADATA, 0.5, 1.0, 1.0).threshold == 0.0
-    assert decision_for(METADATA, 0.05, None, None).threshold == pytest.approx(-math.log(0.95 / 0.5))
+    assert decision_of(METADATA) == Decision(-0.64, (-1.5, 0.2), Costs(), "dev")
+    assert decision_of(METADATA, 0.5, 1.0, 1.0).threshold == 0.0
+    assert decision_of(METADATA, 0.1).threshold == pytest.approx(-math.log(0.9 / 1.0))
 
 
 def test_a_threshold_outside_the_stored_band_widens_it():
-    far = decision_for(METADATA, 0.9, 1.0, 10.0)
+    far = decision_of(METADATA, 0.9, 1.0, 10.0)
     assert far.band[0] == -1.5 and far.band[1] > far.threshold > 3
 
 
 @pytest.mark.parametrize("metadata, prior", [({"calibration": None}, 0.5), (METADATA, 1.5)])
 def test_a_prior_needs_calibrated_scores_and_must_be_one(metadata, prior):
     with pytest.raises(InputError):
-        decision_for(metadata, prior, None, None)
+        decision_of(metadata, prior, None, None)
 
 
 def test_what_the_model_learnt_from_is_told():
@@ -166,13 +166,13 @@ def test_windows_without_speech_do_not_count():
 
 
 def test_neighbours_of_one_outcome_become_one_stretch():
-    found = stretches(windows(5.0, 5.0, 5.0, -9.0, -9.0, -9.0, 5.0), Decision(0.0, None, "dev"))
+    found = stretches(windows(5.0, 5.0, 5.0, -9.0, -9.0, -9.0, 5.0), Decision(0.0))
     assert [(s.start, s.end, s.outcome) for s in found] == [(0, 6, BONAFIDE), (6, 14, SPOOF), (14, 16, BONAFIDE)]
     assert found[0].score == 5.0 and found[2].score == 5.0
 
 
 def test_spoofed_stretches_of_a_recording_that_passes_as_a_whole_are_warned_about():
-    found = stretches(windows(5.0, 5.0, 5.0, -9.0, -9.0, -9.0, 5.0), Decision(0.0, None, "dev"))
+    found = stretches(windows(5.0, 5.0, 5.0, -9.0, -9.0, -9.0, 5.0), Decision(0.0))
     warning, = spoofed_parts(BONAFIDE, found)
     assert "likely spoof" in warning and "6.0 to 14.0 s" in warning
     assert spoofed_parts(UNCERTAIN, found)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from utils.detector.windows import cut, tile
+from utils.detector.scoring import cut, tile
 
 
 def in_blocks(samples, size):

@@ -13,7 +13,7 @@ from utils.common.errors import InputError
 from utils.export import aasist as aasist_onnx, export
 from utils.detector.checkpoint import load_checkpoint, metadata, save_checkpoint
 from utils.detector.engines import load_engine
-from utils.detector.windows import tile
+from utils.detector.scoring import tile
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """Trial lists as the steps read them."""
 from pathlib import Path
 
-from utils.trials.selection import TrialIndex
+from utils.trials.trial_index import TrialIndex
 from utils.trials.trial import Trial, trial_list_path
 
 

@@ -4,7 +4,7 @@ import pytest
 from utils.common.errors import InputError
 from utils.report.key_files import align, read_keyed_scores, read_keys, read_scores
 from utils.trials.labels import Labels
-from utils.trials.protocols import ProtocolLine
+from utils.trials.releases import ProtocolLine
 
 
 def row(utterance: str, key: str, attack: str = "-", speaker: str = "-", gender: str = "-",

@@ -4,7 +4,7 @@ from collections import Counter
 import pytest
 
 from utils.corpora.write_lists import kept_apart
-from utils.trials.split import How, plan_subsets, split
+from utils.trials.split import SplitOptions, plan_subsets, split
 from utils.trials.labels import Labels
 from utils.trials.trial import SUBSETS, Trial
 from utils.common.errors import InputError
@@ -44,18 +44,18 @@ def test_every_choice_of_parts_gives_all_three_subsets(there, plan):
 
 def test_a_part_that_is_one_subset_stays_as_it_is():
     part = trials(4, 6)
-    assert split("dev", part, ["dev"], How(0)) == ({"dev": part}, set())
+    assert split("dev", part, ["dev"], SplitOptions(0)) == ({"dev": part}, set())
 
 
 @pytest.mark.parametrize("subsets", [ALL, ["dev", "eval"], ["train", "dev"]])
 def test_no_speaker_is_in_two_subsets(subsets):
-    lists, _ = split("dev", trials(40, 9), subsets, How(0))
+    lists, _ = split("dev", trials(40, 9), subsets, SplitOptions(0))
     assert sum(map(len, speakers_of(lists))) == len(set.union(*speakers_of(lists))) == 40
 
 
 def test_the_shares_are_60_20_20_for_each_key_attack_and_gender():
     part = trials(100, 30)
-    lists, held_out = split("dev", part, ALL, How(0))
+    lists, held_out = split("dev", part, ALL, SplitOptions(0))
     for stratum, total in Counter((t.labels.key, t.labels.attack, t.labels.gender) for t in part).items():
         if stratum[1] not in held_out:
             for subset, share in (("train", 0.6), ("dev", 0.2), ("eval", 0.2)):
@@ -64,7 +64,7 @@ def test_the_shares_are_60_20_20_for_each_key_attack_and_gender():
 
 
 def test_a_quarter_of_the_attacks_is_for_eval_alone():
-    lists, held_out = split("dev", trials(40, 30), ALL, How(0))
+    lists, held_out = split("dev", trials(40, 30), ALL, SplitOptions(0))
     attacks = {subset: {t.labels.attack for t in found} - {"-"} for subset, found in lists.items()}
     assert len(held_out) == 2
     assert attacks["train"] == attacks["dev"] == attacks["eval"] - held_out
@@ -74,7 +74,7 @@ def test_a_quarter_of_the_attacks_is_for_eval_alone():
 @pytest.mark.parametrize("trained, eval_alone, dev_alone", [
     (set(), 4, 4), ({"A01", "A02"}, 4, 4), ({"A09", "A10"}, 3, 3), ({"A09"}, 4, 3), ({f"A{n:02}" for n in range(9, 16)}, 1, 0)])
 def test_where_dev_is_halved_what_eval_has_beyond_train_is_not_in_dev(trained, eval_alone, dev_alone):
-    lists, held_out = split("dev", trials(40, 30), ["dev", "eval"], How(0), trained)
+    lists, held_out = split("dev", trials(40, 30), ["dev", "eval"], SplitOptions(0), trained)
     attacks = {subset: {t.labels.attack for t in found} - {"-"} for subset, found in lists.items()}
     assert held_out == attacks["eval"] - attacks["dev"] == attacks["eval"] - trained and len(held_out) == eval_alone
     assert attacks["eval"] & attacks["dev"] == {f"A{n:02}" for n in range(9, 17)} & trained
@@ -83,46 +83,46 @@ def test_where_dev_is_halved_what_eval_has_beyond_train_is_not_in_dev(trained, e
 
 @pytest.mark.parametrize("attacks, trained", [(1, set()), (8, {f"A{n:02}" for n in range(9, 17)})])
 def test_where_dev_is_halved_and_has_one_attack_or_trains_alone_nothing_is_left_out(attacks, trained):
-    lists, held_out = split("dev", part := trials(10, 30, attacks), ["dev", "eval"], How(0), trained)
+    lists, held_out = split("dev", part := trials(10, 30, attacks), ["dev", "eval"], SplitOptions(0), trained)
     assert held_out == set() and sum(map(len, lists.values())) == len(part)
 
 
 def test_no_attack_is_held_out_where_eval_is_a_part_of_its_own():
-    lists, held_out = split("train", part := trials(10, 30), ["train", "dev"], How(0))
+    lists, held_out = split("train", part := trials(10, 30), ["train", "dev"], SplitOptions(0))
     assert held_out == set() and sum(map(len, lists.values())) == len(part)
 
 
 def test_the_same_seed_gives_the_same_split_whatever_the_order_and_another_seed_another():
     part = trials(40, 9)
-    once, again, other = (split("dev", p, ALL, How(seed))[0] for p, seed in ((part, 7), (part[::-1], 7), (part, 8)))
+    once, again, other = (split("dev", p, ALL, SplitOptions(seed))[0] for p, seed in ((part, 7), (part[::-1], 7), (part, 8)))
     assert speakers_of(once) == speakers_of(again) != speakers_of(other)
 
 
 def test_the_order_of_the_list_is_kept():
-    lists, _ = split("dev", trials(40, 9), ALL, How(0))
+    lists, _ = split("dev", trials(40, 9), ALL, SplitOptions(0))
     assert all(found == sorted(found, key=lambda t: t.utterance) for found in lists.values())
 
 
 def test_three_speakers_are_enough():
-    lists, _ = split("dev", trials(3, 12, attacks=2), ALL, How(0))
+    lists, _ = split("dev", trials(3, 12, attacks=2), ALL, SplitOptions(0))
     assert all({t.labels.key for t in found} == {"bonafide", "spoof"} for found in lists.values())
 
 
 def test_speakers_of_one_class_each_are_paired():
     part = [trial(n, f"b{n}") for n in range(3)] + [trial(n + 3, f"s{n}", "A09") for n in range(3)]
-    lists, _ = split("dev", part, ALL, How(0))
+    lists, _ = split("dev", part, ALL, SplitOptions(0))
     assert all({t.labels.key for t in found} == {"bonafide", "spoof"} for found in lists.values())
 
 
 def test_attacks_are_not_held_out_where_too_little_would_be_left():
     part = [trial(n, f"s{n}") for n in range(4)] + [trial(n + 4, f"s{n}", f"A{n:02}") for n in range(4)]
-    lists, held_out = split("dev", part[:3] + part[4:7] + [trial(99, "s2", "A03")], ALL, How(0))
+    lists, held_out = split("dev", part[:3] + part[4:7] + [trial(99, "s2", "A03")], ALL, SplitOptions(0))
     assert held_out == set() or all({t.labels.key for t in found} == {"bonafide", "spoof"} for found in lists.values())
 
 
 def test_utterances_of_unknown_speaker_stand_for_themselves():
     part = [trial(n, "-", "-" if n % 2 else "A09") for n in range(20)]
-    lists, _ = split("train", part, ALL, How(0))
+    lists, _ = split("train", part, ALL, SplitOptions(0))
     assert {subset: len(found) for subset, found in lists.items()} == {"train": 12, "dev": 4, "eval": 4}
 
 
@@ -130,8 +130,8 @@ def test_utterances_of_unknown_speaker_stand_for_themselves():
                                   [trial(n, f"s{n}", "A09") for n in range(50)],
                                   [trial(n, f"s{n}", "A09" if n < 2 else "-") for n in range(50)]])
 def test_too_few_speakers_or_one_class_only_end_in_a_sentence(part):
-    with pytest.raises(InputError, match="cannot be split into train, dev, eval, both classes in each"):
-        split("dev", part, ALL, How(0))
+    with pytest.raises(InputError, match="cannot be split into train, dev, eval with both classes in each"):
+        split("dev", part, ALL, SplitOptions(0))
 
 
 def test_only_attacks_that_a_subset_really_has_alone_are_named_and_what_is_left_out_is_counted():

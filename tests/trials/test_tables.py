@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.asvspoof5_archives import real_clips
 from utils import prepare_dataset, preprocess_data
 from utils.store.reader import Store
-from utils.trials.split import How, split
+from utils.trials.split import SplitOptions, split
 from utils.trials.tables import condition
 from tests.helpers.trial_lists import listed_trials
 from utils.trials.labels import Labels
@@ -26,9 +25,8 @@ def listed(folder: Path, clips: dict, rows: list[tuple], columns: str) -> None:
 
 
 @pytest.fixture
-def data(shared, tmp_path) -> Path:
+def data(clips, tmp_path) -> Path:
     """Two listed folders: one with sources, 12 trials of which 8 are open; one without, bona fide alone."""
-    clips = real_clips(shared)
     pool = [(f"P{n:02}", f"s{n}", ("bonafide", "spoof")[n % 2], ("-", "Griffin-Lim (page)")[n % 2], f"lab/{n // 2}", int(n < 8))
             for n in range(12)]
     listed(tmp_path / "data/raw/pool", clips, pool, "utterance speaker key attack source open")
@@ -99,7 +97,7 @@ def test_a_split_by_source_spreads_the_classes():
         key, attack = ("spoof", f"A{n % 40}") if n % 3 else ("bonafide", "-")
         labels = Labels(speaker=f"s{n}", key=key, attack=attack, source=f"source {n % 40}")
         trials.append(Trial(f"U{n:03}", labels, "x", 0, 1))
-    lists, held_out = split("train", trials, list(SUBSETS), How(unit="source"))
+    lists, held_out = split("train", trials, list(SUBSETS), SplitOptions(unit="source"))
     assert not held_out and sum(map(len, lists.values())) == 400
     assert 0.5 < len(lists["train"]) / 400 < 0.7
     assert all(0.2 < sum(t.labels.is_bonafide for t in part) / len(part) < 0.5 for part in lists.values())
@@ -143,11 +141,11 @@ def test_a_link_to_one_file_is_that_file(data):
 
 
 @pytest.mark.parametrize("content, message", [
-    ("utterance\tkey\nP00\tspoof\n", "no column attack"), ("utterance\tkey\tattack\nP00\tfake\tX\n", "line 2 says key 'fake'"),
-    ("utterance\tkey\tattack\nP00\tspoof\t-\n", "line 2 says"), ("utterance\tkey\tattack\nP00\tspoof\n", "line 2 does not have"),
-    ("utterance\tkey\tattack\nP00\tspoof\tX\tY\n", "line 2 does not have the 3 columns of the first line, but 4"),
-    ("utterance\tkey\tkey\tattack\nP00\tspoof\tspoof\tX\n", "names the column 'key' twice"),
-    ("utterance\tkey\tattack\nP00\tspoof\tX\nP00\tspoof\tX\n", "line 3 lists P00 a second time"),
+    ("utterance\tkey\nP00\tspoof\n", "lacks the column attack"), ("utterance\tkey\tattack\nP00\tfake\tX\n", "line 2 has the key 'fake'"),
+    ("utterance\tkey\tattack\nP00\tspoof\t-\n", "line 2 has the key 'spoof' with the attack '-'"), ("utterance\tkey\tattack\nP00\tspoof\n", "line 2 has 2 columns"),
+    ("utterance\tkey\tattack\nP00\tspoof\tX\tY\n", "line 2 has 4 columns, but the first line has 3"),
+    ("utterance\tkey\tkey\tattack\nP00\tspoof\tspoof\tX\n", "repeats the column 'key'"),
+    ("utterance\tkey\tattack\nP00\tspoof\tX\nP00\tspoof\tX\n", "line 3 repeats P00"),
     ("utterance\tkey\tattack\n", "lists no utterances"), ("utterance\tkey\tattack\n../own/P00\tspoof\tX\n", "none of the")])
 def test_a_list_that_is_wrong_is_one_sentence(data, content, message):
     (data / "raw/pool/trials.tsv").write_text(content)
@@ -160,4 +158,4 @@ def test_trials_without_their_file_and_files_without_their_trial_are_counted(dat
     (data / "raw/pool/P01.flac").rename(data / "raw/pool/Q.flac")
     assert len(prepare(data)) == 15
     said = capsys.readouterr().out
-    assert "1 of the 12 trials" in said and "P01 first" in said and "does not list, passed over: 1" in said
+    assert "1 of the 12 trials" in said and "P01 first" in said and "ignored files that the protocol does not list: 1" in said

@@ -1,168 +1,246 @@
-"""From scores to log-likelihood ratios, a threshold and a band of uncertainty: from dev, stored in the checkpoint."""
+"""From raw scores to a verdict's line: costs, calibration to log-likelihood ratios, decision.
+
+All three are fitted on dev and travel inside the checkpoint, as "calibration" and "decision".
+"""
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
 
 from utils.common.errors import InputError
-from utils.metrics.det import as_bonafide
-from utils.metrics.metrics import COST_FA, COST_MISS, PRIOR_SPOOF, bayes_threshold, checked, cllr
+from utils.detector.fitting import BAND_TARGET, conformal_band, fit_line
+from utils.metrics.det import as_bonafide, checked
+from utils.metrics.metrics import COST_FA, COST_MISS, PRIOR_SPOOF, bayes_threshold, cllr
 
-METHOD = ("prior-weighted logistic regression; soft targets (n + 1) / (n + 2) keep it finite where the classes do not "
-          "overlap; prior_spoof is the effective prior, costs included")
-BAND_TARGET = 0.05                 # share of either class that may fall on the wrong side of the band
-MIN_HALF_WIDTH = float(np.log(2))  # evidence within a factor of two of the threshold decides nothing
-NEWTON_STEPS, TOLERANCE = 100, 1e-12
-
-
-def effective_prior(prior_spoof: float = PRIOR_SPOOF, cost_miss: float = COST_MISS, cost_fa: float = COST_FA) -> float:
-    """The prior that with equal costs asks for the same threshold: 0.345 for ASVspoof 5 (Brümmer & du Preez 2006)."""
-    spoof, bonafide = prior_spoof * cost_fa, (1 - prior_spoof) * cost_miss
-    return spoof / (spoof + bonafide)
+BONAFIDE, UNCERTAIN, SPOOF = "likely bona fide", "uncertain", "likely spoof"
+METHOD = ("prior-weighted logistic regression; soft targets (n + 1) / (n + 2) keep it finite "
+          "where the classes do not overlap; prior_spoof is the effective prior, costs included")
+MIN_HALF_WIDTH = float(np.log(2))  # evidence within a factor of two of the threshold is too weak
 
 
-def check_costs(prior_spoof: float, cost_miss: float, cost_fa: float) -> None:
-    """`InputError` unless the prior lies between 0 and 1 and both costs are positive numbers."""
-    if not 0 < prior_spoof < 1:
-        raise InputError(f"the prior of spoof is {prior_spoof}: give a probability between 0 and 1, both excluded")
-    if not (0 < cost_miss < np.inf and 0 < cost_fa < np.inf):
-        raise InputError(f"the costs are {cost_miss} and {cost_fa}: give positive numbers")
+@dataclass(frozen=True)
+class Costs:
+    """How common spoofs are and what each error costs; the defaults are those of ASVspoof 5.
 
-
-def _loss(parameters: np.ndarray, x: np.ndarray, target: np.ndarray, weight: np.ndarray,
-          prior: float) -> tuple[float, np.ndarray, np.ndarray]:
-    """Weighted cross-entropy (nats), its gradient (2,) and Hessian (2, 2) for LLR = parameters[0] x + parameters[1]."""
-    z = parameters[0] * x + parameters[1] + prior
-    loss = weight @ (np.logaddexp(0, z) - target * z)
-    p = 0.5 * (1 + np.tanh(z / 2))        # the logistic function, without overflow
-    residual, curvature = weight * (p - target), weight * p * (1 - p)
-    cross = curvature @ x
-    gradient = np.array([residual @ x, residual.sum()])
-    return float(loss), gradient, np.array([[curvature @ x ** 2, cross], [cross, curvature.sum()]])
-
-
-def _newton(x: np.ndarray, target: np.ndarray, weight: np.ndarray, prior: float) -> np.ndarray:
-    """The minimum of the convex `_loss`, by Newton steps halved until they descend."""
-    parameters = np.array([1.0, 0.0])
-    loss, gradient, hessian = _loss(parameters, x, target, weight, prior)
-    for _ in range(NEWTON_STEPS):
-        step = np.linalg.solve(hessian + 1e-12 * np.trace(hessian) * np.eye(2), gradient)
-        if gradient @ step < TOLERANCE:
-            break
-        size = 1.0
-        while (new := _loss(parameters - size * step, x, target, weight, prior))[0] > loss and size > 1e-10:
-            size /= 2
-        parameters, (loss, gradient, hessian) = parameters - size * step, new
-    return parameters
-
-
-def fit_calibration(scores: np.ndarray, is_bonafide: np.ndarray, prior_spoof: float = PRIOR_SPOOF, subset: str = "dev") -> dict:
-    """Fit LLR = scale * score + offset (natural log) by logistic regression with the classes weighted to `prior_spoof`.
-
-    Each class of n trials has the soft target (n + 1) / (n + 2) (Platt 1999): that is the regularisation. It vanishes
-    with n, and where the classes do not overlap it bounds LLRs at about what n trials can support. Returns what a
-    checkpoint stores, Cllr (bits) before and after included. Raises `InputError` where a class is absent, all scores are
-    equal, or higher scores are not more bona fide: a line through those would turn the model's word round.
+    `miss`: a bona fide recording is called spoof. `false_alarm`: a spoof passes as bona fide.
+    Raises `InputError` unless the prior lies between 0 and 1 and both costs are positive.
     """
-    scores, is_bonafide = checked(scores), as_bonafide(is_bonafide)
-    n_bonafide, n_spoof = int(is_bonafide.sum()), int((~is_bonafide).sum())
-    if not (n_bonafide and n_spoof):
-        raise InputError(f"on {subset} there are {n_bonafide} bona fide and {n_spoof} spoof trials, and calibration needs "
-                         f"both kinds: enlarge {subset}")
-    centre, spread = float(scores.mean()), float(scores.std())
-    if scores.min() == scores.max():
-        raise InputError(f"on {subset}, every score is the same: neither calibration nor threshold follows from that")
-    target = np.where(is_bonafide, (n_bonafide + 1) / (n_bonafide + 2), 1 / (n_spoof + 2))
-    weight = np.where(is_bonafide, (1 - prior_spoof) / n_bonafide, prior_spoof / n_spoof)
-    slope, shift = _newton((scores - centre) / spread, target, weight, float(np.log((1 - prior_spoof) / prior_spoof)))
-    scale, offset = float(slope / spread), float(shift - slope * centre / spread)
-    if not scale > 0:
-        raise InputError(f"on {subset}, higher scores are not more bona fide: neither calibration nor threshold follows "
-                         "from that")
-    llrs = scale * scores + offset
-    return {"scale": scale, "offset": offset, "method": METHOD, "prior_spoof": prior_spoof, "subset": subset,
-            "trials": scores.size, "cllr_before": cllr(scores[is_bonafide], scores[~is_bonafide]),
-            "cllr_after": cllr(llrs[is_bonafide], llrs[~is_bonafide])}
+    prior_spoof: float = PRIOR_SPOOF
+    miss: float = COST_MISS
+    false_alarm: float = COST_FA
+
+    def __post_init__(self) -> None:
+        if not 0 < self.prior_spoof < 1:
+            raise InputError(f"the prior of spoof is {self.prior_spoof}: "
+                             "give a probability between 0 and 1, both excluded")
+        if not (0 < self.miss < np.inf and 0 < self.false_alarm < np.inf):
+            raise InputError(f"the costs are {self.miss} and {self.false_alarm}: "
+                             "give positive numbers")
+
+    def __str__(self) -> str:
+        return (f"P(spoof) = {self.prior_spoof:g}, a miss costing {self.miss:g} "
+                f"and a false alarm {self.false_alarm:g}")
+
+    @property
+    def threshold(self) -> float:
+        """The Bayes threshold: the log-likelihood ratio from which on accepting costs less."""
+        return bayes_threshold(self.prior_spoof, self.miss, self.false_alarm)
+
+    @property
+    def effective_prior(self) -> float:
+        """The prior of spoof that gives the same threshold at equal costs; 0.345 by default.
+
+        Brümmer & du Preez 2006.
+        """
+        spoof = self.prior_spoof * self.false_alarm
+        bonafide = (1 - self.prior_spoof) * self.miss
+        return spoof / (spoof + bonafide)
+
+    def changed(self, prior_spoof: float | None = None, miss: float | None = None,
+                false_alarm: float | None = None) -> "Costs":
+        """These costs with the values that are given; None keeps a value."""
+        given = {"prior_spoof": prior_spoof, "miss": miss, "false_alarm": false_alarm}
+        return replace(self, **{name: v for name, v in given.items() if v is not None})
+
+    def to_dict(self) -> dict:
+        """The costs as files and the functions of `utils.metrics` name them."""
+        return {"prior_spoof": self.prior_spoof, "cost_miss": self.miss,
+                "cost_fa": self.false_alarm}
+
+    @classmethod
+    def from_dict(cls, stored: dict) -> "Costs":
+        """The costs in a stored decision; what it does not name is ASVspoof 5's."""
+        return cls(stored.get("prior_spoof", PRIOR_SPOOF), stored.get("cost_miss", COST_MISS),
+                   stored.get("cost_fa", COST_FA))
 
 
-def uncertainty_band(llrs: np.ndarray, is_bonafide: np.ndarray, threshold: float, target: float = BAND_TARGET,
-                     min_half_width: float = MIN_HALF_WIDTH) -> list[float] | None:
-    """The scores [low, high] about `threshold` that decide nothing; None where dev is too small to say.
+@dataclass(frozen=True)
+class Calibration:
+    """A line from raw scores to log-likelihood ratios (natural log), and how it was fitted."""
+    scale: float
+    offset: float
+    method: str = METHOD
+    prior_spoof: float | None = None    # the effective one
+    subset: str = "dev"
+    trials: int | None = None
+    cllr_before: float | None = None    # bits
+    cllr_after: float | None = None     # bits
 
-    `high` is the lowest score that a new spoof utterance like those of dev reaches with a chance of at most `target`, and
-    `low` its mirror for bona fide: with k of n dev trials beyond, that chance is (k + 1) / (n + 1) (split conformal
-    prediction, Vovk et al. 2005), so 5 % takes 19 trials of each class. Never narrower than `min_half_width` each side.
-    That takes scores of a model that dev did not choose: where the same dev chose the epoch and fitted the calibration,
-    new utterances do somewhat worse. It promises nothing for attacks, voices or channels unlike those of dev.
+    @classmethod
+    def fit(cls, scores: np.ndarray, is_bonafide: np.ndarray, prior_spoof: float = PRIOR_SPOOF,
+            subset: str = "dev") -> "Calibration":
+        """Fit by logistic regression, with the classes weighted to `prior_spoof`.
+
+        A class of n trials has the soft target (n + 1) / (n + 2) (Platt 1999). This regularises:
+        it vanishes with n, and bounds the ratios where the classes do not overlap. Raises
+        `InputError` where a class is missing, all scores are equal, or higher is not more bona fide.
+        """
+        scores, is_bonafide = checked(scores), as_bonafide(is_bonafide)
+        n_bonafide = int(is_bonafide.sum())
+        n_spoof = int((~is_bonafide).sum())
+        if not (n_bonafide and n_spoof):
+            raise InputError(f"{subset} has {n_bonafide} bona fide and {n_spoof} spoof trials, "
+                             f"and calibration needs both kinds: enlarge {subset}")
+        if scores.min() == scores.max():
+            raise InputError(f"on {subset}, every score is the same: "
+                             "neither calibration nor threshold follows from that")
+        scale, offset = fit_line(scores, is_bonafide, prior_spoof)
+        if not scale > 0:
+            raise InputError(f"on {subset}, higher scores are not more bona fide: "
+                             "neither calibration nor threshold follows from that")
+        line = cls(scale, offset, prior_spoof=prior_spoof, subset=subset, trials=scores.size)
+        llrs = line.apply(scores)
+        return replace(line, cllr_before=cllr(scores[is_bonafide], scores[~is_bonafide]),
+                       cllr_after=cllr(llrs[is_bonafide], llrs[~is_bonafide]))
+
+    def apply(self, raw: np.ndarray) -> np.ndarray:
+        """Log-likelihood ratios of raw scores."""
+        return self.scale * raw + self.offset
+
+    def undo(self, llrs: np.ndarray) -> np.ndarray:
+        """Raw scores of log-likelihood ratios."""
+        return (llrs - self.offset) / self.scale
+
+    def to_dict(self) -> dict:
+        """The calibration as a checkpoint stores it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, stored: dict | None) -> "Calibration | None":
+        """The calibration that `to_dict` gave; None for None."""
+        names = [field.name for field in fields(cls)]
+        return cls(**{name: stored[name] for name in names if name in stored}) if stored else None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The line on the scale of reported scores; `band` is (low, high) around `threshold`."""
+    threshold: float
+    band: tuple[float, float] | None = None
+    costs: Costs = Costs()
+    origin: str = ""
+    band_origin: str | None = None
+
+    @classmethod
+    def bayes(cls, costs: Costs, where: str) -> "Decision":
+        """The Bayes threshold without a band; `where` ends the sentence on its origin."""
+        return cls(costs.threshold, None, costs, f"the Bayes threshold for {costs}, {where}")
+
+    @classmethod
+    def fit(cls, llrs: np.ndarray, is_bonafide: np.ndarray, costs: Costs = Costs(),
+            chose_epoch: bool = True) -> "Decision":
+        """The Bayes threshold with the band that dev's calibrated scores give."""
+        decision = cls.bayes(costs, "on log-likelihood ratios calibrated on "
+                                    f"{llrs.size:,} dev trials")
+        band = conformal_band(llrs, is_bonafide)
+        return replace(decision.widened(band), band_origin=_band_words(band, chose_epoch))
+
+    def at(self, costs: Costs) -> "Decision":
+        """The decision at other costs; itself at its own.
+
+        The band says where dev's scores overlap, so it stays; a new threshold may widen it.
+        """
+        if costs == self.costs:
+            return self
+        return Decision.bayes(costs, "as asked for").widened(self.band)
+
+    def widened(self, band: tuple[float, float] | None) -> "Decision":
+        """This decision with `band`, widened to MIN_HALF_WIDTH on both sides of the threshold."""
+        if band is None:
+            return self
+        low = min(band[0], self.threshold - MIN_HALF_WIDTH)
+        high = max(band[1], self.threshold + MIN_HALF_WIDTH)
+        return replace(self, band=(float(low), float(high)))
+
+    def outcome(self, score: float) -> str:
+        """BONAFIDE, UNCERTAIN or SPOOF: on which side of the line a score lies."""
+        if self.band and self.band[0] <= score <= self.band[1]:
+            return UNCERTAIN
+        return BONAFIDE if score >= self.threshold else SPOOF
+
+    def to_dict(self) -> dict:
+        """The decision as a checkpoint stores it."""
+        return {"threshold": self.threshold, "band": list(self.band) if self.band else None,
+                "band_origin": self.band_origin, **self.costs.to_dict(), "origin": self.origin}
+
+    @classmethod
+    def from_dict(cls, stored: dict | None) -> "Decision | None":
+        """The decision that `to_dict` gave; None for None."""
+        if not stored:
+            return None
+        band = tuple(stored["band"]) if stored.get("band") else None
+        return cls(stored["threshold"], band, Costs.from_dict(stored), stored["origin"],
+                   stored.get("band_origin"))
+
+
+def decision_of(metadata: dict, prior_spoof: float | None = None, miss: float | None = None,
+                false_alarm: float | None = None) -> Decision | None:
+    """A model's decision, at the costs that are given: the one rule for inference and evaluation.
+
+    What is not given is as stored in `metadata`, else as in ASVspoof 5. None where the model
+    stores no decision and no costs are given. Raises `InputError` for an uncalibrated model at
+    other costs than its own.
     """
-    llrs, is_bonafide = checked(llrs), as_bonafide(is_bonafide)
-    bonafide, spoof = np.sort(llrs[is_bonafide]), np.sort(llrs[~is_bonafide])[::-1]
-    beyond = [int(np.floor(target * (group.size + 1) + 1e-9)) - 1 for group in (bonafide, spoof)]
-    if min(beyond) < 0:
-        return None
-    low, high = bonafide[beyond[0]], np.nextafter(spoof[beyond[1]], np.inf)
-    return [float(min(low, threshold - min_half_width)), float(max(high, threshold + min_half_width))]
-
-
-def describe_band(band: list[float] | None, target: float = BAND_TARGET, chose: bool = True) -> str:
-    """One sentence on where a band comes from, or why there is none; `chose`: dev chose the epoch too."""
-    if band is None:
-        return f"no band of uncertainty: dev needs at least {int(np.ceil(1 / target)) - 1} trials of each class"
-    return (f"on dev, about {target:.0%} of spoof utterances score above the band and about {target:.0%} of bona fide "
-            f"ones below it; the same dev {'chose the epoch and ' if chose else ''}fitted the calibration, so new utterances do somewhat "
-            "worse, and other attacks and channels may do much worse")
-
-
-def decide(dev_scores: np.ndarray, dev_keys: Sequence, prior_spoof: float = PRIOR_SPOOF, cost_miss: float = COST_MISS,
-           cost_fa: float = COST_FA, chose: bool = True) -> dict:
-    """What dev says about raw scores: {"calibration", "decision", "score_range", "reason"} as a checkpoint stores them.
-
-    `chose`: the model is one of several epochs, and dev chose which; the band's sentence tells of that.
-    Where dev cannot calibrate (a class is absent, all scores are equal, or higher is not more bona fide), no threshold on
-    it means anything either: "calibration" and "decision" are None, and "reason" says why, for every verdict to tell.
-    """
-    check_costs(prior_spoof, cost_miss, cost_fa)
-    scores, is_bonafide = checked(dev_scores), as_bonafide(dev_keys)
-    try:
-        calibration = fit_calibration(scores, is_bonafide, effective_prior(prior_spoof, cost_miss, cost_fa))
-    except InputError as error:
-        score_range = [float(scores.min()), float(scores.max())] if scores.size else None
-        return {"calibration": None, "decision": None, "score_range": score_range, "reason": str(error)}
-    llrs, threshold = calibration["scale"] * scores + calibration["offset"], bayes_threshold(prior_spoof, cost_miss, cost_fa)
-    band = uncertainty_band(llrs, is_bonafide, threshold)
-    origin = (f"the Bayes threshold for {price_words(prior_spoof, cost_miss, cost_fa)}, on log-likelihood ratios calibrated on "
-              f"{scores.size:,} dev trials")
-    decision = {"threshold": float(threshold), "band": band, "band_origin": describe_band(band, chose=chose),
-                "prior_spoof": prior_spoof, "cost_miss": cost_miss, "cost_fa": cost_fa, "origin": origin}
-    return {"calibration": calibration, "decision": decision, "score_range": [float(llrs.min()), float(llrs.max())],
-            "reason": None}
-
-
-def price_words(prior_spoof: float, cost_miss: float, cost_fa: float) -> str:
-    """Prior and costs in a phrase."""
-    return f"P(spoof) = {prior_spoof:g}, a miss costing {cost_miss:g} and a false alarm {cost_fa:g}"
-
-
-def decision_at(metadata: dict, prior_spoof: float | None = None, cost_miss: float | None = None,
-                cost_fa: float | None = None) -> dict | None:
-    """The decision of a model at the prior and costs named: {"threshold", "band", "origin", "prior_spoof", "cost_miss",
-    "cost_fa"}, the one rule for inference and evaluation.
-
-    What is not named is as stored in the checkpoint, else as in ASVspoof 5. The stored decision holds where nothing else
-    is named (None where there is none), else the Bayes threshold. The stored band stays, for it says where dev's scores
-    overlap; a new threshold widens it where needed. Raises `InputError` for an uncalibrated model at other costs.
-    """
-    stored = metadata.get("decision") or {}
-    default = {"prior_spoof": PRIOR_SPOOF, "cost_miss": COST_MISS, "cost_fa": COST_FA}
-    given = {"prior_spoof": prior_spoof, "cost_miss": cost_miss, "cost_fa": cost_fa}
-    price = {name: stored.get(name, default[name]) if value is None else value for name, value in given.items()}
-    check_costs(**price)
-    if all(value is None or stored and value == stored.get(name) for name, value in given.items()):
-        return {"band": None, **price, **stored} if stored else None
+    stored = Decision.from_dict(metadata.get("decision"))
+    costs = (stored.costs if stored else Costs()).changed(prior_spoof, miss, false_alarm)
+    if (prior_spoof, miss, false_alarm) == (None, None, None) or stored and costs == stored.costs:
+        return stored
     if not metadata.get("calibration"):
-        raise InputError("this model's scores are not calibrated, so no prior or cost can set a threshold: leave out --prior "
-                         "and --cost_..., or train a model with enough dev trials of both classes")
-    threshold, band = float(bayes_threshold(**price)), stored.get("band")
-    if band:
-        band = [min(band[0], threshold - MIN_HALF_WIDTH), max(band[1], threshold + MIN_HALF_WIDTH)]
-    return {"threshold": threshold, "band": band, "origin": f"the Bayes threshold for {price_words(**price)}, as asked for",
-            **price}
+        raise InputError("this model's scores are not calibrated, so no prior or cost can set a "
+                         "threshold: leave out --prior and --cost_..., or train a model with "
+                         "enough dev trials of both classes")
+    return stored.at(costs) if stored else Decision.bayes(costs, "as asked for")
+
+
+def fit_on_dev(scores: np.ndarray, keys: Sequence, costs: Costs = Costs(),
+               chose_epoch: bool = True) -> dict:
+    """A checkpoint's entries "calibration", "decision", "score_range", "reason" from raw scores.
+
+    `chose_epoch`: dev also chose the epoch, and the sentence on the band says so. Where dev
+    cannot calibrate, calibration and decision are None and "reason" says why.
+    """
+    scores, is_bonafide = checked(scores), as_bonafide(keys)
+    try:
+        calibration = Calibration.fit(scores, is_bonafide, costs.effective_prior)
+    except InputError as error:
+        return {"calibration": None, "decision": None, "score_range": _range(scores),
+                "reason": str(error)}
+    llrs = calibration.apply(scores)
+    decision = Decision.fit(llrs, is_bonafide, costs, chose_epoch)
+    return {"calibration": calibration.to_dict(), "decision": decision.to_dict(),
+            "score_range": _range(llrs), "reason": None}
+
+
+def _range(scores: np.ndarray) -> list[float] | None:
+    return [float(scores.min()), float(scores.max())] if scores.size else None
+
+
+def _band_words(band: tuple[float, float] | None, chose_epoch: bool) -> str:
+    """One sentence on where a band comes from, or why there is none."""
+    if band is None:
+        return ("no band of uncertainty: dev needs at least "
+                f"{int(np.ceil(1 / BAND_TARGET)) - 1} trials of each class")
+    use = "chose the epoch and fitted" if chose_epoch else "fitted"
+    return (f"on dev, about {BAND_TARGET:.0%} of spoof utterances score above the band and about "
+            f"{BAND_TARGET:.0%} of bona fide ones below it; the same dev {use} the calibration, "
+            "so new utterances do somewhat worse, and other attacks and channels may do much worse")

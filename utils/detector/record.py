@@ -1,113 +1,74 @@
-"""One recording, from path to record: what the JSON line, the table row and the text for a person are all made of."""
+"""The record of one recording: what a JSON line, a table row and the text for a person show."""
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict
 
-import numpy as np
-
-from utils.audio import decode
-from utils.common.errors import InputError, printable, shown
-from utils.detector.scoring import Recording, published_score, score_blocks
+from utils.audio.decode import AudioInfo
+from utils.common.errors import shown
+from utils.detector.decision import Decision
+from utils.detector.scoring import RecordingScore
 from utils.detector.timeline import spoofed_parts, stretches
-from utils.detector.verdict import CANNOT_JUDGE, Decision, is_demo, judge, too_short_to_be_sure, trained_on
+from utils.detector.verdict import (CANNOT_JUDGE, is_demo, judge, too_short_to_be_sure,
+                                    trained_on)
 
-LLR, RAW, PUBLISHED = "log-likelihood ratio", "score", "bona fide logit"
+LLR, RAW, PUBLISHED = "log-likelihood ratio", "score", "bona fide logit"    # kinds of score
 DIRECTION = "higher = bona fide"
 
-Tap = Callable[[decode.AudioStream], Iterator[np.ndarray]]
+
+def head(file: str, score_kind: str, decision: Decision | None, metadata: dict,
+         provenance: dict) -> dict:
+    """The fields of every record, for a recording that has no score yet."""
+    band = decision.band if decision else None
+    return {"file": shown(file), "score": None, "verdict": None, "error": None,
+            "score_kind": score_kind, "threshold": decision.threshold if decision else None,
+            "band": list(band) if band else None,
+            "threshold_origin": decision.origin if decision else None,
+            "model": trained_on(metadata), "demo": is_demo(metadata), "direction": DIRECTION,
+            **provenance, "reasons": [], "warnings": []}
 
 
-@dataclass(frozen=True)
-class Job:
-    """How recordings are to be analysed: with which model, against which line."""
-    engine: Any
-    decision: Decision | None
-    published_protocol: bool = False
-    explain: bool = False
-    batch_size: int = 1
-    provenance: dict = field(default_factory=dict)  # goes into every record: which model file and code made it
-
-    @property
-    def score_kind(self) -> str:
-        """What a reported score is."""
-        return PUBLISHED if self.published_protocol else LLR if self.engine.metadata.get("calibration") else RAW
+def failed(begun: dict, error: str) -> dict:
+    """The record of a recording that could not be scored; `error` says why in one sentence."""
+    verdict = None if begun["score_kind"] == PUBLISHED else CANNOT_JUDGE
+    return begun | {"verdict": verdict, "error": error, "reasons": [error]}
 
 
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C in the middle of a recording; `record` is what was scored of it."""
+def interrupted(begun: dict, partial: RecordingScore, decision: Decision | None,
+                error: str) -> dict:
+    """As `failed`, with the windows scored so far."""
+    return failed(begun, error) | {"seconds": partial.seconds,
+                                   "windows": [asdict(window) for window in partial.windows],
+                                   "stretches": [asdict(part) for part in
+                                                 stretches(partial.windows, decision)]}
 
-    def __init__(self, record: dict) -> None:
-        super().__init__()
-        self.record = record
+
+def bare(begun: dict, score: float, info: AudioInfo) -> dict:
+    """The record of the published protocol: a score without a verdict."""
+    return begun | {"score": score, "seconds": info.seconds, "audio": _audio(info)}
 
 
-def analyse(path: str, job: Job, tap: Tap | None = None) -> dict:
-    """The record of one recording. A file that cannot be read gives a record with `error`; nothing is judged in part.
+def judged(begun: dict, scored: RecordingScore, info: AudioInfo, metadata: dict,
+           decision: Decision | None) -> dict:
+    """The record of a scored recording.
 
-    `tap` sees every block on its way (a picture, a progress bar). Raises `Interrupted` on Ctrl-C.
+    It has no score and no timeline where the recording cannot be judged, and no timeline where it
+    is very short: they would be mistaken for a verdict.
     """
-    stream, recording = decode.open_audio(path), Recording()
-    try:
-        with stream as opened:
-            blocks = tap(opened) if tap else opened
-            if job.published_protocol:
-                return _bare(path, published_score(job.engine, blocks), stream.info, job)
-            scored = score_blocks(job.engine, blocks, job.batch_size, recording)
-    except InputError as error:
-        return failure(path, printable(error), job)
-    except KeyboardInterrupt:
-        partial = recording.result()
-        heard = f"{printable(path)} was not heard to its end: interrupted after {partial.seconds:.1f} s"
-        record = failure(path, heard, job)
-        raise Interrupted(record | {"seconds": partial.seconds, "windows": [asdict(window) for window in partial.windows],
-                                    "stretches": [asdict(part) for part in stretches(partial.windows, job.decision)]}) from None
-    record = _record(path, scored, stream.info, job)
-    if job.explain and record["verdict"] != CANNOT_JUDGE:
-        from utils.detector.explanation import explain
-        record["explanation"] = explain(job.engine, path, scored, job.decision)
-    return record
-
-
-def _empty(path: str, job: Job) -> dict:
-    line = job.decision
-    return {"file": shown(path), "score": None, "verdict": None, "error": None, "score_kind": job.score_kind,
-            "threshold": line.threshold if line else None, "band": list(line.band) if line and line.band else None,
-            "threshold_origin": line.origin if line else None, "model": trained_on(job.engine.metadata),
-            "demo": is_demo(job.engine.metadata), "direction": DIRECTION, **job.provenance, "reasons": [], "warnings": []}
-
-
-def failure(path: str, error: str, job: Job) -> dict:
-    """The record of a recording that could not be analysed, with the reason in one sentence."""
-    return _empty(path, job) | {"verdict": None if job.published_protocol else CANNOT_JUDGE, "error": error,
-                                "reasons": [error]}
-
-
-def _audio(info: Any) -> dict:
-    return {"sample_rate": info.sample_rate, "channels": info.channels, "format": info.format, "subtype": info.subtype,
-            "decoder": info.decoder,
-            "clipped_fraction": round(info.clipped_fraction, 6), "peak": round(info.peak, 6)}
-
-
-def _bare(path: str, score: float | None, info: Any, job: Job) -> dict:
-    if score is None:
-        return failure(path, f"{printable(path)} is empty", job)
-    return _empty(path, job) | {"score": score, "seconds": info.seconds, "audio": _audio(info)}
-
-
-def _finite(value: float | None) -> float | None:
-    return round(value, 2) if value is not None and math.isfinite(value) else None
-
-
-def _record(path: str, scored: Any, info: Any, job: Job) -> dict:
-    """The record; without a score and a timeline where the recording cannot be judged, without a timeline where it is very short:
-    they would pass for a verdict."""
-    verdict = judge(scored, info, job.engine.metadata, job.decision)
-    parts = stretches(scored.windows, job.decision) if verdict.judgeable and not too_short_to_be_sure(scored) else []
-    return _empty(path, job) | {
-        "score": scored.score if verdict.judgeable else None, "verdict": verdict.outcome, "reasons": verdict.reasons,
-        "warnings": spoofed_parts(verdict.outcome, parts) + verdict.warnings, "seconds": scored.seconds,
-        "speech_seconds": round(scored.speech_seconds, 3), "level_dbfs": _finite(scored.level_dbfs),
+    verdict = judge(scored, info, metadata, decision)
+    parts = []
+    if verdict.judgeable and not too_short_to_be_sure(scored):
+        parts = stretches(scored.windows, decision)
+    return begun | {
+        "score": scored.score if verdict.judgeable else None, "verdict": verdict.outcome,
+        "reasons": verdict.reasons,
+        "warnings": spoofed_parts(verdict.outcome, parts) + verdict.warnings,
+        "seconds": scored.seconds, "speech_seconds": round(scored.speech_seconds, 3),
+        "level_dbfs": round(scored.level_dbfs, 2) if math.isfinite(scored.level_dbfs) else None,
         "bandwidth_hz": scored.bandwidth_hz, "audio": _audio(info),
-        "stretches": [asdict(stretch) for stretch in parts],
+        "stretches": [asdict(part) for part in parts],
         "windows": [asdict(window) for window in scored.windows]}
+
+
+def _audio(info: AudioInfo) -> dict:
+    return {"sample_rate": info.sample_rate, "channels": info.channels, "format": info.format,
+            "subtype": info.subtype, "decoder": info.decoder,
+            "clipped_fraction": round(info.clipped_fraction, 6), "peak": round(info.peak, 6)}

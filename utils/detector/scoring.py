@@ -1,22 +1,25 @@
-"""The one scoring path: dev, eval and inference cut, mark, score and average windows here, and nowhere else."""
-from collections.abc import Iterable
+"""The one scoring path: dev, eval and inference cut, mark, score and average windows here."""
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
-from utils.signals import N_SAMPLES, SAMPLE_RATE
 from utils.common.errors import InputError
+from utils.detector.decision import Calibration
+from utils.detector.engines import Engine
 from utils.detector.speech_activity import Activity
-from utils.detector.windows import cut, tile
+from utils.signals import N_SAMPLES, SAMPLE_RATE
 
 BONAFIDE = 1                  # index of the logit; 0 is spoof
 READ_SAMPLES = 10 * SAMPLE_RATE
+PROFILE = ("bandwidth_hz", "speech_level_dbfs", "seconds")
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One scored window: where it lies in seconds, its reported score, and whether it holds speech."""
+    """One scored window: its place in seconds, its reported score, and whether it holds speech."""
     start: float
     end: float
     score: float
@@ -25,7 +28,11 @@ class Window:
 
 @dataclass(frozen=True)
 class RecordingScore:
-    """The outcome for one recording. `score` is the mean over speech windows, over all where none is, else None."""
+    """The outcome for one recording.
+
+    `score` is the mean over the speech windows, over all windows where none holds speech, and
+    None for an empty recording.
+    """
     score: float | None
     windows: list[Window]
     seconds: float
@@ -37,19 +44,61 @@ class RecordingScore:
 
 @dataclass
 class Recording:
-    """One recording while its windows arrive; `result` may be asked for at any time."""
+    """One recording while its windows arrive; `result` may be called at any time."""
     activity: Activity = field(default_factory=Activity)
     spans: list[tuple[int, int]] = field(default_factory=list)  # samples
     scores: list[float] = field(default_factory=list)           # may lag behind `spans` by a batch
 
     def result(self) -> RecordingScore:
-        """What the windows scored so far give."""
-        scores, speech = np.array(self.scores), self.activity.speech()[:len(self.scores)]
+        """The score of the windows that are scored so far."""
+        scores = np.array(self.scores)
+        speech = self.activity.speech()[:len(self.scores)]
         windows = [Window(start / SAMPLE_RATE, end / SAMPLE_RATE, score, bool(mark))
                    for (start, end), score, mark in zip(self.spans, self.scores, speech)]
-        score = float(scores[speech].mean() if speech.any() else scores.mean()) if len(scores) else None
-        return RecordingScore(score, windows, self.activity.end / SAMPLE_RATE, self.activity.speech_seconds(),
-                              self.activity.level, self.activity.peak_level, self.activity.bandwidth_hz())
+        counted = scores[speech] if speech.any() else scores
+        score = float(counted.mean()) if len(scores) else None
+        return RecordingScore(score, windows, self.activity.end / SAMPLE_RATE,
+                              self.activity.speech_seconds(), self.activity.level,
+                              self.activity.peak_level, self.activity.bandwidth_hz())
+
+
+def tile(samples: np.ndarray, length: int) -> np.ndarray:
+    """The first `length` samples; a shorter recording is repeated, as in the published code."""
+    if not len(samples):
+        raise ValueError("no samples to repeat")
+    return np.resize(samples, length) if len(samples) < length else samples[:length]
+
+
+def cut(blocks: Iterable[np.ndarray], length: int) -> Iterator[tuple[int, np.ndarray]]:
+    """(start, samples) of every window of a recording that arrives in blocks (n,) of any size.
+
+    Windows are `length` samples long and start every `length // 2`. Where they do not reach the
+    end, one more window ends with the recording. A shorter recording gives one shorter window, an
+    empty one none. Each window is a copy. Memory: one and a half windows, whatever the length.
+    """
+    hop = length // 2
+    held = np.empty(length + hop, np.int16)
+    base = 0            # the place in the recording of held[0]
+    filled = 0
+    due = length        # so many samples must be held for the next window
+    for block in blocks:
+        while len(block):
+            taken = min(len(block), len(held) - filled)
+            held[filled:filled + taken] = block[:taken]
+            block = block[taken:]
+            filled += taken
+            if filled >= due == length:
+                yield base, held[:length].copy()
+                due = length + hop
+            if filled >= due > length:
+                held[:length] = held[hop:].copy()
+                base += hop
+                filled = length
+                yield base, held[:length].copy()
+    if 0 < filled < length:
+        yield 0, held[:filled].copy()
+    elif filled > length:
+        yield base + filled - length, held[filled - length:filled].copy()
 
 
 def waveform(samples: np.ndarray) -> np.ndarray:
@@ -57,27 +106,30 @@ def waveform(samples: np.ndarray) -> np.ndarray:
     return samples.astype(np.float32) / 32768
 
 
-def raw_scores(engine: Any, waves: np.ndarray) -> np.ndarray:
-    """CM scores of float32 waves (B, n_samples): bona fide minus spoof logit, float64 (B,), higher = bona fide."""
+def raw_scores(engine: Engine, waves: np.ndarray) -> np.ndarray:
+    """Raw CM scores, float64 (B,), of float32 waves (B, n_samples): bona fide minus spoof logit."""
     logits = engine.logits(waves)
     return logits[:, BONAFIDE] - logits[:, 1 - BONAFIDE]
 
 
-def reported(raw: np.ndarray, calibration: dict | None) -> np.ndarray:
-    """The scores as reported: log-likelihood ratios (natural log) where the model is calibrated, else unchanged."""
-    return raw if calibration is None else calibration["scale"] * raw + calibration["offset"]
+def reported_scores(engine: Engine, waves: np.ndarray) -> np.ndarray:
+    """CM scores as reported, float64 (B,): log-likelihood ratios where the model is calibrated."""
+    raw = raw_scores(engine, waves)
+    calibration = Calibration.from_dict(engine.metadata.get("calibration"))
+    return calibration.apply(raw) if calibration else raw
 
 
 class Scorer:
     """Scores windows in batches, whichever recordings they come from; holds one batch."""
 
-    def __init__(self, engine: Any, batch_size: int) -> None:
-        self.engine, self.batch_size = engine, batch_size
+    def __init__(self, engine: Engine, batch_size: int) -> None:
+        self.engine = engine
+        self.batch_size = batch_size
         self.length = int(engine.metadata["n_samples"])
         self.pending: list[tuple[Recording, np.ndarray]] = []
 
     def add(self, recording: Recording, blocks: Iterable[np.ndarray]) -> None:
-        """Cut the int16 blocks into windows and score them, the last ones perhaps only at the next `flush`."""
+        """Cut int16 blocks into windows and score them, the last ones perhaps at `flush`."""
         for start, samples in cut(blocks, self.length):
             recording.activity.add(start, samples)
             recording.spans.append((start, start + len(samples)))
@@ -86,35 +138,42 @@ class Scorer:
                 self.flush()
 
     def flush(self) -> None:
-        """Score what is pending."""
+        """Score the pending windows."""
         if not self.pending:
             return
-        raw = raw_scores(self.engine, waveform(np.stack([samples for _, samples in self.pending])))
-        for (recording, _), score in zip(self.pending, reported(raw, self.engine.metadata.get("calibration"))):
+        waves = waveform(np.stack([samples for _, samples in self.pending]))
+        for (recording, _), score in zip(self.pending, reported_scores(self.engine, waves)):
             recording.scores.append(float(score))
         self.pending.clear()
 
 
-def score_blocks(engine: Any, blocks: Iterable[np.ndarray], batch_size: int = 1,
+def score_blocks(engine: Engine, blocks: Iterable[np.ndarray], batch_size: int = 1,
                  recording: Recording | None = None) -> RecordingScore:
     """Score one recording that arrives in int16 blocks (n,) at 16 kHz, in constant memory.
 
-    Give a `Recording` of your own to have what was scored when the blocks end in an interruption or an error.
+    After an interruption or an error, a `Recording` of your own holds the windows scored so far.
     """
-    recording, scorer = Recording() if recording is None else recording, Scorer(engine, batch_size)
+    recording = Recording() if recording is None else recording
+    scorer = Scorer(engine, batch_size)
     scorer.add(recording, blocks)
     scorer.flush()
     return recording.result()
 
 
-def score_store(engine: Any, store: Any, batch_size: int = 16, progress: bool = True) -> np.ndarray:
-    """Reported scores of a store's utterances, in its order: float64 (N,), equal to `score_blocks` within 1e-5."""
-    from tqdm import tqdm
-    scorer, scores, waiting = Scorer(engine, batch_size), np.full(len(store), np.nan), []
+def score_store(engine: Engine, store: Any, batch_size: int = 16,
+                progress: bool = True) -> np.ndarray:
+    """Reported scores of a store's utterances, in its order: float64 (N,).
+
+    Equal to those of `score_blocks` within 1e-5. Raises `InputError` for an empty utterance.
+    """
+    scorer = Scorer(engine, batch_size)
+    scores = np.full(len(store), np.nan)
+    waiting = []
     for i, row in enumerate(tqdm(store.rows, "scoring", unit="utterance", disable=not progress)):
         waiting.append((i, Recording()))
-        scorer.add(waiting[-1][1], (store.read(i, start, min(READ_SAMPLES, row.n_samples - start))
-                                    for start in range(0, row.n_samples, READ_SAMPLES)))
+        blocks = (store.read(i, start, min(READ_SAMPLES, row.n_samples - start))
+                  for start in range(0, row.n_samples, READ_SAMPLES))
+        scorer.add(waiting[-1][1], blocks)
         while waiting and len(waiting[0][1].scores) == len(waiting[0][1].spans):
             _settle(scores, *waiting.pop(0), store)
     scorer.flush()
@@ -124,40 +183,46 @@ def score_store(engine: Any, store: Any, batch_size: int = 16, progress: bool = 
 
 
 def _settle(scores: np.ndarray, i: int, recording: Recording, store: Any) -> None:
-    outcome = recording.result().score
-    if outcome is None:
+    score = recording.result().score
+    if score is None:
         raise InputError(f"utterance {store.rows[i].utterance} of the store holds no samples: "
                          "run python utils/preprocess_data.py --force")
-    scores[i] = outcome
+    scores[i] = score
 
 
-def audio_profile(store: Any, utterances: int = 500) -> dict:
-    """What a store's audio is like, for a checkpoint's "audio": percentiles 5, 50, 95 of evenly chosen utterances."""
-    chosen = np.unique(np.linspace(0, len(store) - 1, min(utterances, len(store))).astype(int))
-    found = []
-    for i in chosen:
-        activity = Activity()
-        for start, samples in cut([store.read(int(i))], N_SAMPLES):
-            activity.add(start, samples)
-        if activity.speech().any():
-            found.append((activity.bandwidth_hz(), activity.level, store.rows[int(i)].n_samples / SAMPLE_RATE))
-    if not found:
-        raise InputError("no utterance of the store holds speech: look at the recordings that it was made from")
-    percentiles = np.percentile(np.array(found, dtype=float), (5, 50, 95), axis=0).round(2)
-    return {"utterances": len(found), **{name: percentiles[:, k].tolist() for k, name in
-                                         enumerate(("bandwidth_hz", "speech_level_dbfs", "seconds"))}}
+def published_score(engine: Engine, blocks: Iterable[np.ndarray]) -> float | None:
+    """The score of the published evaluation: bona fide logit of the first 64,600 samples.
 
-
-def published_score(engine: Any, blocks: Iterable[np.ndarray]) -> float | None:
-    """The score of the published evaluation: bona fide logit of the first 64,600 samples, tiled when shorter.
-
-    Takes every block, so that a recording that breaks off late is noticed; None for an empty one.
+    A shorter recording is repeated. Reads every block, so that a damaged end is noticed. None for
+    an empty recording.
     """
-    kept, held = [], 0
+    kept = []
+    held = 0
     for block in blocks:
         if held < N_SAMPLES and len(block):
             kept.append(block[:N_SAMPLES - held])
             held += len(kept[-1])
     if not held:
         return None
-    return float(engine.logits(waveform(tile(np.concatenate(kept), N_SAMPLES))[None])[0, BONAFIDE])
+    waves = waveform(tile(np.concatenate(kept), N_SAMPLES))[None]
+    return float(engine.logits(waves)[0, BONAFIDE])
+
+
+def audio_profile(store: Any, utterances: int = 500) -> dict:
+    """A checkpoint's "audio": percentiles 5, 50 and 95 of evenly chosen utterances with speech."""
+    count = min(utterances, len(store))
+    chosen = np.unique(np.linspace(0, len(store) - 1, count).astype(int))
+    found = []
+    for i in chosen:
+        activity = Activity()
+        for start, samples in cut([store.read(int(i))], N_SAMPLES):
+            activity.add(start, samples)
+        if activity.speech().any():
+            seconds = store.rows[int(i)].n_samples / SAMPLE_RATE
+            found.append((activity.bandwidth_hz(), activity.level, seconds))
+    if not found:
+        raise InputError("no utterance of the store holds speech: "
+                         "check the recordings in data/raw")
+    percentiles = np.percentile(np.array(found, dtype=float), (5, 50, 95), axis=0).round(2)
+    return {"utterances": len(found),
+            **{name: percentiles[:, k].tolist() for k, name in enumerate(PROFILE)}}

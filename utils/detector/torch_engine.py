@@ -5,19 +5,25 @@ from torch import nn
 
 from models import build_model
 from utils.common.devices import choose_device
-from utils.detector.checkpoint import metadata
 from utils.common.numbers import finite
+from utils.detector.checkpoint import metadata
+
+GPU_BATCH = 16
 
 
 class TorchEngine:
-    """See `utils.detector.engines.Engine`. Accepts any length that the network does, not only `n_samples`."""
+    """See `utils.detector.engines.Engine`. Takes every length that the network takes.
+
+    A network in training stays in training mode.
+    """
 
     def __init__(self, model: nn.Module, metadata: dict):
         self.model = model
         self.metadata = metadata
 
     @classmethod
-    def from_checkpoint(cls, checkpoint: dict, device: str = "cpu", threads: int | None = None) -> "TorchEngine":
+    def from_checkpoint(cls, checkpoint: dict, device: str = "cpu",
+                        threads: int | None = None) -> "TorchEngine":
         """An engine for a checkpoint that `load_checkpoint` returned."""
         if threads is not None:
             torch.set_num_threads(threads)
@@ -25,11 +31,21 @@ class TorchEngine:
         model.load_state_dict(checkpoint["state_dict"])
         return cls(model.to(choose_device(device)).eval(), metadata(checkpoint))
 
+    @property
+    def device(self) -> torch.device:
+        """Where the network lies."""
+        return next(self.model.parameters()).device
+
+    @property
+    def batch_size(self) -> int:
+        """On a CPU one window: a batch gains nothing there, and 16 windows of AASIST take 3 GB."""
+        return 1 if self.device.type == "cpu" else GPU_BATCH
+
     def logits(self, waves: np.ndarray) -> np.ndarray:
         return finite(self._run(waves, 1).astype(np.float64), "logits")
 
     def last_hidden(self, waves: np.ndarray) -> np.ndarray:
-        """What the logits are read from: waves float32 (B, T), B >= 1, to float32 (B, H)."""
+        """The input of the last layer: waves float32 (B, T), B >= 1, to float32 (B, H)."""
         return finite(self._run(waves, 0), "statistics")
 
     @torch.inference_mode()
@@ -37,10 +53,9 @@ class TorchEngine:
         training = self.model.training
         self.model.eval()
         try:
-            device, waves = next(self.model.parameters()).device, torch.from_numpy(finite(waves, "samples"))
-            # On a CPU a batch gains nothing and takes its size times the memory: 16 windows of AASIST would need 3 GB.
-            parts = waves.split(1 if device.type == "cpu" else max(len(waves), 1))
-            found = torch.cat([self.model(part.to(device))[output].cpu() for part in parts])
+            samples = torch.from_numpy(finite(waves, "samples"))
+            parts = samples.split(1 if self.device.type == "cpu" else max(len(samples), 1))
+            found = [self.model(part.to(self.device))[output].cpu() for part in parts]
         finally:
             self.model.train(training)
-        return found.numpy()
+        return torch.cat(found).numpy()

@@ -11,7 +11,7 @@ from utils.signals import SAMPLE_RATE
 from utils.audio.decode import AudioInfo
 from utils.common.errors import InputError
 from utils.inference import words as text
-from utils.detector.record import Interrupted, Job, analyse
+from utils.detector.detector import Detector, Interrupted
 from utils.inference.journal import Journal, json_line
 
 LONG_SECONDS = 60  # from here on, one recording has a progress bar of its own
@@ -20,12 +20,12 @@ LONG_SECONDS = 60  # from here on, one recording has a progress bar of its own
 class Session:
     """One run of the inference script over `paths`."""
 
-    def __init__(self, job: Job, paths: list[str], as_json: bool, output: Path | None, settings: dict,
+    def __init__(self, detector: Detector, paths: list[str], as_json: bool, output: Path | None,
                  picture: Path | None) -> None:
-        self.job, self.paths, self.as_json, self.picture, self.output = job, paths, as_json, picture, output
+        self.detector, self.paths, self.as_json, self.picture, self.output = detector, paths, as_json, picture, output
         if picture:
             self._check_picture()
-        self.journal = Journal(output, settings) if output else None
+        self.journal = Journal(output, detector.settings) if output else None
         self.counts: Counter = Counter()
         self.resumed = 0
 
@@ -39,7 +39,7 @@ class Session:
         """Analyse everything; 0 when all could be, 1 when some failed. On Ctrl-C what was finished is written first."""
         many = len(self.paths) > text.MANY
         if many and not self.as_json:
-            print(*text.heading(self.job), sep="\n")
+            print(*text.heading(self.detector), sep="\n")
         try:
             for path in self._bar(self.paths) if many else self.paths:
                 self._tell(self._one(path), many)
@@ -63,7 +63,7 @@ class Session:
         if self.picture:
             from utils.inference.picture import Sketch
             sketch = Sketch()
-        record = analyse(path, self.job, lambda opened: _progress(sketch.tap(opened) if sketch else opened, opened.info))
+        record = self.detector.judge(path, lambda opened: _progress(sketch.tap(opened) if sketch else opened, opened.info))
         if sketch and not record["error"]:
             record["picture"] = self._draw(path, sketch, record)
         if self.journal:
@@ -78,7 +78,7 @@ class Session:
 
     def _tell(self, record: dict, many: bool) -> None:
         self.counts["failed" if record["error"] else record["verdict"] or "scored"] += 1
-        lines = [json_line(record)] if self.as_json else [text.row(record)] if many else text.describe(record, self.job)
+        lines = [json_line(record)] if self.as_json else [text.row(record)] if many else text.describe(record, self.detector)
         if many:
             from tqdm import tqdm
             with tqdm.external_write_mode():

@@ -10,7 +10,7 @@ from utils.common.errors import printable
 from utils.common.files import atomic_write
 from utils.detector.scoring import Window
 from utils.detector.timeline import segments
-from utils.detector.verdict import BONAFIDE, SPOOF, UNCERTAIN, Decision, outcome
+from utils.detector.decision import BONAFIDE, SPOOF, UNCERTAIN, Decision
 
 FRAME = 512          # samples, 32 ms, side by side: one column of the spectrogram
 PIECES = 8           # of a frame, for the finer outline of the waveform
@@ -176,10 +176,10 @@ def _timeline(record: dict) -> dict[str | None, list[tuple[float, float, float]]
     lines: dict[str | None, list] = {}
     if record["windows"]:
         edges, scores = segments([Window(**window) for window in record["windows"]])
-        line = Decision(record["threshold"], record["band"], "") if record["threshold"] is not None else None
+        line = Decision(record["threshold"], record["band"]) if record["threshold"] is not None else None
         for start, end, score in zip(edges, edges[1:], scores):
             if np.isfinite(score):
-                lines.setdefault(outcome(score, line) if line else None, []).append((score, start, end))
+                lines.setdefault(line.outcome(score) if line else None, []).append((score, start, end))
     return lines
 
 

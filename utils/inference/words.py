@@ -1,6 +1,7 @@
 """The verdict in words: a few lines for one recording, one line each for many."""
 from utils.common.errors import printable
-from utils.detector.record import PUBLISHED, RAW, Job
+from utils.detector.detector import Detector
+from utils.detector.record import PUBLISHED, RAW
 from utils.detector.verdict import CANNOT_JUDGE, is_demo, no_decision, trained_on
 
 IN_THE_BOX = "pretrained/detector.onnx"    # as a record names the file of the model in the box
@@ -16,49 +17,49 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest / 10:04.1f}" if hours else f"{minutes}:{rest / 10:04.1f}"
 
 
-def score_words(job: Job) -> str:
+def score_words(detector: Detector) -> str:
     """What the reported number is, and what it is not."""
-    if job.score_kind == PUBLISHED:
+    if detector.score_kind == PUBLISHED:
         return ("bona fide logit of the first 64,600 samples, as in the published evaluation; "
                 f"{DIRECTION}; no threshold belongs to it")
-    if job.score_kind == RAW:
+    if detector.score_kind == RAW:
         return f"uncalibrated score, not a probability; {DIRECTION}"
     return f"log-likelihood ratio, natural logarithm; {DIRECTION}"
 
 
-def threshold_words(job: Job) -> str:
+def threshold_words(detector: Detector) -> str:
     """The line that scores are held against, and where it comes from."""
-    if job.decision is None:
-        return f"none: {no_decision(job.engine.metadata)}"
-    band = job.decision.band
+    if detector.decision is None:
+        return f"none: {no_decision(detector.metadata)}"
+    band = detector.decision.band
     between = f"; uncertain from {band[0]:.2f} to {band[1]:.2f}" if band else "; no band of uncertainty is known"
-    return f"{job.decision.threshold:.2f} ({job.decision.origin}){between}"
+    return f"{detector.decision.threshold:.2f} ({detector.decision.origin}){between}"
 
 
-def model_words(job: Job) -> str:
+def model_words(detector: Detector) -> str:
     """Which model judged, and what it learnt from."""
-    file = job.provenance.get("model_file")
+    file = detector.provenance.get("model_file")
     note = "; how often it errs: models/pretrained/MODEL_CARD.md" * (file == IN_THE_BOX)
-    return (f"{file}: " if file else "") + trained_on(job.engine.metadata) + note
+    return (f"{file}: " if file else "") + trained_on(detector.metadata) + note
 
 
-def describe(record: dict, job: Job) -> list[str]:
+def describe(record: dict, detector: Detector) -> list[str]:
     """The lines for one recording."""
     name = printable(record["file"])
     if record["error"]:
         reason = printable(record["error"])
         return [f"{name}: {record['verdict'] or 'no score'}", f"  reason     {reason}", *_timeline(record)]
-    if job.published_protocol:
-        return [f"{name}: {record['score']:.6f}", f"  score      {score_words(job)}",
-                f"  model      {model_words(job)}"]
-    demo = " (by a model trained on the demo corpus: a demonstration, no evidence)" * is_demo(job.engine.metadata)
+    if detector.published_protocol:
+        return [f"{name}: {record['score']:.6f}", f"  score      {score_words(detector)}",
+                f"  model      {model_words(detector)}"]
+    demo = " (by a model trained on the demo corpus: a demonstration, no evidence)" * is_demo(detector.metadata)
     lines = [f"{name}: {record['verdict']}{demo if record['score'] is not None else ''}"]
     reasons = [f"  reason     {reason}" for reason in record["reasons"]]
-    told = [f"  model      {model_words(job)}",
+    told = [f"  model      {model_words(detector)}",
             f"  recording  {record['seconds']:.1f} s, {record['speech_seconds']:.1f} s of it speech; "
             + _source(record["audio"])]
     if record["score"] is not None:
-        told = [f"  score      {record['score']:.2f} ({score_words(job)})", f"  threshold  {threshold_words(job)}", *told]
+        told = [f"  score      {record['score']:.2f} ({score_words(detector)})", f"  threshold  {threshold_words(detector)}", *told]
     lines += reasons + told if record["verdict"] == CANNOT_JUDGE else told + reasons
     lines += [f"  warning    {warning}" for warning in record["warnings"]]
     return lines + _timeline(record) + _explanation(record.get("explanation"))
@@ -102,8 +103,8 @@ def row(record: dict) -> str:
     return f"{verdict:{29 if record['demo'] else 16}} {score}  {printable(record['file'])}{note}"
 
 
-def heading(job: Job) -> list[str]:
+def heading(detector: Detector) -> list[str]:
     """What holds for every line of a long list."""
-    demo = "; trained on the demo corpus: every verdict is a demonstration, no evidence" * is_demo(job.engine.metadata)
-    lines = [f"model: {model_words(job)}{demo}", f"score: {score_words(job)}"]
-    return lines if job.published_protocol else [*lines, f"threshold: {threshold_words(job)}"]
+    demo = "; trained on the demo corpus: every verdict is a demonstration, no evidence" * is_demo(detector.metadata)
+    lines = [f"model: {model_words(detector)}{demo}", f"score: {score_words(detector)}"]
+    return lines if detector.published_protocol else [*lines, f"threshold: {threshold_words(detector)}"]

@@ -9,21 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from utils.common.errors import InputError
-from utils.trials.labels import KEYS, UNKNOWN, Labels
-from utils.trials.protocols import ProtocolLine
+from utils.trials.labels import KEYS, UNKNOWN
+from utils.trials.releases import (KEY_FILES, OFFICIAL_NAMES, SCORE_FILES, Columns, ProtocolLine,
+                                   named)
 
-#: Where each headerless format keeps what; a column that a format lacks is absent here.
-KEY_COLUMNS = {
-    2: {"utterance": 0, "key": 1},
-    5: {"speaker": 0, "utterance": 1, "attack": 3, "key": 4},                                             # 2019
-    6: {"speaker": 0, "utterance": 1, "gender": 2, "codec": 3, "attack": 4, "key": 5},                    # ASVspoof 5, early
-    8: {"speaker": 0, "utterance": 1, "codec": 2, "attack": 4, "key": 5, "phase": 7},                     # 2021 LA
-    10: {"speaker": 0, "utterance": 1, "gender": 2, "codec": 3, "attack": 7, "key": 8},                   # ASVspoof 5
-    13: {"speaker": 0, "utterance": 1, "codec": 2, "attack": 4, "key": 5, "phase": 7},                    # 2021 DF
-}
-HEADER_NAMES = {"filename": "utterance", "cm-label": "key", "cm-score": "score"}
-SCORE_COLUMNS = {2: {"utterance": 0, "score": 1}, 3: {"utterance": 0, "key": 1, "score": 2},
-                 4: {"utterance": 0, "attack": 1, "key": 2, "score": 3}}                                   # 4: 2019
 PHASE = "eval"
 
 
@@ -41,11 +30,11 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise InputError(f"{path} is not a text file: give a score or key file in an ASVspoof format") from error
 
 
-def _layout(path: Path, first: list[str], known: dict[int, dict[str, int]]) -> tuple[dict[str, int], bool]:
+def _layout(path: Path, first: list[str], known: dict[int, Columns]) -> tuple[Columns, bool]:
     """Which column holds what, and whether the first line is a header."""
-    names = [HEADER_NAMES.get(name.lower(), name.lower()) for name in first]
+    names = tuple(OFFICIAL_NAMES.get(name.lower(), name.lower()) for name in first)
     if "utterance" in names:
-        return {name: at for at, name in enumerate(names)}, True
+        return names, True
     if len(first) not in known:
         expected = ", ".join(map(str, sorted(known)))
         raise InputError(f"{path} has {len(first)} columns where the known formats have {expected}: "
@@ -53,7 +42,7 @@ def _layout(path: Path, first: list[str], known: dict[int, dict[str, int]]) -> t
     return known[len(first)], False
 
 
-def _table(path: Path, known: dict[int, dict[str, int]], needed: str) -> tuple[dict[str, int], list[tuple[int, list[str]]]]:
+def _table(path: Path, known: dict[int, Columns], needed: str) -> tuple[Columns, list[tuple[int, list[str]]]]:
     """The columns' places and the numbered lines below any header, all of one width."""
     lines = list(_lines(path))
     if not lines:
@@ -70,13 +59,13 @@ def _table(path: Path, known: dict[int, dict[str, int]], needed: str) -> tuple[d
     return layout, lines
 
 
-def _row(path: Path, number: int, columns: list[str], layout: dict[str, int]) -> ProtocolLine:
-    values = {name: columns[at] for name, at in layout.items()}
+def _row(path: Path, number: int, columns: list[str], layout: Columns) -> ProtocolLine:
+    values = named(layout, columns)
     if values["key"] not in KEYS:
         raise InputError(f"{path}, line {number}: the key is {values['key']!r}, not bonafide or spoof: check that line")
     if values["key"] == "bonafide":
         values["attack"] = UNKNOWN     # ASVspoof 5 repeats "bonafide" there
-    return ProtocolLine(values["utterance"], Labels.of(values), values.get("phase", UNKNOWN))
+    return ProtocolLine.of(values)
 
 
 def read_keys(path: Path, phase: str = PHASE) -> list[ProtocolLine]:
@@ -85,7 +74,7 @@ def read_keys(path: Path, phase: str = PHASE) -> list[ProtocolLine]:
     The 2021 keys mark each trial with a phase; only those of `phase` are returned ("all": every one), as the official
     packages do. Raises `InputError` naming the line that is wrong.
     """
-    layout, lines = _table(path, KEY_COLUMNS, "key")
+    layout, lines = _table(path, KEY_FILES, "key")
     rows = [_row(path, number, columns, layout) for number, columns in lines]
     if "phase" in layout and phase != "all":
         rows = [row for row in rows if row.phase == phase]
@@ -98,8 +87,8 @@ def read_keys(path: Path, phase: str = PHASE) -> list[ProtocolLine]:
 
 def read_scores(path: Path) -> dict[str, float]:
     """The CM score (higher = bona fide) of every utterance in a score file; `InputError` names the line that is wrong."""
-    layout, lines = _table(path, SCORE_COLUMNS, "score")
-    name, value = layout["utterance"], layout["score"]
+    layout, lines = _table(path, SCORE_FILES, "score")
+    name, value = layout.index("utterance"), layout.index("score")
     scores: dict[str, float] = {}
     for number, columns in lines:
         try:
@@ -117,7 +106,7 @@ def read_scores(path: Path) -> dict[str, float]:
 
 def read_keyed_scores(path: Path) -> list[ProtocolLine]:
     """The keys inside a score file of the 2019 form (`utterance attack key score`); `InputError` where it has none."""
-    layout, lines = _table(path, SCORE_COLUMNS, "score")
+    layout, lines = _table(path, SCORE_FILES, "score")
     if "key" not in layout:
         raise InputError(f"{path} holds scores without keys: give the key file too, with --keys")
     return [_row(path, number, columns, layout) for number, columns in lines]

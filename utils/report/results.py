@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 
 from utils.common.errors import InputError
-from utils.detector import decision as calibration
+from utils.detector.decision import Calibration, Costs, Decision, decision_of
 from utils.metrics.det import as_bonafide, checked
 from utils.metrics.intervals import REPLICATES
-from utils.metrics.metrics import (ASVSPOOF5_ASV, COST_FA, COST_MISS, PRIOR_SPOOF, AsvRates, act_dcf, bayes_threshold,
-                                      cllr)
+from utils.metrics.metrics import ASVSPOOF5_ASV, AsvRates, act_dcf, cllr
 from utils.report.evaluation import LLR, OTHER_SYSTEM, RAW, Evaluation
 from utils.metrics.summary import summarise
 from utils.common.files import atomic_folder, atomic_write, write_json
@@ -29,23 +28,21 @@ CONVENTION = "CM score: higher = bona fide; rates are fractions; Cllr in bits"
 def choose_operating_point(metadata: dict, prior_spoof: float | None, cost_miss: float | None, cost_fa: float | None) -> dict:
     """The decision to apply: {"threshold", "band", "origin", "prior_spoof", "cost_miss", "cost_fa"}.
 
-    That of `calibration.decision_at`; where a model carries none, and for scores of another system, the Bayes threshold,
+    That of `decision_of`; where a model carries none, and for scores of another system, the Bayes threshold,
     so that there are figures. Raises `InputError` for an uncalibrated model with other costs.
     """
-    if metadata and (decision := calibration.decision_at(metadata, prior_spoof, cost_miss, cost_fa)):
-        return decision
-    given = {"prior_spoof": (prior_spoof, PRIOR_SPOOF), "cost_miss": (cost_miss, COST_MISS), "cost_fa": (cost_fa, COST_FA)}
-    price = {name: default if value is None else value for name, (value, default) in given.items()}
-    calibration.check_costs(**price)
-    origin = f"the Bayes threshold for {calibration.price_words(**price)}, taking scores as log-likelihood ratios"
-    if metadata:
-        origin += ", which this model's raw scores are not"
-    return {"threshold": bayes_threshold(**price), "band": None, "origin": origin, **price}
+    decision = decision_of(metadata, prior_spoof, cost_miss, cost_fa) if metadata else None
+    if decision is None:
+        taken = "taking scores as log-likelihood ratios"
+        if metadata:
+            taken += ", which this model's raw scores are not"
+        decision = Decision.bayes(Costs().changed(prior_spoof, cost_miss, cost_fa), taken)
+    return decision.to_dict()
 
 
 def _calibration_on(scores: np.ndarray, is_bonafide: np.ndarray, fitted: dict, price: tuple) -> dict:
     """How the raw scores and the calibrated ones do on these trials, beside the same on dev."""
-    raw = (scores - fitted["offset"]) / fitted["scale"]
+    raw = Calibration.from_dict(fitted).undo(scores)
     groups = [(values[is_bonafide], values[~is_bonafide]) for values in (raw, scores)]
     costs = [act_dcf(*group, *price) for group in groups]
     values = {"cllr_before": cllr(*groups[0]), "cllr_after": cllr(*groups[1]),

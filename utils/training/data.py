@@ -1,6 +1,5 @@
 """What is trained on: stores, cut to `--max_samples`, and seeded crops of their utterances."""
 import functools
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -12,30 +11,15 @@ from utils.signals import SAMPLE_RATE
 from utils.store.reader import Store, StorePart
 from utils.common.errors import InputError
 from utils.common.files import atomic_write
-from utils.detector.scoring import waveform
-from utils.detector.windows import tile
+from utils.detector.scoring import tile, waveform
+from utils.trials.draws import draw_nested
 from utils.training.augment import Augmentation, make_augmentation
-
-
-def stratified_subset(groups: list[tuple], count: int | None, seed: int) -> list[int]:
-    """Indices of `count` utterances, drawn so that each group keeps its share and, where `count` allows, none is lost."""
-    if count is None or count >= len(groups):
-        return list(range(len(groups)))
-    rng = np.random.default_rng([seed, 0x5E7])
-    place = np.empty(len(groups))
-    members = defaultdict(list)
-    for index, group in enumerate(groups):
-        members[group].append(index)
-    for indices in members.values():   # spread each group evenly over [0, 1): any prefix of the order is stratified
-        place[rng.permutation(indices)] = (np.arange(len(indices)) + rng.random()) / len(indices)
-        place[min(indices, key=place.__getitem__)] -= 1   # the first of every group comes before the second of any
-    return sorted(np.argsort(place, kind="stable")[:count].tolist())
 
 
 def open_part(data_dir: Path, subset: str, max_samples: int | None, seed: int) -> StorePart:
     """The store of a subset, cut to `max_samples` by key and attack. `InputError` where a class is absent."""
     store = Store(data_dir / "processed" / subset)
-    part = StorePart(store, stratified_subset([(row.labels.key, row.labels.attack) for row in store.rows], max_samples, seed))
+    part = StorePart(store, draw_nested([(row.labels.key, row.labels.attack) for row in store.rows], max_samples, seed))
     keys = {row.labels.key for row in part.rows}
     if len(keys) < 2:
         raise InputError(f"the {subset} subset in {data_dir / 'processed'} holds only {' and '.join(keys) or 'no'} utterances: "

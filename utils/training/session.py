@@ -14,7 +14,7 @@ from models.aasist import draw_band_mask
 from utils.signals import N_SAMPLES, SAMPLE_RATE
 from utils.store.reader import StorePart
 from utils.common.errors import InputError
-from utils.detector.decision import decide
+from utils.detector.decision import fit_on_dev
 from utils.metrics.metrics import eer
 from utils.common.locks import only_run
 from utils.common.provenance import environment
@@ -240,7 +240,7 @@ class Session:
             "format": FORMAT, "architecture": self.architecture, "config": self.config,
             "state_dict": {name: value.detach().cpu().clone() for name, value in model.state_dict().items()},
             "label_order": LABEL_ORDER, "n_samples": N_SAMPLES, "sample_rate": SAMPLE_RATE,
-            **decide(figures["scores"], [row.labels.key for row in self.dev.rows], chose=self.epochs > 1), "audio": self.audio,
+            **fit_on_dev(figures["scores"], [row.labels.key for row in self.dev.rows], chose_epoch=self.epochs > 1), "audio": self.audio,
             "trained_on": {"corpus": corpus["name"], "description": corpus["description"], "demo": corpus["demo"],
                            "utterances": len(self.train), "seed": self.seed, "attacks": attacks_of(self.train),
                            "dev_attacks": attacks_of(self.dev), "data": self.data,

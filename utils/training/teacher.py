@@ -11,8 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from utils.detector.engines import load_engine
-from utils.detector.scoring import raw_scores, reported, waveform
-from utils.detector.windows import tile
+from utils.detector.scoring import reported_scores, tile, waveform
 from utils.training.data import CropDataset
 
 
@@ -36,7 +35,7 @@ class Teacher:
         """The scores (n,) of crops, each an utterance and its first sample."""
         length = int(self.engine.metadata["n_samples"])
         waves = waveform(np.stack([tile(self.crops.crop(*place), length) for place in places]))
-        return reported(raw_scores(self.engine, waves), self.engine.metadata.get("calibration"))
+        return reported_scores(self.engine, waves)
 
 
 def distillation_loss(logits: Tensor, scores: Tensor, temperature: float) -> Tensor:

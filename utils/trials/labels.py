@@ -1,4 +1,4 @@
-"""What is known of an utterance, and how the files of this project spell it."""
+"""What is known of an utterance."""
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -15,7 +15,7 @@ class Labels:
     attack: str = UNKNOWN
     codec: str = UNKNOWN
     gender: str = UNKNOWN
-    source: str = UNKNOWN     # where the recording came from: a corpus, a repository, a page
+    source: str = UNKNOWN     # where the recording comes from: a corpus, a repository, a page
 
     @property
     def is_bonafide(self) -> bool:
@@ -24,16 +24,13 @@ class Labels:
 
     @classmethod
     def of(cls, row: Mapping[str, str]) -> "Labels":
-        """The labels among the named columns of a row; columns that the row lacks are unknown."""
-        return cls(**{name: sys.intern(row[name]) for name in NAMES if name in row})    # few texts
+        """The labels among the named columns of a row; a column that is missing is unknown."""
+        return cls(**{name: sys.intern(row[name]) for name in NAMES if name in row})
 
 
 NAMES = tuple(field.name for field in fields(Labels))
-# how trial lists and stores begin: then comes where the sound lies, and the source last
-FIRST_COLUMNS = ("utterance", "speaker", "gender", "codec", "attack", "key")
-LAST_COLUMN = "source"
 
 
 def attributes(columns: tuple[str, ...]) -> list[str]:
-    """Where a row that holds `labels` keeps these columns, as `operator.attrgetter` names it."""
+    """For `operator.attrgetter`: where a row with `labels` keeps each of these columns."""
     return [f"labels.{name}" if name in NAMES else name for name in columns]

@@ -1,26 +1,28 @@
-"""A subset that the download lacks is cut from a part that is there: speakers disjoint, classes and attacks alike."""
+"""A missing subset is cut from another part: speakers disjoint, classes and attacks alike."""
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
+from utils.common.errors import InputError
 from utils.trials.labels import KEYS, Labels
 from utils.trials.trial import SUBSETS, Trial
-from utils.common.errors import InputError
 
 SHARES = {"train": 0.6, "dev": 0.2, "eval": 0.2}
-HELD_OUT_ONE_IN = 4      # of the attacks, kept for eval alone where train, dev and eval are cut from one part
-# which part a missing subset is cut from: the first that is there
+HELD_OUT_ONE_IN = 4      # of the attacks: kept for eval alone where one part gives all subsets
+# which part a missing subset is cut from: the first of these that was found
 DONORS = {"train": ("dev", "eval"), "dev": ("train", "eval"), "eval": ("dev", "train")}
+
+Strata = dict[str, Counter]      # of each group: how many utterances by (key, attack, gender)
 
 
 def plan_subsets(parts: Iterable[str]) -> dict[str, list[str]]:
-    """For each part that is there, the subsets to make of it; its own alone where nothing is missing.
+    """The subsets to make of each part; its own alone where no subset is missing.
 
     dev alone gives all three; train and dev give eval from dev; train and eval give dev from train.
     """
-    there = [subset for subset in SUBSETS if subset in set(parts)]
-    plan = {part: [part] for part in there}
+    found = [subset for subset in SUBSETS if subset in set(parts)]
+    plan = {part: [part] for part in found}
     for subset in SUBSETS:
         if subset not in plan:
             plan[next(part for part in DONORS[subset] if part in plan)].append(subset)
@@ -28,49 +30,76 @@ def plan_subsets(parts: Iterable[str]) -> dict[str, list[str]]:
 
 
 @dataclass(frozen=True)
-class How:
-    """How a part is split: by seed; what stays together ("speaker" or "source"); and (k, n) for the k-th of n folds."""
+class SplitOptions:
+    """How a part is split."""
     seed: int = 1
-    unit: str = "speaker"
-    fold: tuple[int, int] | None = None
+    unit: str = "speaker"                    # no two subsets share one: "speaker" or "source"
+    fold: tuple[int, int] | None = None      # (k, n): the k-th of n folds is eval
 
 
-def split(part: str, trials: list[Trial], subsets: list[str], how: How,
+def split(part: str, trials: list[Trial], subsets: list[str], options: SplitOptions,
           trained: Set[str] = frozenset()) -> tuple[dict[str, list[Trial]], set[str]]:
-    """Deal the speakers of `trials` to `subsets`, about 60 / 20 / 20, the like of key, attack and gender in each.
+    """The trials of each subset, and the attacks that are kept for eval alone.
 
-    Every subset gets bona fide and spoof. Where eval is one of several, some attacks are kept for it alone, so that those
-    it has beyond train's were met neither in training nor in selection and calibration on dev; they are the second result.
-    Train, dev and eval of one part: a quarter of the attacks (of four or more). Dev and eval of one part: half of the
-    attacks that train, which is of another part, lacks (`trained` are those it has); the other half is left to dev alone.
-    An utterance of unknown speaker ("-") stands for itself. `InputError` where there are too few speakers.
-    By source, whole sources are dealt instead of speakers, and no attack is kept apart: most are of one source anyway.
-    Fold k of n is eval, the one after it dev, and all others train: over k, each utterance is in eval once.
+    Speakers are dealt about 60 / 20 / 20, so that key, attack and gender have the same shares in
+    each subset, and each has both classes. An utterance of an unknown speaker counts as a speaker.
+
+    Where eval is one of several subsets, some attacks are kept for it alone, so that a second
+    result shows how the model does on attacks that neither train nor dev has. If the part also
+    gives train, a quarter of its attacks (of four or more) is kept. If only dev and eval are cut,
+    it is half of the attacks that the other part's train lacks (`trained` are those it has), and
+    the other half is left to dev alone. By source, no attack is kept: most have one source anyway.
+
+    With folds, fold k of n is eval, the next one is dev, and all others are train. Over all k,
+    each utterance is in eval once. `InputError` where there are too few speakers.
     """
-    if how.fold and set(subsets) != set(SUBSETS):
-        raise InputError("--fold makes train, dev and eval of one part, and more than one is there: leave it out")
+    if options.fold and set(subsets) != set(SUBSETS):
+        raise InputError("--fold cuts train, dev and eval from one part, "
+                         "but data/raw holds more than one: leave --fold out")
     if len(subsets) == 1:
         return {subsets[0]: trials}, set()
-    attacks = {trial.labels.attack for trial in trials if not trial.labels.is_bonafide}
-    held_out = _held_out_attacks(attacks, subsets, how.seed, trained) if how == How(how.seed) else set()
-    strata: dict[str, Counter] = defaultdict(Counter)
+    strata: Strata = defaultdict(Counter)
     for trial in trials:
-        strata[_group(trial, how.unit)][_stratum(trial.labels)] += 1
-    if how.fold:
-        home = _fold_homes(strata, how)
-        return {subset: [trial for trial in trials if home[_group(trial, how.unit)] == subset] for subset in subsets}, set()
-    teams = _teams(strata, kept := _kept(attacks, subsets, held_out, trained))
+        strata[_group(trial, options.unit)][_stratum(trial.labels)] += 1
+    if options.fold:
+        home = _fold_homes(strata, options)
+        return _collect(trials, subsets, home, options.unit), set()
+    return _split_by_shares(part, trials, subsets, options, strata, trained)
+
+
+def _split_by_shares(part: str, trials: list[Trial], subsets: list[str], options: SplitOptions,
+                     strata: Strata, trained: Set[str]) -> tuple[dict[str, list[Trial]], set[str]]:
+    attacks = {trial.labels.attack for trial in trials if not trial.labels.is_bonafide}
+    held_out: set[str] = set()
+    if options.unit == "speaker":
+        held_out = _held_out_attacks(attacks, subsets, options.seed, trained)
+    kept = _kept(attacks, subsets, held_out, trained)
+    teams = _teams(strata, kept)
     if len(teams) < len(subsets):
         held_out = set()
-        teams = _teams(strata, kept := _kept(attacks, subsets, held_out, trained))
+        kept = _kept(attacks, subsets, held_out, trained)
+        teams = _teams(strata, kept)
     if len(teams) < len(subsets):
-        raise InputError(_too_few(part, trials, len(strata), subsets, how.unit))
+        raise InputError(_too_few(part, trials, len(strata), subsets, options.unit))
     home = {group: subset for team, subset in zip(teams, subsets) for group in team}
-    if how.unit == "source":      # few attacks are of more than one source: they cannot be spread
+    if options.unit == "source":      # most attacks have one source and cannot be spread
         strata = {group: _by_key(counts) for group, counts in strata.items()}
-    _deal_rest(strata, {subset: SHARES[subset] for subset in subsets}, home, how.seed)
-    return {subset: [trial for trial in trials if home[_group(trial, how.unit)] == subset
-                     and (trial.labels.is_bonafide or trial.labels.attack in kept[subset])] for subset in subsets}, held_out
+    _deal_rest(strata, {subset: SHARES[subset] for subset in subsets}, home, options.seed)
+    lists = _collect(trials, subsets, home, options.unit)
+    return {subset: [trial for trial in found
+                     if trial.labels.is_bonafide or trial.labels.attack in kept[subset]]
+            for subset, found in lists.items()}, held_out
+
+
+def _collect(trials: list[Trial], subsets: list[str], home: dict[str, str],
+             unit: str) -> dict[str, list[Trial]]:
+    return {subset: [trial for trial in trials if home[_group(trial, unit)] == subset]
+            for subset in subsets}
+
+
+def _group(trial: Trial, unit: str) -> str:
+    name = trial.labels.source if unit == "source" else trial.labels.speaker
+    return f"utterance {trial.utterance}" if name == "-" else f"{unit} {name}"
 
 
 def _stratum(labels: Labels) -> tuple[str, str, str]:
@@ -85,69 +114,83 @@ def _by_key(counts: Counter) -> Counter:
     return found
 
 
-def deal_folds(strata: dict[str, Counter], folds: int, seed: int) -> dict[str, int]:
-    """The fold, from 1, of each group, given the group's counts by (key, attack, gender): alike as groups allow."""
+def deal_folds(strata: Strata, folds: int, seed: int) -> dict[str, int]:
+    """The fold of each group, from 1; folds are as alike as the groups allow."""
     dealt: dict[str, str] = {}
     _deal_rest(strata, {str(k): 1 / folds for k in range(1, folds + 1)}, dealt, seed)
     return {group: int(fold) for group, fold in dealt.items()}
 
 
-def _fold_homes(strata: dict[str, Counter], how: How) -> dict[str, str]:
+def _fold_homes(strata: Strata, options: SplitOptions) -> dict[str, str]:
     """The subset of each group where one fold is eval, the next dev and the rest train."""
-    number, folds = how.fold
+    number, folds = options.fold
     if len(strata) < folds:
-        raise InputError(f"{len(strata)} of a kind ({how.unit}) cannot be dealt to {folds} folds: ask for fewer with --fold")
+        raise InputError(f"the number of {options.unit}s is {len(strata)}, too few for {folds} "
+                         "folds: choose fewer with --fold")
     role = {number: "eval", number % folds + 1: "dev"}
-    return {group: role.get(fold, "train") for group, fold in deal_folds(strata, folds, how.seed).items()}
+    dealt = deal_folds(strata, folds, options.seed)
+    return {group: role.get(fold, "train") for group, fold in dealt.items()}
 
 
-def _held_out_attacks(attacks: set[str], subsets: list[str], seed: int, trained: Set[str]) -> set[str]:
-    """The attacks for eval alone; where train is of another part, dev keeps one at least."""
+def _held_out_attacks(attacks: set[str], subsets: list[str], seed: int,
+                      trained: Set[str]) -> set[str]:
+    """The attacks for eval alone; where train is of another part, dev keeps at least one."""
     if "eval" not in subsets:
         return set()
-    new = sorted(attacks if "train" in subsets else attacks - trained)
-    count = len(new) // HELD_OUT_ONE_IN if "train" in subsets else (len(new) + bool(attacks & trained)) // 2
+    if "train" in subsets:
+        new = sorted(attacks)
+        count = len(new) // HELD_OUT_ONE_IN
+    else:
+        new = sorted(attacks - trained)
+        count = (len(new) + bool(attacks & trained)) // 2
     return set(random.Random(f"attacks {seed}").sample(new, count))
 
 
-def _kept(attacks: set[str], subsets: list[str], held_out: set[str], trained: Set[str]) -> dict[str, set[str]]:
+def _kept(attacks: set[str], subsets: list[str], held_out: set[str],
+          trained: Set[str]) -> dict[str, set[str]]:
     """The attacks that each subset keeps."""
-    for_eval = held_out | (attacks & trained) if held_out and "train" not in subsets else attacks
+    for_eval = attacks
+    if held_out and "train" not in subsets:
+        for_eval = held_out | (attacks & trained)
     return {subset: for_eval if subset == "eval" else attacks - held_out for subset in subsets}
 
 
 def _too_few(part: str, trials: list[Trial], groups: int, subsets: list[str], unit: str) -> str:
     keys = Counter(trial.labels.key for trial in trials)
-    return (f"the {part} part (bona fide {keys['bonafide']:,}, spoof {keys['spoof']:,}, {unit}s {groups:,}) "
-            f"cannot be split into {', '.join(subsets)}, both classes in each and no {unit} in two: "
-            f"add {unit}s, or the missing subsets themselves")
+    return (f"the {part} part (bona fide {keys['bonafide']:,}, spoof {keys['spoof']:,}, "
+            f"{unit}s {groups:,}) cannot be split into {', '.join(subsets)} with both classes in "
+            f"each and no {unit} in two: add {unit}s, or add the missing subsets")
 
 
-def _group(trial: Trial, unit: str) -> str:
-    name = trial.labels.source if unit == "source" else trial.labels.speaker
-    return f"utterance {trial.utterance}" if name == "-" else f"{unit} {name}"
+def _teams(strata: Strata, kept: dict[str, set[str]]) -> list[list[str]]:
+    """For each subset, one speaker with both classes, or else two with one class each.
 
-
-def _teams(strata: dict[str, Counter], kept: dict[str, set[str]]) -> list[list[str]]:
-    """For each subset one speaker with both classes, or two with one each, the smallest ones first; fewer where none are left."""
+    The smallest speakers go first. There are fewer teams than subsets where speakers run out.
+    """
     free = sorted(strata, key=lambda group: (strata[group].total(), group))
     teams = []
     for attacks in kept.values():
         kinds: dict[frozenset, list[str]] = defaultdict(list)
         for group in free:
-            kinds[frozenset(key for key, attack, _ in strata[group] if key == "bonafide" or attack in attacks)].append(group)
+            kinds[_classes(strata[group], attacks)].append(group)
         pairs = zip(kinds[frozenset(["bonafide"])], kinds[frozenset(["spoof"])])
-        team = next(([group] for group in kinds[frozenset(KEYS)]), None) or list(next(pairs, ()))
+        both = kinds[frozenset(KEYS)]
+        team = both[:1] or list(next(pairs, ()))
         if team:
             teams.append(team)
         free = [group for group in free if group not in team]
     return teams
 
 
-def _deal_rest(strata: dict[str, Counter], shares: dict[str, float], home: dict[str, str], seed: int) -> None:
-    """Deal those without a home, largest first, each to where it brings the strata nearest to their shares.
+def _classes(counts: Counter, attacks: set[str]) -> frozenset[str]:
+    """The classes that a speaker has, if of all attacks only these are kept."""
+    return frozenset(key for key, attack, _ in counts if key == "bonafide" or attack in attacks)
 
-    The idea is that of iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011), with speakers for examples.
+
+def _deal_rest(strata: Strata, shares: dict[str, float], home: dict[str, str], seed: int) -> None:
+    """Give each group without a subset one, largest first: where its strata are missing most.
+
+    After iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011), with groups as examples.
     """
     total: Counter = sum(strata.values(), Counter())
     weight = sum(shares.values())
@@ -159,7 +202,7 @@ def _deal_rest(strata: dict[str, Counter], shares: dict[str, float], home: dict[
     for group in sorted(rest, key=lambda group: -strata[group].total()):
         def gain(subset: str) -> float:      # how much the squared distance from the shares shrinks
             share = shares[subset] / weight
-            return sum(count * (share - (have[subset][stratum] + count / 2) / total[stratum]) / (share * total[stratum])
-                       for stratum, count in strata[group].items())
+            return sum(count * (share - (have[subset][stratum] + count / 2) / total[stratum])
+                       / (share * total[stratum]) for stratum, count in strata[group].items())
         home[group] = max(shares, key=gain)
         have[home[group]].update(strata[group])

@@ -1,4 +1,4 @@
-"""Trial lists: one TSV per subset, one row per utterance with where its bytes lie; and corpus.json beside them."""
+"""Trial lists: one TSV per subset, one row per utterance and where its bytes lie; corpus.json."""
 from collections.abc import Collection
 from dataclasses import dataclass
 from operator import attrgetter
@@ -6,7 +6,8 @@ from pathlib import Path
 
 from utils.common.errors import InputError
 from utils.common.files import atomic_write, read_json
-from utils.trials.labels import FIRST_COLUMNS, KEYS, LAST_COLUMN, UNKNOWN, Labels, attributes
+from utils.trials.labels import KEYS, UNKNOWN, Labels, attributes
+from utils.trials.releases import TRIAL_LIST, TRIAL_LIST_WITH_SOURCE, Columns
 
 SUBSETS = ("train", "dev", "eval")
 AGAIN = "run python utils/prepare_dataset.py again"
@@ -22,10 +23,6 @@ class Trial:
     size: int        # bytes of the audio file
 
 
-WITHOUT_SOURCE = (*FIRST_COLUMNS, "container", "offset", "size")   # where no source is known
-COLUMNS = (*WITHOUT_SOURCE, LAST_COLUMN)
-
-
 def trial_list_path(data_dir: Path, subset: str) -> Path:
     """Where the trial list of a subset lies."""
     return data_dir / "protocols" / f"{subset}.tsv"
@@ -34,7 +31,7 @@ def trial_list_path(data_dir: Path, subset: str) -> Path:
 def write_trials(path: Path, trials: Collection[Trial]) -> None:
     """Write a trial list, header first, atomically."""
     known = any(trial.labels.source != UNKNOWN for trial in trials)
-    columns = COLUMNS if known else WITHOUT_SOURCE
+    columns = TRIAL_LIST_WITH_SOURCE if known else TRIAL_LIST
     values = attrgetter(*attributes(columns))
     with atomic_write(path) as file:
         file.write("\t".join(columns) + "\n")
@@ -42,14 +39,15 @@ def write_trials(path: Path, trials: Collection[Trial]) -> None:
             file.write("\t".join(map(str, values(trial))) + "\n")
 
 
-def read_header(path: Path, line: str) -> tuple[str, ...]:
-    """The columns of a list, by its first line; `InputError` where it is not a list of this project."""
-    if (columns := tuple(line.rstrip("\n").split("\t"))) not in (COLUMNS, WITHOUT_SOURCE):
+def read_header(path: Path, line: str) -> Columns:
+    """The columns that the first line of a list names; `InputError` for a file of another kind."""
+    columns = tuple(line.rstrip("\n").split("\t"))
+    if columns not in (TRIAL_LIST, TRIAL_LIST_WITH_SOURCE):
         raise InputError(f"{path} is not a trial list of this project: {AGAIN}")
     return columns
 
 
-def parse_trial(path: Path, number: int, line: str, columns: tuple[str, ...]) -> Trial:
+def parse_trial(path: Path, number: int, line: str, columns: Columns) -> Trial:
     """The trial of line `number` (from 1) of a list; `InputError` where it is malformed."""
     values = line.rstrip("\n").split("\t")
     row = dict(zip(columns, values))
@@ -64,5 +62,6 @@ def read_corpus(data_dir: Path) -> dict:
     """The content of protocols/corpus.json: what the corpus is and where its parts come from."""
     path = data_dir / "protocols" / "corpus.json"
     if not path.is_file():
-        raise InputError(f"there is no prepared corpus in {data_dir}: run python utils/prepare_dataset.py first")
+        raise InputError(f"{data_dir} holds no prepared corpus: "
+                         "run python utils/prepare_dataset.py first")
     return read_json(path)

@@ -1,6 +1,5 @@
 """The bona fide clips that copies are made of: found in a folder, chosen by seed, cropped by seed."""
 import os
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from utils.audio.file_types import AUDIO_SUFFIXES
 from utils.common.errors import InputError
+from utils.common.generators import generator
 from utils.signals.speech import RATE, speech_level
 
 SHORTEST = 0.5   # seconds: less is not worth a copy
@@ -60,11 +60,6 @@ def choose(clips: list[Clip], limit: int | None, seed: int) -> list[Clip]:
     """`limit` of the clips in an order drawn by seed; a larger limit adds to those of a smaller one."""
     order = sorted(clips, key=lambda clip: generator(seed, clip.name).random())
     return order[:limit]
-
-
-def generator(seed: int, *what: str) -> np.random.Generator:
-    """A generator of random numbers for this seed and these names, whatever else is drawn elsewhere."""
-    return np.random.default_rng([seed, *(zlib.crc32(word.encode("utf-8", "surrogateescape")) for word in what)])
 
 
 def read_crop(folder: Path, clip: Clip, max_seconds: float, seed: int) -> np.ndarray:

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from utils.common.generators import generator
 from utils.common.errors import InputError
 from utils.common.files import atomic_write
 from utils.synthesis.vocoders.catalogue import Spec, Vocoder, open_vocoder
-from utils.synthesis.vocoders.clips import SILENT, Clip, generator, read_crop
+from utils.synthesis.vocoders.clips import SILENT, Clip, read_crop
 from utils.signals.speech import FLOOR, LEVEL, RATE, last_stage, speech_level
 
 GROUP = 8   # clips that one job of a vocoder without batches takes

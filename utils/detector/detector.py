@@ -1,0 +1,132 @@
+"""The detector: load a model once, judge any number of recordings."""
+import io
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from utils.audio.decode import AudioStream, open_audio
+from utils.audio.sources import source_name
+from utils.common.errors import InputError, printable
+from utils.common.files import CHECKPOINT_DIR, file_sha256
+from utils.common.provenance import environment
+from utils.detector import record
+from utils.detector.decision import Decision, decision_of
+from utils.detector.engines import Engine, default_model, load_engine
+from utils.detector.explanation import explain
+from utils.detector.scoring import Recording, published_score, score_blocks
+from utils.detector.verdict import CANNOT_JUDGE
+
+AudioFile = str | os.PathLike | bytes | BinaryIO
+Tap = Callable[[AudioStream], Iterable[np.ndarray]]
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C in the middle of a recording; `record` holds the windows scored so far."""
+
+    def __init__(self, record: dict) -> None:
+        super().__init__()
+        self.record = record
+
+
+class Detector:
+    """A model ready to judge recordings.
+
+        from utils.detector import Detector
+        record = Detector.load().judge("x.wav")
+        print(record["verdict"], record["score"])
+    """
+
+    def __init__(self, engine: Engine, decision: Decision | None, *,
+                 published_protocol: bool = False, explain: bool = False,
+                 provenance: dict | None = None) -> None:
+        """`provenance` goes into every record; without a `decision`, records have no verdict."""
+        self.engine = engine
+        self.metadata = engine.metadata
+        self.decision = decision
+        self.published_protocol = published_protocol
+        self.explain = explain
+        self.provenance = provenance or {}
+
+    @classmethod
+    def load(cls, path: str | os.PathLike | None = None, device: str = "auto",
+             threads: int | None = None, *, prior: float | None = None,
+             cost_miss: float | None = None, cost_fa: float | None = None,
+             published_protocol: bool = False, explain: bool = False) -> "Detector":
+        """The detector in the model file `path`, a checkpoint (.pt) or an exported model (.onnx).
+
+        path: by default the newest in models/checkpoints that can judge, else the pretrained one.
+        device: "auto", "cpu", "cuda" or "mps"; an exported model runs on the CPU.
+        threads: CPU cores, all by default.
+        prior, cost_miss, cost_fa: set another threshold than the model's own; see `Costs`.
+        published_protocol: bare scores, as in the published evaluation, instead of verdicts.
+        explain: also find which times and frequencies moved the score.
+        Raises `InputError` where the model or the costs cannot be used.
+        """
+        path = Path(path) if path is not None else default_model(CHECKPOINT_DIR)
+        engine = load_engine(path, device, threads)
+        decision = None
+        if not published_protocol:
+            decision = decision_of(engine.metadata, prior, cost_miss, cost_fa)
+        provenance = {"model_file": f"{path.resolve().parent.name}/{path.name}",
+                      "model_sha256": file_sha256(path), "version": environment()["commit"]}
+        return cls(engine, decision, published_protocol=published_protocol, explain=explain,
+                   provenance=provenance)
+
+    @property
+    def score_kind(self) -> str:
+        """What a reported score is."""
+        if self.published_protocol:
+            return record.PUBLISHED
+        return record.LLR if self.metadata.get("calibration") else record.RAW
+
+    @property
+    def settings(self) -> dict:
+        """Everything that a record depends on besides the recording, to resume a stopped run."""
+        return {"format": 2, "model": self.provenance.get("model_sha256"),
+                "published_protocol": self.published_protocol, "explain": self.explain,
+                "threshold": self.decision.threshold if self.decision else None}
+
+    def judge(self, file: AudioFile, tap: Tap | None = None) -> dict:
+        """The record of one recording, as `--json` prints it.
+
+        `file`: a path, the bytes of an audio file, or an open binary file. A file that cannot be
+        read gives a record with "error"; no recording is judged in part. `tap` sees every block
+        of samples, for a picture or a progress bar. Raises `Interrupted` on Ctrl-C.
+        """
+        source = io.BytesIO(file) if isinstance(file, bytes) else file
+        recording = Recording()
+        try:
+            with open_audio(source) as stream:
+                blocks = tap(stream) if tap else stream
+                if self.published_protocol:
+                    return self._bare(source, stream, blocks)
+                scored = score_blocks(self.engine, blocks, self.engine.batch_size, recording)
+        except InputError as error:
+            return record.failed(self._head(source), printable(error))
+        except KeyboardInterrupt:
+            raise Interrupted(self._interrupted(source, recording)) from None
+        found = record.judged(self._head(source), scored, stream.info, self.metadata,
+                              self.decision)
+        if self.explain and found["verdict"] != CANNOT_JUDGE:
+            found["explanation"] = explain(self.engine, source, scored, self.decision)
+        return found
+
+    def _head(self, source: str | os.PathLike | BinaryIO) -> dict:
+        name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else source_name(source)
+        return record.head(name, self.score_kind, self.decision, self.metadata, self.provenance)
+
+    def _bare(self, source: str | os.PathLike | BinaryIO, stream: AudioStream,
+              blocks: Iterable[np.ndarray]) -> dict:
+        score = published_score(self.engine, blocks)
+        if score is None:
+            return record.failed(self._head(source), f"{source_name(source)} is empty")
+        return record.bare(self._head(source), score, stream.info)
+
+    def _interrupted(self, source: str | os.PathLike | BinaryIO, recording: Recording) -> dict:
+        partial = recording.result()
+        error = (f"{source_name(source)} was not read to its end: "
+                 f"interrupted after {partial.seconds:.1f} s")
+        return record.interrupted(self._head(source), partial, self.decision, error)
