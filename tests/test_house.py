@@ -46,16 +46,18 @@ def _tops(node: ast.AST) -> set[str]:
 
 
 def test_no_folder_is_too_full():
+    """The folders of tests are shown in the table, not held to the limit."""
     assert {folder: count for folder, count in siblings(ROOT).items()
-            if count > MOST_SIBLINGS} == {}
+            if count > MOST_SIBLINGS and folder.split("/")[0] in CODE} == {}
 
 
 def test_each_room_says_what_it_is_for():
-    """In one docstring and nothing else; `utils.detector` also exports its class."""
+    """A docstring, at most constants beside it; `utils.detector` also exports its class."""
     for name in (room for floor in FLOORS for room in floor):
         if name not in ("utils", "notebooks", "models", "utils.detector"):
             tree = MODULES[name].tree
-            assert ast.get_docstring(tree) and len(tree.body) == 1, name
+            assert ast.get_docstring(tree), name
+            assert all(isinstance(part, (ast.Expr, ast.Assign)) for part in tree.body), name
 
 
 EXAMPLE = {
