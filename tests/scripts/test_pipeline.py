@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.asvspoof5_archives import build_raw, real_clips
+from tests.helpers.asvspoof5_archives import build_raw
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("models", "utils", "notebooks", "requirements.txt", "run.sh")
@@ -38,10 +38,10 @@ def sums(folder: Path, pattern: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def project(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(clips: dict[str, list[Path]], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout whose data/raw holds the minimal download: the protocols and one part of dev, in the real format."""
     folder = copy_project(tmp_path_factory.mktemp("pipeline") / "détecteur de démo")
-    build_raw(folder / "data/raw", real_clips(shared), speakers=9, utterances=8, absent=20)
+    build_raw(folder / "data/raw", clips, speakers=9, utterances=8, absent=20)
     return folder
 
 
@@ -75,11 +75,11 @@ def test_run_sh_goes_from_archives_to_a_verdict_and_again_does_nothing_twice(pro
     for _ in range(2):
         done = subprocess.run(["bash", "run.sh", "--epochs", "1"], cwd=folder, capture_output=True, text=True, env=environment)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert "$ python utils/prepare_dataset.py" in done.stdout and "Done. Made:" in done.stdout
+        assert "$ python utils/prepare_dataset.py" in done.stdout and "Done. These files are new:" in done.stdout
         made = sums(folder / "models/checkpoints", "last.pt")
     assert made == sums(folder / "models/checkpoints", "last.pt")
     failing = subprocess.run(["bash", "run.sh", "--epochs", "0"], cwd=folder, capture_output=True, text=True, env=environment)
-    assert failing.returncode == 2 and "Done. Made:" not in failing.stdout
+    assert failing.returncode == 2 and "Done. These files are new:" not in failing.stdout
 
 
 def test_run_bat_runs_the_same_steps_as_run_sh():

@@ -28,6 +28,14 @@ class Engine(Protocol):
         """
 
 
+def finite(numbers: np.ndarray, what: str) -> np.ndarray:
+    """`numbers`, unchanged. Raises `InputError` for NaN and infinity, which pooling could hide."""
+    if not np.isfinite(numbers).all():
+        raise InputError(f"the {what} are not all finite numbers: "
+                         "the audio or the model is damaged")
+    return numbers
+
+
 def load_engine(path: Path, device: str = "cpu", threads: int | None = None) -> Engine:
     """An engine for the model at `path`: .pt through PyTorch, .onnx through ONNX Runtime.
 
@@ -39,7 +47,8 @@ def load_engine(path: Path, device: str = "cpu", threads: int | None = None) -> 
         if device not in ("auto", "cpu"):
             raise InputError(f"{path} is an exported model, which scores on the CPU: "
                              f"name the .pt checkpoint to use {device}")
-        from utils.detector.onnx_engine import OnnxEngine       # each engine needs its library
+        # Each engine is imported where it runs: the other one's library may be missing.
+        from utils.detector.onnx_engine import OnnxEngine
         return OnnxEngine.from_file(path, threads)
     from utils.detector.checkpoint import load_checkpoint
     from utils.detector.torch_engine import TorchEngine

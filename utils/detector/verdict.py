@@ -130,7 +130,8 @@ def training_warnings(scored: RecordingScore, metadata: dict) -> list[str]:
                          f"audio {usual[0]:.0f} to {usual[-1]:.0f} dBFS")
     span = metadata.get("score_range")
     if span and _outside(scored.score, span, 0):
-        found.append(f"the score lies outside the range of scores on dev ({span[0]:.2f} to {span[1]:.2f}): "
+        found.append("the score lies outside the range of scores on dev "
+                     f"({span[0]:.2f} to {span[1]:.2f}): "
                      "the recording is unlike the data that set the threshold")
     return found
 
