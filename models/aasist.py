@@ -152,3 +152,10 @@ class AASIST(nn.Module):
         temporal = getattr(self, f"pool_hT{branch}")(temporal)
         temporal_more, spectral_more, master_more = second(temporal, spectral, master)
         return temporal + temporal_more, spectral + spectral_more, master + master_more
+
+
+NETWORK = AASIST
+CONFIGS = {         # as published: the configuration files of the release
+    "aasist": {"channels": [32, 32, 64, 64], "gat_dims": [64, 32], "pool_ratios": [0.5, 0.7, 0.5]},
+    "aasist-l": {"channels": [32, 32, 24, 24], "gat_dims": [24, 32],
+                 "pool_ratios": [0.4, 0.5, 0.7]}}

@@ -142,3 +142,7 @@ class EncoderModel(nn.Module):
         pooled = torch.cat([statistics(layer) for layer in self.encoder(waves)], dim=1)
         last_hidden = self.standardise(pooled)
         return last_hidden, self.out_layer(self.dropout(last_hidden))
+
+
+NETWORK = EncoderModel
+CONFIGS = {"encoder": {"n_blocks": 2, "max_frames": 202, "dropout": 0.2}}   # 202 frames: 4.04 s

@@ -43,3 +43,7 @@ class LFCCGMM(nn.Module):
         embedding = torch.stack(likelihood, dim=1)
         centred = embedding - embedding.mean(dim=1, keepdim=True)
         return embedding.to(waves.dtype), centred.to(waves.dtype)
+
+
+NETWORK = LFCCGMM
+CONFIGS = {"lfcc-gmm": {"components": 512}}

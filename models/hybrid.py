@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.aasist import AASIST
+from models.aasist import CONFIGS as AASIST_CONFIGS
 from models.encoder import N_STATISTICS, WIDTH, SpeechEncoder, statistics
 
 HIDDEN_GAIN = 2.0      # weight of AASIST's last hidden layer, a small group of features, beside the large ones
@@ -57,3 +58,7 @@ class Hybrid(nn.Module):
                            for width, gain in zip(self.widths, (HIDDEN_GAIN, 1.0, 1.0))])
         self.mean.copy_(mean)
         self.scale.copy_(gains / (deviation + 1e-4))
+
+
+NETWORK = Hybrid
+CONFIGS = {"hybrid": {"n_blocks": 2, "max_frames": 202, "aasist": AASIST_CONFIGS["aasist"]}}

@@ -66,3 +66,7 @@ class LCNN(nn.Module):
         frames = self.dropout(self.trunk(features)).flatten(1, 2).transpose(1, 2)  # (B, frames / 16, embedding)
         embedding = (frames + self.recurrent(frames)[0]).mean(dim=1)
         return embedding, self.out_layer(embedding)
+
+
+NETWORK = LCNN
+CONFIGS = {"lcnn": {"front_end": "lfcc", "width": 16, "dropout": 0.5}}

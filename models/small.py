@@ -102,3 +102,8 @@ class SmallModel(nn.Module):
         variance = (frames.square() * weight).sum(dim=-1) - mean.square()
         embedding = torch.cat([mean, (variance.clamp(min=0) + 1e-5).sqrt()], dim=1)
         return embedding, self.out_layer(self.dropout(embedding))
+
+
+NETWORK = SmallModel
+CONFIGS = {"small": {"n_fft": 256, "window": 256, "hop": 160, "widths": [16, 24, 32, 48],
+                     "embedding": 64, "dropout": 0.3, "mask_bins": 16, "mask_frames": 40}}

@@ -124,21 +124,18 @@ def result_name(model: Path, args: argparse.Namespace) -> str:
 
 
 def score_all(args: argparse.Namespace, engine: Any, store: Any, model: Path) -> tuple[Any, dict]:
-    """As `score`; of several processes (RANK and WORLD_SIZE in the environment) each does its share, and all but number 0
-    have None."""
+    """As `score`, shared by the processes of a job; all but number 0 get None as scores."""
     import hashlib
 
+    from utils.parallel.by_files import FileProcesses
     from utils.store.reader import StorePart
-    from utils.parallel.ranks import ranks
-    from utils.parallel.gather import score_in_shares
-    known: dict = {}
-
-    def own(part: slice) -> Any:
-        scores, known["metadata"] = score(args, engine, StorePart(store, list(range(len(store))[part])))
-        return scores
-    what = (model.read_bytes(), json.dumps(store.info, sort_keys=True).encode(), str(args.published_protocol).encode())
-    job = hashlib.sha256(b"".join(hashlib.sha256(item).digest() for item in what)).hexdigest()[:16]
-    return score_in_shares(ranks(), args.output, job, len(store), own), known["metadata"]
+    what = (model.read_bytes(), json.dumps(store.info, sort_keys=True).encode(),
+            str(args.published_protocol).encode())
+    sums = b"".join(hashlib.sha256(item).digest() for item in what)
+    processes = FileProcesses(args.output, hashlib.sha256(sums).hexdigest()[:16])
+    own = range(len(store))[processes.share(len(store))]
+    scores, metadata = score(args, engine, StorePart(store, list(own)))
+    return processes.gather(scores), metadata
 
 
 def evaluate_store(args: argparse.Namespace) -> dict | None:
@@ -146,14 +143,14 @@ def evaluate_store(args: argparse.Namespace) -> dict | None:
     from utils.store.reader import Store
     from utils.report.results import LOCK, write_results
     from utils.common.locks import only_run
-    from utils.parallel.ranks import ranks
+    from utils.parallel.processes import Processes, place
     from utils.detector.engines import load_engine
     model = choose_model(args)
     store = Store(args.data_dir / "processed" / args.subset)
     engine = load_engine(model, args.device, args.threads)
     print(f"scoring {len(store):,} utterances of {args.subset} with {model}", file=sys.stderr)
     args.output = args.output or args.results_dir / result_name(model, args)
-    if not ranks().lead:
+    if not Processes(*place()).lead:
         return score_all(args, engine, store, model)[0]
     with only_run(args.output / LOCK, f"writing {args.output}"):
         scores, metadata = score_all(args, engine, store, model)
