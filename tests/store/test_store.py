@@ -124,7 +124,7 @@ def test_a_half_built_store_is_not_a_store(tmp_path, waves):
         fill(writer, waves[:3])
     with pytest.raises(InputError, match="the store .* is missing"):
         Store(tmp_path / "dev")
-    with pytest.raises(InputError, match="not complete"):
+    with pytest.raises(InputError, match="is incomplete"):
         Store(building(tmp_path / "dev"))
 
 
