@@ -3,7 +3,6 @@
 Prints a line per network with the largest differences, and how many threads the group leaves; test_distributed.py reads them.
 """
 import sys
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,12 +14,11 @@ import torch
 from models import CONFIGS, build_model
 from models.hybrid import Hybrid
 from tests.training.test_hybrid import SMALL, Row, waves
-from utils.training.batches import PlainOrder
+from utils.training.orders import PlainOrder
 from utils.training.optimisation import Criterion
-from utils.parallel.group import Alone, join
-from utils.training.recipes import recipe_for
-from utils.training.learners.ridge import ridge_epoch
-from utils.training.session import Session
+from utils.parallel.join import Alone, join
+from utils.training.architectures import recipe_for
+from utils.training.learners.ridge import Ridge
 from utils.training.transfer import freeze
 
 ROWS = 5    # two processes cannot share them evenly
@@ -35,19 +33,19 @@ def step(architecture: str, group, shared: bool) -> tuple[torch.Tensor, dict, di
     model = build_model(CONFIGS[architecture]).double()
     resting = freeze(model, architecture, FROZEN[architecture])
     waves, labels = torch.randn(ROWS, 4800, dtype=torch.float64), torch.tensor([0, 0, 0, 1, 1])
-    network, own = (group.network(model), group.ranks.share(ROWS)) if shared else (model, slice(None))
+    network, own = (group.shared_network(model), group.share(ROWS)) if shared else (model, slice(None))
     criterion = Criterion(recipe_for(architecture, "published", label_smoothing=0.1), torch.device("cpu"))
     criterion.cross_entropy.double()
     network.train()
     for module in resting:
         module.eval()
     torch.manual_seed(4)
-    with group.randomness(ROWS if shared else 10 ** 9):
+    with group.whole_batch(ROWS if shared else 10 ** 9):
         logits = network(waves[own])[1]
     hard, soft = criterion(logits, labels[own], torch.linspace(-1, 2, ROWS)[own])
     loss = hard + soft
     if shared:
-        loss = hard * group.portion(criterion.weight_of(labels[own])) + soft * group.portion(len(labels[own]))
+        loss = hard * group.weight(criterion.weight_of(labels[own])) + soft * group.weight(len(labels[own]))
     loss.backward()
     gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None and p.requires_grad}
     return (group.mean(loss) if shared else loss.detach()), gradients, dict(model.named_buffers())
@@ -66,17 +64,17 @@ def fitted(group, batch_size: int) -> tuple[float, dict]:
     """Loss and weights of a small hybrid after one epoch in this process, or in this one and others."""
     torch.manual_seed(3)
     model = Hybrid(**SMALL)
-    session = SimpleNamespace(model=model, group=group, train=Crops, crops=Crops(), order=PlainOrder(len(Crops.rows), batch_size), seed=1,
-                              workers=0, epochs=1, recipe={"source_power": 0.5, "ridge": 0.01}, after_step=lambda: None)
-    session.batches = partial(Session.batches, session)
-    return ridge_epoch(session, 0), model.state_dict()
+    recipe = {"source_power": 0.5, "ridge": 0.01, "seed": 1}
+    run = SimpleNamespace(model=model, processes=group, train=Crops, crops=Crops(), recipe=recipe,
+                          order=PlainOrder(len(Crops.rows), batch_size), workers=0, epochs=1)
+    return Ridge(run, None).epoch(run, 0), model.state_dict()
 
 
 def fit_differences(group, batch_size: int) -> list[float]:
     """Of the loss and of what is learnt, relative to the largest number, between one process and each of several."""
     (loss, one), (loss2, two) = (fitted(who, batch_size) for who in (Alone(group.device), group))
     found = [abs(loss2 / loss - 1), *(difference({name: one[name] for name in part}, two) for part in LEARNT)]
-    return group.collect(np.array(found)).tolist()
+    return group.gather(np.array(found)).tolist()
 
 
 def difference(one: dict, two: dict) -> float:
@@ -94,8 +92,8 @@ def main() -> None:
         (loss, *one), (loss2, *two) = (step(architecture, group, shared) for shared in (False, True))
         print(architecture, float((loss - loss2).abs()), *map(difference, one, two), flush=True)
     group.close()
-    assert sys.stdout is before and during.closed != group.ranks.lead      # number 0 prints to where it always did
-    if group.ranks.lead and (running := Path("/proc/self/task")).exists():      # Linux tells what a process' threads are called
+    assert sys.stdout is before and during.closed != group.lead      # number 0 prints to where it always did
+    if group.lead and (running := Path("/proc/self/task")).exists():      # Linux tells what a process' threads are called
         print("gloo", sum("gloo" in (thread / "comm").read_text() for thread in running.iterdir()))
 
 

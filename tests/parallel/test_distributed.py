@@ -16,7 +16,7 @@ from utils import prepare_dataset
 from utils.store.reader import Store
 from utils.store.merge import part_path
 from utils.common.errors import InputError
-from utils.parallel.ranks import Ranks, job, ranks, wait_for
+from utils.parallel.processes import Processes, job_name, place, wait_for
 from utils.detector.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,24 +138,24 @@ def test_two_processes_evaluate_as_one_does(data, tmp_path):
 
 def test_shares_are_whole_and_nonsense_in_the_environment_is_refused(monkeypatch):
     for count in (0, 1, 7, 24):
-        shares = [list(range(count))[Ranks(rank, 5).share(count)] for rank in range(5)]
+        shares = [list(range(count))[Processes(rank, 5).share(count)] for rank in range(5)]
         assert sum(shares, []) == list(range(count)) and max(map(len, shares)) - min(map(len, shares)) <= 1
-    assert ranks() == Ranks(0, 1)
+    assert place() == (0, 1)
     for rank, size in (("2", "2"), ("x", "2"), ("0", "0")):
         monkeypatch.setenv("RANK", rank)
         monkeypatch.setenv("WORLD_SIZE", size)
         with pytest.raises(InputError, match="no process of a job"):
-            ranks()
+            place()
 
 
 def test_one_process_does_not_load_what_several_need(data):
-    code = ("import sys; sys.argv = ['x']; import notebooks.aasist_training, utils.training.finish, utils.parallel.group as p;"
-            "p.join('cpu'); sys.exit('utils.parallel.distributed' in sys.modules)")
+    code = ("import sys; sys.argv = ['x']; import notebooks.aasist_training, utils.training.best_model, utils.parallel.join as p;"
+            "p.join('cpu'); sys.exit('utils.parallel.by_torch' in sys.modules)")
     assert subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, cwd=ROOT).returncode == 0
 
 
 def test_dropout_for_the_whole_batch_draws_what_one_process_draws():
-    from utils.parallel.distributed import _WholeBatch
+    from utils.parallel.by_torch import _WholeBatch
     x = torch.randn(5, 4, 3).transpose(1, 2)
     torch.manual_seed(7)
     whole = torch.nn.functional.dropout(x, 0.4), torch.rand(5, 1), torch.randint(9, (5, 2))
@@ -229,7 +229,7 @@ def test_too_many_unreadable_in_all_parts_leave_none_of_them(tmp_path, monkeypat
 
 def test_a_process_that_failed_is_not_waited_for_for_ever():
     steps = iter(range(10))
-    with pytest.raises(InputError, match="the other parts did not come on for 0 s: another process of this job has failed"):
+    with pytest.raises(InputError, match="the other parts did not arrive for 0 s: another process of this job has failed"):
         wait_for(lambda: False, "the other parts", lambda: next(steps, 10), patience=0.05, every=0.01)
     assert next(steps, None) is None       # as long as something goes on, it waits
     wait_for(lambda: True, "nothing", patience=0)
@@ -238,12 +238,12 @@ def test_a_process_that_failed_is_not_waited_for_for_ever():
 def test_a_job_has_a_name_where_a_launcher_gives_one(monkeypatch):
     for name in ("TORCHELASTIC_RUN_ID", "SLURM_JOB_ID", "SLURM_STEP_ID", "LOCAL_WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
-    assert job() == ""
+    assert job_name() == ""
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert job() == "none"
+    assert job_name() == "none"
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
-    assert job() == f"none {os.getppid()}"
+    assert job_name() == f"none {os.getppid()}"
 
 
 def test_parts_have_names_of_their_own():

@@ -8,12 +8,12 @@ from tests.robustness.records import Row, Step
 from tests.robustness.steps import EVALUATE, INFER, PREPROCESS, TRAIN, ready, settle
 
 NAN = """
-import utils.training.session as session
-whole = session.Session.logits
-def logits(self, waves):
+from utils.training.learners.gradient import Gradient
+whole = Gradient.loss
+def loss(self, logits, batch):
     self.seen = getattr(self, "seen", 0) + 1
-    return whole(self, waves) * (float("nan") if self.seen == {step} else 1)
-session.Session.logits = logits
+    return whole(self, logits, batch) * (float("nan") if self.seen == {step} else 1)
+Gradient.loss = loss
 """
 MEMORY = """
 import resource
@@ -24,7 +24,8 @@ resource.setrlimit(resource.RLIMIT_AS, (size, size))
 OPENBLAS = "OpenBLAS error: Memory allocation still failed"      # after which it ends the process: nothing of ours can say more
 # what the step imports, its options for much memory at once, and the flag that it must name
 HUNGRY = {
-    TRAIN: ("import torch, onnx, onnxruntime, matplotlib.figure, scipy.optimize, scipy.signal, utils.training.session",
+    TRAIN: ("import torch, onnx, onnxruntime, matplotlib.figure, scipy.optimize, scipy.signal, "
+            "utils.training.setup, utils.training.best_model",
             ("--batch_size", "96", "--run_name", "big"), "--batch_size"),
     EVALUATE: ("import torch, matplotlib.figure, scipy.optimize, utils.report.results, utils.detector.torch_engine",
                ("--model", "checkpoints/r/best.pt", "--batch_size", "512"), "--batch_size"),

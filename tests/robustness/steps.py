@@ -5,12 +5,12 @@ from tests.robustness.records import Step
 FREQUENT = "import utils.store.writer as writer\nwriter.COMMIT_BYTES, writer.SHARD_BYTES = 1 << 18, 1 << 20\n"
 ONE_EPOCH = """
 import sys
-import utils.training.session as session
-whole = session.Session.finish_epoch
-def finish_epoch(self, *figures):
-    whole(self, *figures)
+import utils.training.saving as saving
+whole = saving.save_epoch
+def save_epoch(*figures):
+    whole(*figures)
     sys.exit(0)
-session.Session.finish_epoch = finish_epoch
+saving.save_epoch = save_epoch
 """
 TRAINING = ("--small_model", "--batch_size", "8", "--max_samples", "24", "--data_dir", "data", "--checkpoint_dir", "checkpoints",
             "--results_dir", "results", "--run_name", "r", "--resume")

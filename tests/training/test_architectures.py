@@ -10,8 +10,8 @@ from notebooks.aasist_training import build_parser
 from tests.training.test_training import data_dir, step  # noqa: F401  (a fixture)
 from utils.common.errors import InputError
 from utils.detector.checkpoint import load_checkpoint
-from utils.training.architectures import ARCHITECTURES, SHORTEST_CROP, check_crop, misuse
-from utils.training.recipes import RECIPES
+from utils.training.architectures import ARCHITECTURES, misuse
+from utils.training.setup import LEARNERS, SHORTEST_CROP, check_crop
 
 HYBRID = ("--architecture", "hybrid", "--encoder", "e.onnx", "--init_from", "a.pt")
 
@@ -27,8 +27,9 @@ def train(data: Path, out: Path, *options: object):
                 "--checkpoint_dir", out / "c", "--results_dir", out / "r", *options)
 
 
-def test_every_architecture_has_a_configuration_and_a_recipe():
-    assert set(ARCHITECTURES) <= CONFIGS.keys() & RECIPES.keys()
+def test_every_architecture_has_a_configuration_and_a_learner():
+    assert ARCHITECTURES.keys() == CONFIGS.keys()
+    assert {network.learner for network in ARCHITECTURES.values()} == LEARNERS.keys()
 
 
 def test_a_frozen_encoder_is_trained_and_tested_by_the_script(data_dir, encoder_file, tmp_path):  # noqa: F811

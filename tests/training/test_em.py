@@ -9,19 +9,20 @@ from tests.helpers.aasist_weights import random_checkpoint, random_input
 from utils.export import export
 from utils.detector.checkpoint import save_checkpoint
 from utils.detector.engines import load_engine
+from utils.training.batches import Batch
 from utils.training.learners.em import affordable, em_pass, start
 
 COMPONENTS = 4
 
 
-def noises(count: int, batches: int, seed: int = 0) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def noises(count: int, batches: int, seed: int = 0) -> list[Batch]:
     """Batches of coloured noise, of another colour for each class: waves (count, 8000), labels (count,)."""
     rng, found = np.random.default_rng(seed), []
     for _ in range(batches):
         labels = np.arange(count) % 2
         waves = rng.standard_normal((count, 8000)) * rng.uniform(0.01, 0.3, (count, 1))
         waves[:, 1:] += np.where(labels, 0.9, -0.4)[:, None] * waves[:, :-1]
-        found.append((torch.from_numpy(waves.astype(np.float32)), torch.from_numpy(labels)))
+        found.append(Batch(torch.from_numpy(waves.astype(np.float32)), torch.from_numpy(labels), []))
     return found
 
 
@@ -48,12 +49,12 @@ def published(model: LFCCGMM, label: int):
 
 def frames_of(model: LFCCGMM, batches, label: int) -> np.ndarray:
     """(n, 60) of all frames of a class."""
-    return np.concatenate([model.front_end(waves[labels == label]).transpose(1, 2).flatten(0, 1).double().numpy()
-                           for waves, labels in batches])
+    return np.concatenate([model.front_end(batch.waves[batch.labels == label]).transpose(1, 2).flatten(0, 1).double().numpy()
+                           for batch in batches])
 
 
 def test_the_score_is_the_mean_log_likelihood_ratio_per_frame(fitted):
-    waves = noises(4, 1, seed=5)[0][0]
+    waves = noises(4, 1, seed=5)[0].waves
     embedding, logits = fitted(waves)
     for wave, likelihoods, pair in zip(waves, embedding, logits, strict=True):
         frames = fitted.front_end(wave[None])[0].T.double().numpy()
@@ -85,9 +86,9 @@ def test_every_pass_makes_the_frames_likelier_and_the_classes_part(fitted):
     start(model, batches, utterances=12, seed=1)
     losses = [em_pass(model, batches) for _ in range(4)]
     assert losses == sorted(losses, reverse=True)
-    waves, labels = noises(8, 1, seed=9)[0]
-    logits = model(waves)[1]
-    assert torch.equal(logits.argmax(dim=1), labels)
+    batch = noises(8, 1, seed=9)[0]
+    logits = model(batch.waves)[1]
+    assert torch.equal(logits.argmax(dim=1), batch.labels)
 
 
 def test_the_same_seed_gives_the_same_mixtures_and_another_others():

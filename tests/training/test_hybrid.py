@@ -22,7 +22,8 @@ from utils.detector.engines import PRETRAINED, default_model, load_engine
 from utils.export.export import quickest_engine
 from utils.detector.scoring import score_blocks
 from utils.detector.torch_engine import TorchEngine
-from utils.parallel.group import Alone
+from utils.parallel.join import Alone
+from utils.training.batches import Batch
 from utils.training.learners.ridge import fit, row_weights
 from utils.trials.labels import Labels
 
@@ -68,8 +69,9 @@ def test_the_fit_is_the_weighted_ridge_regression_on_standardised_statistics(hyb
     x, labels = waves(12), torch.tensor([0, 1] * 6)
     weights = np.random.default_rng(1).uniform(0.5, 1.5, 12)
     weights /= weights.sum()
-    batches = [(x[k:k + 5], labels[k:k + 5]) for k in range(0, 12, 5)]
-    loss = fit(hybrid, batches, [weights[k:k + 5] for k in range(0, 12, 5)], 0.01, ALONE)
+    batches = [Batch(x[k:k + 5], labels[k:k + 5], [(0, i) for i in range(k, min(k + 5, 12))])
+               for k in range(0, 12, 5)]
+    loss = fit(hybrid, batches, weights, 0.01, ALONE)
     with torch.inference_mode():
         z, logits = (part.double().numpy() for part in hybrid(x))
     target = 2.0 * labels.numpy() - 1
@@ -83,7 +85,8 @@ def test_the_fit_is_the_weighted_ridge_regression_on_standardised_statistics(hyb
 
 def test_a_penalty_too_small_for_so_few_utterances_is_told(hybrid):
     with pytest.raises(InputError, match="give a larger --ridge"):
-        fit(hybrid, [(waves(4), torch.tensor([0, 1, 0, 1]))], [np.full(4, 0.25)], 1e-300, ALONE)
+        fit(hybrid, [Batch(waves(4), torch.tensor([0, 1, 0, 1]), [(0, i) for i in range(4)])],
+            np.full(4, 0.25), 1e-300, ALONE)
 
 
 def test_each_class_has_half_the_weight_and_large_sources_less_than_their_number():

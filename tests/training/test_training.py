@@ -22,11 +22,11 @@ from utils.metrics.metrics import eer
 from utils.detector.checkpoint import load_checkpoint
 from utils.detector.engines import load_engine
 from utils.detector.scoring import score_store
-from utils.training.batches import BalancedOrder, ShuffledOrder
+from utils.training.orders import BalancedOrder, ShuffledOrder
 from utils.training.data import CropDataset
 from utils.trials.draws import draw_nested
 from utils.training.optimisation import learning_rate
-from utils.training.recipes import recipe_for
+from utils.training.architectures import recipe_for
 
 ROOT = Path(__file__).resolve().parents[2]
 

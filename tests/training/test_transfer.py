@@ -17,9 +17,9 @@ from utils.common.errors import InputError
 from utils.detector.checkpoint import load_checkpoint, save_checkpoint
 from utils.detector.engines import load_engine
 from utils.detector.scoring import score_store
-from utils.training.batches import BalancedOrder, make_order
+from utils.training.orders import BalancedOrder, make_order
 from utils.training.data import CropDataset
-from utils.training.recipes import recipe_for
+from utils.training.architectures import recipe_for
 from utils.training.teacher import Teacher, distillation_loss
 from utils.training.transfer import freeze, renew_statistics, start_from
 

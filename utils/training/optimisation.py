@@ -1,4 +1,4 @@
-"""What moves the weights: optimiser, learning-rate schedule, averaging of weights; all from one recipe dictionary."""
+"""What moves the weights: optimiser, learning rate, averaging, loss; all from one recipe."""
 import math
 
 import torch
@@ -9,17 +9,17 @@ from utils.training.teacher import distillation_loss
 
 
 def make_optimizer(model: nn.Module, recipe: dict) -> torch.optim.Optimizer:
-    """Adam as in the recipe: its `learning_rate`, `betas` and `weight_decay` (L2); frozen weights are left out."""
-    learnt = [p for p in model.parameters() if p.requires_grad] or list(model.parameters())   # mixtures learn without gradients
-    return torch.optim.Adam(learnt, lr=recipe["learning_rate"], betas=tuple(recipe["betas"]),
+    """Adam with the recipe's `learning_rate`, `betas` and `weight_decay` (L2), for what learns."""
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return torch.optim.Adam(learning, lr=recipe["learning_rate"], betas=tuple(recipe["betas"]),
                             weight_decay=recipe["weight_decay"])
 
 
 def learning_rate(recipe: dict, step: int, steps_per_epoch: int) -> float:
-    """The learning rate of a step (from 0). No schedule depends on `--epochs`, so that a resumed run is the same run.
+    """The learning rate of a step (from 0). It never depends on `--epochs`, so runs can resume.
 
-    "cosine": from `learning_rate` to `final_learning_rate` over `schedule_epochs`, per step. "exponential": a straight
-    climb over the first `warmup_steps`, then times `decay` for each epoch.
+    "cosine": from `learning_rate` to `final_learning_rate` over `schedule_epochs`, per step.
+    "exponential": a straight climb over `warmup_steps`, then times `decay` for each epoch.
     """
     base = recipe["learning_rate"]
     if recipe["schedule"] == "cosine":
@@ -31,8 +31,11 @@ def learning_rate(recipe: dict, step: int, steps_per_epoch: int) -> float:
 
 
 def make_average(model: nn.Module, recipe: dict) -> AveragedModel:
-    """The averaged weights of the recipe: "moving", over steps, batch-norm statistics too (short runs average over fewer
-    steps); or "swa-on-dev-improvement", equal shares (Izmailov et al. 2018), whose statistics are renewed at the end.
+    """The averaged weights of the recipe.
+
+    "moving": over steps, batch-norm statistics too; short runs average over fewer steps.
+    "swa-on-dev-improvement": equal shares of epochs (Izmailov et al. 2018); the batch-norm
+    statistics are renewed at the end.
     """
     if recipe["averaging"] != "moving":
         return AveragedModel(model)
@@ -46,20 +49,24 @@ def make_average(model: nn.Module, recipe: dict) -> AveragedModel:
 
 
 class Criterion:
-    """Cross-entropy over [spoof, bona fide], with the recipe's `class_weights` and `label_smoothing`; a teacher beside it."""
+    """Cross-entropy over [spoof, bona fide], and beside it the divergence from a teacher."""
 
     def __init__(self, recipe: dict, device: torch.device):
         weights = recipe["class_weights"]
         self.weights = None if weights is None else torch.tensor(weights, device=device)
-        self.cross_entropy = nn.CrossEntropyLoss(weight=self.weights, label_smoothing=recipe["label_smoothing"])
-        self.distil_weight, self.temperature = recipe["distil_weight"], recipe["distil_temperature"]
+        self.cross_entropy = nn.CrossEntropyLoss(weight=self.weights,
+                                                 label_smoothing=recipe["label_smoothing"])
+        self.distil_weight = recipe["distil_weight"]
+        self.temperature = recipe["distil_temperature"]
 
-    def __call__(self, logits: Tensor, labels: Tensor, scores: Tensor | None = None) -> tuple[Tensor, Tensor | float]:
-        """Two parts of the loss: of labels (B,), and of a teacher's scores (B,); the latter 0 where there is none."""
+    def __call__(self, logits: Tensor, labels: Tensor,
+                 scores: Tensor | None = None) -> tuple[Tensor, Tensor | float]:
+        """Two parts of the loss: of labels (B,), and of a teacher's scores (B,), 0 without one."""
+        hard = self.cross_entropy(logits, labels)
         if scores is None:
-            return self.cross_entropy(logits, labels), 0.0
+            return hard, 0.0
         soft = distillation_loss(logits, scores, self.temperature)
-        return (1 - self.distil_weight) * self.cross_entropy(logits, labels), self.distil_weight * soft
+        return (1 - self.distil_weight) * hard, self.distil_weight * soft
 
     def weight_of(self, labels: Tensor) -> Tensor | float:
         """What labels weigh together: their number where classes weigh alike."""

@@ -63,4 +63,4 @@ PUBLISHED: dict = GRADIENT | {
 # weights join a running mean (SWA, equal shares). One pass over the train set at the end renews the
 # batch-norm statistics of that mean. It is kept where dev does not prefer the best epoch. The
 # release also picks a model by its t-DCF on the eval set: that is selection on the test data, and
-# left out here. One more difference: dev is scored over all windows with speech, as everywhere here.
+# left out here. One more difference: dev is scored over all windows with speech, as everywhere.
