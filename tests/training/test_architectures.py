@@ -86,25 +86,37 @@ def test_mixtures_are_fitted_and_go_on_after_a_stop_as_if_never_stopped(data_dir
 
 @pytest.mark.parametrize("options, said", [
     (["--architecture", "encoder"], "needs --encoder FILE"),
-    (["--small_model", "--encoder", "e.onnx"], "--encoder belongs to --architecture encoder"),
-    (["--architecture", "aasist", "--front_end", "lfcc"], "--front_end belongs to --architecture lcnn"),
-    (["--architecture", "lcnn", "--components", "8"], "--components belongs to --architecture lfcc-gmm"),
+    (["--architecture", "hybrid", "--encoder", "e.onnx"], "needs --init_from FILE"),
+    (["--small_model", "--encoder", "e.onnx"],
+     "--encoder has no meaning for small, which learns by gradients: leave it out, or choose "
+     "--architecture encoder or hybrid"),
+    (["--architecture", "aasist", "--front_end", "lfcc"], "or choose --architecture lcnn"),
+    (["--architecture", "lcnn", "--components", "8"], "or choose --architecture lfcc-gmm"),
     (["--architecture", "lcnn", "--front_end", "cqcc"], "cqcc"),
-    (["--architecture", "lfcc-gmm", "--learning_rate", "1"], "expectation-maximisation has none"),
-    (["--architecture", "lfcc-gmm", "--recipe", "published"], "expectation-maximisation"),
-    (["--architecture", "lfcc-gmm", "--label_smoothing", "0.1"], "error: --label_smoothing belongs to what learns by gradients"),
-    (["--architecture", "lfcc-gmm", "--averaging", "none"], "error: --averaging belongs to what learns by gradients"),
-    (["--architecture", "lfcc-gmm", "--init_from", "a.pt"], "error: --init_from belongs to what learns by gradients"),
-    ([*HYBRID, "--freeze", "2"], "error: --freeze belongs to what learns by gradients: hybrid is fitted by ridge"),
-    ([*HYBRID, "--freeze", "2", "--teacher", "t.pt", "--averaging", "none"], "error: --freeze, --teacher and --averaging belong to"),
-    ([*HYBRID, "--distil_weight", "0.5"], "error: --distil_weight belongs to what learns by gradients"),
-    ([*HYBRID, "--label_smoothing", "0.1"], "hybrid is fitted by ridge regression"),
-    ([*HYBRID, "--averaging", "moving"], "hybrid is fitted by ridge regression"),
-    (["--small_model", "--distil_weight", "0.5"], "--distil_weight needs a teacher: add --teacher FILE, or leave it out"),
-    (["--small_model", "--distil_weight", "0.5", "--distil_temperature", "3"], "--distil_weight and --distil_temperature need a teacher"),
-    (["--small_model", "--source_power", "0.5"], "--source_power belongs to --balance source"),
-    (["--small_model", "--balance", "attack", "--source_power", "0.5"], "--source_power belongs to --balance source"),
-    (["--small_model", "--ridge", "0.01"], "--ridge belongs to --architecture hybrid"),
+    (["--architecture", "lfcc-gmm", "--learning_rate", "1"],
+     "--learning_rate has no meaning for lfcc-gmm, which learns by expectation-maximisation"),
+    (["--architecture", "lfcc-gmm", "--recipe", "published"],
+     "--recipe published needs gradients, and lfcc-gmm learns by expectation-maximisation"),
+    (["--architecture", "lfcc-gmm", "--label_smoothing", "0.1"],
+     "error: --label_smoothing has no meaning for lfcc-gmm"),
+    (["--architecture", "lfcc-gmm", "--averaging", "none"], "error: --averaging has no meaning"),
+    (["--architecture", "lfcc-gmm", "--init_from", "a.pt"], "error: --init_from has no meaning"),
+    ([*HYBRID, "--freeze", "2"],
+     "error: --freeze has no meaning for hybrid, which learns by ridge regression"),
+    ([*HYBRID, "--freeze", "2", "--teacher", "t.pt", "--averaging", "none"],
+     "--freeze and --teacher have no meaning for hybrid, which learns by ridge regression: leave "
+     "them out"),
+    ([*HYBRID, "--distil_weight", "0.5"], "error: --distil_weight has no meaning for hybrid"),
+    ([*HYBRID, "--label_smoothing", "0.1"], "which learns by ridge regression"),
+    ([*HYBRID, "--averaging", "moving"], "which learns by ridge regression"),
+    ([*HYBRID, "--balance", "source"], "error: --balance has no meaning for hybrid"),
+    (["--small_model", "--distil_weight", "0.5"],
+     "--distil_weight needs a teacher: add --teacher FILE, or leave it out"),
+    (["--small_model", "--distil_temperature", "3"], "--distil_temperature needs a teacher"),
+    (["--small_model", "--source_power", "0.5"], "--source_power needs --balance source"),
+    (["--small_model", "--balance", "attack", "--source_power", "0.5"],
+     "--source_power needs --balance source"),
+    (["--small_model", "--ridge", "0.01"], "or choose --architecture hybrid"),
     (["--small_model", "--architecture", "lcnn"], "two networks")])
 def test_options_that_do_not_go_together_are_usage_errors(options, said, capsys):
     from notebooks.aasist_training import main
@@ -120,8 +132,9 @@ def test_options_that_go_together_are_none(options):
     assert misuse(build_parser().parse_args(options)) is None
 
 
-def test_of_the_networks_that_are_fitted_a_hybrid_alone_is_fitted_in_several_processes(monkeypatch):
+def test_mixtures_alone_need_one_process(monkeypatch):
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert misuse(build_parser().parse_args(HYBRID)) is None
-    assert "in one process: start it without torchrun" in misuse(build_parser().parse_args(["--architecture", "lfcc-gmm"]))
+    mixtures = build_parser().parse_args(["--architecture", "lfcc-gmm"])
+    assert "in one process: start it without torchrun" in misuse(mixtures)
