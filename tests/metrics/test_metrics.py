@@ -107,8 +107,8 @@ def test_the_det_curve_is_a_stable_sort_with_bona_fide_first(bonafide, spoof):
     order = np.argsort(both, kind="stable")
     labels = np.array([1] * len(bonafide) + [0] * len(spoof))[order]
     curve = det_curve(bonafide, spoof)
-    np.testing.assert_array_equal(curve.frr, np.concatenate(([0], np.cumsum(labels) / len(bonafide))))
-    np.testing.assert_allclose(curve.far, np.concatenate(([1], 1 - np.cumsum(1 - labels) / len(spoof))), atol=1e-15)
+    np.testing.assert_array_equal(curve.miss, np.concatenate(([0], np.cumsum(labels) / len(bonafide))))
+    np.testing.assert_allclose(curve.false_alarm, np.concatenate(([1], 1 - np.cumsum(1 - labels) / len(spoof))), atol=1e-15)
     np.testing.assert_array_equal(curve.thresholds, np.concatenate(([both.min() - 0.001], both[order])))
 
 

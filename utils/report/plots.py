@@ -52,8 +52,8 @@ def save(figure: Figure, path: Path, colours: int = 96) -> None:
 
 def _thin(det: Det) -> tuple[np.ndarray, np.ndarray]:
     """(false alarm, miss) of at most `MAX_POINTS` points of a curve, ends included."""
-    keep = np.unique(np.linspace(0, det.frr.size - 1, MAX_POINTS).round().astype(int))
-    return det.far[keep], det.frr[keep]
+    keep = np.unique(np.linspace(0, det.miss.size - 1, MAX_POINTS).round().astype(int))
+    return det.false_alarm[keep], det.miss[keep]
 
 
 def _style(curve: Curve) -> dict:
