@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.asvspoof5_archives import real_clips, write_tar
+from tests.helpers.asvspoof5_archives import write_tar
 from utils.archives import index as archive_index, zip as zips
 from utils.archives.index import check_containers, container_name, index_archive, read_index, stamp
 from utils.archives.extraction import Item, tar_items, unpack
-from utils.archives.safe_open import BoundedGzip
+from utils.archives.bounded_gzip import BoundedGzip
 from utils.archives.tar import walk
 from utils.common.errors import InputError
 
@@ -53,8 +53,8 @@ def indexed(path: Path) -> list[tuple[str, int, int]]:
     return list(read_index(index_archive(path, path.with_suffix(".tsv"), PATTERN)))
 
 
-def test_the_index_says_where_real_speech_lies(shared, tmp_path):
-    clips = real_clips(shared)["bonafide"]
+def test_the_index_says_where_real_speech_lies(clips, tmp_path):
+    clips = clips["bonafide"]
     write_tar(tmp_path / "a.tar", [("flac_D/", b""), *zip(names(len(clips)), (clip.read_bytes() for clip in clips))])
     archive = (tmp_path / "a.tar").read_bytes()
     assert [archive[offset:offset + size] for _, offset, size in indexed(tmp_path / "a.tar")] == [
@@ -215,8 +215,8 @@ def unpack_tar(archive: Path, folder: Path) -> int:
     return unpack(lambda: tar_items(archive, index, folder), folder)
 
 
-def test_unpacking_gives_every_file_its_bytes_and_goes_on_after_a_kill(shared, tmp_path):
-    clips = real_clips(shared)["spoof"]
+def test_unpacking_gives_every_file_its_bytes_and_goes_on_after_a_kill(clips, tmp_path):
+    clips = clips["spoof"]
     write_tar(tmp_path / "a.tar", list(zip(names(len(clips)), (clip.read_bytes() for clip in clips))))
     folder = tmp_path / "flac_D"
     assert unpack_tar(tmp_path / "a.tar", folder) == len(clips)
@@ -283,16 +283,16 @@ def zipped(path: Path, *files: tuple[str, bytes], how: int = zipfile.ZIP_STORED)
     return path
 
 
-def test_files_stored_plain_in_a_zip_are_found_in_place(shared, tmp_path):
-    clip = real_clips(shared, 1)["bonafide"][0].read_bytes()
+def test_files_stored_plain_in_a_zip_are_found_in_place(clips, tmp_path):
+    clip = clips["bonafide"][0].read_bytes()
     name = "LA/ASVspoof2019_LA_train/flac/LA_T_1000137.flac"
     archive = zipped(tmp_path / "LA.zip", ("LA/README.txt", b"x"), (name, clip))
     container, offset, size = zips.stored_places(archive, AUDIO, "raw/LA.zip")["train"]["LA_T_1000137"]
     assert container == "raw/LA.zip" and archive.read_bytes()[offset:offset + size] == clip
 
 
-def test_compressed_files_of_a_zip_ask_for_extract_and_unpack_whole(shared, tmp_path):
-    clip = real_clips(shared, 1)["bonafide"][0].read_bytes()
+def test_compressed_files_of_a_zip_ask_for_extract_and_unpack_whole(clips, tmp_path):
+    clip = clips["bonafide"][0].read_bytes()
     name = "LA/ASVspoof2019_LA_train/flac/LA_T_1000137.flac"
     archive = zipped(tmp_path / "LA.zip", (name, clip), how=zipfile.ZIP_DEFLATED)
     with pytest.raises(InputError, match="--extract"):

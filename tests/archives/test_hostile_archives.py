@@ -11,8 +11,8 @@ ALL = cases()
 
 
 @pytest.fixture(scope="module")
-def stuff(shared, tmp_path_factory):
-    return material(shared, tmp_path_factory.mktemp("material"))
+def stuff(tmp_path_factory):
+    return material(tmp_path_factory.mktemp("material"))
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: f"{case.group}: {case.name}")

@@ -33,8 +33,8 @@ class Files(dict):
 
 
 @pytest.fixture(scope="session")
-def clip(shared) -> np.ndarray:
-    return example(shared)
+def clip() -> np.ndarray:
+    return example()
 
 
 @pytest.fixture(scope="session")

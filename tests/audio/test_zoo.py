@@ -28,8 +28,8 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def zoo(shared, tmp_path_factory) -> dict[str, Path]:
-    folder, wave = tmp_path_factory.mktemp("zoo"), example(shared)
+def zoo(tmp_path_factory) -> dict[str, Path]:
+    folder, wave = tmp_path_factory.mktemp("zoo"), example()
     return {kind.name: kind.write(folder, wave) for kind in ALL}
 
 

@@ -2,7 +2,8 @@
 import numpy as np
 import pytest
 
-from tests.helpers.scoring_models import (CALIBRATION, genuine, real_speech, write_small_checkpoint, write_small_model,
+from tests.helpers.example_speech import EXAMPLES, crops
+from tests.helpers.scoring_models import (CALIBRATION, write_small_checkpoint, write_small_model,
                                   write_store)
 from utils.audio.decode import load_audio, open_audio
 from utils.common.errors import InputError
@@ -18,9 +19,9 @@ def engine(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def speech(shared):
-    return [*real_speech(shared, 12), *(load_audio(row["path"]) for row in genuine(shared)),
-            np.concatenate(real_speech(shared, 4))]
+def speech():
+    """Two dozen recordings of 1.3 to 5 s, and a longer one."""
+    return [*crops("bonafide", 12), *crops("spoof", 12), np.concatenate(crops("bonafide", 6))]
 
 
 def in_blocks(samples, size):
@@ -33,8 +34,8 @@ def test_a_store_gives_the_scores_that_blocks_give(engine, speech, tmp_path):
     assert np.abs(scores - [score_blocks(engine, [samples]).score for samples in speech]).max() <= 1e-5
 
 
-def test_a_file_gives_the_score_that_its_samples_in_the_store_give(engine, shared, tmp_path):
-    path = genuine(shared)[5]["path"]
+def test_a_file_gives_the_score_that_its_samples_in_the_store_give(engine, tmp_path):
+    path = EXAMPLES / "real_ljspeech_en.flac"
     with open_audio(path) as stream:
         from_file = score_blocks(engine, stream).score
     assert abs(score_store(engine, write_store(tmp_path / "eval", [load_audio(path)]), progress=False)[0]

@@ -1,5 +1,4 @@
 """A data/raw folder in ASVspoof5's own archives, built from real speech: what several test files start from."""
-import csv
 import io
 import tarfile
 from dataclasses import dataclass
@@ -29,16 +28,6 @@ class Line:
             return f"{self.speaker} {self.utterance} {self.gender} {self.codec} {self.attack} {self.key}"
         tag = "-" if self.key == "bonafide" else "AC1"
         return f"{self.speaker} {self.utterance} {self.gender} {self.codec} - - {tag} {self.attack} {self.key} -"
-
-
-def real_clips(shared: Path, count: int = 24) -> dict[str, list[Path]]:
-    """Real speech and real spoofs ("bonafide", "spoof"), `count` FLAC files of each, from the reference folder."""
-    pool = shared / "audio" / "train-pool"
-    with open(pool / "trials.tsv", encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
-    clips = {key: [pool / f"{row['utterance']}.flac" for row in rows if row["key"] == key]
-             for key in ("bonafide", "spoof")}
-    return {key: sorted(paths, key=lambda path: path.stat().st_size)[:count] for key, paths in clips.items()}
 
 
 def plan_lines(partition: str, parts: list[str], clips: dict[str, list[Path]], speakers: int, utterances: int,

@@ -1,7 +1,7 @@
 """The zoo: every kind of good, odd and bad file that a person may drop on the detector, each with what must come of it.
 
     for kind in kinds():
-        path = kind.write(folder, wave)     # `wave`: `example(shared)`, real speech
+        path = kind.write(folder, wave)     # `wave`: `example()`, real speech
         ...                                 # run the inference on `path`, compare with kind.outcome and kind.words
 """
 import os
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.helpers import audio_encodings as coded
+from tests.helpers.example_speech import EXAMPLES
 from utils.audio.frame_formats import mp3_header
 
 SCORED = "scored"              # a verdict that rests on the score; warnings may be there
@@ -57,9 +58,9 @@ class Kind:
         return WARNED if self.outcome == WARNED and warned else SCORED
 
 
-def example(shared: Path) -> np.ndarray:
+def example() -> np.ndarray:
     """1.6 s of real speech at 16 kHz on the grid of 16-bit samples, float64: what every kind is made from."""
-    wave = coded.speech(sorted((shared / "reference" / "asvspoof" / "audio").glob("*.flac"))[0], 1.6)
+    wave = coded.speech(EXAMPLES / "real_librispeech_2412_en.flac", 1.6)
     return np.rint(wave / np.abs(wave).max() * 16384) / 32768
 
 

@@ -1,6 +1,6 @@
 """Hostile and broken archives, protocols, checkpoints and models, each with what the real script must make of it.
 
-    stuff = material(shared, folder)
+    stuff = material(folder)
     for case in cases():
         print(case.group, case.name, run(case, stuff, some_empty_folder))     # outcome, sentence
 """
@@ -39,13 +39,14 @@ class Case:
     words: str
 
 
-def material(shared: Path, folder: Path) -> Material:
-    """Build the material in `folder` from the reference audio in `shared`."""
-    from tests.helpers.asvspoof5_archives import build_raw, real_clips
-    from tests.helpers.scoring_models import real_speech, write_small_model
-    clips = real_clips(shared, 4)
+def material(folder: Path) -> Material:
+    """Build the material in `folder` from the examples."""
+    from tests.helpers.asvspoof5_archives import build_raw
+    from tests.helpers.example_speech import crops, write_clips
+    from tests.helpers.scoring_models import write_small_model
+    clips = write_clips(folder / "clips", 4)
     build_raw(folder / "raw", clips)
-    soundfile.write(folder / "speech.wav", real_speech(shared, 1)[0], 16000)
+    soundfile.write(folder / "speech.wav", crops("bonafide", 1)[0], 16000)
     return Material(folder / "raw", _files_2019(clips), write_small_model(folder), folder / "speech.wav")
 
 

@@ -56,7 +56,7 @@ def cases() -> list[Case]:
         ("NUL byte", _more(SPOOF.replace("D_0009999999", "D_\0")), "is not a valid name"),
         ("line of a megabyte", _written(lambda table: "x" * (1 << 20)), "longer than"),
         ("comma-separated", _saved(between=","), "has 1 columns"),
-        ("no file of it is there", _written(lambda table: "\n".join(table).replace(" D_0", " D_9")), "not of one release"),
+        ("no file of it is there", _written(lambda table: "\n".join(table).replace(" D_0", " D_9")), "of the same release"),
     ]
     accepted = [("CRLF", _saved(line_end="\r\n"), "found 36"), ("byte order mark", _saved(mark=b"\xef\xbb\xbf"), "found 36"),
                 ("tabs", _saved(between="\t"), "found 36"),

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 
 from models import CONFIGS, build_model
-from utils.audio.decode import load_audio
 from utils.store.reader import COLUMNS, Store
 from utils.common.files import write_json
 from utils.detector.checkpoint import save_checkpoint
@@ -42,12 +41,6 @@ def genuine(shared: Path) -> list[dict]:
     folder = shared / "reference" / "asvspoof"
     with open(folder / "trials.tsv", encoding="utf-8", newline="") as file:
         return [row | {"path": str(folder / "audio" / row["file"])} for row in csv.DictReader(file, delimiter="\t")]
-
-
-def real_speech(shared: Path, count: int, folder: str = "picovoice") -> list[np.ndarray]:
-    """`count` real recordings, int16, evenly chosen from a folder of the reference audio."""
-    files = sorted((shared / "audio" / folder).glob("*.flac"))
-    return [load_audio(files[i]) for i in np.linspace(0, len(files) - 1, count).astype(int)]
 
 
 def write_store(folder: Path, waves: list[np.ndarray]) -> Store:

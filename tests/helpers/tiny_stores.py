@@ -2,19 +2,18 @@
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from notebooks import aasist_training
-from tests.helpers.asvspoof5_archives import real_clips
+from tests.helpers.example_speech import crops
 from utils.store.writer import StoreWriter
 from utils.trials.labels import Labels
 
 SAMPLES = 20000    # 1.25 s
 
 
-def tiny_stores(data: Path, shared: Path, counts: dict[str, int] | None = None) -> Path:
+def tiny_stores(data: Path, counts: dict[str, int] | None = None) -> Path:
     """train, dev and eval below `data`/processed: so many utterances each, every second one spoofed, four attacks, three sources."""
-    clips = {key: [soundfile.read(path, dtype="int16")[0] for path in paths] for key, paths in real_clips(shared).items()}
+    clips = {key: crops(key, 24, SAMPLES) for key in ("bonafide", "spoof")}
     for subset, count in (counts or {"train": 24, "dev": 12, "eval": 12}).items():
         path, rng = data / "processed" / subset, np.random.default_rng(len(subset))
         corpus = {"name": "tiny", "description": "a tiny corpus", "demo": True, "seen_attacks": ["A0", "A1", "A2", "A3"]}

@@ -6,6 +6,7 @@ import torch
 
 from models import CONFIGS, build_model
 from models.encoder import LogMel, SpeechEncoder, mel_filters, statistics
+from tests.helpers.example_speech import EXAMPLES
 from utils.common.errors import InputError
 from utils.training.encoder_weights import load_encoder_weights
 
@@ -18,8 +19,8 @@ def weights(shared):
 
 
 @pytest.fixture(scope="module")
-def speech(shared):
-    path = sorted((shared / "audio" / "picovoice").glob("*.flac"))[1]
+def speech():
+    path = EXAMPLES / "real_ljspeech_en.flac"
     return torch.from_numpy(np.resize(soundfile.read(path, dtype="float32")[0], N_SAMPLES))[None]
 
 

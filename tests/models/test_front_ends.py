@@ -10,12 +10,13 @@ import torch
 
 from models.encoder import mel_filters
 from models.front_ends import FRONT_ENDS, LFCC, LogMel, cosine_transform, linear_filters
+from tests.helpers.example_speech import EXAMPLES
 
 
 @pytest.fixture(scope="module")
-def speech(shared):
+def speech():
     """(1, 48000) float64: three seconds of real speech."""
-    path = sorted((shared / "reference" / "asvspoof" / "audio").glob("*.flac"))[0]
+    path = EXAMPLES / "real_ljspeech_en.flac"
     return torch.from_numpy(np.resize(soundfile.read(path)[0], 48000))[None]
 
 

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 import torch
 
-from tests.helpers.asvspoof5_archives import build_raw, real_clips
+from tests.helpers.asvspoof5_archives import build_raw
 from tests.helpers.tiny_stores import tiny_stores
 from utils import prepare_dataset
 from utils.store.reader import Store
@@ -24,8 +24,8 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in 
 
 
 @pytest.fixture(scope="module")
-def data(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_stores(tmp_path_factory.mktemp("tiny"), shared)
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_stores(tmp_path_factory.mktemp("tiny"))
 
 
 def train(data: Path, out: Path, processes: int, *options: object) -> subprocess.CompletedProcess:
@@ -103,9 +103,9 @@ def together(script: str, processes: int, *options: object) -> list[subprocess.C
             [(process, process.communicate(timeout=300)) for process in running]]
 
 
-def test_three_processes_make_the_store_that_one_makes(shared, tmp_path):
+def test_three_processes_make_the_store_that_one_makes(clips, tmp_path):
     data = tmp_path / "data"
-    build_raw(data / "raw", real_clips(shared), speakers=9, utterances=8)
+    build_raw(data / "raw", clips, speakers=9, utterances=8)
     assert prepare_dataset.main(["--data_dir", str(data)]) == 0
     broken = sorted((data / "protocols").glob("train.tsv"))[0]
     rows = broken.read_text().splitlines()

@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 
-from tests.conftest import ROOT, SHARED
+from tests.conftest import ROOT
 from tests.robustness.records import Row
 
 LIMIT = 1800    # seconds
@@ -39,7 +39,7 @@ def examine(examples: int, seed: int) -> dict:
     from tests.helpers.audio_encodings import build
     from tests.helpers.audio_zoo import example
     from tests.audio.test_fuzz import KINDS, STEP, heard, promised_samples, spoil
-    zoo, outcomes = build(example(SHARED)), Counter({"refused in one sentence": 0, "heard whole": 0})
+    zoo, outcomes = build(example()), Counter({"refused in one sentence": 0, "heard whole": 0})
 
     @seeded(seed)
     @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))

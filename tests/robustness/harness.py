@@ -19,11 +19,11 @@ from typing import IO
 
 import soundfile
 
-from tests.helpers.asvspoof5_archives import build_raw, real_clips
+from tests.helpers.asvspoof5_archives import build_raw
 from tests.conftest import ROOT
 from tests.robustness.compare import copy, digest, files, passing, remove, unfinished, unlike
 from tests.robustness.records import Done, Step
-from tests.helpers.scoring_models import real_speech
+from tests.helpers.example_speech import crops, write_clips
 
 PARTS = ("models", "utils", "notebooks")
 LIMIT = 300     # seconds that a step may take before it counts as hung
@@ -32,14 +32,14 @@ LIMIT = 300     # seconds that a step may take before it counts as hung
 class Bench:
     """A copy of the code and a home folder with archives, recordings and, after `reference`, each step's results."""
 
-    def __init__(self, folder: Path, shared: Path, recordings: int = 60) -> None:
-        self.folder, self.shared = folder, shared
+    def __init__(self, folder: Path, recordings: int = 60) -> None:
+        self.folder = folder
         self.code, self.home = folder / "the cöde", folder / "a höme"
         unwanted = shutil.ignore_patterns("__pycache__", "checkpoints", "pretrained")
         for part in PARTS:
             shutil.copytree(ROOT / part, self.code / part, ignore=unwanted)
-        build_raw(self.home / "data" / "raw", real_clips(shared), speakers=9, utterances=10)
-        write_recordings(self.home / "audio", shared, recordings)
+        build_raw(self.home / "data" / "raw", write_clips(self.folder / "clips"), speakers=9, utterances=10)
+        write_recordings(self.home / "audio", recordings)
         self.references: dict[str, dict[str, str]] = {}
         self.others: dict[str, dict[str, str]] = {}
         self.needs: dict[str, int] = {}         # bytes on disk
@@ -186,10 +186,10 @@ class Forked:
         os.killpg(self.pid, signal.SIGKILL)
 
 
-def write_recordings(folder: Path, shared: Path, count: int) -> None:
+def write_recordings(folder: Path, count: int) -> None:
     """`count` clips of real speech, 1 to 2 s, and three files that are no audio, cut short and empty."""
     folder.mkdir(parents=True)
-    speech = real_speech(shared, min(count, 60))
+    speech = crops("bonafide", min(count, 60))
     for number in range(count):
         wave = speech[number % len(speech)][1600 * (number // len(speech)):]
         soundfile.write(folder / f"{number:05}.flac", wave[:16000 + 200 * (number % 80)], 16000)

@@ -8,9 +8,9 @@ from tests.helpers.hostile import cases, material, run
 from tests.robustness.records import Row
 
 
-def hostile_input(folder: Path, shared: Path, say: Callable[[str], None] = print) -> Iterator[Row]:
+def hostile_input(folder: Path, say: Callable[[str], None] = print) -> Iterator[Row]:
     """One row per group of cases: refused in the words that the case names, or accepted; nothing written elsewhere."""
-    stuff, rows = material(shared, _made(folder / "material")), {}
+    stuff, rows = material(_made(folder / "material")), {}
     for number, case in enumerate(cases()):
         row = rows.setdefault(case.group, Row(f"hostile input: {case.group}", "{tried} cases"))
         row.tried += 1

@@ -33,7 +33,7 @@ def _write(bench: Bench, count: int) -> list[Path]:
     clips = sorted((bench.home / "audio").glob("0*.flac"))
     broken = [kind for kind in kinds() if kind.outcome == REFUSED and kind.place is None]
     broken.sort(key=lambda kind: kind.format != "M4A")      # those for the second decoder first: from then on it is loaded
-    wave, folders = example(bench.shared), []
+    wave, folders = example(), []
     for number in range(count):
         folder = bench.home / "load" / str(number * BLOCKS // count)
         folder.mkdir(parents=True, exist_ok=True)

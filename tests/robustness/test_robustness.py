@@ -17,8 +17,8 @@ TOLD = "told in one sentence, exit code 1"
 
 
 @pytest.fixture(scope="module")
-def bench(shared, tmp_path_factory) -> Bench:
-    made = Bench(tmp_path_factory.mktemp("robustness"), shared, recordings=30)
+def bench(tmp_path_factory) -> Bench:
+    made = Bench(tmp_path_factory.mktemp("robustness"), recordings=30)
     yield made
     made.close()
 
@@ -76,5 +76,5 @@ def test_a_folder_with_broken_files_is_accounted_for(bench):
         nothing_wrong(row, "scored", "refused", least=3)
 
 
-def test_hard_flac_files_have_their_samples_and_score(bench):
-    nothing_wrong(hard_files(bench), "with the recorded sum of their samples", "scored", least=5)
+def test_hard_flac_files_have_their_samples_and_score(bench, shared):
+    nothing_wrong(hard_files(bench, shared), "with the recorded sum of their samples", "scored", least=5)

@@ -20,7 +20,7 @@ HARD = Path("reference") / "hard-audio"
 def audio_zoo(bench: Bench, count: int | None = None, say: Callable[[str], None] = print) -> list[Row]:
     """Every kind (or `count` evenly chosen ones) alone, then the whole folder: outcome, words and exit code as they should be."""
     ready(bench, INFER)
-    chosen, wave = kinds(), example(bench.shared)
+    chosen, wave = kinds(), example()
     chosen = chosen[::-(-len(chosen) // count)] if count else chosen
     paths = {kind.name: kind.write(bench.home / "zoo", wave) for kind in chosen}
     formats = len({kind.format for kind in chosen})
@@ -92,11 +92,11 @@ def _in_folder(bench: Bench, chosen: list[Kind], paths: dict[str, Path]) -> Iter
             yield shown(os.path.join("zoo", os.path.relpath(path, bench.home / "zoo"))), kind
 
 
-def hard_files(bench: Bench, say: Callable[[str], None] = print) -> Row:
+def hard_files(bench: Bench, shared: Path, say: Callable[[str], None] = print) -> Row:
     """Real FLAC files that libsndfile refuses: their samples have the recorded sum, and they score."""
     from utils.audio.decode import load_audio
     ready(bench, INFER)
-    folder = bench.shared / HARD
+    folder = shared / HARD
     with open(folder / "expected.tsv", encoding="utf-8", newline="") as file:
         expected = {line["file"]: line["sha256_of_pcm_by_ffmpeg"] for line in csv.DictReader(file, delimiter="\t")}
     row = Row("FLAC files that libsndfile refuses", "{tried} files")

@@ -1,5 +1,4 @@
 """evaluate_model.py from end to end: a stored subset with a checkpoint, any system's files, and the report in a browser."""
-import csv
 import json
 import os
 import re
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.helpers.example_speech import write_clips
 from utils import evaluate_model, preprocess_data
 from utils.signals import N_SAMPLES, SAMPLE_RATE
 from utils.store.reader import Store
@@ -32,31 +32,27 @@ CHROMIUM_FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic
 PER_KEY = 20     # enough for a band of uncertainty
 
 
-def real_trials(shared: Path) -> list[Trial]:
-    """Short real utterances and real spoofs, as many of each; two attacks."""
-    pool = shared / "audio" / "train-pool"
-    with open(pool / "trials.tsv", encoding="utf-8", newline="") as file:
-        rows = sorted(csv.DictReader(file, delimiter="\t"), key=lambda row: float(row["seconds"]))
-    chosen = [row for key in ("bonafide", "spoof") for row in [row for row in rows if row["key"] == key][:PER_KEY]]
+def real_trials(folder: Path) -> list[Trial]:
+    """Short utterances, real and synthetic, as many of each; two attacks."""
     attacks = {"bonafide": ["-"], "spoof": ["A01", "A02"]}
+    files = write_clips(folder, PER_KEY)
     trials = []
-    for n, row in enumerate(chosen):
-        attack = attacks[row["key"]][n % len(attacks[row["key"]])]
-        labels = Labels(speaker=f"S{n % 8}", gender="FM"[n % 2], attack=attack, key=row["key"])
-        path = pool / f"{row['utterance']}.flac"
-        trials.append(Trial(row["utterance"], labels, str(path), 0, path.stat().st_size))
+    for n, path in enumerate([*files["bonafide"], *files["spoof"]]):
+        key = path.name.split("-")[0]
+        labels = Labels(speaker=f"S{n % 8}", gender="FM"[n % 2], attack=attacks[key][n % len(attacks[key])], key=key)
+        trials.append(Trial(path.stem, labels, str(path), 0, path.stat().st_size))
     return trials
 
 
 @pytest.fixture(scope="module")
-def home(shared, tmp_path_factory) -> Path:
+def home(tmp_path_factory) -> Path:
     """A data folder with stored real speech, and a small model with random weights, calibrated on that speech."""
     import torch
 
     from models import CONFIGS, build_model
     from utils.detector.checkpoint import FORMAT, LABEL_ORDER, save_checkpoint
     home = tmp_path_factory.mktemp("a folder é")
-    write_trials(trial_list_path(home / "data", "eval"), real_trials(shared))
+    write_trials(trial_list_path(home / "data", "eval"), real_trials(home / "clips"))
     write_json(home / "data" / "protocols" / "corpus.json", {
         "name": "pool", "description": "a pool of <real> clips & more", "layout": "folders", "demo": True, "seed": 0,
         "containers": {},         "seen_attacks": ["A01"], "subsets": {"eval": {"partition": "eval", "origin": "official"}}})

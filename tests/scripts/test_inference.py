@@ -16,7 +16,8 @@ import soundfile
 
 from tests.helpers.aasist_weights import PUBLISHED
 from tests.conftest import ROOT
-from tests.helpers.scoring_models import genuine, real_speech, write_small_model, write_store
+from tests.helpers.example_speech import crops
+from tests.helpers.scoring_models import genuine, write_small_model, write_store
 from utils import simplified_inference as script
 from utils.audio.decode import load_audio
 from utils.common.errors import InputError
@@ -35,10 +36,10 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def speech(shared, tmp_path_factory):
+def speech(tmp_path_factory):
     """A folder with a space and an umlaut in its name: three recordings, two of the same name, one text file."""
     folder = tmp_path_factory.mktemp("real spéech ñ")
-    for name, samples in zip(("a/x.wav", "b/x.wav", "b/y.flac"), real_speech(shared, 3)):
+    for name, samples in zip(("a/x.wav", "b/x.wav", "b/y.flac"), crops("bonafide", 3)):
         (folder / name).parent.mkdir(exist_ok=True)
         soundfile.write(folder / name, samples, 16000)
     (folder / "notes.md").write_text("about the recordings")
@@ -295,9 +296,9 @@ def test_help_imports_nothing_heavy():
 # A run stopped half-way: the same command goes on from there, and the outcome equals that of a run never stopped.
 
 @pytest.fixture(scope="module")
-def many(shared, tmp_path_factory):
+def many(tmp_path_factory):
     folder = tmp_path_factory.mktemp("many")
-    for k, samples in enumerate(real_speech(shared, 60)):
+    for k, samples in enumerate(crops("bonafide", 60)):
         soundfile.write(folder / f"{k:02}.wav", samples, 16000)
     (folder / "30.wav").write_bytes(b"RIFF")
     return folder
@@ -344,10 +345,10 @@ def read_so_far(process, path) -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="how far a process has read is asked of /proc")
-def test_ten_hours_interrupted_after_some_minutes_keep_what_was_heard(model, shared, tmp_path):
+def test_ten_hours_interrupted_after_some_minutes_keep_what_was_heard(model, tmp_path):
     """Speech, then silence (a hole in the file) to the end: windows and timeline up to Ctrl-C are written."""
     path, output, whole = tmp_path.resolve() / "long.wav", tmp_path / "r.jsonl", 36_000 * 32_000
-    soundfile.write(path, np.concatenate(real_speech(shared, 8)), 16000)
+    soundfile.write(path, np.concatenate(crops("bonafide", 8)), 16000)
     header = bytearray(path.read_bytes()[:44])
     header[4:8], header[40:44] = (36 + whole).to_bytes(4, "little"), whole.to_bytes(4, "little")
     with open(path, "r+b") as file:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.helpers.random_hifigan import write_random_hifigan
 from utils.common.errors import InputError
 from utils.common.files import write_json
 from utils.make_vocoded import main
@@ -18,16 +19,16 @@ from utils.signals.speech import speech_level
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("--vocoder", "griffin-lim", "--max_seconds", "0.6", "--workers", "1")
-CLIPS = ("P011e39a4379f", "P0161cb78e248", "P02202ddd79d7")
+CLIPS = ("first", "second", "third")
 
 
 @pytest.fixture
-def speech(shared, tmp_path) -> Path:
+def speech(clips, tmp_path) -> Path:
     """Two clips of one speaker's folder, one without a speaker, and things that are no clips."""
     folder = tmp_path / "speech"
     (folder / "ann").mkdir(parents=True)
-    for name, home in zip(CLIPS, ("ann", "ann", ".")):
-        shutil.copy(shared / "audio" / "picovoice" / f"{name}.flac", folder / home)
+    for clip, name, home in zip(clips["bonafide"], CLIPS, ("ann", "ann", ".")):
+        shutil.copy(clip, folder / home / f"{name}.flac")
     (folder / "notes.txt").write_text("no audio")
     (folder / ".hidden.wav").write_bytes(b"no audio either")
     return folder
@@ -45,13 +46,13 @@ def rows(folder: Path) -> list[list[str]]:
     return [line.split("\t") for line in (folder / "trials.tsv").read_text().splitlines()]
 
 
-def test_copies_lie_beside_their_originals_listed_with_attack_and_original(speech, tmp_path, shared, capsys):
-    weights = shared / "reference" / "vocoders" / "hifigan_v3_ljspeech.npz"
+def test_copies_lie_beside_their_originals_listed_with_attack_and_original(speech, tmp_path, capsys):
+    weights = write_random_hifigan(tmp_path / "mine.npz")
     assert make(speech, tmp_path / "out", "--vocoder", "griffin-lim", "hifigan", "--weights", str(weights)) == 0
     assert "3 bona fide clips, 6 copies by 2 attacks" in capsys.readouterr().out
     header, *listed = rows(tmp_path / "out")
     assert header == ["utterance", "speaker", "key", "attack", "original"]
-    first, last = "P011e39a4379f", "P02202ddd79d7"
+    first, last = "first", "third"
     assert [f"spoof/griffin-lim/ann/{first}.flac", "ann", "spoof", "griffin-lim", f"ann/{first}.flac"] in listed
     assert [f"bonafide/{last}/{last}.flac", last, "bonafide", "-", f"{last}.flac"] in listed
     assert {row[0] for row in listed} == set(contents(tmp_path / "out"))
@@ -70,7 +71,7 @@ def test_the_first_step_reads_the_output_as_a_folder_pair(speech, tmp_path):
     corpus = folders.find(Request(tmp_path / "data", False, False))
     lines = [line for part in corpus.parts.values() for line in part.lines()]
     assert {(line.labels.speaker, line.labels.attack, line.labels.key) for line in lines} == {
-        (speaker, *rest) for speaker in ("ann", "P02202ddd79d7")
+        (speaker, *rest) for speaker in ("ann", "third")
         for rest in (("-", "bonafide"), ("griffin-lim", "spoof"))}
 
 
@@ -95,8 +96,8 @@ def test_a_run_that_was_killed_ends_as_if_it_never_was(speech, tmp_path):
 def test_what_is_there_is_kept_and_what_is_missing_comes_back_the_same(speech, tmp_path):
     make(speech, tmp_path / "out")
     before = contents(tmp_path / "out")
-    gone = tmp_path / "out" / "spoof" / "griffin-lim" / "ann" / "P0161cb78e248.flac"
-    kept = tmp_path / "out" / "spoof" / "griffin-lim" / "ann" / "P011e39a4379f.flac"
+    gone = tmp_path / "out" / "spoof" / "griffin-lim" / "ann" / "second.flac"
+    kept = tmp_path / "out" / "spoof" / "griffin-lim" / "ann" / "first.flac"
     stamp = kept.stat().st_mtime_ns
     gone.unlink()
     make(speech, tmp_path / "out")
@@ -107,7 +108,7 @@ def test_a_vocoder_that_works_side_by_side_repeats_its_bytes_when_one_copy_is_mi
     more = ("--vocoder", "wavegru", "--weights", str(shared / "reference" / "vocoders" / "lyra_v1_wavegru.npz"))
     make(speech, tmp_path / "out", *more)
     before = contents(tmp_path / "out")
-    (tmp_path / "out" / "spoof" / "wavegru-lyra-v1" / "ann" / "P0161cb78e248.flac").unlink()
+    (tmp_path / "out" / "spoof" / "wavegru-lyra-v1" / "ann" / "second.flac").unlink()
     make(speech, tmp_path / "out", *more)
     assert contents(tmp_path / "out") == before
 
@@ -150,8 +151,8 @@ def without_sound(weights: Path, broken: Path) -> Path:
     return broken
 
 
-def test_a_vocoder_that_makes_nothing_stops_the_step_and_is_forgotten_when_it_is_mended(speech, tmp_path, shared):
-    whole = shared / "reference" / "vocoders" / "hifigan_v3_ljspeech.npz"
+def test_a_vocoder_that_makes_nothing_stops_the_step_and_is_forgotten_when_it_is_mended(speech, tmp_path):
+    whole = write_random_hifigan(tmp_path / "whole.npz")
     weights = without_sound(whole, tmp_path / "mine.npz")
     more = ("--vocoder", "griffin-lim", "hifigan", "--weights", str(weights), "--workers")
     done = subprocess.run([sys.executable, str(ROOT / "utils" / "make_vocoded.py"), "--input", str(speech),
@@ -164,20 +165,21 @@ def test_a_vocoder_that_makes_nothing_stops_the_step_and_is_forgotten_when_it_is
     assert Counter(row[3] for row in rows(tmp_path / "out")[1:]) == {"-": 3, "griffin-lim": 3, "hifigan-mine": 3}
 
 
-def test_a_clip_that_two_vocoders_leave_out_counts_twice(speech, tmp_path, shared, capsys):
+def test_a_clip_that_two_vocoders_leave_out_counts_twice(speech, tmp_path, capsys):
     """Each has one copy to make, the others are there: few enough to go on."""
     make(speech, tmp_path / "out")
-    weights = [without_sound(shared / "reference" / "vocoders" / "hifigan_v3_ljspeech.npz", tmp_path / name)
+    whole = write_random_hifigan(tmp_path / "whole.npz")
+    weights = [without_sound(whole, tmp_path / name)
                for name in ("one.npz", "two.npz")]
     for attack in ("hifigan-one", "hifigan-two"):
         shutil.copytree(tmp_path / "out" / "spoof" / "griffin-lim", tmp_path / "out" / "spoof" / attack)
-        (tmp_path / "out" / "spoof" / attack / "ann" / "P0161cb78e248.flac").unlink()
+        (tmp_path / "out" / "spoof" / attack / "ann" / "second.flac").unlink()
     capsys.readouterr()
     assert make(speech, tmp_path / "out", "--vocoder", "hifigan", "--weights", *map(str, weights)) == 0
     said = capsys.readouterr()
     assert "(4 of this run's choice), 2 left out" in said.out
     for attack in ("hifigan-one", "hifigan-two"):
-        assert f"left out: {attack} made no sound of ann/P0161cb78e248.flac" in said.err
+        assert f"left out: {attack} made no sound of ann/second.flac" in said.err
 
 
 @pytest.mark.parametrize("prepare, says", [
@@ -198,8 +200,8 @@ def test_an_output_made_otherwise_is_refused(speech, tmp_path):
         make(speech, tmp_path / "out", "--seed", "7")
 
 
-def test_copies_by_another_configuration_of_a_generator_are_not_mixed_with_earlier_ones(speech, tmp_path, shared):
-    weights = shutil.copy(shared / "reference" / "vocoders" / "hifigan_v3_ljspeech.npz", tmp_path / "mine.npz")
+def test_copies_by_another_configuration_of_a_generator_are_not_mixed_with_earlier_ones(speech, tmp_path):
+    weights = write_random_hifigan(tmp_path / "mine.npz")
     config = {"upsample_rates": [8, 8, 4], "resblock_dilation_sizes": [[1, 2], [2, 6], [3, 12]], "num_mels": 80, "n_fft": 1024,
               "hop_size": 256, "win_size": 1024, "sampling_rate": 22050, "fmin": 0, "fmax": 8000}
     more = ("--vocoder", "hifigan", "--weights", str(weights), "--limit", "1")
@@ -207,9 +209,9 @@ def test_copies_by_another_configuration_of_a_generator_are_not_mixed_with_earli
     make(speech, tmp_path / "out", *more)
     before = contents(tmp_path / "out")
     write_json(tmp_path / "config.json", config | {"fmax": 7000})
-    with pytest.raises(InputError, match="another config.json beside them .*: delete .*spoof.hifigan-v3-ljspeech to have them"):
+    with pytest.raises(InputError, match="another config.json beside them .*: delete .*spoof.hifigan-mine to have them"):
         make(speech, tmp_path / "out", *more)
-    shutil.rmtree(tmp_path / "out" / "spoof" / "hifigan-v3-ljspeech")
+    shutil.rmtree(tmp_path / "out" / "spoof" / "hifigan-mine")
     make(speech, tmp_path / "out", *more)
     assert contents(tmp_path / "out").keys() == before.keys() and contents(tmp_path / "out") != before
 

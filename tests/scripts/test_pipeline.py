@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.asvspoof5_archives import build_raw, real_clips
+from tests.helpers.asvspoof5_archives import build_raw
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("models", "utils", "notebooks", "requirements.txt", "run.sh")
@@ -38,10 +38,10 @@ def sums(folder: Path, pattern: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def project(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(clips: dict[str, list[Path]], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout whose data/raw holds the minimal download: the protocols and one part of dev, in the real format."""
     folder = copy_project(tmp_path_factory.mktemp("pipeline") / "détecteur de démo")
-    build_raw(folder / "data/raw", real_clips(shared), speakers=9, utterances=8, absent=20)
+    build_raw(folder / "data/raw", clips, speakers=9, utterances=8, absent=20)
     return folder
 
 

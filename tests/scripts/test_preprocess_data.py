@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.helpers.asvspoof5_archives import build_raw, real_clips
+from tests.helpers.asvspoof5_archives import build_raw
+from tests.helpers.example_speech import EXAMPLES
 from tests.conftest import ROOT
 from tests.helpers.trial_lists import listed_trials
 from utils.store.reader import Store
@@ -24,11 +25,6 @@ from utils.prepare_dataset import main as prepare
 from utils.preprocess_data import main
 
 SCRIPT = ROOT / "utils" / "preprocess_data.py"
-
-
-@pytest.fixture(scope="session")
-def clips(shared) -> dict[str, list[Path]]:
-    return real_clips(shared)
 
 
 @pytest.fixture
@@ -185,9 +181,9 @@ def test_too_many_unreadable_files_stop_the_step_and_keep_the_old_store(tmp_path
     assert sorted(path.name for path in (tmp_path / "processed").iterdir()) == ["dev", "dev.lock"]
 
 
-def test_any_rate_channels_and_format_become_16_khz_mono(tmp_path, shared):
+def test_any_rate_channels_and_format_become_16_khz_mono(tmp_path):
     from tests.helpers.audio_encodings import build, speech
-    wave = speech(sorted((shared / "reference" / "asvspoof" / "audio").glob("*.flac"))[0], 1.6)
+    wave = speech(EXAMPLES / "real_librispeech_2412_en.flac", 1.6)
     zoo = {name: content for name, content in build(wave).items() if name != "wav-6ch"}
     for name, content in zoo.items():
         (tmp_path / name).write_bytes(content)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 
+from tests.helpers.example_speech import crops
 from utils.store import writer as store_writer
 from utils.audio.sources import AudioError
 from utils.store.reader import Store, shard_name
@@ -24,10 +24,9 @@ DESCRIPTION = {"subset": "dev", "settings": {"limit": None, "seed": 0}, "trial_l
 
 
 @pytest.fixture(scope="module")
-def waves(shared) -> list[np.ndarray]:
-    """Twelve real utterances."""
-    paths = sorted((shared / "reference" / "asvspoof" / "audio").glob("*.flac"))
-    return [soundfile.read(path, dtype="int16")[0] for path in paths]
+def waves() -> list[np.ndarray]:
+    """Twelve utterances, real and synthetic."""
+    return [*crops("bonafide", 6), *crops("spoof", 6)]
 
 
 def about(number: int, source: str = "-") -> tuple[str, Labels]:

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
+from tests.helpers.example_speech import EXAMPLES
+from tests.helpers.random_hifigan import random_weights, write_random_hifigan
 from utils.common.errors import InputError
 from utils.synthesis.vocoders import catalogue, nsf, wavegru, wavernn
 from utils.signals import mel as features
@@ -30,6 +33,12 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def speech() -> np.ndarray:
+    """Two seconds of real speech, float64."""
+    return soundfile.read(EXAMPLES / "real_librispeech_2412_en.flac")[0][:32000]
 
 
 def parity(home: Path, name: str):
@@ -141,16 +150,17 @@ def _lag(copy: np.ndarray, clip: np.ndarray) -> int:
 
 
 @pytest.mark.parametrize("kind", catalogue.KINDS)
-def test_copies_say_the_same_in_step_and_repeat_with_their_seed(home, kind):
-    files = {"hifigan": "hifigan_v3_ljspeech.npz", "pwg": "pwg_v1_ljspeech.npz", "nsf": "nsf_hn_sinc_10.npz",
+def test_copies_say_the_same_in_step_and_repeat_with_their_seed(speech, kind, request):
+    files = {"pwg": "pwg_v1_ljspeech.npz", "nsf": "nsf_hn_sinc_10.npz",
              "wavegru": "lyra_v1_wavegru.npz", "wavernn": "wavernn_10bit_sparse.npz",
              "soundstream": "lyra_soundstream_1.3"}
     for package, needs in (("pyworld", ("world", "nsf")), ("ai_edge_litert", ("soundstream",))):
         if kind in needs:
             pytest.importorskip(package, reason=f"OPTIONAL PACKAGE ABSENT: {package}")
-    clip = parity(home, "lyra_v1_wavegru")["audio"].astype(np.float64)[:15937]   # no whole number of anybody's frames
-    clip *= LEVEL / speech_level(clip)
-    vocoder = catalogue.open_vocoder(catalogue.specs([kind], [home / files[kind]] if kind in files else [])[-1])
+    clip = speech[:15937]   # no whole number of anybody's frames
+    clip = clip * LEVEL / speech_level(clip)
+    weights = [request.getfixturevalue("home") / files[kind]] if kind in files else []
+    vocoder = catalogue.open_vocoder(catalogue.specs([kind], weights)[-1])
     copy = vocoder.copies([clip], [np.random.default_rng(5)])[0]
     assert copy.shape == clip.shape and np.isfinite(copy).all()
     assert abs(20 * np.log10(speech_level(copy) / speech_level(clip))) < 8
@@ -170,33 +180,32 @@ def test_a_longer_neighbour_does_not_change_the_course_of_a_clip(home, kind, fil
     assert np.abs(alone[:400] - beside[:400]).max() < 0.01   # later, one rounding may choose another sample
 
 
-def test_resampling_there_and_back_gives_the_clip_again(home):
-    clip = parity(home, "lyra_v1_wavegru")["audio"].astype(np.float64)[:12345]
+def test_resampling_there_and_back_gives_the_clip_again(speech):
+    clip = speech[:12345]
     there = resample(clip, 16000, 22050)
     assert len(there) == -(-12345 * 441 // 320)
     assert error_db(resample(there, 22050, 16000)[:12345], clip) < -70
 
 
-def test_the_last_stage_keeps_a_band_sets_the_level_and_never_clips(home):
-    clip = parity(home, "lyra_v1_wavegru")["audio"].astype(np.float64)
-    out = last_stage(clip, 0.02, 50.0, np.random.default_rng(0)) / 32767
+def test_the_last_stage_keeps_a_band_sets_the_level_and_never_clips(speech):
+    out = last_stage(speech, 0.02, 50.0, np.random.default_rng(0)) / 32767
     assert speech_level(out) == pytest.approx(0.02, rel=0.01)
     power = np.abs(np.fft.rfft(out)) ** 2
     assert power[7700:].sum() / power.sum() < 1e-6 and power[:50].sum() / power.sum() < 1e-4
-    assert np.abs(last_stage(clip, 5.0, 50.0, np.random.default_rng(0))).max() <= 32735
+    assert np.abs(last_stage(speech, 5.0, 50.0, np.random.default_rng(0))).max() <= 32735
 
 
-def test_digital_silence_does_not_survive_the_last_stage(home):
-    clip = np.concatenate((np.zeros(8000), parity(home, "lyra_v1_wavegru")["audio"].astype(np.float64)))
+def test_digital_silence_does_not_survive_the_last_stage(speech):
+    clip = np.concatenate((np.zeros(8000), speech))
     for depth in (35.0, 50.0):
         out = last_stage(clip, 0.05, depth, np.random.default_rng(0)) / 32767
         assert 20 * np.log10(np.std(out[:8000]) / 0.05) == pytest.approx(-depth, abs=1.0)
 
 
-def _publish(home: Path, folder: Path, **changes) -> Path:
+def _publish(weights: dict[str, torch.Tensor], folder: Path, **changes) -> Path:
     """HiFi-GAN V3 in the form in which the authors distribute generators."""
     published = {}
-    for name, value in read_weights(home / "hifigan_v3_ljspeech.npz").items():
+    for name, value in weights.items():
         if name.endswith("bias"):
             published[name] = value
         else:
@@ -210,23 +219,30 @@ def _publish(home: Path, folder: Path, **changes) -> Path:
     return folder / "generator_v3"
 
 
+def _random() -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(value) for name, value in random_weights().items()}
+
+
 def test_a_published_hifigan_checkpoint_runs_as_its_authors_distribute_it(home, tmp_path):
-    spec = catalogue.specs(["hifigan"], [_publish(home, tmp_path)])[0]
+    spec = catalogue.specs(["hifigan"], [_publish(read_weights(home / "hifigan_v3_ljspeech.npz"), tmp_path)])[0]
     assert spec.attack == "hifigan-generator-v3"
     reference = parity(home, "hifigan_v3_ljspeech")
     wave = catalogue.open_vocoder(spec).generate(reference["mel"][0])
     assert error_db(wave, reference["wave_from_packaged_weights"]) < -90
 
 
-def test_every_file_that_decides_the_samples_tells_attacks_apart(home, tmp_path):
-    single = catalogue.specs(["nsf"], [home / "nsf_hn_sinc_9.npz"])[0]
-    assert catalogue.NAMES[single.sha256] == "nsf-hn-sinc-9"     # one file: its own SHA-256
+def test_every_file_that_decides_the_samples_tells_attacks_apart(tmp_path):
     sums = set()
     for changes in ({}, {"fmax": 7600}, {"resblock_dilation_sizes": [[1, 2], [2, 6], [3, 9]]}):
-        sums.add(catalogue.specs(["hifigan"], [_publish(home, tmp_path, **changes)])[0].sha256)
+        sums.add(catalogue.specs(["hifigan"], [_publish(_random(), tmp_path, **changes)])[0].sha256)
     (tmp_path / "config.json").unlink()
     sums.add(catalogue.specs(["hifigan"], [tmp_path / "generator_v3"])[0].sha256)
     assert len(sums) == 4
+
+
+def test_every_file_of_a_codec_tells_attacks_apart(home, tmp_path):
+    single = catalogue.specs(["nsf"], [home / "nsf_hn_sinc_9.npz"])[0]
+    assert catalogue.NAMES[single.sha256] == "nsf-hn-sinc-9"     # one file: its own SHA-256
     codec = Path(shutil.copytree(home / "lyra_soundstream_1.3", tmp_path / "codec"))
     sums = {catalogue.specs(None, [codec])[-1].sha256}
     for name in FILES:
@@ -238,8 +254,8 @@ def test_every_file_that_decides_the_samples_tells_attacks_apart(home, tmp_path)
 
 @pytest.mark.parametrize("changes", [{"upsample_rates": [8, 8, 2]}, {"upsample_rates": [8, 8]}, {"hop_size": 300},
                                      {"num_mels": None}])
-def test_a_config_of_another_generator_is_refused(home, tmp_path, changes):
-    path = _publish(home, tmp_path, **changes)
+def test_a_config_of_another_generator_is_refused(tmp_path, changes):
+    path = _publish(_random(), tmp_path, **changes)
     with pytest.raises(InputError, match="config.json"):
         catalogue.open_vocoder(catalogue.Spec("hifigan", "hifigan", path))
 
@@ -264,19 +280,19 @@ def test_a_checkpoint_never_executes_code(tmp_path, capsys):
     assert "executed" not in capsys.readouterr().out
 
 
-def test_weights_and_kinds_must_fit_together(home, tmp_path):
+def test_weights_and_kinds_must_fit_together(tmp_path):
     np.savez(tmp_path / "other.npz", weight=np.zeros(3))
-    known = home / "nsf_hn_sinc_9.npz"
+    known = write_random_hifigan(tmp_path / "known.npz")
     for kinds, weights, says in ((["world"], [known], "does not name"), (["pwg"], [], "needs weights"),
                                  (None, [tmp_path / "other.npz"], "no vocoder known"),
                                  (None, [tmp_path / "absent.npz"], "not there"),
-                                 (None, [tmp_path], "folder without"), (["nsf"], [known, known], "two of the")):
+                                 (None, [tmp_path], "folder without"), (["hifigan"], [known, known], "two of the")):
         with pytest.raises(InputError, match=says):
             catalogue.specs(kinds, weights)
 
 
-def test_missing_weights_are_named(home, tmp_path):
-    full = dict(np.load(home / "hifigan_v3_ljspeech.npz"))
+def test_missing_weights_are_named(tmp_path):
+    full = random_weights()
     np.savez(tmp_path / "cut.npz", **{name: value for name, value in full.items() if "resblocks.8" not in name})
     with pytest.raises(InputError, match="resblocks.8"):
         catalogue.open_vocoder(catalogue.specs(None, [tmp_path / "cut.npz"])[-1])

@@ -9,13 +9,14 @@ from utils.training.augment import NAMES, make_augmentation
 from utils.training.augment.rawboost import (ALGORITHMS, add_impulses, add_stationary, band_stop, convolve_nonlinear,
                                              draw, draw_filters, rawboost, white_noise)
 from tests.benchmarks.plain_rawboost import plain_combination, plain_isd, plain_lnl, plain_notches, plain_ssi
+from tests.helpers.example_speech import EXAMPLES
 
 N_SAMPLES = 64600
 
 
 @pytest.fixture(scope="module")
-def speech(shared):
-    path = sorted((shared / "audio" / "picovoice").glob("*.flac"))[1]
+def speech():
+    path = EXAMPLES / "real_ljspeech_en.flac"
     return np.resize(soundfile.read(path, dtype="float32")[0], N_SAMPLES)
 
 

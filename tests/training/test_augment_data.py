@@ -14,8 +14,8 @@ BABBLE_SHARE = 0.35 / 2     # of the full chain
 
 
 @pytest.fixture(scope="module")
-def data(shared, tmp_path_factory):
-    return tiny_stores(tmp_path_factory.mktemp("augment"), shared, {"train": 12})
+def data(tmp_path_factory):
+    return tiny_stores(tmp_path_factory.mktemp("augment"), {"train": 12})
 
 
 @pytest.fixture

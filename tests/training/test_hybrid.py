@@ -99,7 +99,7 @@ def test_a_hybrid_is_fitted_tested_and_exported_by_the_training_script(shared, t
     aasist = tmp_path / "aasist.pt"
     assert import_weights(["--weights", str(shared / "reference/aasist/ASVspoof5-baseline.pth"), "--architecture", "aasist",
                            "--output", str(aasist)]) == 0
-    tiny_stores(tmp_path / "data", shared, {"train": 12, "dev": 8, "eval": 8})
+    tiny_stores(tmp_path / "data", {"train": 12, "dev": 8, "eval": 8})
     encoder = shared / "reference/encoders/whisper-base/whisper_base_encoder_l2_f16.onnx"
     given = {"--architecture": "hybrid", "--init_from": aasist, "--encoder": encoder, "--run_name": "h", "--data_dir": tmp_path / "data",
              "--checkpoint_dir": tmp_path / "c", "--results_dir": tmp_path / "r"}

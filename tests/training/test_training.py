@@ -13,7 +13,7 @@ import torch
 
 from models import CONFIGS, build_model
 from tests.helpers import tiny_stores
-from tests.helpers.asvspoof5_archives import build_raw, real_clips
+from tests.helpers.asvspoof5_archives import build_raw
 from tests.trials.test_tables import listed
 from utils import prepare_dataset, preprocess_data
 from utils.store.reader import Store
@@ -43,10 +43,10 @@ def train(data_dir: Path, out: Path, *options: object) -> subprocess.CompletedPr
 
 
 @pytest.fixture(scope="module")
-def data_dir(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data_dir(clips: dict[str, list[Path]], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A prepared and preprocessed corpus of real speech in ASVspoof5's format: one part of dev, split by speaker."""
     data = tmp_path_factory.mktemp("training") / "data"
-    build_raw(data / "raw", real_clips(shared), speakers=9, utterances=8)
+    build_raw(data / "raw", clips, speakers=9, utterances=8)
     for script, options in (("utils/prepare_dataset.py", ()), ("utils/preprocess_data.py", ("--subset", "dev"))):
         done = step(script, "--data_dir", data, *options)
         assert done.returncode == 0, done.stderr
@@ -91,8 +91,8 @@ def folders(data: Path, clips: dict, train: int) -> None:
     assert prepare_dataset.main(["--data_dir", str(data)]) == 0
 
 
-def test_attacks_stand_apart_by_training_where_folders_were_prepared_together(shared, tmp_path):
-    data, clips, options = tmp_path / "data", real_clips(shared), ("--batch_size", 4, "--run_name", "f", "--test")
+def test_attacks_stand_apart_by_training_where_folders_were_prepared_together(clips, tmp_path):
+    data, options = tmp_path / "data", ("--batch_size", 4, "--run_name", "f", "--test")
     folders(data, clips, 8)
     assert preprocess_data.main(["--data_dir", str(data), "--workers", "1"]) == 0
     tiny_stores.train(data, tmp_path, "--epochs", 1, *options)
@@ -110,8 +110,8 @@ def test_attacks_stand_apart_by_training_where_folders_were_prepared_together(sh
     assert told(tmp_path / "results/f/metrics.json") == (["Y"], ["Z"])
 
 
-def test_what_is_told_of_an_average_that_was_kept_is_of_the_average(shared, tmp_path, capsys):
-    data = tiny_stores.tiny_stores(tmp_path / "data", shared)
+def test_what_is_told_of_an_average_that_was_kept_is_of_the_average(tmp_path, capsys):
+    data = tiny_stores.tiny_stores(tmp_path / "data")
     tiny_stores.train(data, tmp_path, "--recipe", "published", "--batch_size", 100, "--epochs", 1, "--learning_rate", 1e-6,
                       "--run_name", "a", "--seeds", 1234)
     run, dev = tmp_path / "checkpoints/a-seed1234", Store(data / "processed/dev")
@@ -125,8 +125,8 @@ def test_what_is_told_of_an_average_that_was_kept_is_of_the_average(shared, tmp_
     assert told["runs"][0]["dev_eer"] == told["summary"]["dev_eer"]["mean"] == pytest.approx(kept)
 
 
-def test_dev_is_said_to_have_chosen_the_epoch_only_where_there_were_several(shared, tmp_path):
-    data = tiny_stores.tiny_stores(tmp_path / "data", shared, {"train": 40, "dev": 40})
+def test_dev_is_said_to_have_chosen_the_epoch_only_where_there_were_several(tmp_path):
+    data = tiny_stores.tiny_stores(tmp_path / "data", {"train": 40, "dev": 40})
     for epochs, chose in ((1, False), (2, True)):
         tiny_stores.train(data, tmp_path, "--architecture", "lfcc-gmm", "--components", 2, "--epochs", epochs, "--run_name", str(epochs))
         said = load_checkpoint(tmp_path / f"checkpoints/{epochs}/best.pt")["decision"]["band_origin"]

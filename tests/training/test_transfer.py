@@ -25,8 +25,8 @@ from utils.training.transfer import freeze, renew_statistics, start_from
 
 
 @pytest.fixture(scope="module")
-def data(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_stores(tmp_path_factory.mktemp("tiny"), shared)
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_stores(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="module")
@@ -210,11 +210,11 @@ def test_several_seeds_give_mean_and_spread(data, tmp_path, capsys):
     assert not (tmp_path / "checkpoints/s-seed6").exists()     # told before anything is trained
 
 
-def test_a_run_goes_on_with_more_data_where_that_is_asked_for(shared, tmp_path):
-    data = tiny_stores(tmp_path / "data", shared)
+def test_a_run_goes_on_with_more_data_where_that_is_asked_for(tmp_path):
+    data = tiny_stores(tmp_path / "data")
     train(data, tmp_path, "--epochs", 1, "--run_name", "m")
     first = load_checkpoint(tmp_path / "checkpoints/m/last.pt")
-    tiny_stores(data, shared, {"train": 32, "dev": 16, "eval": 12})
+    tiny_stores(data, {"train": 32, "dev": 16, "eval": 12})
     with pytest.raises(InputError, match="add --more_data"):
         train(data, tmp_path, "--epochs", 2, "--run_name", "m", "--resume")
     train(data, tmp_path, "--epochs", 2, "--run_name", "m", "--resume", "--more_data")

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.asvspoof5_archives import real_clips
 from utils import prepare_dataset, preprocess_data
 from utils.store.reader import Store
 from utils.trials.split import SplitOptions, split
@@ -26,9 +25,8 @@ def listed(folder: Path, clips: dict, rows: list[tuple], columns: str) -> None:
 
 
 @pytest.fixture
-def data(shared, tmp_path) -> Path:
+def data(clips, tmp_path) -> Path:
     """Two listed folders: one with sources, 12 trials of which 8 are open; one without, bona fide alone."""
-    clips = real_clips(shared)
     pool = [(f"P{n:02}", f"s{n}", ("bonafide", "spoof")[n % 2], ("-", "Griffin-Lim (page)")[n % 2], f"lab/{n // 2}", int(n < 8))
             for n in range(12)]
     listed(tmp_path / "data/raw/pool", clips, pool, "utterance speaker key attack source open")
@@ -160,4 +158,4 @@ def test_trials_without_their_file_and_files_without_their_trial_are_counted(dat
     (data / "raw/pool/P01.flac").rename(data / "raw/pool/Q.flac")
     assert len(prepare(data)) == 15
     said = capsys.readouterr().out
-    assert "1 of the 12 trials" in said and "P01 first" in said and "does not list, passed over: 1" in said
+    assert "1 of the 12 trials" in said and "P01 first" in said and "ignored files that the protocol does not list: 1" in said

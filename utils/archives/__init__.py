@@ -1,0 +1,1 @@
+"""Archives: where their files lie, reading them in place, and safe unpacking."""

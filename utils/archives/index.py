@@ -1,13 +1,14 @@
-"""An uncompressed archive read in place: an index of its members, made once, kept beside the trial lists.
+"""An index of the files in an uncompressed tar archive, which is then read in place.
 
-The index is a text file: a first line with the archive's length and time, one line per member (name, first byte,
-length), a last line with their number. It grows under the name *.part, which a killed run leaves to the next one.
+The index is a text file. Its first line holds the archive's length and time of change. Then comes
+one line per file (name, first byte, length), and a last line with their number. While it grows
+its name ends in .part; the next run resumes what a killed run leaves.
 """
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from tqdm import tqdm
 
@@ -16,41 +17,55 @@ from utils.common.errors import InputError
 from utils.common.files import disk_errors, reading
 
 FORMAT = "#archive-index-1"
-FLUSH_EVERY = 1000        # members between two flushes: what a killed run may lose
+FLUSH_EVERY = 1000        # files between two flushes: what a killed run may lose
 LITTER = re.compile(r"(?:.*/)?(?:\._[^/]*|\.DS_Store)")    # what macOS leaves in archives
 
-Place = tuple[str, int, int]     # container, first byte, length
+
+class Place(NamedTuple):
+    """Where a file's bytes lie."""
+    container: str     # as `container_name` writes it
+    offset: int        # first byte
+    size: int          # bytes
+
+
+class Entry(NamedTuple):
+    """One file of an index."""
+    name: str
+    offset: int
+    size: int
 
 
 def container_name(data_dir: Path, path: Path) -> str:
-    """How trial lists name a file: relative to the data folder with "/" between, or absolute outside of it."""
+    """How trial lists name a file: relative to the data folder with "/", or else absolute."""
     path = path.absolute()
     base = data_dir.absolute()
     return path.relative_to(base).as_posix() if path.is_relative_to(base) else path.as_posix()
 
 
 def stamp(archive: Path) -> dict[str, int]:
-    """What tells that an archive changed: its length and time of change."""
+    """The archive's length and time of change, by which a change is noticed."""
     try:
         status = archive.stat()
     except FileNotFoundError as error:
-        raise InputError(f"{archive} is missing: put it back, or run python utils/prepare_dataset.py again") from error
+        raise InputError(f"{archive} is missing: put it back, or run "
+                         "python utils/prepare_dataset.py again") from error
     return {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
 
 
 def check_containers(data_dir: Path, corpus: dict) -> None:
-    """Raise `InputError` where an archive named in `corpus` (the content of corpus.json) is missing or has changed."""
+    """`InputError` where an archive named in `corpus` (corpus.json) is missing or has changed."""
     for container, known in corpus["containers"].items():
         if stamp(data_dir / container) != known:
             raise InputError(f"{data_dir / container} changed after it was indexed: "
                              "run python utils/prepare_dataset.py again")
 
 
-def index_archive(archive: Path, index: Path, pattern: re.Pattern[str], force: bool = False) -> Path:
-    """Write the index of `archive` to `index` unless it is there and the archive unchanged; return `index`.
+def index_archive(archive: Path, index: Path, pattern: re.Pattern[str],
+                  force: bool = False) -> Path:
+    """Write the index of `archive` to `index`, unless a valid one exists; returns `index`.
 
-    A member whose name does not match `pattern` wholly, one that comes twice and everything `walk` refuses end in
-    `InputError`. Memory does not grow with the archive but for the set of names.
+    `InputError` for a name that does not match all of `pattern`, a repeated name, and whatever
+    `walk` refuses. Only the set of names grows with the archive.
     """
     head = _head(archive)
     if not force and _first_line(index) == head:
@@ -67,27 +82,27 @@ def index_archive(archive: Path, index: Path, pattern: re.Pattern[str], force: b
             file.flush()
             os.fsync(file.fileno())
         if _head(archive) != head:
-            raise InputError(f"{archive} changed while it was read: run this again when its download has ended")
+            raise InputError(f"{archive} changed while it was read: "
+                             "wait until its download has ended, then run this again")
         os.replace(part, index)
     return index
 
 
-def read_index(index: Path) -> Iterator[tuple[str, int, int]]:
-    """Name, first byte and length of every member, in the archive's order; `InputError` for a damaged index."""
+def read_index(index: Path) -> Iterator[Entry]:
+    """Every file in the archive's order; `InputError` for a damaged index."""
     number = 0
     with open(index, encoding="utf-8") as file:
         file.readline()
         for line in file:
-            if line.startswith("#end "):
-                if line == f"#end {number}\n":
-                    return
-                break
-            fields = line.rstrip("\n").split("\t")
-            if not _is_entry(fields):
+            if line == f"#end {number}\n":
+                return
+            entry = _entry(line)
+            if entry is None:
                 break
             number += 1
-            yield fields[0], int(fields[1]), int(fields[2])
-    raise InputError(f"{index} is damaged: delete it and run python utils/prepare_dataset.py again")
+            yield entry
+    raise InputError(f"{index} is damaged: delete it and run "
+                     "python utils/prepare_dataset.py again")
 
 
 def _head(archive: Path) -> str:
@@ -102,32 +117,38 @@ def _first_line(index: Path) -> str | None:
         return file.readline().rstrip("\n")
 
 
-def _is_entry(fields: list[str]) -> bool:
-    return len(fields) == 3 and fields[1].isdecimal() and fields[2].isdecimal()
+def _entry(line: str) -> Entry | None:
+    """The file that a line of the index names; None for any other line."""
+    fields = line.rstrip("\n").split("\t")
+    if len(fields) != 3 or not (fields[1].isdecimal() and fields[2].isdecimal()):
+        return None
+    return Entry(fields[0], int(fields[1]), int(fields[2]))
 
 
 def _resume(part: Path, head: str) -> tuple[int, set[str]]:
-    """Where to go on in the archive, and the names read so far; a line cut off by a kill is cut away."""
+    """Where to resume in the archive, and the names before; cuts off a line that is incomplete."""
     names: set[str] = set()
     start = kept = 0
     if _first_line(part) != head:
         return start, names
     with open(part, "r+b") as file:
         for number, line in enumerate(file):
-            fields = line.decode("utf-8", "replace").rstrip("\n").split("\t")
-            if not line.endswith(b"\n") or (number and not _is_entry(fields)):
+            entry = _entry(line.decode("utf-8", "replace"))
+            if not line.endswith(b"\n") or (number and entry is None):
                 break
             if number:
-                names.add(fields[0])
-                start = int(fields[1]) + -(-int(fields[2]) // 512) * 512
+                names.add(entry.name)
+                start = entry.offset + -(-entry.size // 512) * 512
             kept += len(line)
         file.truncate(kept)
     return start, names
 
 
-def _append(file: IO[str], archive: Path, start: int, names: set[str], pattern: re.Pattern[str]) -> None:
+def _append(file: IO[str], archive: Path, start: int, names: set[str],
+            pattern: re.Pattern[str]) -> None:
     total = archive.stat().st_size
-    bar = tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=f"index {archive.name}", mininterval=0.5)
+    bar = tqdm(total=total, initial=start, unit="B", unit_scale=True,
+               desc=f"index {archive.name}", mininterval=0.5)
     with bar, reading(archive), open(archive, "rb", buffering=0) as source:
         for member in walk(source, str(archive), start, total):
             if not member.is_directory and not LITTER.fullmatch(member.name):
@@ -143,7 +164,8 @@ def _append(file: IO[str], archive: Path, start: int, names: set[str], pattern: 
 
 def _check(member: Member, names: set[str], pattern: re.Pattern[str], archive: Path) -> None:
     if not pattern.fullmatch(member.name):
-        raise InputError(f"{archive} holds {member.name!r}, no file of this corpus: check where the archive is from")
+        raise InputError(f"{archive} holds {member.name!r}, which is no file of this corpus: "
+                         "check where the archive is from")
     if member.name in names:
         raise InputError(f"{archive} holds {member.name} twice: download it again")
     names.add(member.name)

@@ -1,4 +1,4 @@
-"""A walk over the headers of a tar archive: who lies where, without reading the data and without keeping a list."""
+"""The headers of a tar archive, read one by one: where each file lies. Memory stays constant."""
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,10 +9,14 @@ from utils.common.errors import InputError
 BLOCK = 512
 ZERO = bytes(BLOCK)
 LONGEST_NAME = 65_536        # bytes of a GNU long name or a pax header
-MOST_PADDING = 1 << 20       # zero bytes that may follow the end mark (tar pads to its record size, 10 kB by default)
-REGULAR, DIRECTORY, EXTENSIONS = b"0\0" b"7", b"5", b"LKxg"
-KINDS = {b"1": "a hard link", b"2": "a symbolic link", b"3": "a device", b"4": "a device", b"6": "a named pipe",
-         b"S": "a sparse file", b"M": "a part of a multi-volume archive", b"V": "a volume label"}
+MOST_PADDING = 1 << 20       # zero bytes after the end mark; tar writes 10 kB by default
+REGULAR = b"0\0" b"7"
+DIRECTORY = b"5"
+EXTENSIONS = b"LKxg"
+REFUSED_KINDS = {
+    b"1": "a hard link", b"2": "a symbolic link", b"3": "a device", b"4": "a device",
+    b"6": "a named pipe", b"S": "a sparse file", b"M": "a part of a multi-volume archive",
+    b"V": "a volume label"}
 AGAIN = "download it again"
 
 
@@ -25,26 +29,30 @@ class Seekable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file or a directory of an archive: its checked name, where its bytes start, how many, and what follows."""
-    name: str
-    offset: int
-    size: int
+    """A file or a directory of an archive."""
+    name: str            # checked: it cannot lead out of the folder
+    offset: int          # first byte of its content
+    size: int            # bytes
     following: int       # first byte of the next header
     is_directory: bool
 
 
-def walk(file: Seekable, archive: str, start: int = 0, total: int | None = None) -> Iterator[Member]:
+def walk(file: Seekable, archive: str, start: int = 0,
+         total: int | None = None) -> Iterator[Member]:
     """The members from byte `start` on; `total` is the archive's length where it is known.
 
-    Raises `InputError` for an archive that is cut short or corrupt, for anything but files and directories, and for a
-    name that leads out of the folder (absolute, with "..", a drive or a backslash).
+    `InputError` for an archive that is cut short or corrupt, for anything but files and
+    directories, and for a name that leads out of the folder (absolute, with "..", a drive or a
+    backslash).
     """
-    offset, extended = start, {}
+    offset = start
+    extended: dict[str, str] = {}      # what an extension header says of the next member
     while True:
         file.seek(offset)
         block = file.read(BLOCK)
         if len(block) < BLOCK:
-            raise InputError(f"{archive} is cut short at byte {offset + len(block):,}, without an end mark: {AGAIN}")
+            raise InputError(f"{archive} is cut short at byte {offset + len(block):,}, "
+                             f"without an end mark: {AGAIN}")
         if block == ZERO:
             return _check_end(file, archive, offset, total)
         kind, name, size = _header(block, archive, offset)
@@ -53,18 +61,26 @@ def walk(file: Seekable, archive: str, start: int = 0, total: int | None = None)
             extended |= _extension(kind, _read(file, archive, size), archive)
             offset = data + _padded(size)
             continue
-        name, size = extended.get("path", name), int(extended.get("size", size))
+        name = extended.get("path", name)
+        size = int(extended.get("size", size))
         if total is not None and data + size > total:
-            raise InputError(f"{archive} is cut short: {name} should end at byte {data + size:,} of {total:,}: {AGAIN}")
-        offset, extended = data + _padded(size), {}
+            raise InputError(f"{archive} is cut short: {name} should end at byte {data + size:,}, "
+                             f"but the archive has {total:,}: {AGAIN}")
+        offset = data + _padded(size)
+        extended = {}
         yield _member(kind, name, data, size, offset, archive)
 
 
 def safe_name(name: str, archive: str) -> str:
-    """`name` without a leading "./" or a closing "/"; `InputError` for one that could lead out of the folder."""
+    """`name` without a leading "./" or a closing "/".
+
+    `InputError` for a name that could lead out of the folder.
+    """
     parts = name.rstrip("/").split("/")
-    if "\\" in name or "\0" in name or ".." in parts or name.startswith("/") or re.match(r"[A-Za-z]:", name):
-        raise InputError(f"{archive} holds the unsafe name {name!r}: do not use it, {AGAIN} from its publisher")
+    if "\\" in name or "\0" in name or ".." in parts or name.startswith("/") \
+            or re.match(r"[A-Za-z]:", name):
+        raise InputError(f"{archive} holds the unsafe name {name!r}: "
+                         f"do not use it, {AGAIN} from its publisher")
     return "/".join(part for part in parts if part not in ("", "."))
 
 
@@ -74,20 +90,23 @@ def _padded(size: int) -> int:
 
 def _member(kind: bytes, name: str, data: int, size: int, following: int, archive: str) -> Member:
     if kind not in REGULAR and kind != DIRECTORY:
-        what = KINDS.get(kind, f"a member of unknown kind {kind!r}")
-        raise InputError(f"{archive} holds {what}, {name!r}: do not use this archive, {AGAIN} from its publisher")
-    return Member(safe_name(name, archive), data, size, following, kind == DIRECTORY or name.endswith("/"))
+        what = REFUSED_KINDS.get(kind, f"a member of unknown kind {kind!r}")
+        raise InputError(f"{archive} holds {what}, {name!r}: do not use this archive, "
+                         f"{AGAIN} from its publisher")
+    is_directory = kind == DIRECTORY or name.endswith("/")
+    return Member(safe_name(name, archive), data, size, following, is_directory)
 
 
 def _header(block: bytes, archive: str, offset: int) -> tuple[bytes, str, int]:
-    """Kind, name and size of one header block, its check sum verified."""
+    """Kind, name and size in one header block, whose checksum is verified."""
     try:
-        stated, size = _number(block[148:156]), _number(block[124:136])
+        stated = _number(block[148:156])
+        size = _number(block[124:136])
     except ValueError:
         stated = size = -1
     if stated != sum(block) - sum(block[148:156]) + 8 * 32 or size < 0:
-        what = f"is corrupt at byte {offset:,}" if offset else "is not an uncompressed tar archive"
-        raise InputError(f"{archive} {what} (no valid header there): {AGAIN}")
+        what = "is not an uncompressed tar archive" if not offset else "is corrupt"
+        raise InputError(f"{archive} {what} (no valid header at byte {offset:,}): {AGAIN}")
     name = _text(block[:100])
     if block[257:263] == b"ustar\0" and block[345]:
         name = f"{_text(block[345:500])}/{name}"
@@ -95,7 +114,7 @@ def _header(block: bytes, archive: str, offset: int) -> tuple[bytes, str, int]:
 
 
 def _number(field: bytes) -> int:
-    """A number of a header: octal digits, or GNU's big-endian form marked by the top bit."""
+    """A number in a header: octal digits, or GNU's big-endian form marked by the top bit."""
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
     return int(field.rstrip(b"\0 ") or b"0", 8)
@@ -107,7 +126,8 @@ def _text(field: bytes) -> str:
 
 def _read(file: Seekable, archive: str, size: int) -> bytes:
     if size > LONGEST_NAME:
-        raise InputError(f"{archive} holds an extended header of {size:,} bytes, which is no name: {AGAIN}")
+        raise InputError(f"{archive} holds an extended header of {size:,} bytes, "
+                         f"too long for a name: {AGAIN}")
     content = file.read(size)
     if len(content) < size:
         raise InputError(f"{archive} is cut short in an extended header: {AGAIN}")
@@ -118,7 +138,7 @@ def _extension(kind: bytes, content: bytes, archive: str) -> dict[str, str]:
     """What a GNU long name or a pax header says of the next member: at most "path" and "size"."""
     if kind == b"L":
         return {"path": _text(content)}
-    if kind in b"Kg":      # the target of a link, refused with the link; remarks on the whole archive
+    if kind in b"Kg":      # a link's target, refused with the link; remarks on the whole archive
         return {}
     found = {}
     while content:
@@ -126,19 +146,21 @@ def _extension(kind: bytes, content: bytes, archive: str) -> dict[str, str]:
         length = int(match[1]) if match else 0
         if not match or not match.end() < length <= len(content):
             raise InputError(f"{archive} holds a malformed pax header: {AGAIN}")
-        found[match[2].decode("utf-8", "replace")] = content[match.end():length - 1].decode("utf-8", "surrogateescape")
+        value = content[match.end():length - 1].decode("utf-8", "surrogateescape")
+        found[match[2].decode("utf-8", "replace")] = value
         content = content[length:]
-    if any(key.startswith("GNU.sparse") for key in found) or not found.get("size", "0").isdecimal():
+    if any(key.startswith("GNU.sparse") for key in found) \
+            or not found.get("size", "0").isdecimal():
         raise InputError(f"{archive} holds a sparse file or a malformed size: {AGAIN}")
     return {key: found[key] for key in ("path", "size") if key in found}
 
 
 def _check_end(file: Seekable, archive: str, offset: int, total: int | None) -> None:
-    """Zeros end an archive only where nothing else follows: a torn download may hold a hole of zeros."""
+    """Only zeros may follow the end mark: an unfinished download may have zeros in its middle."""
     if total is None:
         return
     rest = total - offset
     file.seek(offset)
     if rest > MOST_PADDING or any(file.read(rest)):
-        raise InputError(f"{archive} is corrupt: zeros at byte {offset:,} where a member should start, {rest:,} bytes "
-                         f"before its end (an unfinished download): {AGAIN}")
+        raise InputError(f"{archive} is corrupt: zeros at byte {offset:,} instead of a header, "
+                         f"{rest:,} bytes before its end (an unfinished download): {AGAIN}")

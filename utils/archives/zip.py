@@ -1,4 +1,4 @@
-"""Zip archives: where plainly stored files lie, and unpacking of compressed ones; the same refusals as for tar."""
+"""Zip archives: where uncompressed files lie, and unpacking; the same refusals as for tar."""
 import contextlib
 import re
 import stat
@@ -6,20 +6,25 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-from utils.archives.index import Place
 from utils.archives.extraction import Item, unpack
-from utils.common.files import reading
+from utils.archives.index import Place
 from utils.archives.tar import AGAIN, safe_name
 from utils.common.errors import InputError
+from utils.common.files import reading
 
 LARGEST_TEXT = 64 << 20      # bytes of a protocol
-LOCAL_HEADER = 30            # bytes before the name; the lengths of name and extra field are its last two numbers
+LOCAL_HEADER = 30            # bytes before the name
+LENGTHS_AT = (26, 28)        # in the local header: where the lengths of name and extra field stand
 
 
 @contextlib.contextmanager
 def opened(archive: Path) -> Iterator[zipfile.ZipFile]:
-    """The archive, its members checked; `InputError` for damage, encryption, links, unsafe names and names twice."""
+    """The archive, its members checked.
+
+    `InputError` for damage, encryption, links, unsafe names and repeated names.
+    """
     try:
         with reading(archive), zipfile.ZipFile(archive) as file:
             _check(file, archive)
@@ -38,51 +43,60 @@ def _check(file: zipfile.ZipFile, archive: Path) -> None:
         if info.flag_bits & 1:
             raise InputError(f"{archive} is encrypted: {AGAIN} from its publisher")
         if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise InputError(f"{archive} holds a link or a device, {name!r}: do not use this archive, {AGAIN}")
+            raise InputError(f"{archive} holds a link or a device, {name!r}: "
+                             f"do not use this archive, {AGAIN}")
 
 
-def find(archive: Path, is_it: Callable[[str], bool]) -> str | None:
-    """The first member whose name pleases `is_it`."""
+def find(archive: Path, matches: Callable[[str], bool]) -> str | None:
+    """The name of the first member that matches."""
     with opened(archive) as file:
-        return next((name for name in file.namelist() if is_it(name)), None)
+        return next((name for name in file.namelist() if matches(name)), None)
 
 
 def content(archive: Path, member: str) -> bytes:
-    """The content of a small member, such as a protocol; `InputError` where it is larger than one can be."""
+    """The content of a small member, such as a protocol; `InputError` where it is too large."""
     with opened(archive) as file:
         if file.getinfo(member).file_size > LARGEST_TEXT:
-            raise InputError(f"{archive} holds {member} of over {LARGEST_TEXT:,} bytes, which no protocol has: {AGAIN}")
+            raise InputError(f"{archive} holds {member} of over {LARGEST_TEXT:,} bytes, "
+                             f"too large for a protocol: {AGAIN}")
         return file.read(member)
 
 
-def stored_places(archive: Path, pattern: re.Pattern[str], container: str) -> dict[str, dict[str, Place]]:
-    """Where the files lie whose name matches `pattern` (group 1: part, group 2: utterance), by part and utterance.
+def stored_places(archive: Path, pattern: re.Pattern[str],
+                  container: str) -> dict[str, dict[str, Place]]:
+    """Where the files lie whose name matches `pattern`, by its group 1 (part) and 2 (utterance).
 
-    `InputError` where they are compressed: those have to be unpacked.
+    `InputError` where they are compressed: those must be unpacked.
     """
     places: dict[str, dict[str, Place]] = {}
-    total = archive.stat().st_size
     with opened(archive) as file, open(archive, "rb", buffering=0) as raw:
         for info in file.infolist():
-            if not (match := pattern.fullmatch(info.filename)):
+            match = pattern.fullmatch(info.filename)
+            if not match:
                 continue
             if info.compress_type != zipfile.ZIP_STORED:
                 need = sum(item.file_size for item in file.infolist()) / 1e9
-                raise InputError(f"{archive} holds compressed files, which cannot be read in place: "
-                                 f"run this again with --extract (it needs {need:.1f} GB)")
-            raw.seek(info.header_offset)
-            header = raw.read(LOCAL_HEADER)
-            lengths = sum(int.from_bytes(header[i:i + 2], "little") for i in (26, 28))
-            offset = info.header_offset + LOCAL_HEADER + lengths
-            if header[:4] != b"PK\3\4" or offset + info.file_size > total:
-                raise InputError(f"{archive} is damaged at {info.filename}: {AGAIN}")
-            places.setdefault(match[1], {})[match[2]] = (container, offset, info.file_size)
+                raise InputError(f"{archive} holds compressed files, which cannot be read in "
+                                 f"place: run this again with --extract (it needs {need:.1f} GB)")
+            place = Place(container, _first_byte(raw, info, archive), info.file_size)
+            places.setdefault(match[1], {})[match[2]] = place
     return places
 
 
+def _first_byte(raw: BinaryIO, info: zipfile.ZipInfo, archive: Path) -> int:
+    """Where the content of an uncompressed member starts."""
+    raw.seek(info.header_offset)
+    header = raw.read(LOCAL_HEADER)
+    lengths = sum(int.from_bytes(header[at:at + 2], "little") for at in LENGTHS_AT)
+    offset = info.header_offset + LOCAL_HEADER + lengths
+    if header[:4] != b"PK\3\4" or offset + info.file_size > archive.stat().st_size:
+        raise InputError(f"{archive} is damaged at {info.filename}: {AGAIN}")
+    return offset
+
+
 def extract(archive: Path, wanted: Callable[[str], bool], folder: Path) -> int:
-    """Unpack the members that are `wanted` below `folder`, as `unpack` does; the number of files written."""
+    """Unpack the members that are `wanted` below `folder`; returns the number of new files."""
     with opened(archive) as file:
         infos = [info for info in file.infolist() if wanted(info.filename)]
-        return unpack(lambda: (Item(folder / info.filename, info.file_size, lambda info=info: file.open(info))
-                               for info in infos), folder)
+        return unpack(lambda: (Item(folder / info.filename, info.file_size,
+                                    lambda info=info: file.open(info)) for info in infos), folder)

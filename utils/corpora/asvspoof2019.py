@@ -1,4 +1,4 @@
-"""ASVspoof2019, logical access: the folders of LA.zip, or LA.zip itself, read in place if its files are plain."""
+"""ASVspoof2019, logical access: the folders of LA.zip, or an uncompressed LA.zip read in place."""
 import io
 import os
 import re
@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 
 from utils.archives import zip as zips
-from utils.archives.index import container_name
+from utils.archives.index import Place, container_name
+from utils.common.errors import InputError
+from utils.common.files import reading
 from utils.corpora.corpus import Corpus, Files, Part, Request
 from utils.trials.protocols import read_protocol
 from utils.trials.releases import ProtocolLine
-from utils.common.files import reading
-from utils.common.errors import InputError
 
 DOWNLOAD = "https://datashare.ed.ac.uk/handle/10283/3336"
 WHAT_TO_GET = f"download LA.zip (7.6 GB) from {DOWNLOAD} and unpack it into this folder"
@@ -23,14 +23,14 @@ UTTERANCE = re.compile(r"(LA_[TDE]_\d{7})\.flac")
 
 
 def is_there(raw_dir: Path) -> bool:
-    """Whether data/raw has anything of ASVspoof2019 LA: audio folders or LA.zip."""
+    """Whether data/raw holds audio folders of ASVspoof2019 LA, or LA.zip."""
     return bool(_folders(raw_dir)) or _archive(raw_dir) is not None
 
 
 def find(request: Request) -> Corpus:
     """The ASVspoof2019 LA in data/raw or up to two folders below it.
 
-    `InputError` where there is none, where audio has no protocol, and for a LA.zip that has to be unpacked first.
+    `InputError` where there is none, where audio has no protocol, and for a compressed LA.zip.
     """
     archive = _archive(request.raw_dir)
     if archive is not None and request.extract:
@@ -38,17 +38,21 @@ def find(request: Request) -> Corpus:
     if folders := _folders(request.raw_dir):
         return _from_folders(request, folders)
     if archive is None:
-        raise InputError(f"no dataset files of ASVspoof2019 LA were found in {request.raw_dir}: {WHAT_TO_GET}")
+        raise InputError(f"no dataset files of ASVspoof2019 LA were found in {request.raw_dir}: "
+                         f"{WHAT_TO_GET}")
     return _from_zip(request, archive)
 
 
 def _places(raw_dir: Path) -> list[Path]:
-    below = sorted(path for path in raw_dir.iterdir() if path.is_dir()) if raw_dir.is_dir() else []
+    below = []
+    if raw_dir.is_dir():
+        below = sorted(path for path in raw_dir.iterdir() if path.is_dir())
     return [raw_dir, *below, *(path / "LA" for path in below)]
 
 
 def _archive(raw_dir: Path) -> Path | None:
-    return next((place / "LA.zip" for place in _places(raw_dir) if (place / "LA.zip").is_file()), None)
+    paths = (place / "LA.zip" for place in _places(raw_dir))
+    return next((path for path in paths if path.is_file()), None)
 
 
 def _folders(raw_dir: Path) -> dict[str, Path]:
@@ -57,11 +61,11 @@ def _folders(raw_dir: Path) -> dict[str, Path]:
 
 
 def _wanted(name: str) -> bool:
-    return AUDIO.fullmatch(name) is not None or _is_list(name)
+    return AUDIO.fullmatch(name) is not None or any(_is_list(name, part) for part in LISTS)
 
 
-def _is_list(name: str) -> bool:
-    return any(name.endswith(f"{PROTOCOLS}/{_list_name(part)}") for part in LISTS)
+def _is_list(name: str, part: str) -> bool:
+    return name.endswith(f"{PROTOCOLS}/{_list_name(part)}")
 
 
 def _list_name(part: str) -> str:
@@ -70,7 +74,8 @@ def _list_name(part: str) -> str:
 
 def _corpus(found: str, parts: dict[str, Part], archives: tuple[Path, ...] = ()) -> Corpus:
     which = "" if len(parts) == len(LISTS) else f", {' and '.join(parts)} only"
-    return Corpus("ASVspoof2019 LA", f"ASVspoof2019 LA{which}", "asvspoof2019", found, parts, archives)
+    return Corpus("ASVspoof2019 LA", f"ASVspoof2019 LA{which}", "asvspoof2019", found, parts,
+                  archives)
 
 
 def _from_folders(request: Request, folders: dict[str, Path]) -> Corpus:
@@ -78,7 +83,8 @@ def _from_folders(request: Request, folders: dict[str, Path]) -> Corpus:
     for part, folder in folders.items():
         table = folder.parents[1] / PROTOCOLS / _list_name(part)
         if not table.is_file():
-            raise InputError(f"the protocol {table} is missing: unpack all of LA.zip ({DOWNLOAD}), not its audio alone")
+            raise InputError(f"the protocol {table} is missing: unpack all of LA.zip "
+                             f"({DOWNLOAD}), not only its audio")
         parts[part] = Part(str(table), partial(_read_list, table), partial(_scan, folder, request))
     return _corpus(", ".join(folder.parent.name for folder in folders.values()), parts)
 
@@ -89,11 +95,13 @@ def _read_list(table: Path) -> Iterator[ProtocolLine]:
 
 
 def _scan(folder: Path, request: Request) -> Files:
-    container, files = container_name(request.data_dir, folder), Files()
+    container = container_name(request.data_dir, folder)
+    files = Files()
     with reading(folder), os.scandir(folder) as entries:
         for entry in entries:
             if (match := UTTERANCE.fullmatch(entry.name)) and entry.is_file():
-                files.places[match[1]] = (f"{container}/{entry.name}", 0, entry.stat().st_size)
+                size = entry.stat().st_size
+                files.places[match[1]] = Place(f"{container}/{entry.name}", 0, size)
     return files
 
 
@@ -101,13 +109,16 @@ def _from_zip(request: Request, archive: Path) -> Corpus:
     places = zips.stored_places(archive, AUDIO, container_name(request.data_dir, archive))
     parts = {}
     for part in (part for part in LISTS if part in places):
-        member = zips.find(archive, lambda name, part=part: name.endswith(f"{PROTOCOLS}/{_list_name(part)}"))
+        member = zips.find(archive, partial(_is_list, part=part))
         if member is None:
-            raise InputError(f"{archive} lacks the protocol {_list_name(part)}: download it again from {DOWNLOAD}")
+            raise InputError(f"{archive} lacks the protocol {_list_name(part)}: "
+                             f"download it again from {DOWNLOAD}")
         table = f"{archive} ({member})"
-        parts[part] = Part(table, partial(_read_zipped, table, archive, member), partial(Files, places[part]))
+        parts[part] = Part(table, partial(_read_zipped, table, archive, member),
+                           partial(Files, places[part]))
     if not parts:
-        raise InputError(f"{archive} holds no audio of ASVspoof2019 LA: download it again from {DOWNLOAD}")
+        raise InputError(f"{archive} holds no audio of ASVspoof2019 LA: "
+                         f"download it again from {DOWNLOAD}")
     return _corpus(archive.name, parts, (archive,))
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from utils.common.files import reading
 from utils.common.errors import InputError
+from utils.common.files import reading
 
 CHUNK = 1 << 20
 MD5 = {
@@ -36,17 +36,20 @@ MD5 = {
 
 
 def check_md5(paths: Iterable[Path]) -> int:
-    """Compare the sums of those `paths` whose sum is known; their number. `InputError` where one differs."""
+    """The number of `paths` whose sum is known and agrees; `InputError` where one differs."""
     known = [path for path in dict.fromkeys(paths) if path.name in MD5]
     for path in known:
-        if (found := _md5(path)) != MD5[path.name]:
-            raise InputError(f"{path} has the md5 sum {found}, published is {MD5[path.name]}: download it again")
+        found = _md5(path)
+        if found != MD5[path.name]:
+            raise InputError(f"{path} has the md5 sum {found}, but {MD5[path.name]} is published: "
+                             "download it again")
     return len(known)
 
 
 def _md5(path: Path) -> str:
     digest = hashlib.md5(usedforsecurity=False)
-    bar = tqdm(total=path.stat().st_size, unit="B", unit_scale=True, desc=f"md5 {path.name}", mininterval=0.5)
+    bar = tqdm(total=path.stat().st_size, unit="B", unit_scale=True, desc=f"md5 {path.name}",
+               mininterval=0.5)
     with bar, reading(path), open(path, "rb") as file:
         while chunk := file.read(CHUNK):
             digest.update(chunk)

@@ -1,22 +1,27 @@
-"""What every corpus module hands over: the corpus' own parts, each with its protocol lines and where its files lie."""
+"""What every corpus module returns: the corpus' parts, each with its protocol and its files."""
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from utils.archives.index import Place
+from utils.common.errors import InputError
 from utils.trials.releases import ProtocolLine
 from utils.trials.tables import Condition
 from utils.trials.trial import Trial
-from utils.common.errors import InputError
+
+
+def build_nothing(raw_dir: Path) -> None:
+    """For corpora that nothing has to build."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for: where the data lie, and whether to unpack archives or read them anew."""
+    """What the user asked for."""
     data_dir: Path
-    extract: bool = False
-    force: bool = False
-    where: tuple[Condition, ...] = ()     # which rows of trial lists are taken: all that meet every one
+    extract: bool = False                 # unpack archives
+    force: bool = False                   # read archives again although they have an index
+    where: tuple[Condition, ...] = ()     # a row of a trial list must meet all of them
+    build: Callable[[Path], object] = build_nothing   # makes the default corpus in data/raw
 
     @property
     def raw_dir(self) -> Path:
@@ -31,15 +36,15 @@ class Request:
 
 @dataclass
 class Files:
-    """Where the files of a part lie, by utterance; and the names of those known to be no trials, but enrolment."""
-    places: dict[str, Place] = field(default_factory=dict)
-    enrolment: set[str] = field(default_factory=set)
-    notes: list[str] = field(default_factory=list)
+    """The files of a part."""
+    places: dict[str, Place] = field(default_factory=dict)     # by utterance
+    enrolment: set[str] = field(default_factory=set)           # utterances that are no trials
+    notes: list[str] = field(default_factory=list)             # what was ignored, for the user
 
 
 @dataclass(frozen=True)
 class Part:
-    """A partition as the corpus' authors made it. The functions read when called: one part at a time is in memory."""
+    """A partition as the corpus' authors made it. Its functions read when they are called."""
     protocol: str
     lines: Callable[[], Iterator[ProtocolLine]]
     files: Callable[[], Files]
@@ -47,12 +52,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A corpus found in data/raw. `description` is one phrase fit for a verdict line; `found` says what lies where."""
+    """A corpus found in data/raw."""
     name: str
-    description: str
+    description: str                        # one phrase, fit for a verdict line
     layout: str
-    found: str
-    parts: dict[str, Part]                  # by "train", "dev", "eval": those whose files are there
+    found: str                              # what lies where
+    parts: dict[str, Part]                  # by "train", "dev", "eval": those whose files exist
     archives: tuple[Path, ...] = ()         # read in place
     demo: bool = False
     details: dict = field(default_factory=dict)
@@ -60,27 +65,32 @@ class Corpus:
 
 @dataclass(frozen=True)
 class Joined:
-    """A part's trials, sorted by utterance, and what did not join."""
+    """A part's trials, sorted by utterance, and what was left out."""
     trials: list[Trial]
     listed: int          # lines of the protocol
-    unlisted: int        # files that the protocol does not know
+    unlisted: int        # files that the protocol does not list
     enrolment: int
     notes: list[str]
 
 
 def join(part: Part) -> Joined:
-    """Join the protocol of `part` with its files; `InputError` where they have nothing in common.
+    """Join the protocol of `part` with its files; `InputError` where they share no utterance.
 
-    The order is that of the utterance names, whatever the files lie in: an unpacked archive gives the same order.
+    The trials are sorted by utterance, so an unpacked archive gives the same order.
     """
     files = part.files()
-    trials, listed = [], 0
+    trials = []
+    listed = 0
     for line in part.lines():
         listed += 1
-        if (place := files.places.get(line.utterance)) is not None:
-            trials.append(Trial(line.utterance, line.labels, *place))
+        place = files.places.get(line.utterance)
+        if place is not None:
+            trials.append(Trial(line.utterance, line.labels, place.container, place.offset,
+                                place.size))
     if not trials:
-        raise InputError(f"none of the {len(files.places):,} files found is among the {listed:,} of {part.protocol}: "
-                         "files and protocol are not of one release, or the download lacks the files of this part")
+        raise InputError(f"none of the {len(files.places):,} files found is among the {listed:,} "
+                         f"of {part.protocol}: download files and protocol of the same release, "
+                         "and the files of this part")
     trials.sort(key=lambda trial: trial.utterance)
-    return Joined(trials, listed, len(files.places) - len(trials), len(files.enrolment), files.notes)
+    unlisted = len(files.places) - len(trials)
+    return Joined(trials, listed, unlisted, len(files.enrolment), files.notes)

@@ -1,29 +1,33 @@
-"""The embedded default corpus: built where no dataset is, then read like any other of ASVspoof5's layout."""
-from collections.abc import Callable
+"""The default corpus: built where data/raw holds no dataset, then read in ASVspoof5's layout."""
 from dataclasses import replace
 from pathlib import Path
 
-from utils.corpora import asvspoof5
-from utils.corpora.corpus import Corpus, Request
 from utils.common.errors import InputError
 from utils.common.files import read_json
+from utils.corpora import asvspoof5
+from utils.corpora.corpus import Corpus, Request
 
 FOLDER = "default_corpus"
+GROUPS = ("all", "seen")     # of the leak check; its other groups are single attacks
 
 
 def is_there(raw_dir: Path) -> bool:
-    """Whether the default corpus was built in data/raw."""
+    """Whether data/raw holds the default corpus, built to its end."""
     return (raw_dir / FOLDER / "corpus_info.json").is_file()
 
 
-def find(request: Request, build: Callable[[Path], object]) -> Corpus:
-    """The default corpus in data/raw/default_corpus, built (or completed, or found complete) by `build(raw_dir)`."""
-    build(request.raw_dir)
+def find(request: Request) -> Corpus:
+    """The default corpus in data/raw/default_corpus, built or completed by `request.build`.
+
+    `InputError` where its files are incomplete.
+    """
+    request.build(request.raw_dir)
     folder = request.raw_dir / FOLDER
     info = read_json(folder / "corpus_info.json")
     located = asvspoof5.locate([folder])
     if not located.parts() or set(located.parts()) - set(located.tables):
-        raise InputError(f"{folder} is incomplete: delete it and run python utils/prepare_dataset.py again")
+        raise InputError(f"{folder} is incomplete: delete it and run "
+                         "python utils/prepare_dataset.py again")
     print(describe_leaks(info["leak_check"]))
     corpus = asvspoof5.build(request, located)
     return replace(corpus, name="default corpus", layout="default", demo=bool(info["demo"]),
@@ -32,14 +36,16 @@ def find(request: Request, build: Callable[[Path], object]) -> Corpus:
 
 
 def describe_leaks(check: dict[str, dict[str, float]]) -> str:
-    """The leak check as a block of lines, one per feature: how far it alone tells the classes apart.
+    """The leak check as text, one line per feature: how well it alone separates the classes.
 
-    Over all attacks of eval, over those of train, and the one attack it tells best.
+    Three figures: over all attacks of eval, over those of train, and the attack it separates best.
     """
-    lines = ["leak check: EER in % of a linear classifier on one plain feature, on speakers it has not heard (50: no leak)"]
+    lines = ["leak check: EER in % of a linear classifier on one plain feature, "
+             "on speakers it has not heard (50: no leak)"]
     width = max(map(len, check), default=0)
     for feature, groups in check.items():
-        worst = min((group for group in groups if group not in ("all", "seen")), key=groups.__getitem__)
-        every, seen, least = (f"{100 * groups[group]:3.0f}" for group in ("all", "seen", worst))
-        lines.append(f"  {feature:<{width}}  all attacks {every}  seen {seen}  worst {least} ({worst})")
+        worst = min((group for group in groups if group not in GROUPS), key=groups.__getitem__)
+        every, seen, least = (f"{100 * groups[group]:3.0f}" for group in (*GROUPS, worst))
+        lines.append(f"  {feature:<{width}}  all attacks {every}  seen {seen}  "
+                     f"worst {least} ({worst})")
     return "\n".join(lines)

@@ -1,34 +1,38 @@
-"""Folders of audio in data/raw, or in its train/, dev/ and eval/: a plain pair bonafide/ and spoof/, or any number of folders
-with a trial list (trials.tsv) in each; a pair and lists beside each other are one corpus."""
+"""Folders of the user's audio in data/raw, or in its train/, dev/ and eval/.
+
+A home is such a place. It holds a pair of folders bonafide/ and spoof/, or any number of folders
+with a trial list (trials.tsv) in each. A pair and lists beside each other are one corpus.
+"""
 import os
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from utils.archives.index import Place, container_name
 from utils.audio.file_types import AUDIO_SUFFIXES
-from utils.archives.index import container_name
+from utils.common.errors import InputError
 from utils.corpora.corpus import Corpus, Files, Part, Request
+from utils.trials.labels import KEYS, UNKNOWN, Labels
 from utils.trials.releases import ProtocolLine
 from utils.trials.tables import LIST, Condition, columns_of, has_list, read_table
-from utils.trials.labels import KEYS, Labels
 from utils.trials.trial import SUBSETS
-from utils.common.errors import InputError
 
-WHAT_TO_GET = ("put real speech into bonafide/SPEAKER/ and spoofed speech into spoof/ATTACK/ in this folder, or a folder of audio "
-               f"with its {LIST}")
-UNDIVIDED = "train"      # what a pair without parts counts as: the part that missing subsets are cut from
+WHAT_TO_GET = ("put real speech into bonafide/SPEAKER/ and spoofed speech into spoof/ATTACK/ in "
+               f"this folder, or a folder of audio with its {LIST}")
+UNDIVIDED = "train"      # the part that data/raw itself counts as; missing subsets are cut from it
 ONE_ATTACK = "spoof"     # the attack of files that lie in spoof/ itself
 
 
 def is_there(raw_dir: Path) -> bool:
-    """Whether data/raw has bonafide/, spoof/ or a folder with a trial list, by itself or below train/, dev/ or eval/."""
+    """Whether data/raw, or its train/, dev/ or eval/, is a home."""
     return bool(_homes(raw_dir))
 
 
 def find(request: Request) -> Corpus:
-    """The folders in data/raw. `InputError` where there are none, or one of a pair is missing or without audio."""
-    raw, homes = request.raw_dir, _homes(request.raw_dir)
+    """The folders in data/raw. `InputError` where there are none, or half of a pair is missing."""
+    raw = request.raw_dir
+    homes = _homes(raw)
     if not homes:
         raise InputError(f"no folder pair was found in {raw}: {WHAT_TO_GET}")
     lists = [folder for home in homes.values() for folder in listed_folders(home)]
@@ -37,127 +41,155 @@ def find(request: Request) -> Corpus:
     for part, home in homes.items():
         _check_pair(home)
         where = tuple(condition for condition in request.where if condition.part in (None, part))
-        parts[part] = Part(f"the folders of {home}", partial(_lines, home, where), partial(_files, home, request.data_dir, where))
+        parts[part] = Part(f"the folders of {home}", partial(_lines, home, where),
+                           partial(_files, home, request.data_dir, where))
     found = [f"{home.name}/{key}/" for home in homes.values() for key in _keys_of(home)]
-    found += [folder.relative_to(raw.parent).as_posix() + "/" + LIST for folder in lists]
+    found += [f"{folder.relative_to(raw.parent).as_posix()}/{LIST}" for folder in lists]
     where = [condition.text for condition in request.where]
-    names = [f"{key}/" for key in KEYS] if not lists else sorted({folder.name for folder in lists})
-    described = f"the user's own recordings in {raw.name}/ ({', '.join(names)}){''.join(f', {text}' for text in where)}"
-    return Corpus("folders", described, "folders", ", ".join(found), parts, details={"where": where} if where else {})
+    return Corpus("folders", _description(raw, lists, where), "folders", ", ".join(found), parts,
+                  details={"where": where} if where else {})
+
+
+def _description(raw: Path, lists: list[Path], where: list[str]) -> str:
+    names = sorted({folder.name for folder in lists}) or [f"{key}/" for key in KEYS]
+    conditions = "".join(f", {text}" for text in where)
+    return f"the user's own recordings in {raw.name}/ ({', '.join(names)}){conditions}"
 
 
 def listed_folders(home: Path) -> list[Path]:
-    """The folders with a trial list: `home` itself, or else those in it (links to folders too), sorted."""
+    """The folders with a trial list: `home` itself, or those in it (links too), sorted."""
     if has_list(home):
         return [home]
     return sorted(path for path in home.iterdir() if has_list(path)) if home.is_dir() else []
 
 
 def _keys_of(home: Path) -> tuple[str, ...]:
-    """The halves of a pair in `home`; none where a list there speaks for all that lies below it."""
+    """The halves of a pair in `home`; none where a list in `home` itself lists all of its audio."""
     return () if has_list(home) else tuple(key for key in KEYS if (home / key).is_dir())
 
 
 def _check_pair(home: Path) -> None:
-    """`InputError` where a half of a pair is empty, or there is but one half and no list that could make up for it."""
+    """`InputError` where half of a pair is empty, or missing while no list replaces it."""
     for key in _keys_of(home) if listed_folders(home) else KEYS:
         if next(_audio(home / key), None) is None:
-            raise InputError(f"{home / key} holds no audio files: a folder pair needs both {home / 'bonafide'} and "
-                             f"{home / 'spoof'}")
+            raise InputError(f"{home / key} holds no audio files: put audio into both "
+                             f"{home / 'bonafide'} and {home / 'spoof'}")
 
 
 def _check_conditions(conditions: tuple[Condition, ...], lists: list[Path]) -> None:
     known = sorted({column for folder in lists for column in columns_of(folder)})
     for condition in conditions:
         if condition.column not in known:
-            raise InputError(f"--where {condition.text}: no trial list here has a column {condition.column}, only "
-                             f"{', '.join(known) or 'none: there is no trial list'}")
+            raise InputError(f"--where {condition.text}: no trial list here has a column "
+                             f"{condition.column}; the columns are "
+                             f"{', '.join(known) or 'none, since there is no trial list'}")
 
 
 def _homes(raw_dir: Path) -> dict[str, Path]:
-    homes = {part: raw_dir / part for part in SUBSETS if _has_one(raw_dir / part)}
-    return homes or ({UNDIVIDED: raw_dir} if _has_one(raw_dir) else {})
+    homes = {part: raw_dir / part for part in SUBSETS if _is_home(raw_dir / part)}
+    return homes or ({UNDIVIDED: raw_dir} if _is_home(raw_dir) else {})
 
 
-def _has_one(home: Path) -> bool:
-    return any((home / key).is_dir() for key in KEYS) or bool(listed_folders(home))
+def _is_home(folder: Path) -> bool:
+    return any((folder / key).is_dir() for key in KEYS) or bool(listed_folders(folder))
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, ...]]:
-    """All files below a folder as paths relative to it, sorted; hidden ones and links to folders are passed over."""
+@dataclass(frozen=True)
+class _Found:
+    """A file below a folder."""
+    parts: tuple[str, ...]      # its path relative to the folder
+
+    @property
+    def name(self) -> str:
+        return "/".join(self.parts)
+
+    @property
+    def is_audio(self) -> bool:
+        """Whether its suffix is one of audio, and its name fits in one line of a trial list."""
+        return Path(self.parts[-1]).suffix.lower() in AUDIO_SUFFIXES and self.name.isprintable()
+
+
+def _walk(folder: Path) -> Iterator[_Found]:
+    """All files below a folder, sorted, without hidden ones and links to folders."""
     for here, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         above = Path(here).relative_to(folder).parts
-        yield from ((*above, name) for name in sorted(names) if not name.startswith("."))
+        yield from (_Found((*above, name)) for name in sorted(names) if not name.startswith("."))
 
 
-def _audio(folder: Path) -> Iterator[tuple[str, ...]]:
-    return (path for path in _walk(folder) if Path(path[-1]).suffix.lower() in AUDIO_SUFFIXES and _fits("/".join(path)))
-
-
-def _fits(name: str) -> bool:
-    """Whether a name fits in a trial list: one line of UTF-8 text without tabs."""
-    return name.isprintable()
+def _audio(folder: Path) -> Iterator[_Found]:
+    return (found for found in _walk(folder) if found.is_audio)
 
 
 def _prefix(home: Path, folder: Path) -> str:
-    """What stands before the names of a list's utterances, so that those of two lists differ."""
+    """What precedes the utterances of a list, so that those of two lists differ."""
     return "" if folder == home else f"{folder.name}/"
 
 
 def _lines(home: Path, conditions: tuple[Condition, ...]) -> Iterator[ProtocolLine]:
     """What the lists and the folders of a home say, as protocol lines.
 
-    bonafide/SPEAKER/x.wav has a speaker, bonafide/x.wav none. spoof/ATTACK/x.wav has an attack, and
-    spoof/ATTACK/SPEAKER/x.wav a speaker too; spoof/x.wav has the attack "spoof".
+    bonafide/SPEAKER/x.wav has a speaker, bonafide/x.wav none. spoof/ATTACK/x.wav has an attack,
+    and spoof/ATTACK/SPEAKER/x.wav a speaker too; spoof/x.wav has the attack "spoof".
     """
     for folder in listed_folders(home):
         for line in read_table(folder, conditions):
             yield replace(line, utterance=_prefix(home, folder) + line.utterance)
     for key in _keys_of(home):
-        for path in _audio(home / key):
-            above = path[:-1]
-            attack = "-" if key == "bonafide" else above[0] if above else ONE_ATTACK
-            speakers = above if key == "bonafide" else above[1:]
-            labels = Labels(speaker=speakers[0] if speakers else "-", key=key, attack=attack)
-            yield ProtocolLine("/".join((key, *path)), labels)
+        for found in _audio(home / key):
+            yield ProtocolLine(f"{key}/{found.name}", _labels(key, found.parts[:-1]))
+
+
+def _labels(key: str, above: tuple[str, ...]) -> Labels:
+    """The labels of a file of a pair, by the folders it lies in."""
+    if key == "bonafide":
+        return Labels(key=key, speaker=above[0] if above else UNKNOWN)
+    attack = above[0] if above else ONE_ATTACK
+    return Labels(key=key, attack=attack, speaker=above[1] if len(above) > 1 else UNKNOWN)
 
 
 def _files(home: Path, data_dir: Path, conditions: tuple[Condition, ...]) -> Files:
-    container, files = container_name(data_dir, home), Files()
+    container = container_name(data_dir, home)
+    files = Files()
     for folder in listed_folders(home):
-        _listed_files(folder, _prefix(home, folder), container_name(data_dir, folder), conditions, files)
+        _add_listed(folder, _prefix(home, folder), container_name(data_dir, folder), conditions,
+                    files)
     for key in _keys_of(home):
-        passed = 0
-        for path in _walk(home / key):
-            name = "/".join((key, *path))
-            if Path(path[-1]).suffix.lower() in AUDIO_SUFFIXES and _fits(name):
-                files.places[name] = (f"{container}/{name}", 0, (home / name).stat().st_size)
+        ignored = 0
+        for found in _walk(home / key):
+            if found.is_audio:
+                name = f"{key}/{found.name}"
+                files.places[name] = Place(f"{container}/{name}", 0, (home / name).stat().st_size)
             else:
-                passed += 1
-        if passed:
-            files.notes.append(f"{passed:,} files in {home / key} are passed over: no audio by their extension, or "
-                               "a name that fits in no list")
+                ignored += 1
+        if ignored:
+            files.notes.append(f"{ignored:,} files in {home / key} are ignored: their extension is "
+                               "not one of audio, or their name has control characters")
     return files
 
 
-def _listed_files(folder: Path, prefix: str, container: str, conditions: tuple[Condition, ...], files: Files) -> None:
-    """Add the files of a folder with a list: each is listed by its path there, with or without the ending."""
+def _add_listed(folder: Path, prefix: str, container: str, conditions: tuple[Condition, ...],
+                files: Files) -> None:
+    """Add the files of a folder with a list, which may name them with or without the ending."""
     listed = {line.utterance for line in read_table(folder)}
-    taken = {line.utterance for line in read_table(folder, conditions)} if conditions else listed
-    absent = set(taken)
-    for path in _audio(folder):
-        name = "/".join(path)
-        stem = name.removesuffix(Path(path[-1]).suffix)
-        utterance = name if name in listed else stem
-        if utterance in listed and utterance not in taken:
+    chosen = listed
+    if conditions:
+        chosen = {line.utterance for line in read_table(folder, conditions)}
+    absent = set(chosen)
+    for found in _audio(folder):
+        stem = found.name.removesuffix(Path(found.parts[-1]).suffix)
+        utterance = found.name if found.name in listed else stem
+        if utterance in listed and utterance not in chosen:
             continue
         if prefix + utterance in files.places:
-            raise InputError(f"{folder} holds two files called {stem}, and its {LIST} does not say which: list them with "
-                             "their endings")
-        files.places[prefix + utterance] = (f"{container}/{name}", 0, (folder / name).stat().st_size)
+            raise InputError(f"{folder} holds two files called {stem}, and its {LIST} does not say "
+                             "which one is meant: list them with their endings")
+        size = (folder / found.name).stat().st_size
+        files.places[prefix + utterance] = Place(f"{container}/{found.name}", 0, size)
         absent.discard(utterance)
-    if len(taken) < len(listed):
-        files.notes.append(f"{len(listed) - len(taken):,} of the {len(listed):,} trials of {folder / LIST} are left out by --where")
+    if len(chosen) < len(listed):
+        files.notes.append(f"{len(listed) - len(chosen):,} of the {len(listed):,} trials of "
+                           f"{folder / LIST} are left out by --where")
     if absent:
-        files.notes.append(f"{len(absent):,} of the {len(taken):,} trials of {folder / LIST} have no audio file, {min(absent)} first")
+        files.notes.append(f"{len(absent):,} of the {len(chosen):,} trials of {folder / LIST} have "
+                           f"no audio file, {min(absent)} first")
