@@ -73,7 +73,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, saved):
 
 
 def test_code_in_a_checkpoint_does_not_run(tmp_path):
-    assert "refused" in refusal(tmp_path, random_checkpoint(args=Payload()))
+    assert "could run code" in refusal(tmp_path, random_checkpoint(args=Payload()))
     assert CODE_RAN == []
 
 

@@ -28,7 +28,7 @@ HUNGRY = {
             ("--batch_size", "96", "--run_name", "big"), "--batch_size"),
     EVALUATE: ("import torch, matplotlib.figure, scipy.optimize, utils.report.results, utils.detector.torch_engine",
                ("--model", "checkpoints/r/best.pt", "--batch_size", "512"), "--batch_size"),
-    PREPROCESS: ("import av, soundfile, soxr, utils.trials.trial_index, utils.store.writer", ("--force",), "--low_memory"),
+    PREPROCESS: ("import av, soundfile, soxr, utils.store.build", ("--force",), "--low_memory"),
     INFER: ("import onnxruntime, soundfile, soxr, utils.inference.batch, utils.detector.onnx_engine", (), "--small_model")}
 
 

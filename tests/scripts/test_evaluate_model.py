@@ -296,7 +296,7 @@ def test_speaker_verification_scores_set_the_tandem_cost(tmp_path, capsys):
 
 def test_without_a_model_it_says_how_to_get_one(tmp_path, monkeypatch):
     monkeypatch.setattr("utils.detector.engines.PRETRAINED", tmp_path / "no box")
-    with pytest.raises(InputError, match="train one with python notebooks/aasist_training.py"):
+    with pytest.raises(InputError, match="run python notebooks/aasist_training.py"):
         evaluate_model.main(["--checkpoint_dir", str(tmp_path)])
 
 

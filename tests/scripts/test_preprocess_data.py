@@ -248,7 +248,7 @@ def test_a_half_built_store_is_gone_on_with_after_an_interruption(tmp_path, clip
         run(tmp_path)
     monkeypatch.undo()
     run(tmp_path)
-    assert "going on after 17 of 48" in capsys.readouterr().out
+    assert "resuming after 17 of 48" in capsys.readouterr().out
     first = folders(tmp_path)
     run(tmp_path, "--force")
     assert folders(tmp_path) == first and json.loads(first["dev/store.json"])["complete"] is True

@@ -12,7 +12,8 @@ from tests.helpers.example_speech import crops
 from utils.store import writer as store_writer
 from utils.audio.sources import AudioError
 from utils.store.reader import Store, shard_name
-from utils.store.writer import StoreWriter, building, difference, recover
+from utils.store.replacement import building, difference, recover
+from utils.store.writer import StoreWriter
 from utils.common.errors import InputError
 from utils.trials.labels import Labels
 from utils.common.files import read_json, write_json
@@ -121,9 +122,9 @@ def test_whatever_a_kill_leaves_the_rerun_ends_in_the_same_bytes(tmp_path, waves
 def test_a_half_built_store_is_not_a_store(tmp_path, waves):
     with StoreWriter(tmp_path / "dev", DESCRIPTION) as writer:
         fill(writer, waves[:3])
-    with pytest.raises(InputError, match="there is no store"):
+    with pytest.raises(InputError, match="the store .* is missing"):
         Store(tmp_path / "dev")
-    with pytest.raises(InputError, match="not complete"):
+    with pytest.raises(InputError, match="is incomplete"):
         Store(building(tmp_path / "dev"))
 
 

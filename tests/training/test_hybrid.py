@@ -19,7 +19,7 @@ from utils.metrics.metrics import eer
 from utils.common.files import PRETRAINED_DIR
 from utils.detector.checkpoint import load_checkpoint
 from utils.detector.engines import PRETRAINED, default_model, load_engine
-from utils.export.export import exported_engine
+from utils.export.export import quickest_engine
 from utils.detector.scoring import score_blocks
 from utils.detector.torch_engine import TorchEngine
 from utils.parallel.group import Alone
@@ -55,7 +55,7 @@ def test_band_statistics_are_means_and_deviations_over_bands_of_those_over_time(
 
 def test_the_exported_hybrid_has_its_statistics_and_logits(hybrid):
     x = waves(3)
-    engine = exported_engine(hybrid, {"n_samples": N})
+    engine = quickest_engine(hybrid, {"n_samples": N})
     with torch.inference_mode():
         hidden, logits = hybrid(x)
     assert np.abs(engine.last_hidden(x.numpy()) - hidden.double().numpy()).max() < 1e-4 * hidden.abs().max()

@@ -1,6 +1,6 @@
-"""Checkpoints: one plain dictionary with everything needed to score, checked strictly before anything is used.
+"""Checkpoints: one plain dictionary with everything needed to score, checked before it is used.
 
-Opening one never runs code from the file: `torch.load(weights_only=True)`, no fall-back.
+Opening one never runs code from the file: `torch.load(weights_only=True)`, with no fallback.
 """
 import io
 import json
@@ -13,77 +13,90 @@ from typing import Any
 
 from utils.common.errors import InputError, out_of_memory
 from utils.common.files import atomic_write
+from utils.signals import SAMPLE_RATE
+
+# PyTorch is imported inside functions: a verdict of an exported model checks metadata without it.
 
 FORMAT = 1
 LABEL_ORDER = ["spoof", "bonafide"]
-MAX_BYTES = 2 ** 30  # unpacked; the largest network here takes 5 MB
-REQUIRED = ("format", "architecture", "config", "state_dict", "label_order", "n_samples", "sample_rate")
+MAX_BYTES = 2 ** 30  # unpacked; the largest network of this project takes 20 MB
+REQUIRED = ("format", "architecture", "config", "state_dict", "label_order", "n_samples",
+            "sample_rate")
 NOT_METADATA = ("state_dict", "training")  # "training": what only a resumed run needs
+AGAIN = "copy or download it again"
 
 
 def save_checkpoint(path: Path, checkpoint: dict) -> None:
-    """Write `checkpoint` to `path`, atomically. Raises ValueError where a required entry is missing."""
+    """Write `checkpoint` to `path`, atomically. Raises ValueError where an entry is missing."""
     import torch
     missing = [key for key in REQUIRED if key not in checkpoint]
     if missing:
         raise ValueError(f"checkpoint without {', '.join(missing)}")
-    content = io.BytesIO()       # torch hides behind an error of its own that the disk is full
+    content = io.BytesIO()       # torch hides a full disk behind an error of its own
     torch.save(checkpoint, content)
     with atomic_write(Path(path), "wb") as file:
         file.write(content.getbuffer())
 
 
 def load_checkpoint(path: Path) -> dict:
-    """The checkpoint at `path`, on the CPU, with a state dict that fits its architecture and is finite.
+    """The checkpoint at `path`, on the CPU, checked; its weights are finite and fit its network.
 
-    Raises `InputError` for anything else: no file, not a checkpoint, truncated, pickled code, an unknown
-    architecture, missing or extra keys, NaN weights, a newer format.
+    Raises `InputError` for everything else: a missing or damaged file, pickled code, an unknown
+    architecture, missing or extra weights, a newer format.
     """
     path = Path(path)
     checkpoint = _read(path)
     check_metadata(checkpoint, path)
     missing = [key for key in REQUIRED if key not in checkpoint]
     if missing:
-        raise InputError(f"{path} lacks {', '.join(missing)}: import published weights with utils/import_weights.py, "
-                         "or train a model")
+        raise InputError(f"{path} lacks {', '.join(missing)}: import published weights with "
+                         "utils/import_weights.py, or train a model")
     check_weights(checkpoint["config"], checkpoint["state_dict"], path)
     return checkpoint
 
 
 def read_pickle(path: Path) -> Any:
-    """What `torch.save` put into `path`, tensors on the CPU; `InputError` where it is no such file, or holds code."""
+    """The content that `torch.save` wrote to `path`, tensors on the CPU.
+
+    Raises `InputError` where it is not such a file, or holds code.
+    """
     import torch
     _check_container(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise InputError(f"{path} holds Python objects beside tensors and plain values, which could run code: "
-                         "refused; use a file from a source that saves weights only") from error
-    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise InputError(f"{path} holds Python objects beside tensors and plain values, which "
+                         "could run code: use a file from a source that saves weights only"
+                         ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError,
+            IndexError) as error:
         if out_of_memory(error):
             raise
-        raise InputError(f"{path} is damaged ({str(error).splitlines()[0]}): copy or download it again") from error
+        raise InputError(f"{path} is damaged ({_first_line(error)}): {AGAIN}") from error
 
 
 def _check_container(path: Path) -> None:
-    """Refuse what is no zip file in the way `torch.save` writes them, before anything in it is looked at."""
+    """Refuse a file that is not a whole, reasonable zip file, before anything in it is read."""
     if not path.is_file():
         raise InputError(f"{path} is missing: name a checkpoint (.pt) that training wrote")
     if not zipfile.is_zipfile(path):
         with open(path, "rb") as file:
             if file.read(4) == b"PK\x03\x04":
-                raise InputError(f"{path} is cut off: copy or download it again")
-        raise InputError(f"{path} is not a checkpoint: name a .pt file that training wrote, or an exported .onnx file")
+                raise InputError(f"{path} is cut off: {AGAIN}")
+        raise InputError(f"{path} is not a checkpoint: name a .pt file that training wrote, "
+                         "or an exported .onnx file")
     try:
         with zipfile.ZipFile(path) as container:
             size = sum(member.file_size for member in container.infolist())
             damaged = container.testzip() if size <= MAX_BYTES else None
-    except (zipfile.BadZipFile, zlib.error, UnicodeDecodeError, NotImplementedError, EOFError) as error:
-        raise InputError(f"{path} is damaged ({error}): copy or download it again") from error
+    except (zipfile.BadZipFile, zlib.error, UnicodeDecodeError, NotImplementedError,
+            EOFError) as error:
+        raise InputError(f"{path} is damaged ({error}): {AGAIN}") from error
     if size > MAX_BYTES:
-        raise InputError(f"{path} unpacks to {size / 2 ** 30:.1f} GiB, far beyond any model here: refused")
+        raise InputError(f"{path} unpacks to {size / 2 ** 30:.1f} GiB, "
+                         "far beyond any model of this project: name another file")
     if damaged is not None:
-        raise InputError(f"{path} is damaged ({damaged}): copy or download it again")
+        raise InputError(f"{path} is damaged ({damaged}): {AGAIN}")
 
 
 def _read(path: Path) -> dict:
@@ -91,44 +104,55 @@ def _read(path: Path) -> dict:
     if isinstance(content, dict) and "format" in content:
         return content
     if isinstance(content, dict) and "out_layer.weight" in content:
-        raise InputError(f"{path} holds bare published weights: turn them into a checkpoint with "
-                         f"python utils/import_weights.py --weights {path} --architecture aasist --output FILE.pt")
-    raise InputError(f"{path} is not a checkpoint of this detector: name a .pt file that training wrote")
+        raise InputError(f"{path} holds bare published weights: make a checkpoint of them with "
+                         f"python utils/import_weights.py --weights {path} --architecture aasist "
+                         "--output FILE.pt")
+    raise InputError(f"{path} is not a checkpoint of this detector: "
+                     "name a .pt file that training wrote")
 
 
 def check_metadata(content: Any, path: Path) -> None:
-    """Check the entries that describe a model, from a checkpoint or an exported file; `InputError` where one is off."""
+    """Check the entries that describe a model, from a checkpoint or an exported file.
+
+    Raises `InputError` where an entry is wrong.
+    """
     if not isinstance(content, dict) or not _is_count(content.get("format")):
-        raise InputError(f"{path} does not say which checkpoint format it has: name a model that this detector wrote")
+        raise InputError(f"{path} does not say which checkpoint format it has: "
+                         "name a model that this detector wrote")
     if content["format"] > FORMAT:
-        raise InputError(f"{path} has checkpoint format {content['format']}, newer than this version understands "
-                         f"({FORMAT}): update this project")
+        raise InputError(f"{path} has checkpoint format {content['format']}, newer than this "
+                         f"version understands ({FORMAT}): update this project")
     if content.get("label_order") != LABEL_ORDER:
-        raise InputError(f"{path} gives the label order {content.get('label_order')!r} instead of {LABEL_ORDER}: "
-                         "import or train it again")
-    if content.get("sample_rate") != 16000 or not _is_count(content.get("n_samples")):
+        raise InputError(f"{path} gives the label order {content.get('label_order')!r} instead of "
+                         f"{LABEL_ORDER}: import or train it again")
+    if content.get("sample_rate") != SAMPLE_RATE or not _is_count(content.get("n_samples")):
         raise InputError(f"{path} expects {content.get('sample_rate')!r} Hz and windows of "
-                         f"{content.get('n_samples')!r} samples, but only 16000 Hz and a whole number of samples will do")
+                         f"{content.get('n_samples')!r} samples: this version takes "
+                         f"only {SAMPLE_RATE} Hz and a whole number of samples")
     calibration = content.get("calibration")
     if calibration is not None and not _is_calibration(calibration):
-        raise InputError(f"{path} has a calibration without a finite scale above 0 and a finite offset: train it again")
+        raise InputError(f"{path} has a calibration without a finite scale above 0 and a finite "
+                         "offset: train it again")
     decision = content.get("decision")
     if decision is not None and not _is_decision(decision):
-        raise InputError(f"{path} has a decision without a finite threshold, a band of two ascending numbers (or none) "
-                         "and a sentence on its origin: train it again")
+        raise InputError(f"{path} has a decision without a finite threshold, a band of two "
+                         "ascending numbers (or none) and a sentence on its origin: "
+                         "train it again")
 
 
 def _is_calibration(value: Any) -> bool:
-    return (isinstance(value, dict) and all(_is_number(value.get(key)) for key in ("scale", "offset"))
-            and value["scale"] > 0)
+    return (isinstance(value, dict) and _is_number(value.get("scale")) and value["scale"] > 0
+            and _is_number(value.get("offset")))
 
 
 def _is_decision(value: Any) -> bool:
-    if not isinstance(value, dict) or not _is_number(value.get("threshold")) or not isinstance(value.get("origin"), str):
-        return False
-    band = value.get("band")
-    return band is None or (isinstance(band, (list, tuple)) and len(band) == 2 and all(map(_is_number, band))
-                            and band[0] <= band[1])
+    return (isinstance(value, dict) and _is_number(value.get("threshold"))
+            and isinstance(value.get("origin"), str) and _is_band(value.get("band")))
+
+
+def _is_band(value: Any) -> bool:
+    return value is None or (isinstance(value, (list, tuple)) and len(value) == 2
+                             and all(map(_is_number, value)) and value[0] <= value[1])
 
 
 def _is_count(value: Any) -> bool:
@@ -136,31 +160,30 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return (isinstance(value, (int, float)) and not isinstance(value, bool)
+            and math.isfinite(value))
 
 
 def check_weights(config: dict, state_dict: Any, path: Path) -> None:
-    """Compare names, shapes and types with the network of `config`, and refuse weights that are not finite."""
+    """Compare names, shapes and types of weights with the network of `config`.
+
+    Raises `InputError` where they differ, and for weights that are not finite.
+    """
     import torch
     expected = _expected(config, path)
-    if not isinstance(state_dict, dict) or not all(isinstance(value, torch.Tensor) for value in state_dict.values()):
-        raise InputError(f"{path} has no table of weights where one is expected: name a .pt file that training wrote")
-    missing, extra = sorted(expected.keys() - state_dict.keys()), sorted(state_dict.keys() - expected.keys(), key=str)
-    if missing and not extra and config["architecture"] == "hybrid" and all(name.startswith("encoder.") for name in missing):
-        raise InputError(f"{path} is a hybrid without its speech encoder, as it lies in the box: make it whole with "
-                         "python utils/pack_detector.py unpack --output FILE.pt")
-    if missing or extra:
-        raise InputError(f"{path} does not hold the weights of {config['architecture']} ({_named('missing', missing)}"
-                         f"{'; ' if missing and extra else ''}{_named('unexpected', extra)}): name another architecture "
-                         "or another file")
+    if (not isinstance(state_dict, dict)
+            or not all(isinstance(value, torch.Tensor) for value in state_dict.values())):
+        raise InputError(f"{path} has no table of weights: name a .pt file that training wrote")
+    _check_names(config["architecture"], expected, state_dict, path)
     for name, tensor in state_dict.items():
-        want = expected[name]
-        if tensor.shape != want.shape or tensor.dtype != want.dtype or tensor.layout != want.layout:
-            raise InputError(f"{path} does not hold the weights of {config['architecture']} ({name} is {_shape(tensor)}, "
-                             f"not {_shape(want)}): name another architecture or another file")
+        wanted = expected[name]
+        if (tensor.shape, tensor.dtype, tensor.layout) != (wanted.shape, wanted.dtype,
+                                                           wanted.layout):
+            raise _other_weights(path, config["architecture"],
+                                 f"{name} is {_shape(tensor)}, not {_shape(wanted)}")
         if not torch.isfinite(tensor).all():
-            raise InputError(f"{path} holds weights that are not finite ({name}): training went wrong; "
-                             "use an earlier checkpoint")
+            raise InputError(f"{path} holds weights that are not finite ({name}): training "
+                             "failed; use an earlier checkpoint")
 
 
 def _expected(config: dict, path: Path) -> dict:
@@ -172,22 +195,47 @@ def _expected(config: dict, path: Path) -> dict:
         with torch.device("meta"):
             return build_model(config).state_dict()
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError) as error:
-        raise InputError(f"{path} describes no network known here ({str(error).splitlines()[0]}): update this project "
-                         "or name another model") from error
+        raise InputError(f"{path} describes no network known here ({_first_line(error)}): "
+                         "update this project or name another model") from error
+
+
+def _check_names(architecture: str, expected: dict, state_dict: dict, path: Path) -> None:
+    missing = sorted(expected.keys() - state_dict.keys())
+    extra = sorted(state_dict.keys() - expected.keys(), key=str)
+    encoder = sorted(name for name in expected if name.startswith("encoder."))
+    if encoder and missing == encoder and not extra:
+        raise InputError(f"{path} is packed: it lacks the weights of its speech encoder; unpack "
+                         "it with python utils/pack_detector.py unpack --output FILE.pt")
+    if missing or extra:
+        parts = [_named("missing", missing), _named("unexpected", extra)]
+        raise _other_weights(path, architecture, "; ".join(filter(None, parts)))
+
+
+def _other_weights(path: Path, architecture: str, why: str) -> InputError:
+    return InputError(f"{path} does not hold the weights of {architecture} ({why}): "
+                      "name another architecture or another file")
 
 
 def _named(what: str, names: list) -> str:
     if not names:
         return ""
-    return f"{what} {', '.join(map(str, names[:3]))}{' and more' if len(names) > 3 else ''}"
+    more = " and more" if len(names) > 3 else ""
+    return f"{what} {', '.join(map(str, names[:3]))}{more}"
 
 
 def _shape(tensor: Any) -> str:
     return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
 
 
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def metadata(checkpoint: dict) -> dict:
-    """Everything in `checkpoint` that JSON can hold (all but weights and optimiser); NaN and infinity become None."""
+    """Everything in `checkpoint` that JSON can hold: all but weights and optimiser.
+
+    NaN and infinity become None.
+    """
     return {key: _plain(value) for key, value in checkpoint.items() if key not in NOT_METADATA}
 
 

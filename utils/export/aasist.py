@@ -1,9 +1,9 @@
-"""AASIST as an ONNX graph laid out for speed and memory on a CPU; the mathematics is that of `models.aasist`.
+"""AASIST as an ONNX graph laid out for speed and memory on a CPU; same mathematics as the model.
 
-Three changes against what an exporter writes. bn2 is folded into conv1. SELU is split into operations that run fast,
-its constants folded into the convolutions around it. And the first two blocks, which hold nine tenths of all
-activations, run over the time axis chunk by chunk, so that a chunk stays in the processor's cache and the memory of
-one chunk is all they take.
+It differs in three ways from what PyTorch's exporter writes. bn2 is folded into conv1. SELU is
+split into operations that run fast, its constants folded into the convolutions around it. The
+first two blocks, which hold nine tenths of all activations, run over the time axis in chunks. A
+chunk stays in the processor's cache, and they take the memory of one chunk only.
 """
 import io
 from dataclasses import dataclass
@@ -18,15 +18,16 @@ from models.aasist import AASIST, FILTER_LENGTH, N_FREQUENCIES, ResidualBlock
 from models.hybrid import Hybrid
 from utils.export.graph import SCALE, SELU_ZERO, SHIFT, Graph
 
-OPSET = 17  # understood by every ONNX Runtime since 1.12
-CHUNK = 28  # columns of the second block's output per chunk: 252 of the first block's input, 0.8 MB of activations
-HALVED_FROM, HALF = 512, ".f16"  # values; what the names of halved weights end in
-HALO = 2    # columns that a block needs on either side of three times the columns it gives
+OPSET = 17          # ONNX Runtime reads it since 1.12
+CHUNK = 28          # columns of the second block's output: 0.8 MB of activations
+HALO = 2            # columns that a block needs on both sides of 3 times the columns it gives
+HALVED_FROM = 512   # values in a tensor that is stored in float16
+HALF = ".f16"       # ends the names of tensors stored in float16
 
 
 @dataclass
 class Folded:
-    """A residual block's weights with its batch norm and SELU's constants folded in; float64 until written."""
+    """A residual block's weights, with batch norm and SELU's constants folded in; float64."""
 
     conv1: np.ndarray
     bias1: np.ndarray
@@ -36,23 +37,31 @@ class Folded:
 
 
 def fold(block: ResidualBlock) -> Folded:
-    """`block` for `residual_block`: bn2 and the shift into conv1, SELU's scale and constant into conv2."""
-    bn, double = block.bn2, lambda tensor: tensor.detach().double().numpy()
-    scale = double(bn.weight) / np.sqrt(double(bn.running_var) + bn.eps)
-    conv1 = double(block.conv1.weight) * scale[:, None, None, None]
-    bias1 = (double(block.conv1.bias) - double(bn.running_mean)) * scale + double(bn.bias) + SHIFT
-    conv2 = double(block.conv2.weight) * SCALE
-    bias2 = double(block.conv2.bias) - SELU_ZERO * conv2.sum((1, 2, 3))
-    if block.conv_downsample is None:
+    """`block` with bn2 and the shift in conv1, SELU's scale and constant in conv2."""
+    bn = block.bn2
+    scale = _double(bn.weight) / np.sqrt(_double(bn.running_var) + bn.eps)
+    conv1 = _double(block.conv1.weight) * scale[:, None, None, None]
+    centred = _double(block.conv1.bias) - _double(bn.running_mean)
+    bias1 = centred * scale + _double(bn.bias) + SHIFT
+    conv2 = _double(block.conv2.weight) * SCALE
+    bias2 = _double(block.conv2.bias) - SELU_ZERO * conv2.sum((1, 2, 3))
+    downsample = block.conv_downsample
+    if downsample is None:
         return Folded(conv1, bias1, conv2, bias2, None)
-    return Folded(conv1, bias1, conv2, bias2 + double(block.conv_downsample.bias), double(block.conv_downsample.weight))
+    return Folded(conv1, bias1, conv2, bias2 + _double(downsample.bias), _double(downsample.weight))
 
 
-def residual_block(graph: Graph, x: str, columns: int, block: Folded, starts: bool, ends: bool) -> str:
-    """The block over `columns` columns of its input, `x`, which has HALO more on either side; columns // 3 come out.
+def _double(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().double().numpy()
 
-    `starts`, `ends`: whether the recording starts or ends here. There the halo of `x` must be zero, and what conv2
-    finds beyond is zero too instead of what conv1 makes of the halo.
+
+def residual_block(graph: Graph, x: str, columns: int, block: Folded, starts: bool,
+                   ends: bool) -> str:
+    """The block over `columns` columns of its input; columns // 3 come out.
+
+    `x` has HALO columns more on both sides. `starts`, `ends`: whether the recording starts or
+    ends here. There the halo of `x` must be zero, and the padding of conv2 is zero too, instead
+    of what conv1 makes of the halo.
     """
     h = graph.quick_selu(graph.convolve(x, block.conv1, block.bias1, pads=(1, 0)))
     if starts or ends:
@@ -67,58 +76,71 @@ def residual_block(graph: Graph, x: str, columns: int, block: Folded, starts: bo
 
 
 def whole_block(graph: Graph, x: str, block: Folded) -> str:
-    """The block over the whole recording, the convolutions padding for themselves."""
+    """The block over the whole recording; its convolutions pad."""
     h = graph.quick_selu(graph.convolve(x, block.conv1, block.bias1, pads=(1, 1)))
     y = graph.convolve(graph.pad_columns(h, 1, 1, SELU_ZERO), block.conv2, block.bias2)
-    y = graph("Add", y, x if block.downsample is None else graph.convolve(x, block.downsample, pads=(0, 1)))
+    if block.downsample is not None:
+        x = graph.convolve(x, block.downsample, pads=(0, 1))
+    y = graph("Add", y, x)
     return graph("MaxPool", y, kernel_shape=[1, 3], strides=[1, 3])
 
 
 def cut(graph: Graph, x: str, start: int, end: int, width: int) -> str:
-    """Columns `start` to `end` of `x`, which has `width`, with zeros for those that lie outside."""
+    """Columns `start` to `end` of `x`, which has `width`; those outside are zero."""
     inside = graph.columns(x, max(start, 0), min(end, width))
     return graph.pad_columns(inside, max(-start, 0), max(end - width, 0))
 
 
 class Pair:
-    """The first two blocks, over an input of `width` columns, in chunks of the second block's output."""
+    """The first two blocks over an input of `width` columns, chunk by chunk of their output."""
 
     def __init__(self, blocks: list[Folded], width: int):
-        self.blocks, self.width, self.inner, self.outer = blocks, width, width // 3, width // 9
+        self.blocks = blocks
+        self.width = width
+        self.inner = width // 3     # columns of the first block's output
+        self.outer = width // 9     # columns of the second block's output
 
     def sources(self, start: int, end: int) -> tuple[int, int]:
-        """Which columns of the first block's output give columns `start` to `end` of the second's."""
+        """The first block's output columns that give the second's columns `start` to `end`."""
         return max(0, 3 * start - HALO), min(self.inner, 3 * end + HALO)
 
     def chunk(self, graph: Graph, x: str, start: int, end: int) -> str:
         """Columns `start` to `end` of the output; `x`: three times their sources, and a halo."""
         low, high = self.sources(start, end)
-        y = residual_block(graph, x, 3 * (high - low), self.blocks[0], low == 0, 3 * high == self.width)
+        y = residual_block(graph, x, 3 * (high - low), self.blocks[0],
+                           starts=low == 0, ends=3 * high == self.width)
         y = graph.pad_columns(y, low - (3 * start - HALO), 3 * end + HALO - high)
-        return residual_block(graph, y, 3 * (end - start), self.blocks[1], start == 0, 3 * end == self.inner)
+        return residual_block(graph, y, 3 * (end - start), self.blocks[1],
+                              starts=start == 0, ends=3 * end == self.inner)
 
     def edge(self, graph: Graph, x: str, start: int, end: int) -> str:
         """A chunk at the start or the end of the recording, or all of it."""
         low, high = self.sources(start, end)
-        return self.chunk(graph, cut(graph, x, 3 * low - HALO, 3 * high + HALO, self.width), start, end)
+        part = cut(graph, x, 3 * low - HALO, 3 * high + HALO, self.width)
+        return self.chunk(graph, part, start, end)
 
     def middle(self, graph: Graph, x: str, chunks: int) -> str:
-        """All chunks but the first and the last: one loop, whose outputs are put side by side."""
-        body, low_high = Graph("chunk"), self.sources(CHUNK, 2 * CHUNK)
-        start, end = (3 * low_high[0] - HALO, 3 * low_high[1] + HALO)
+        """All chunks but the first and the last: one loop, whose outputs stand side by side."""
+        body = Graph("chunk")
+        low, high = self.sources(CHUNK, 2 * CHUNK)
+        start, end = 3 * low - HALO, 3 * high + HALO
         step = body("Mul", "turn", body.whole_numbers(9 * CHUNK))
-        part = body("Slice", x, body("Add", step, body.whole_numbers(start)), body("Add", step, body.whole_numbers(end)),
-                    body.whole_numbers(3))
-        part = body("Reshape", part, body.whole_numbers(-1, 1, N_FREQUENCIES, end - start))  # says how wide it is
-        stacked = graph("Loop", graph.constant(chunks - 2, np.int64), graph.constant(True, np.bool_),
+        part = body("Slice", x, body("Add", step, body.whole_numbers(start)),
+                    body("Add", step, body.whole_numbers(end)), body.whole_numbers(3))
+        shape = body.whole_numbers(-1, 1, N_FREQUENCIES, end - start)   # tells the loop its width
+        part = body("Reshape", part, shape)
+        turns, condition = graph.constant(chunks - 2, np.int64), graph.constant(True, np.bool_)
+        stacked = graph("Loop", turns, condition,
                         body=body.body(self.chunk(body, part, CHUNK, 2 * CHUNK)))
-        return graph("Reshape", graph("Transpose", stacked, perm=[1, 2, 3, 0, 4]), graph.whole_numbers(0, 0, 0, -1))
+        joined = graph("Transpose", stacked, perm=[1, 2, 3, 0, 4])
+        return graph("Reshape", joined, graph.whole_numbers(0, 0, 0, -1))
 
     def __call__(self, graph: Graph, x: str) -> str:
         chunks = self.outer // CHUNK
         if chunks < 3:
             return self.edge(graph, x, 0, self.outer)
-        first, last = self.edge(graph, x, 0, CHUNK), self.edge(graph, x, (chunks - 1) * CHUNK, self.outer)
+        first = self.edge(graph, x, 0, CHUNK)
+        last = self.edge(graph, x, (chunks - 1) * CHUNK, self.outer)
         return graph("Concat", first, self.middle(graph, x, chunks), last, axis=3)
 
 
@@ -128,14 +150,16 @@ def filter_bank(graph: Graph, waves: str, model: AASIST) -> str:
     scale = (bn.weight.double() / (bn.running_var.double() + bn.eps).sqrt()).item()
     offset = bn.bias.double().item() - bn.running_mean.double().item() * scale
     filters = graph.constant(model.bands.filters.detach().numpy())
-    bands = graph("Conv", graph("Unsqueeze", waves, graph.whole_numbers(1)), filters, kernel_shape=[FILTER_LENGTH])
-    pooled = graph("MaxPool", graph("Unsqueeze", graph("Abs", bands), graph.whole_numbers(1)),
-                   kernel_shape=[3, 3], strides=[3, 3])
-    return graph("Selu", graph("Add", graph("Mul", pooled, graph.constant(scale)), graph.constant(offset)))
+    channel = graph("Unsqueeze", waves, graph.whole_numbers(1))
+    bands = graph("Conv", channel, filters, kernel_shape=[FILTER_LENGTH])
+    image = graph("Unsqueeze", graph("Abs", bands), graph.whole_numbers(1))
+    pooled = graph("MaxPool", image, kernel_shape=[3, 3], strides=[3, 3])
+    scaled = graph("Mul", pooled, graph.constant(scale))
+    return graph("Selu", graph("Add", scaled, graph.constant(offset)))
 
 
 class _ReadOut(nn.Module):
-    """The graph attention alone, for PyTorch's exporter: under one per cent of the time, so exported as it is."""
+    """The graph attention alone, for PyTorch's exporter: it takes less than 1 % of the time."""
 
     def __init__(self, model: AASIST):
         super().__init__()
@@ -154,43 +178,59 @@ class _HybridReadOut(_ReadOut):
 
 def _exported(read_out: nn.Module, channels: int, frames: int, n_samples: int) -> onnx.GraphProto:
     """`read_out` as PyTorch's exporter writes it; weights keep their names."""
-    file, names = io.BytesIO(), ("features", "waves", "last_hidden", "logits")
+    file = io.BytesIO()
+    names = ("features", "waves", "last_hidden", "logits")
     inputs = torch.zeros(1, channels, N_FREQUENCIES, frames), torch.zeros(1, n_samples)
-    torch.onnx.export(read_out, inputs, file, dynamo=False, opset_version=OPSET, do_constant_folding=False,
-                      input_names=names[:2], output_names=names[2:], dynamic_axes={name: {0: "batch"} for name in names})
+    torch.onnx.export(read_out, inputs, file, dynamo=False, opset_version=OPSET,
+                      do_constant_folding=False, input_names=names[:2], output_names=names[2:],
+                      dynamic_axes={name: {0: "batch"} for name in names})
     return onnx.load_from_string(file.getvalue()).graph
 
 
 def _with_read_out(aasist: AASIST, read_out: nn.Module, n_samples: int) -> onnx.ModelProto:
-    """`waves` (batch, n_samples) through the residual encoder of `aasist` to what `read_out` makes of it."""
-    graph, blocks = Graph("encoder"), [fold(step[0]) for step in aasist.encoder]
+    """`waves` (batch, n_samples) through the residual encoder of `aasist`, then `read_out`."""
+    graph = Graph("encoder")
+    blocks = [fold(step[0]) for step in aasist.encoder]
     width = (n_samples - FILTER_LENGTH + 1) // 3
     x = Pair(blocks[:2], width)(graph, filter_bank(graph, "waves", aasist))
     width //= 9
     for block in blocks[2:]:
-        x, width = whole_block(graph, x, block), width // 3
+        x = whole_block(graph, x, block)
+        width //= 3
     graph.nodes.append(helper.make_node("Identity", [x], ["features"]))
     rest = _exported(read_out, aasist.pos_S.size(2), width, n_samples)
     waves = helper.make_tensor_value_info("waves", TensorProto.FLOAT, ["batch", n_samples])
     casts, weights = _halved(rest.initializer)
-    whole = helper.make_graph([*casts, *graph.nodes, *rest.node], "aasist", [waves], list(rest.output),
+    nodes = [*casts, *graph.nodes, *rest.node]
+    whole = helper.make_graph(nodes, "aasist", [waves], list(rest.output),
                               [*graph.constants, *weights])
-    exported = helper.make_model(whole, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+    opset = helper.make_opsetid("", OPSET)
+    exported = helper.make_model(whole, opset_imports=[opset], ir_version=8)
     onnx.checker.check_model(exported)
     return exported
 
 
-def _halved(weights: list[onnx.TensorProto]) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
-    """The weights, those that float16 holds exactly in float16 (half the file), and nodes that cast them back."""
+def _halved(weights: list[onnx.TensorProto]) -> tuple[list[onnx.NodeProto],
+                                                      list[onnx.TensorProto]]:
+    """The weights, and the nodes that cast those of float16 back.
+
+    Large tensors are stored in float16, half the file, where float16 holds them exactly.
+    """
     casts, kept = [], []
     for weight in weights:
         exact = numpy_helper.to_array(weight)
-        if exact.dtype != np.float32 or exact.size < HALVED_FROM or not np.array_equal(exact.astype(np.float16), exact):
+        if not _fits_float16(exact):
             kept.append(weight)
             continue
-        kept.append(numpy_helper.from_array(exact.astype(np.float16), weight.name + HALF))
-        casts.append(helper.make_node("Cast", [weight.name + HALF], [weight.name], to=TensorProto.FLOAT))
+        name = weight.name + HALF
+        kept.append(numpy_helper.from_array(exact.astype(np.float16), name))
+        casts.append(helper.make_node("Cast", [name], [weight.name], to=TensorProto.FLOAT))
     return casts, kept
+
+
+def _fits_float16(values: np.ndarray) -> bool:
+    return (values.dtype == np.float32 and values.size >= HALVED_FROM
+            and np.array_equal(values.astype(np.float16), values))
 
 
 def aasist_onnx(model: AASIST, n_samples: int) -> onnx.ModelProto:
@@ -199,5 +239,5 @@ def aasist_onnx(model: AASIST, n_samples: int) -> onnx.ModelProto:
 
 
 def hybrid_onnx(model: Hybrid, n_samples: int) -> onnx.ModelProto:
-    """`model`, in eval mode, as ONNX, like `aasist_onnx`; its speech encoder in float16 where that is exact."""
+    """`model`, in eval mode, as ONNX, like `aasist_onnx`."""
     return _with_read_out(model.aasist, _HybridReadOut(model).eval(), n_samples)

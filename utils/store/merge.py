@@ -1,4 +1,4 @@
-"""Stores that several processes made of parts of a list become the one store that a single process would have written."""
+"""Several processes store parts of a list; merged, they are the store of a single process."""
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,19 +12,20 @@ BLOCK = 160_000    # samples copied at a time: 10 s
 
 
 def part_path(path: Path, number: int, size: int) -> Path:
-    """Where process `number` (from 0) of `size` keeps its part of the store `path` until they are merged."""
+    """Where process `number` (from 0) of `size` keeps its part of the store `path`."""
     return path.with_name(f"{path.name}.part-{number + 1}-of-{size}")
 
 
 def merge(writer: StoreWriter, parts: list[Path]) -> None:
-    """Add the utterances of complete stores, one after another, each store's before what it skipped, to an empty `writer`.
+    """Add the utterances of complete stores to an empty `writer`, and then what each skipped.
 
-    That order is not the one in which a single process writes; what was half merged is therefore never gone on with.
+    A single process writes in another order, so a merge that was killed is never resumed.
     """
     assert writer.done == 0, "a merge begins with an empty store"
     for store in map(Store, parts):
         for i, row in enumerate(store.rows):
-            writer.add(row.utterance, row.labels, _blocks(store, i), lambda rate=row.source_rate: rate)
+            writer.add(row.utterance, row.labels, _blocks(store, i),
+                       lambda rate=row.source_rate: rate)
         for utterance, reason in store.info["skipped"]:
             writer.skip(utterance, reason)
 

@@ -1,8 +1,8 @@
-"""The store of decoded utterances, as training and scoring read it: shards of int16 samples, an index, a description.
+"""The store of decoded utterances: shards of int16 samples, an index, a description.
 
-    data/processed/<subset>/shard-00000.i16   little-endian int16, 16 kHz mono, whole utterances back to back
-                            index.tsv         one row per utterance: what it is and where its samples lie
-                            store.json        settings, counts, what was left out and why, versions
+data/processed/<subset>/shard-00000.i16   little-endian int16, 16 kHz mono, utterances back to back
+                        index.tsv         one row per utterance: its labels, where its samples lie
+                        store.json        settings, counts, what was left out and why, versions
 """
 import os
 from dataclasses import dataclass
@@ -17,7 +17,8 @@ from utils.trials.labels import Labels, attributes
 from utils.trials.releases import LABELLED
 
 FORMAT = 1
-INDEX, DESCRIPTION = "index.tsv", "store.json"
+INDEX = "index.tsv"
+DESCRIPTION = "store.json"
 SAMPLE = np.dtype("<i2")
 
 
@@ -34,7 +35,7 @@ class StoredTrial:
 
 NUMBERS = ("shard", "start", "n_samples", "source_rate")
 COLUMNS = (*LABELLED, *NUMBERS, "source")
-HEADERS = COLUMNS, COLUMNS[:-1]     # stores written before sources were known have none
+HEADERS = COLUMNS, COLUMNS[:-1]     # older stores do not name sources
 _values = attrgetter(*attributes(COLUMNS))
 
 
@@ -46,7 +47,8 @@ def shard_name(number: int) -> str:
 def parse_row(line: str) -> StoredTrial:
     """The trial of an index line; `ValueError` or `KeyError` where it is malformed."""
     values = line.rstrip("\n").split("\t")
-    row = dict(zip(COLUMNS, values, strict=len(values) != len(COLUMNS) - 1))
+    columns = COLUMNS[:max(len(values), len(COLUMNS) - 1)]      # the source may be missing
+    row = dict(zip(columns, values, strict=True))
     return StoredTrial(row["utterance"], Labels.of(row), *(int(row[name]) for name in NUMBERS))
 
 
@@ -56,18 +58,18 @@ def format_row(row: StoredTrial) -> str:
 
 
 class Store:
-    """A complete store, opened for reading. May be pickled, forked and used by many processes at once."""
+    """A complete store, opened for reading. It may be pickled, forked and shared by processes."""
 
     def __init__(self, path: Path) -> None:
-        """Open the store in folder `path`; `InputError` where it is missing, incomplete or damaged."""
+        """Open the store in folder `path`; `InputError` where it is missing or damaged."""
         self.path = Path(path)
         again = f"run python utils/preprocess_data.py --subset {self.path.name}"
         if not (self.path / DESCRIPTION).is_file():
-            raise InputError(f"there is no store {self.path}: {again}")
+            raise InputError(f"the store {self.path} is missing: {again}")
         self._made = self._stamp()
         self.info: dict = read_json(self.path / DESCRIPTION)
         if self.info.get("format") != FORMAT or self.info.get("complete") is not True:
-            raise InputError(f"the store {self.path} is not complete or of another version: {again}")
+            raise InputError(f"the store {self.path} is incomplete or of another version: {again}")
         self.rows = self._read_index(again)
         self._check_shards(again)
 
@@ -78,9 +80,10 @@ class Store:
                     raise ValueError("another header")
                 rows = [parse_row(line) for line in file]
         except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"the index of the store {self.path} is damaged: {again} --force") from error
+            raise InputError(f"the index of the store {self.path} is damaged: "
+                             f"{again} --force") from error
         if len(rows) != self.info["counts"]["stored"]:
-            raise InputError(f"the index of the store {self.path} is not complete: {again} --force")
+            raise InputError(f"the index of the store {self.path} is incomplete: {again} --force")
         return rows
 
     def _check_shards(self, again: str) -> None:
@@ -93,7 +96,7 @@ class Store:
                 raise InputError(f"{path} is missing or damaged: {again} --force")
 
     def _stamp(self) -> tuple[int, int]:
-        """What tells this store apart from one that takes its place; zeros where there is none."""
+        """Changes when another store replaces this one; zeros where there is none."""
         try:
             found = os.stat(self.path / DESCRIPTION)
         except OSError:
@@ -104,27 +107,35 @@ class Store:
         return len(self.rows)
 
     def read(self, i: int, start: int = 0, count: int | None = None) -> np.ndarray:
-        """int16 (n,): samples `start` to `start + count` (to the end for None) of utterance `i`; fewer where it ends
-        before."""
+        """int16 (n,): samples `start` to `start + count` (None: to the end) of utterance `i`.
+
+        There are fewer where the utterance ends earlier.
+        """
         row = self.rows[i]
         start = min(max(start, 0), row.n_samples)
-        count = row.n_samples - start if count is None else max(0, min(count, row.n_samples - start))
+        left = row.n_samples - start
+        count = left if count is None else max(0, min(count, left))
         path = self.path / shard_name(row.shard)
+        offset = (row.start + start) * SAMPLE.itemsize
         try:
-            wave = np.fromfile(path, SAMPLE, count, offset=(row.start + start) * SAMPLE.itemsize)
+            wave = np.fromfile(path, SAMPLE, count, offset=offset)
         except FileNotFoundError:
             wave = np.empty(0, SAMPLE)
-        if len(wave) != count or self._stamp() != self._made:   # asked after reading: a store is replaced as a whole
-            raise InputError(f"the store {self.path} was replaced or damaged after it was opened: run this again")
+        # checked after reading: a store is replaced as a whole
+        if len(wave) != count or self._stamp() != self._made:
+            raise InputError(f"the store {self.path} was replaced or damaged while it was open: "
+                             "run this again")
         return wave.astype(np.int16, copy=False)
 
 
 class StorePart:
-    """Some utterances of a store, seen as a store: what `--max_samples` leaves, or one process' share."""
+    """Some utterances of a store, used like a store: for `--max_samples`, or one process."""
 
-    def __init__(self, store: Store, indices: list[int]):
-        self.store, self.indices = store, indices
-        self.rows, self.info = [store.rows[i] for i in indices], store.info
+    def __init__(self, store: Store, indices: list[int]) -> None:
+        self.store = store
+        self.indices = indices
+        self.rows = [store.rows[i] for i in indices]
+        self.info = store.info
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -1,9 +1,8 @@
-"""How a store is written: beside the old one, one utterance after the other, resumable at any instant, swapped in at
-the end.
+"""Writes a store beside the old one, utterance by utterance; it can be stopped at any instant.
 
-Samples go to the shard first; a line for them goes to journal.tsv once they are flushed to disk. A killed run is
-continued after the last line of the journal, whatever followed it in the shards is cut away, and so every run ends in
-the same bytes.
+Samples go to the shard first. A line for them goes to journal.tsv once they are on disk. The next
+run resumes after the last line of the journal and cuts off what follows it in the shards, so that
+every run ends in the same bytes.
 """
 import contextlib
 import os
@@ -17,84 +16,38 @@ from typing import BinaryIO
 import numpy as np
 
 from utils.audio.sources import AudioError
-from utils.store.reader import (COLUMNS, DESCRIPTION, FORMAT, INDEX, SAMPLE, StoredTrial, format_row,
-                                parse_row, shard_name)
+from utils.common.errors import printable
+from utils.common.files import atomic_write, disk_errors, write_json
+from utils.store.reader import (COLUMNS, DESCRIPTION, FORMAT, INDEX, SAMPLE, StoredTrial,
+                                format_row, parse_row, shard_name)
+from utils.store.replacement import JOURNAL, building, read_description, swap
 from utils.trials.labels import Labels
-from utils.common.errors import InputError, printable
-from utils.common.files import atomic_write, disk_errors, read_json, write_json
 
-SHARD_BYTES = 256 << 20   # a shard that has reached this is closed after the utterance
-COMMIT_BYTES = 32 << 20   # at most this much, and this long, is lost when a run is killed
-COMMIT_SECONDS = 5.0
-JOURNAL = "journal.tsv"
-MERGED = "merged"         # in the description of a half-built store: of how many parts it is put together, in another order
+SHARD_BYTES = 256 << 20   # a shard of at least this size is closed after its utterance
+COMMIT_BYTES = 32 << 20   # a killed run loses at most this much
+COMMIT_SECONDS = 5.0      # and at most the work of this time
+MERGED = "merged"         # in the description of a store merged from so many parts: another order
 SAME_RUN = ("format", "subset", "settings", "corpus", "trial_list_sha256", MERGED)
-DECODERS = ("numpy", "soundfile", "soxr", "av")  # a half-built store is not continued with other versions of these
-
-
-def building(path: Path) -> Path:
-    """Where the store `path` is written until it is complete."""
-    return path.with_name(path.name + ".building")
-
-
-def written(path: Path) -> int:
-    """How many bytes a store that is being built has by now; 0 where none is."""
-    with contextlib.suppress(FileNotFoundError):
-        return sum(file.stat().st_size for file in building(path).iterdir())
-    return 0
-
-
-def recover(path: Path) -> None:
-    """Finish a swap that was killed: put the new store in place where it is complete, else the old one back."""
-    old = path.with_name(path.name + ".old")
-    with disk_errors(path):
-        if _description(building(path)).get("complete") is True:
-            swap(path)
-        elif not path.exists() and old.exists():
-            os.replace(old, path)
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def difference(path: Path, description: dict) -> str | None:
-    """None where `path` holds the complete store of `description`; else the reason, in words, why it does not."""
-    there = _description(path)
-    if not there:
-        return "there is none yet"
-    if there.get("format") != FORMAT or there.get("complete") is not True:
-        return "it is of another version"
-    if there["trial_list_sha256"] != description["trial_list_sha256"] or there["corpus"] != description["corpus"]:
-        return "the trial list changed"
-    if there["settings"] != description["settings"]:
-        before = there["settings"]
-        changed = [f"{name} was {before.get(name)}, is {value}" for name, value in description["settings"].items()
-                   if before.get(name) != value]
-        return "other settings: " + ", ".join(changed)
-    return None
-
-
-def discard(path: Path) -> None:
-    """Remove a half-built store; the complete one stays."""
-    shutil.rmtree(building(path), ignore_errors=True)
-
-
-def _description(folder: Path) -> dict:
-    try:
-        content = read_json(folder / DESCRIPTION)
-    except InputError:
-        return {}
-    return content if isinstance(content, dict) else {}
+# a store that is being built is resumed only with the same versions of these
+DECODERS = ("numpy", "soundfile", "soxr", "av")
 
 
 class StoreWriter:
-    """Writes the store `path`. Used in a with statement: what was finished is kept, also on the way out of an error."""
+    """Writes the store `path`, in a with statement; finished utterances survive an error."""
 
     def __init__(self, path: Path, description: dict) -> None:
-        """Go on with a killed run of the same `description` (what store.json records), or begin anew."""
-        self.path, self.folder = path, building(path)
+        """Resume a killed run of the same `description` (what store.json records), or start."""
+        self.path = path
+        self.folder = building(path)
         self.description = {"format": FORMAT} | description | {"complete": False}
-        self.done = self.skipped = 0  # utterances finished, and those of them that could not be stored
-        self._shard, self._at, self._uncommitted, self._since = 0, 0, 0, time.monotonic()
-        self._pending: tuple[int, list[str]] = 0, []     # where the journal ends, and the lines that are not in it yet
+        self.done = 0        # utterances finished
+        self.skipped = 0     # those of them that could not be stored
+        self._shard = 0
+        self._end = 0        # samples in the shard that are kept
+        # bytes of the journal on disk, and its further lines: one value, which Ctrl-C cannot tear
+        self._pending: tuple[int, list[str]] = (0, [])
+        self._uncommitted = 0            # bytes of samples that may not be on disk yet
+        self._committed_at = time.monotonic()
         self._file: BinaryIO | None = None
 
     def __enter__(self) -> "StoreWriter":
@@ -112,61 +65,64 @@ class StoreWriter:
         return self
 
     def __exit__(self, kind, error, trace) -> None:
-        full = isinstance(error, OSError) or isinstance(getattr(error, "__cause__", None), OSError)
+        cause = getattr(error, "__cause__", None)
+        disk_failed = isinstance(error, OSError) or isinstance(cause, OSError)
         with disk_errors(self.folder), contextlib.closing(self._file):
-            if not self._file.closed and not full:
+            if not self._file.closed and not disk_failed:
                 self._commit()
 
     def _same_run(self) -> bool:
-        there = _description(self.folder)
-        versions = [[d.get("environment", {}).get("packages", {}).get(name) for name in DECODERS]
-                    for d in (there, self.description)]
-        return all(there.get(key) == self.description.get(key) for key in SAME_RUN) and versions[0] == versions[1]
+        found = read_description(self.folder)
+        return (all(found.get(key) == self.description.get(key) for key in SAME_RUN)
+                and _decoders(found) == _decoders(self.description))
 
     def _resume(self) -> None:
-        """Read the journal up to what is whole, and cut away the rest of it and of the shards."""
-        (self.folder / JOURNAL).touch()
-        kept, sizes = 0, {path.name: path.stat().st_size for path in self.folder.glob("shard-*.i16")}
-        with open(self.folder / JOURNAL, "r+b") as file:
+        """Read the journal up to its last whole line; cut off the rest of it and of the shards."""
+        journal = self.folder / JOURNAL
+        journal.touch()
+        sizes = {path.name: path.stat().st_size for path in self.folder.glob("shard-*.i16")}
+        kept = 0
+        with open(journal, "r+b") as file:
             for line in file:
-                if not line.endswith(b"\n") or not self._take(line.decode("utf-8"), sizes):
+                if not line.endswith(b"\n") or not self._count(line.decode("utf-8"), sizes):
                     break
                 kept += len(line)
             file.truncate(kept)
-        self._pending = kept, []
+        self._pending = (kept, [])
         for name in sizes:
             if name > shard_name(self._shard):
                 (self.folder / name).unlink()
 
-    def _take(self, line: str, sizes: dict[str, int]) -> bool:
-        """Count one line of the journal; False where its samples are not there."""
+    def _count(self, line: str, sizes: dict[str, int]) -> bool:
+        """Count one line of the journal; False where its samples are missing."""
         if line[:1] not in ("+", "-"):
             return False
         if line[0] == "+":
             row = parse_row(line[2:])
-            if sizes.get(shard_name(row.shard), 0) < (row.start + row.n_samples) * SAMPLE.itemsize:
+            end = row.start + row.n_samples
+            if sizes.get(shard_name(row.shard), 0) < end * SAMPLE.itemsize:
                 return False
-            self._shard, self._at = row.shard, row.start + row.n_samples
+            self._shard = row.shard
+            self._end = end
         self.skipped += line[0] == "-"
         self.done += 1
         return True
 
     def add(self, utterance: str, labels: Labels, blocks: Iterable[np.ndarray],
             source_rate: Callable[[], int]) -> str | None:
-        """Store one utterance; `source_rate` is called at the end.
+        """Store one utterance from `blocks` (int16); `source_rate` is called after the last.
 
-        Where reading `blocks` (int16) raises `AudioError`, nothing of it stays; it is noted as skipped and the reason
-        returned.
+        Where `blocks` raises `AudioError`, the utterance is skipped and the reason returned.
         """
         with disk_errors(self.folder):
-            self._next_shard()
+            self._open_next_shard()
             try:
                 count = self._append(blocks)
             except AudioError as error:
                 self._cut_back()
                 return self.skip(utterance, printable(error))
-            row = StoredTrial(utterance, labels, self._shard, self._at, count, source_rate())
-            self._at += count
+            row = StoredTrial(utterance, labels, self._shard, self._end, count, source_rate())
+            self._end += count
             self._note("+\t" + format_row(row), count)
         return None
 
@@ -183,27 +139,29 @@ class StoreWriter:
             count += len(block)
         return count
 
-    def _next_shard(self) -> None:
-        if self._at * SAMPLE.itemsize >= SHARD_BYTES:
+    def _open_next_shard(self) -> None:
+        """Close the shard where it is full."""
+        if self._end * SAMPLE.itemsize >= SHARD_BYTES:
             self._commit()
             self._file.close()
-            self._shard, self._at = self._shard + 1, 0
+            self._shard += 1
+            self._end = 0
             self._file = open(self.folder / shard_name(self._shard), "w+b")
 
     def _cut_back(self) -> None:
-        self._file.seek(self._at * SAMPLE.itemsize)
+        self._file.seek(self._end * SAMPLE.itemsize)
         self._file.truncate()
 
     def _note(self, line: str, samples: int) -> None:
         self.done += 1
         self._pending[1].append(line)
         self._uncommitted += samples * SAMPLE.itemsize
-        if self._uncommitted >= COMMIT_BYTES or time.monotonic() - self._since > COMMIT_SECONDS:
+        waited = time.monotonic() - self._committed_at
+        if self._uncommitted >= COMMIT_BYTES or waited > COMMIT_SECONDS:
             self._commit()
 
     def _commit(self) -> None:
-        """Samples to disk first, then the lines that say they are there; done again after Ctrl-C in the middle of it, it
-        changes nothing more."""
+        """Samples to disk first, then their journal lines. Ctrl-C and a second call do no harm."""
         end, lines = self._pending
         content = "".join(lines).encode()
         with disk_errors(self.folder):
@@ -213,14 +171,15 @@ class StoreWriter:
                 file.truncate()
                 file.write(content)
                 _flush(file)
-        self._pending = end + len(content), []
-        self._uncommitted, self._since = 0, time.monotonic()
+        self._pending = (end + len(content), [])
+        self._uncommitted = 0
+        self._committed_at = time.monotonic()
 
     def finish(self) -> dict:
-        """Write the index and the description, and put the store in the place of the old one; returns its
-        store.json."""
+        """Write index and description, replace the old store; returns the content of store.json."""
         self._commit()
-        counts, skipped = Counter(), []
+        counts: Counter = Counter()
+        skipped = []
         with atomic_write(self.folder / INDEX) as index:
             index.write("\t".join(COLUMNS) + "\n")
             for line in self._journal():
@@ -232,8 +191,9 @@ class StoreWriter:
                 counts.update({"stored": 1, row.labels.key: 1, "samples": row.n_samples})
         self.description.pop(MERGED, None)
         self.description |= {"complete": True, "skipped": skipped, "counts": {
-            "selected": self.done, "stored": counts["stored"], "skipped": len(skipped), "bonafide": counts["bonafide"],
-            "spoof": counts["spoof"], "samples": counts["samples"]}}
+            "selected": self.done, "stored": counts["stored"], "skipped": len(skipped),
+            "bonafide": counts["bonafide"], "spoof": counts["spoof"],
+            "samples": counts["samples"]}}
         self._file.close()
         write_json(self.folder / DESCRIPTION, self.description)
         swap(self.path)
@@ -244,17 +204,9 @@ class StoreWriter:
             yield from file
 
 
-def swap(path: Path) -> None:
-    """Put the complete store that was built beside in the place of the old one; `recover` finishes it where it is
-    killed."""
-    old = path.with_name(path.name + ".old")
-    with disk_errors(path):
-        (building(path) / JOURNAL).unlink(missing_ok=True)
-        if path.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            os.replace(path, old)
-        os.replace(building(path), path)
-        shutil.rmtree(old, ignore_errors=True)
+def _decoders(description: dict) -> list[str | None]:
+    packages = description.get("environment", {}).get("packages", {})
+    return [packages.get(name) for name in DECODERS]
 
 
 def _flush(file: BinaryIO) -> None:
