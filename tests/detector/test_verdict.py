@@ -10,7 +10,7 @@ from utils.detector.decision import (BONAFIDE, SPOOF, UNCERTAIN, Costs, Decision
                                      fit_on_dev)
 from utils.report.evaluation import evaluation_decision
 from utils.detector.scoring import RecordingScore, Window
-from utils.detector.timeline import NO_SPEECH, segments, spoofed_parts, stretches
+from utils.detector.record import NO_SPEECH, segments, spoofed_parts, stretches
 from utils.detector.verdict import CANNOT_JUDGE, is_demo, judge, trained_on
 
 LINE = Decision(0.0, (-1.0, 2.0))
