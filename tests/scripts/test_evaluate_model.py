@@ -104,7 +104,7 @@ def test_a_subset_is_scored_and_everything_is_written(home, evaluated):
     assert result["interval"]["by"] == "8 speakers" and result["corpus"] == "pool"
     assert result["arguments"]["threads"] == 1 and result["arguments"]["replicates"] == 100
     for name in ("report.html", "MODEL_CARD.md"):
-        assert "nly 8 speakers: too narrow" in (evaluated / name).read_text(encoding="utf-8")
+        assert "only 8 speakers" in (evaluated / name).read_text(encoding="utf-8")
     assert result["calibration"]["cllr_after"] < result["calibration"]["fitted"]["cllr_before"]
     assert result["score"] == "log-likelihood ratio"
     expected = {"scores.tsv", "keys.tsv", "metrics.json", "report.html", "MODEL_CARD.md", *(
