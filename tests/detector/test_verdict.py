@@ -8,7 +8,7 @@ from utils.audio.decode import AudioInfo
 from utils.common.errors import InputError
 from utils.detector.decision import (BONAFIDE, SPOOF, UNCERTAIN, Costs, Decision, decision_of,
                                      fit_on_dev)
-from utils.report.results import choose_operating_point
+from utils.report.evaluation import evaluation_decision
 from utils.detector.scoring import RecordingScore, Window
 from utils.detector.record import NO_SPEECH, segments, spoofed_parts, stretches
 from utils.detector.verdict import CANNOT_JUDGE, is_demo, judge, trained_on
@@ -95,9 +95,7 @@ def test_inference_and_evaluation_draw_the_same_line():
     learnt = {**METADATA, "decision": {**METADATA["decision"], **costs}}
     for price in ((None, None, None), (0.5, None, None), (None, 2.0, None), (None, None, 1.0),
                   (0.2, 3.0, 7.0)):
-        one, other = decision_of(learnt, *price), choose_operating_point(learnt, *price)
-        assert (one.threshold, one.origin) == (other["threshold"], other["origin"])
-        assert list(one.band) == list(other["band"])
+        assert decision_of(learnt, *price) == evaluation_decision(learnt, *price)
     assert decision_of(learnt, 0.5).threshold == pytest.approx(-math.log(0.5 * 3 / (0.5 * 7)))
 
 
