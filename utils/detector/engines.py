@@ -28,14 +28,6 @@ class Engine(Protocol):
         """
 
 
-def finite(numbers: np.ndarray, what: str) -> np.ndarray:
-    """`numbers`, unchanged. Raises `InputError` for NaN and infinity, which pooling could hide."""
-    if not np.isfinite(numbers).all():
-        raise InputError(f"the {what} are not all finite numbers: "
-                         "the audio or the model is damaged")
-    return numbers
-
-
 def load_engine(path: Path, device: str = "cpu", threads: int | None = None) -> Engine:
     """An engine for the model at `path`: .pt through PyTorch, .onnx through ONNX Runtime.
 

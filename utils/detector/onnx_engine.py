@@ -6,8 +6,8 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from utils.common.errors import InputError, out_of_memory
+from utils.common.numbers import finite
 from utils.detector.checkpoint import MAX_BYTES, check_metadata
-from utils.detector.engines import finite
 from utils.detector.model_files import has_external_data, onnx_metadata
 
 AGAIN = "export it again with utils/export_model.py"

@@ -5,8 +5,8 @@ from torch import nn
 
 from models import build_model
 from utils.common.devices import choose_device
+from utils.common.numbers import finite
 from utils.detector.checkpoint import metadata
-from utils.detector.engines import finite
 
 GPU_BATCH = 16
 

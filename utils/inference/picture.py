@@ -9,7 +9,7 @@ from utils.signals import SAMPLE_RATE
 from utils.common.errors import printable
 from utils.common.files import atomic_write
 from utils.detector.scoring import Window
-from utils.detector.timeline import segments
+from utils.detector.record import segments
 from utils.detector.decision import BONAFIDE, SPOOF, UNCERTAIN, Decision
 
 FRAME = 512          # samples, 32 ms, side by side: one column of the spectrogram
