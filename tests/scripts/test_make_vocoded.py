@@ -15,7 +15,7 @@ from tests.helpers.random_hifigan import write_random_hifigan
 from utils.common.errors import InputError
 from utils.common.files import write_json
 from utils.make_vocoded import main
-from utils.signals.speech import speech_level
+from utils.signals.levels import speech_level
 from utils.synthesis.vocoders.catalogue import wheel_weights
 
 ROOT = Path(__file__).resolve().parents[2]
