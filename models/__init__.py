@@ -8,7 +8,8 @@ from models.hybrid import Hybrid
 from models.lcnn import LCNN
 from models.small import SmallModel
 
-# AASIST and AASIST-L: the published configurations (Jung et al., "AASIST", ICASSP 2022, config files of the release).
+# AASIST and AASIST-L: the published configurations (Jung et al., "AASIST", ICASSP 2022, config
+# files of the release).
 CONFIGS: dict[str, dict] = {
     "aasist": {"architecture": "aasist", "channels": [32, 32, 64, 64], "gat_dims": [64, 32],
                "pool_ratios": [0.5, 0.7, 0.5]},
@@ -32,8 +33,9 @@ _ARCHITECTURES: dict[str, type[nn.Module]] = {"aasist": AASIST, "aasist-l": AASI
 def build_model(config: dict) -> nn.Module:
     """The network that `config` describes, with fresh weights.
 
-    Every network maps waveforms (B, T), float32 in [-1, 1] at 16 kHz, to (last_hidden (B, H), logits (B, 2)), the
-    logits in the order spoof, bona fide. Raises ValueError for an unknown architecture or unknown settings.
+    Every network maps waveforms (B, T), float32 in [-1, 1] at 16 kHz, to (last_hidden (B, H),
+    logits (B, 2)), the logits in the order spoof, bona fide. Raises ValueError for an unknown
+    architecture or unknown settings.
     """
     settings = {key: value for key, value in config.items() if key != "architecture"}
     architecture = config.get("architecture")

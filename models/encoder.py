@@ -1,5 +1,6 @@
-"""The first blocks of a Whisper speech encoder (Radford et al., "Robust speech recognition via large-scale weak
-supervision", 2022) on a log-mel spectrogram, and a linear read-out of their statistics over time.
+"""The first blocks of a Whisper speech encoder (Radford et al., "Robust speech recognition via
+large-scale weak supervision", 2022) on a log-mel spectrogram, and a linear read-out of their
+statistics over time.
 
 All of it is torch operations that export to ONNX. The encoder's weights come from a file
 (utils/training/encoder_weights.py): with random weights it is of no use.
@@ -17,7 +18,8 @@ N_MELS = 80
 WIDTH = 512       # of the encoder's frames
 N_HEADS = 8
 DYNAMIC_RANGE = 8.0  # decades below the loudest bin of the wave; quieter bins are raised to it
-MIN_SAMPLES = 3 * HOP  # the shortest input of two frames: the second convolution halves their number
+# the shortest input of two frames: the second convolution halves their number
+MIN_SAMPLES = 3 * HOP
 N_STATISTICS = 3       # of each dimension of each layer
 
 
@@ -33,7 +35,9 @@ def _slaney_hertz(mel: Tensor) -> Tensor:
 
 
 def mel_filters() -> Tensor:
-    """(80, 201) triangles of equal area between 0 and 8 kHz (Slaney's scale and normalisation), float32."""
+    """(80, 201) triangles of equal area between 0 and 8 kHz (Slaney's scale and normalisation),
+    float32.
+    """
     top = _slaney_mel(torch.tensor([SAMPLE_RATE / 2], dtype=torch.float64))
     edges = _slaney_hertz(torch.linspace(0, 1, N_MELS + 2, dtype=torch.float64) * top)
     bins = torch.linspace(0, SAMPLE_RATE / 2, N_FFT // 2 + 1, dtype=torch.float64)
@@ -59,7 +63,8 @@ class LogMel(nn.Module):
 
     def forward(self, waves: Tensor) -> Tensor:
         padded = F.pad(waves.unsqueeze(1), (N_FFT // 2, N_FFT // 2), mode="reflect")
-        parts = F.conv1d(padded, self.fourier, stride=HOP)[..., :-1]  # the last frame is dropped, as in training
+        # the last frame is dropped, as in training
+        parts = F.conv1d(padded, self.fourier, stride=HOP)[..., :-1]
         real, imaginary = parts.chunk(2, dim=1)
         level = (self.mel @ (real.square() + imaginary.square())).clamp(min=1e-10).log10()
         floor = level.amax(dim=(1, 2), keepdim=True) - DYNAMIC_RANGE
@@ -87,7 +92,9 @@ class EncoderBlock(nn.Module):
 
 
 class SpeechEncoder(nn.Module):
-    """Waves (B, T) to the frames after the convolutions and after each block: each (B, ceil(T // 160 / 2), 512)."""
+    """Waves (B, T) to the frames after the convolutions and after each block: each (B, ceil(T //
+    160 / 2), 512).
+    """
 
     def __init__(self, n_blocks: int, max_frames: int):
         super().__init__()
@@ -116,7 +123,9 @@ def longest_input(max_frames: int) -> int:
 
 
 def statistics(frames: Tensor) -> Tensor:
-    """(B, frames, D) -> (B, 3 * D): mean, standard deviation, and mean absolute step from frame to frame."""
+    """(B, frames, D) -> (B, 3 * D): mean, standard deviation, and mean absolute step from frame to
+    frame.
+    """
     mean = frames.mean(dim=1)
     variance = (frames - mean.unsqueeze(1)).square().mean(dim=1)
     steps = frames[:, 1:] - frames[:, :-1]
@@ -124,10 +133,11 @@ def statistics(frames: Tensor) -> Tensor:
 
 
 class EncoderModel(nn.Module):
-    """Waves float32 (B, T), T >= 480 and no longer than `max_frames`, to (statistics (B, H), logits (B, 2)).
+    """Waves float32 (B, T), T >= 480 and no longer than `max_frames`, to (statistics (B, H), logits
+    (B, 2)).
 
-    Classes [spoof, bona fide]. The statistics are standardised by running averages, so that a freshly trained
-    read-out is a logistic regression on them.
+    Classes [spoof, bona fide]. The statistics are standardised by running averages, so that a
+    freshly trained read-out is a logistic regression on them.
     """
 
     def __init__(self, n_blocks: int, max_frames: int, dropout: float):

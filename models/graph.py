@@ -1,4 +1,6 @@
-"""Graph attention, heterogeneous stacking graph attention (HS-GAL) and graph pooling (Jung et al., 2022, section 3)."""
+"""Graph attention, heterogeneous stacking graph attention (HS-GAL) and graph pooling (Jung et al.,
+2022, section 3).
+"""
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -21,7 +23,9 @@ def _normalise(nodes: Tensor, bn: nn.BatchNorm1d) -> Tensor:
 
 
 class GraphAttentionLayer(nn.Module):
-    """Graph attention over the fully connected graph of the nodes: (B, N, in_dim) -> (B, N, out_dim)."""
+    """Graph attention over the fully connected graph of the nodes: (B, N, in_dim) -> (B, N,
+    out_dim).
+    """
 
     def __init__(self, in_dim: int, out_dim: int, temperature: float):
         super().__init__()
@@ -41,7 +45,9 @@ class GraphAttentionLayer(nn.Module):
 
 
 class HeterogeneousGraphAttentionLayer(nn.Module):
-    """Attention over temporal and spectral nodes together, and a master ("stack") node that attends to all of them."""
+    """Attention over temporal and spectral nodes together, and a master ("stack") node that attends
+    to all of them.
+    """
 
     def __init__(self, in_dim: int, out_dim: int, temperature: float):
         super().__init__()
@@ -62,7 +68,9 @@ class HeterogeneousGraphAttentionLayer(nn.Module):
         self.temperature = temperature
 
     def forward(self, temporal: Tensor, spectral: Tensor, master: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Temporal (B, N1, in), spectral (B, N2, in), master (1 or B, 1, in) -> the same three with `out_dim`."""
+        """Temporal (B, N1, in), spectral (B, N2, in), master (1 or B, 1, in) -> the same three with
+        `out_dim`.
+        """
         n1 = temporal.size(1)
         nodes = torch.cat([self.proj_type1(temporal), self.proj_type2(spectral)], dim=1)
         nodes = self.input_drop(nodes)
@@ -72,7 +80,9 @@ class HeterogeneousGraphAttentionLayer(nn.Module):
         return nodes[:, :n1], nodes[:, n1:], new_master
 
     def _attention(self, nodes: Tensor, n1: int) -> Tensor:
-        """(B, N, N) attention map; pairs within and across the two kinds of node have weights of their own."""
+        """(B, N, N) attention map; pairs within and across the two kinds of node have weights of
+        their own.
+        """
         pairs = torch.tanh(self.att_proj(_pairwise(nodes)))
         top = torch.cat([pairs[:, :n1, :n1] @ self.att_weight11, pairs[:, :n1, n1:] @ self.att_weight12], dim=2)
         low = torch.cat([pairs[:, n1:, :n1] @ self.att_weight12, pairs[:, n1:, n1:] @ self.att_weight22], dim=2)
@@ -87,7 +97,9 @@ class HeterogeneousGraphAttentionLayer(nn.Module):
 
 
 class GraphPool(nn.Module):
-    """Keep the share `ratio` of the nodes that a learned score ranks highest, in that order, weighted by the score."""
+    """Keep the share `ratio` of the nodes that a learned score ranks highest, in that order,
+    weighted by the score.
+    """
 
     def __init__(self, ratio: float, dim: int):
         super().__init__()
@@ -96,7 +108,8 @@ class GraphPool(nn.Module):
         self.ratio = ratio
 
     def forward(self, nodes: Tensor) -> Tensor:
-        scores = torch.sigmoid(self.proj(self.drop(nodes)))  # dropout touches the score only, not the nodes
+        # dropout touches the score only, not the nodes
+        scores = torch.sigmoid(self.proj(self.drop(nodes)))
         keep = max(int(nodes.size(1) * self.ratio), 1)
         index = scores.topk(keep, dim=1).indices
         return (nodes * scores).gather(1, index.expand(-1, -1, nodes.size(2)))

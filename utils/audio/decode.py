@@ -18,8 +18,10 @@ from utils.audio.sources import AudioError, AudioSource, Opened, open_source, pa
 from utils.common.errors import printable
 
 MIN_RATE, MAX_RATE = 4000, 768_000  # Hz: beyond these a header is wrong, not unusual
-ABSURD_PEAK = 16.0                  # times full scale (+24 dB): integers stored as float, or not sound at all
-_CLIP_LEVEL = {"PCM_U8": 127 / 128, "PCM_S8": 127 / 128, "ULAW": 0.98, "ALAW": 0.98}  # where full scale lies lower
+# times full scale (+24 dB): integers stored as float, or not sound at all
+ABSURD_PEAK = 16.0
+# where full scale lies lower
+_CLIP_LEVEL = {"PCM_U8": 127 / 128, "PCM_S8": 127 / 128, "ULAW": 0.98, "ALAW": 0.98}
 
 
 @dataclass(slots=True)
@@ -33,18 +35,22 @@ class AudioInfo:
     frames: int = 0              # samples per channel in the source
     n_samples: int = 0           # samples handed out, at 16 kHz
     seconds: float = 0.0
-    expected_seconds: float | None = None  # what the file says of its length, where it does: known from the first block
+    # what the file says of its length, where it does: known from the first block
+    expected_seconds: float | None = None
     peak: float = 0.0            # largest magnitude in the source; 1 is full scale
     clipped_fraction: float = 0.0  # share of the source's samples at full scale
-    in_phase: float = 1.0        # power of the channels' sum over the sum of their powers: 0 where they cancel out
-    unmarked_end: bool = False   # the format cannot tell whether the recording ends here or was cut between two frames
+    # power of the channels' sum over the sum of their powers: 0 where they cancel out
+    in_phase: float = 1.0
+    # the format cannot tell whether the recording ends here or was cut between two frames
+    unmarked_end: bool = False
 
 
 class AudioStream:
-    """Context manager and iterator of int16 blocks (n,), 16 kHz mono, in constant memory. `info` is complete at the
-    end.
+    """Context manager and iterator of int16 blocks (n,), 16 kHz mono, in constant memory. `info` is
+    complete at the end.
 
-    Raises `AudioError`, at any block: samples already handed out of a file that ends in an error are not to be used.
+    Raises `AudioError`, at any block: samples already handed out of a file that ends in an error
+    are not to be used.
     """
 
     def __init__(self, source: AudioSource) -> None:
@@ -83,7 +89,9 @@ class AudioStream:
         return AudioError(f"{self._opened.name} {reason}")
 
     def _decode(self) -> Iterator[np.ndarray]:
-        """int16 blocks at 16 kHz; a change of rate inside the file (chained streams) begins a new resampler."""
+        """int16 blocks at 16 kHz; a change of rate inside the file (chained streams) begins a new
+        resampler.
+        """
         resampler = None
         for rate, block in self._source_blocks():
             if rate == SAMPLE_RATE and block.shape[1] == 1 and block.dtype == np.int16 and resampler is None:
@@ -104,7 +112,9 @@ class AudioStream:
         return block
 
     def _source_blocks(self) -> Iterator[tuple[int, np.ndarray]]:
-        """(rate, block) as the source has them; PyAV where libsndfile refuses, which for FLAC may be in the middle."""
+        """(rate, block) as the source has them; PyAV where libsndfile refuses, which for FLAC may
+        be in the middle.
+        """
         refusal = None
         if self._kind.soundfile and self._facts.libsndfile:
             try:
@@ -121,7 +131,9 @@ class AudioStream:
             raise self._broken_off(error) from error
 
     def _broken_off(self, error: DecoderRefused) -> AudioError:
-        """What to say of a file in which a decoder stuck: cut short where that was its very end, else damaged."""
+        """What to say of a file in which a decoder stuck: cut short where that was its very end,
+        else damaged.
+        """
         promised = self._facts.frames
         if not error.at_end or promised and self.info.frames >= promised:
             return self._fail(f"cannot be decoded ({error})")
@@ -129,7 +141,9 @@ class AudioStream:
         return self._fail(f"was cut short or is damaged at its end: {self.info.frames}{of} samples could be decoded")
 
     def _read(self, reader: Reader, skip: int) -> Iterator[tuple[int, np.ndarray]]:
-        """(rate, block) of one decoder, without the first `skip` samples; the whole is checked at its end."""
+        """(rate, block) of one decoder, without the first `skip` samples; the whole is checked at
+        its end.
+        """
         done, flac_sum = 0, self._facts.flac_sum if isinstance(reader, PyavReader) else None
         for block in reader.blocks():
             if flac_sum is not None:
@@ -214,13 +228,16 @@ def _identify(opened: Opened) -> tuple[Opened, Kind]:
 
 
 def open_audio(source: AudioSource) -> AudioStream:
-    """The stream of `source`: a path, (path, offset, size) of a slice, or a binary file object. Use it in a with
-    statement."""
+    """The stream of `source`: a path, (path, offset, size) of a slice, or a binary file object. Use
+    it in a with statement.
+    """
     return AudioStream(source)
 
 
 def load_audio(source: AudioSource) -> np.ndarray:
-    """All of `source` as int16 (n,), 16 kHz mono: exactly the blocks of `open_audio`, joined. Raises `AudioError`."""
+    """All of `source` as int16 (n,), 16 kHz mono: exactly the blocks of `open_audio`, joined.
+    Raises `AudioError`.
+    """
     with open_audio(source) as stream:
         blocks = list(stream)
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)

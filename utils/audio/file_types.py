@@ -1,8 +1,9 @@
-"""What a file is, by its first bytes; its name is never asked, except for raw G.722, which has no header at all.
+"""What a file is, by its first bytes; its name is never asked, except for raw G.722, which has no
+header at all.
 
-Left out on purpose, though libsndfile opens them: VOC, IRCAM, PAF, PVF, SVX, AVR, HTK, MAT4/5, MPC2K, WVE, SDS, XI,
-SD2. They do not say how long they are, or libsndfile does not look, so a file cut short would pass for whole; some are
-no sound at all.
+Left out on purpose, though libsndfile opens them: VOC, IRCAM, PAF, PVF, SVX, AVR, HTK, MAT4/5,
+MPC2K, WVE, SDS, XI, SD2. They do not say how long they are, or libsndfile does not look, so a file
+cut short would pass for whole; some are no sound at all.
 """
 from dataclasses import dataclass
 
@@ -16,7 +17,9 @@ AUDIO_SUFFIXES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A container. `av` is libav's name for it where PyAV may read it; `soundfile` says whether that is tried first."""
+    """A container. `av` is libav's name for it where PyAV may read it; `soundfile` says whether
+    that is tried first.
+    """
     name: str
     av: str | None = None
     soundfile: bool = False
@@ -25,7 +28,8 @@ class Kind:
 WAV, RF64, W64 = Kind("WAV", "wav", True), Kind("RF64", "wav", True), Kind("W64", "w64", True)
 AIFF, AU, CAF = Kind("AIFF", "aiff", True), Kind("AU", "au", True), Kind("CAF", "caf", True)
 FLAC, OGG = Kind("FLAC", "flac", True), Kind("Ogg", "ogg", True)
-MP3 = Kind("MP3", "mp3")  # libsndfile writes warnings of its own on stderr, and stops early in files that were joined
+# libsndfile writes warnings of its own on stderr, and stops early in files that were joined
+MP3 = Kind("MP3", "mp3")
 NIST, OTHER = Kind("NIST SPHERE", "nistsphere", True), Kind("unknown")
 MP4, MATROSKA, ASF = Kind("MP4", "mov"), Kind("Matroska/WebM", "matroska"), Kind("ASF/WMA", "asf")
 ADTS, AMR, AVI, FLV = Kind("AAC (ADTS)", "aac"), Kind("AMR", "amr"), Kind("AVI", "avi"), Kind("FLV", "flv")
@@ -62,7 +66,8 @@ def id3_length(head: bytes) -> int:
 
 
 def sniff(head: bytes, name: str) -> Kind:
-    """The kind of the file that begins with `head` (what follows an ID3 tag, where there is one)."""
+    """The kind of the file that begins with `head` (what follows an ID3 tag, where there is one).
+    """
     if head[:4] in (b"RIFF", b"RIFX"):
         return {b"WAVE": WAV, b"AVI ": AVI}.get(head[8:12], OTHER)
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):

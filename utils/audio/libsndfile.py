@@ -31,13 +31,15 @@ class Reader(Protocol):
     seconds: float | None  # about how long it is, where the container says; not checked
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """(n, channels) per block: int16, or float32 with full scale 1. Raises `DecoderRefused` where the bytes are
-        broken."""
+        """(n, channels) per block: int16, or float32 with full scale 1. Raises `DecoderRefused`
+        where the bytes are broken.
+        """
         ...
 
 
 class SoundfileReader:
-    """libsndfile. 16-bit mono at 16 kHz comes out as the int16 it is; everything else as float32."""
+    """libsndfile. 16-bit mono at 16 kHz comes out as the int16 it is; everything else as float32.
+    """
     decoder, seconds = "soundfile", None
 
     def __init__(self, source: Opened) -> None:

@@ -1,5 +1,6 @@
-"""Where audio bytes come from: a file, a slice of an archive, or an open binary file; always seen as one seekable
-file."""
+"""Where audio bytes come from: a file, a slice of an archive, or an open binary file; always seen
+as one seekable file.
+"""
 import io
 import os
 import shutil
@@ -12,7 +13,8 @@ from typing import BinaryIO
 
 from utils.common.errors import InputError, printable
 
-SMALL = 4 << 20  # bytes: what is smaller is read whole, which is faster than asking the file for every piece
+# bytes: what is smaller is read whole, which is faster than asking the file for every piece
+SMALL = 4 << 20
 
 
 class AudioError(InputError):
@@ -24,24 +26,27 @@ AudioSource = str | os.PathLike | tuple[str | os.PathLike, int, int] | BinaryIO
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Audio bytes ready to be read: a seekable binary file without a name, a printable name for messages, its
-    length."""
+    """Audio bytes ready to be read: a seekable binary file without a name, a printable name for
+    messages, its length.
+    """
     file: BinaryIO
     name: str
     size: int
 
 
 class Memory(io.BytesIO):
-    """Bytes as a file that takes any place to seek to, as decoders of damaged files ask for places before the
-    beginning."""
+    """Bytes as a file that takes any place to seek to, as decoders of damaged files ask for places
+    before the beginning.
+    """
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         return super().seek(max(0, offset) if whence == os.SEEK_SET else offset, whence)
 
 
 class Slice(io.RawIOBase):
-    """`size` bytes of `file` from `offset`, seen as a file of its own. Nothing is copied; closing it leaves `file`
-    open."""
+    """`size` bytes of `file` from `offset`, seen as a file of its own. Nothing is copied; closing
+    it leaves `file` open.
+    """
 
     def __init__(self, file: BinaryIO, offset: int, size: int) -> None:
         super().__init__()
@@ -77,7 +82,9 @@ def part_of(opened: Opened, start: int, end: int) -> Opened:
 
 
 def source_name(source: AudioSource) -> str:
-    """A printable name for messages: the path, `path at byte N` for a slice, or the stream's own name."""
+    """A printable name for messages: the path, `path at byte N` for a slice, or the stream's own
+    name.
+    """
     if isinstance(source, tuple):
         return source_name(source[0]) + (f" at byte {source[1]}" if source[1] else "")
     name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else getattr(source, "name", None)

@@ -21,7 +21,9 @@ _swept: set[Path] = set()   # folders from which this process has removed what k
 
 @contextlib.contextmanager
 def disk_errors(where: Path) -> Iterator[None]:
-    """Turn a full disk or a refused write below `where` into an `InputError`; every other error passes."""
+    """Turn a full disk or a refused write below `where` into an `InputError`; every other error
+    passes.
+    """
     try:
         yield
     except OSError as error:
@@ -52,8 +54,8 @@ def reading(path: Path) -> Iterator[None]:
 def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a file beside `path` for writing; at the end flush it to disk and rename it to `path`.
 
-    An exception inside leaves the old `path` untouched. Text is UTF-8 with LF line ends on every system.
-    Raises `InputError` where the disk is full or writing is refused.
+    An exception inside leaves the old `path` untouched. Text is UTF-8 with LF line ends on every
+    system. Raises `InputError` where the disk is full or writing is refused.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
@@ -71,19 +73,24 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what killed processes were writing into `folder` with `atomic_write`; done once per process and folder."""
+    """Remove what killed processes were writing into `folder` with `atomic_write`; done once per
+    process and folder.
+    """
     if folder in _swept:
         return
     _swept.add(folder)
     for left in folder.glob(".*.tmp"):
         process = left.name.split(".")[-2]
         if process.isdecimal() and not _lives(int(process)):
-            with contextlib.suppress(OSError):      # Windows lets nobody remove a file that is being written
+            # Windows lets nobody remove a file that is being written
+            with contextlib.suppress(OSError):
                 left.unlink()
 
 
 def _lives(process: int) -> bool:
-    """Whether a process of that number is there; on Windows, which has no harmless way to ask, False."""
+    """Whether a process of that number is there; on Windows, which has no harmless way to ask,
+    False.
+    """
     if os.name == "nt":
         return False
     try:
@@ -97,10 +104,12 @@ def _lives(process: int) -> bool:
 
 @contextlib.contextmanager
 def atomic_folder(folder: Path, names: Sequence[str]) -> Iterator[Path]:
-    """A folder to write the files `names` into, which take their places in `folder` together, at the end.
+    """A folder to write the files `names` into, which take their places in `folder` together, at
+    the end.
 
-    An exception inside leaves the old files untouched; those of `names` that were not written now are removed. The last
-    of them goes first and comes last, so that wherever it lies, all beside it are of the same run.
+    An exception inside leaves the old files untouched; those of `names` that were not written now
+    are removed. The last of them goes first and comes last, so that wherever it lies, all beside it
+    are of the same run.
     """
     staging = folder / ".writing"
     with disk_errors(folder):
@@ -119,7 +128,9 @@ def atomic_folder(folder: Path, names: Sequence[str]) -> Iterator[Path]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write `content` as indented JSON, atomically. NaN and infinity are refused: say null and why instead."""
+    """Write `content` as indented JSON, atomically. NaN and infinity are refused: say null and why
+    instead.
+    """
     with atomic_write(path) as file:
         json.dump(content, file, indent=2, ensure_ascii=False, allow_nan=False)
         file.write("\n")
