@@ -12,7 +12,7 @@ def frame_levels(samples: np.ndarray, frame: int = FRAME) -> np.ndarray:
 
 
 def active_span(samples: np.ndarray, below: float = 35.0, frame: int = FRAME) -> tuple[int, int]:
-    """First and last sample of speech: frames within `below` dB of the 95th percentile of levels."""
+    """First and last sample of the frames within `below` dB of the levels' 95th percentile."""
     levels = frame_levels(samples, frame)
     if not len(levels):
         return 0, 0

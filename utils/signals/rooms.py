@@ -10,7 +10,8 @@ from utils.signals.levels import add_at_snr
 COLOURS = {"white": 0.0, "pink": 1.0, "brown": 2.0}  # power falls as 1 / f**exponent
 DECAY_60_DB = 6.9078  # ln(1000): a reverberation time is that of a fall by 60 dB
 
-OtherUtterance = Callable[[np.random.Generator], np.ndarray]  # draws a wave float32 (n,) of the training set
+# Draws another wave float32 (n,) of the training set.
+OtherUtterance = Callable[[np.random.Generator], np.ndarray]
 
 
 def convolve(wave: np.ndarray, response: np.ndarray) -> np.ndarray:

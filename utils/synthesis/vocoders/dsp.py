@@ -12,19 +12,26 @@ from utils.signals import SAMPLE_RATE, spectra
 from utils.signals.length import cut_or_pad, mirror_ends
 from utils.signals.mel import slaney_bank
 
-SIZE, HOP, BANDS = 1024, 256, 80    # of Griffin-Lim's mel spectrogram
+SIZE = 1024    # of Griffin-Lim's mel spectrogram
+HOP = 256
+BANDS = 80
+
+
+def _bank() -> np.ndarray:
+    return slaney_bank(SAMPLE_RATE, SIZE, BANDS, 0.0, SAMPLE_RATE / 2)
 
 
 @lru_cache(maxsize=1)
 def _inverse_bank() -> np.ndarray:
-    return np.linalg.pinv(slaney_bank(SAMPLE_RATE, SIZE, BANDS, 0.0, SAMPLE_RATE / 2))
+    return np.linalg.pinv(_bank())
 
 
 def griffin_lim(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Speech from its 80-band mel spectrogram by Griffin-Lim, 24 to 48 iterations."""
-    mel = np.abs(spectra.stft(samples, SIZE, HOP)) @ slaney_bank(SAMPLE_RATE, SIZE, BANDS, 0.0, SAMPLE_RATE / 2).T
+    mel = np.abs(spectra.stft(samples, SIZE, HOP)) @ _bank().T
     magnitude = np.maximum(0, mel @ _inverse_bank().T)
-    return spectra.griffin_lim(magnitude, SIZE, HOP, len(samples), int(rng.integers(24, 49)), rng)
+    iterations = int(rng.integers(24, 49))
+    return spectra.griffin_lim(magnitude, SIZE, HOP, len(samples), iterations, rng)
 
 
 def world_analysis(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -34,7 +41,8 @@ def world_analysis(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
     import pyworld
     samples = np.ascontiguousarray(samples)
     f0, times = pyworld.harvest(samples, SAMPLE_RATE, f0_floor=60.0, f0_ceil=600.0)
-    return f0, pyworld.cheaptrick(samples, f0, times, SAMPLE_RATE), pyworld.d4c(samples, f0, times, SAMPLE_RATE)
+    envelope = pyworld.cheaptrick(samples, f0, times, SAMPLE_RATE)
+    return f0, envelope, pyworld.d4c(samples, f0, times, SAMPLE_RATE)
 
 
 def world_copy(samples: np.ndarray) -> np.ndarray:
@@ -46,17 +54,18 @@ def world_copy(samples: np.ndarray) -> np.ndarray:
 
 class World:
     """WORLD in the form of the neural vocoders."""
-    rate, batch = SAMPLE_RATE, 1
+    batch = 1
 
     def copies(self, clips: list[np.ndarray], rngs: list[np.random.Generator]) -> list[np.ndarray]:
-        """Clips at 16 kHz → their copies, of the same lengths. WORLD draws nothing from `rngs`."""
+        """Copies of clips (n,) at 16 kHz, of the same lengths. WORLD draws nothing."""
         return [cut_or_pad(world_copy(clip), len(clip)) for clip in clips]
 
 
 class GriffinLim:
     """Griffin-Lim in the form of the neural vocoders."""
-    rate, batch = SAMPLE_RATE, 1
+    batch = 1
 
     def copies(self, clips: list[np.ndarray], rngs: list[np.random.Generator]) -> list[np.ndarray]:
-        """Clips at 16 kHz → their copies, of the same lengths; the iterations and the first phases are drawn."""
-        return [cut_or_pad(griffin_lim(mirror_ends(clip, 0, SIZE // 2), rng), len(clip)) for clip, rng in zip(clips, rngs)]
+        """Copies of clips (n,) at 16 kHz, of the same lengths; iterations and phases are drawn."""
+        return [cut_or_pad(griffin_lim(mirror_ends(clip, 0, SIZE // 2), rng), len(clip))
+                for clip, rng in zip(clips, rngs)]

@@ -14,14 +14,15 @@ INT16 = 32768.0  # some networks were trained on samples of this full scale
 
 @lru_cache(maxsize=1)
 def _nsf_bank() -> np.ndarray:
-    """80 bands at 16 kHz, FFT 2048: band 0 is the DC bin alone, the rest mel triangles, linear in Hz below 1 kHz."""
+    """80 bands at 16 kHz, FFT 2048. Band 0 is the DC bin; the rest are linear below 1 kHz, then mel."""
     mel = np.linspace(0, 1127.01048 * np.log1p(8000 / 700), 81)
     points = 700 * np.expm1(mel / 1127.01048)
     linear = int(np.sum(points < 1000))
     points[:linear + 1] = np.linspace(points[0], points[linear], linear + 1)
     bank = np.zeros((80, 1025))
     bank[0, 0] = 2048 / 16000
-    bank[1:] = triangles(points, np.linspace(0, 8000, 1025)) * (2 / (points[2:] - points[:-2]))[:, None]
+    area = (2 / (points[2:] - points[:-2]))[:, None]
+    bank[1:] = triangles(points, np.linspace(0, 8000, 1025)) * area
     return bank
 
 
@@ -34,13 +35,15 @@ def _lyra_bank() -> np.ndarray:
     return bank
 
 
-def hifigan_mel(samples: np.ndarray, rate: int = 22050, size: int = 1024, window: int = 1024, hop: int = 256,
-                bands: int = 80, low: float = 0.0, high: float = 8000.0, frames: int | None = None) -> np.ndarray:
-    """(bands, frames): natural logarithm; frames are not centred, but padded by (size - hop) / 2 on each side.
+def hifigan_mel(samples: np.ndarray, rate: int = 22050, size: int = 1024, window: int = 1024,
+                hop: int = 256, bands: int = 80, low: float = 0.0, high: float = 8000.0,
+                frames: int | None = None) -> np.ndarray:
+    """(bands, frames): natural logarithm; the samples are padded by (size - hop) / 2 on each side.
 
     With `frames` given, that many are spread evenly over the samples, whatever the hop.
     """
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(samples, (size - hop) // 2, mode="reflect"), size)
+    padded = np.pad(samples, (size - hop) // 2, mode="reflect")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, size)
     starts = np.arange(0, len(windows), hop)
     if frames is not None:
         starts = np.linspace(0, len(windows) - 1, frames).round().astype(int)
@@ -70,7 +73,8 @@ def lyra_mel(samples: np.ndarray) -> np.ndarray:
 
 
 def wavernn_mel(samples: np.ndarray) -> np.ndarray:
-    """(80, frames) at 16 kHz, a frame every 200 samples: decibels mapped from -100..0 to -4..4 and clipped."""
+    """(80, frames) at 16 kHz, every 200 samples: dB from -100 to 0 mapped to -4 to 4, clipped."""
     spectra = magnitudes(np.pad(samples, 400), hann(800), 200, 2048)
-    decibels = 20 * np.log10(np.maximum(1e-5, slaney_bank(16000, 2048, 80, 95.0, 7600.0) @ spectra.T)) - 20
+    mel = slaney_bank(16000, 2048, 80, 95.0, 7600.0) @ spectra.T
+    decibels = 20 * np.log10(np.maximum(1e-5, mel)) - 20
     return np.clip(8 * (decibels + 100) / 100 - 4, -4, 4)
