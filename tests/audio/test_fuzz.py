@@ -113,8 +113,7 @@ def test_damaged_files_end_in_whole_sound_or_one_sentence(zoo, capfd, kind, step
 
 @settings(max_examples=500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(kind=st.sampled_from(KINDS), where=st.floats(0.05, 1, exclude_max=True), amount=st.integers(1, 9000))
-# noqa: F811
-def test_what_lost_its_middle_or_its_end_is_refused_unless_as_much_is_heard(zoo, kind, where, amount):
+def test_what_lost_its_middle_or_its_end_is_refused_unless_as_much_is_heard(zoo, kind, where, amount):  # noqa: F811
     """The header, untouched, still promises all of it. Formats without one say that they cannot
     tell.
     """
