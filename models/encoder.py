@@ -26,7 +26,8 @@ N_STATISTICS = 3       # of each dimension of each layer
 def _slaney_mel(frequency: Tensor) -> Tensor:
     """Slaney's mel scale: linear below 1 kHz, logarithmic above."""
     step = math.log(6.4) / 27
-    return torch.where(frequency < 1000, frequency * 3 / 200, 15 + (frequency.clamp(min=1e-3) / 1000).log() / step)
+    return torch.where(frequency < 1000, frequency * 3 / 200,
+                       15 + (frequency.clamp(min=1e-3) / 1000).log() / step)
 
 
 def _slaney_hertz(mel: Tensor) -> Tensor:
@@ -43,14 +44,16 @@ def mel_filters() -> Tensor:
     bins = torch.linspace(0, SAMPLE_RATE / 2, N_FFT // 2 + 1, dtype=torch.float64)
     rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
-    return (torch.minimum(rising, falling).clamp(min=0) * (2 / (edges[2:] - edges[:-2]))[:, None]).float()
+    area = (2 / (edges[2:] - edges[:-2]))[:, None]
+    return (torch.minimum(rising, falling).clamp(min=0) * area).float()
 
 
 def fourier_filters() -> Tensor:
     """(402, 1, 400): cosines, then sines, of the 201 bins under a periodic Hann window."""
     time = torch.arange(N_FFT, dtype=torch.float64)
     angle = 2 * math.pi / N_FFT * torch.arange(N_FFT // 2 + 1, dtype=torch.float64)[:, None] * time
-    return (torch.cat([angle.cos(), angle.sin()]) * torch.hann_window(N_FFT, dtype=torch.float64)).float().unsqueeze(1)
+    window = torch.hann_window(N_FFT, dtype=torch.float64)
+    return (torch.cat([angle.cos(), angle.sin()]) * window).float().unsqueeze(1)
 
 
 class LogMel(nn.Module):
@@ -85,9 +88,10 @@ class EncoderBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         batch, frames, _ = x.shape
-        query, key, value = self.qkv(self.attn_ln(x)).reshape(batch, frames, 3, N_HEADS, -1).permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(batch, frames, WIDTH)
-        x = x + self.attn_out(attended)
+        projected = self.qkv(self.attn_ln(x)).reshape(batch, frames, 3, N_HEADS, -1)
+        query, key, value = projected.permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(query, key, value).transpose(1, 2)
+        x = x + self.attn_out(attended.reshape(batch, frames, WIDTH))
         return x + self.fc2(F.gelu(self.fc1(self.mlp_ln(x))))
 
 
@@ -107,7 +111,8 @@ class SpeechEncoder(nn.Module):
     def forward(self, waves: Tensor) -> list[Tensor]:
         longest = longest_input(self.positional_embedding.size(0))
         if not MIN_SAMPLES <= waves.size(1) <= longest:
-            raise ValueError(f"this encoder takes {MIN_SAMPLES} to {longest} samples, not {waves.size(1)}")
+            raise ValueError(
+                f"this encoder takes {MIN_SAMPLES} to {longest} samples, not {waves.size(1)}")
         x = F.gelu(self.conv2(F.gelu(self.conv1(self.log_mel(waves))))).transpose(1, 2)
         outputs = [x]
         x = x + self.positional_embedding[:x.size(1)]

@@ -30,7 +30,8 @@ class LFCCGMM(nn.Module):
         self.means = nn.Parameter(torch.zeros(shape), requires_grad=False)
         # one over the variances
         self.precisions = nn.Parameter(torch.ones(shape), requires_grad=False)
-        self.log_weights = nn.Parameter(torch.full(shape[:2], -math.log(components)), requires_grad=False)
+        self.log_weights = nn.Parameter(torch.full(shape[:2], -math.log(components)),
+                                        requires_grad=False)
 
     def joint(self, frames: Tensor, label: int) -> Tensor:
         """log p(frame, component) under the mixture of a class: frames (..., 60) -> float64 (...,

@@ -23,9 +23,7 @@ def _normalise(nodes: Tensor, bn: nn.BatchNorm1d) -> Tensor:
 
 
 class GraphAttentionLayer(nn.Module):
-    """Graph attention over the fully connected graph of the nodes: (B, N, in_dim) -> (B, N,
-    out_dim).
-    """
+    """Attention over the fully connected graph of nodes: (B, N, in_dim) -> (B, N, out_dim)."""
 
     def __init__(self, in_dim: int, out_dim: int, temperature: float):
         super().__init__()
@@ -41,7 +39,8 @@ class GraphAttentionLayer(nn.Module):
         nodes = self.input_drop(nodes)
         attention = torch.tanh(self.att_proj(_pairwise(nodes))) @ self.att_weight / self.temperature
         attention = torch.softmax(attention.squeeze(-1), dim=-1)
-        return _normalise(self.proj_with_att(attention @ nodes) + self.proj_without_att(nodes), self.bn)
+        projected = self.proj_with_att(attention @ nodes) + self.proj_without_att(nodes)
+        return _normalise(projected, self.bn)
 
 
 class HeterogeneousGraphAttentionLayer(nn.Module):
@@ -67,7 +66,8 @@ class HeterogeneousGraphAttentionLayer(nn.Module):
         self.input_drop = nn.Dropout(p=0.2)
         self.temperature = temperature
 
-    def forward(self, temporal: Tensor, spectral: Tensor, master: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, temporal: Tensor, spectral: Tensor,
+                master: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Temporal (B, N1, in), spectral (B, N2, in), master (1 or B, 1, in) -> the same three with
         `out_dim`.
         """
@@ -76,7 +76,8 @@ class HeterogeneousGraphAttentionLayer(nn.Module):
         nodes = self.input_drop(nodes)
         attention = self._attention(nodes, n1)
         new_master = self._update_master(nodes, master)
-        nodes = _normalise(self.proj_with_att(attention @ nodes) + self.proj_without_att(nodes), self.bn)
+        projected = self.proj_with_att(attention @ nodes) + self.proj_without_att(nodes)
+        nodes = _normalise(projected, self.bn)
         return nodes[:, :n1], nodes[:, n1:], new_master
 
     def _attention(self, nodes: Tensor, n1: int) -> Tensor:
@@ -84,8 +85,10 @@ class HeterogeneousGraphAttentionLayer(nn.Module):
         their own.
         """
         pairs = torch.tanh(self.att_proj(_pairwise(nodes)))
-        top = torch.cat([pairs[:, :n1, :n1] @ self.att_weight11, pairs[:, :n1, n1:] @ self.att_weight12], dim=2)
-        low = torch.cat([pairs[:, n1:, :n1] @ self.att_weight12, pairs[:, n1:, n1:] @ self.att_weight22], dim=2)
+        top = torch.cat([pairs[:, :n1, :n1] @ self.att_weight11,
+                         pairs[:, :n1, n1:] @ self.att_weight12], dim=2)
+        low = torch.cat([pairs[:, n1:, :n1] @ self.att_weight12,
+                         pairs[:, n1:, n1:] @ self.att_weight22], dim=2)
         attention = torch.cat([top, low], dim=1).squeeze(-1)
         return torch.softmax(attention / self.temperature, dim=-1)
 

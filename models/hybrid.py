@@ -42,7 +42,8 @@ class Hybrid(nn.Module):
         super().__init__()
         self.aasist = AASIST(**aasist)
         self.encoder = SpeechEncoder(n_blocks, max_frames)
-        self.widths = [self.aasist.out_layer.in_features, BAND_STATISTICS * self.aasist.pos_S.size(2),
+        self.widths = [self.aasist.out_layer.in_features,
+                       BAND_STATISTICS * self.aasist.pos_S.size(2),
                        N_STATISTICS * WIDTH * (n_blocks + 1)]
         self.register_buffer("mean", torch.zeros(sum(self.widths)))
         self.register_buffer("scale", torch.ones(sum(self.widths)))
@@ -55,7 +56,8 @@ class Hybrid(nn.Module):
         """AASIST's encoder output (B, C, 23, frames) and the waves (B, T) -> (statistics, logits).
         """
         hidden, _ = self.aasist.read_out(features)
-        pooled = [hidden, band_statistics(features), *(statistics(layer) for layer in self.encoder(waves))]
+        pooled = [hidden, band_statistics(features),
+                  *(statistics(layer) for layer in self.encoder(waves))]
         last_hidden = (torch.cat(pooled, dim=1) - self.mean) * self.scale
         return last_hidden, self.out_layer(last_hidden)
 

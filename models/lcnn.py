@@ -31,7 +31,8 @@ def convolution(inputs: int, outputs: int, size: int) -> nn.Sequential:
     """A convolution that keeps height and width, and a max feature map: (B, inputs, H, W) -> (B,
     outputs, H, W).
     """
-    return nn.Sequential(nn.Conv2d(inputs, 2 * outputs, size, padding=size // 2), MaxFeatureMap(outputs))
+    return nn.Sequential(nn.Conv2d(inputs, 2 * outputs, size, padding=size // 2),
+                         MaxFeatureMap(outputs))
 
 
 def trunk(width: int) -> nn.Sequential:
@@ -43,10 +44,14 @@ def trunk(width: int) -> nn.Sequential:
     half, double = 3 * width // 2, 2 * width
     return nn.Sequential(
         convolution(1, width, 5), nn.MaxPool2d(2),
-        convolution(width, width, 1), norm(width), convolution(width, half, 3), nn.MaxPool2d(2), norm(half),
-        convolution(half, half, 1), norm(half), convolution(half, double, 3), nn.MaxPool2d(2),
-        convolution(double, double, 1), norm(double), convolution(double, width, 3), norm(width),
-        convolution(width, width, 1), norm(width), convolution(width, width, 3), nn.MaxPool2d(2))
+        convolution(width, width, 1), norm(width),
+        convolution(width, half, 3), nn.MaxPool2d(2), norm(half),
+        convolution(half, half, 1), norm(half),
+        convolution(half, double, 3), nn.MaxPool2d(2),
+        convolution(double, double, 1), norm(double),
+        convolution(double, width, 3), norm(width),
+        convolution(width, width, 1), norm(width),
+        convolution(width, width, 3), nn.MaxPool2d(2))
 
 
 class LCNN(nn.Module):
@@ -62,13 +67,15 @@ class LCNN(nn.Module):
     def __init__(self, front_end: str, width: int, dropout: float):
         super().__init__()
         if front_end not in FRONT_ENDS:
-            raise ValueError(f"unknown front end {front_end!r}: known are {', '.join(sorted(FRONT_ENDS))}")
+            raise ValueError(
+                f"unknown front end {front_end!r}: known are {', '.join(sorted(FRONT_ENDS))}")
         self.front_end = FRONT_ENDS[front_end]()
         self.standardise = nn.BatchNorm1d(self.front_end.size, affine=False)
         self.trunk = trunk(width)
         self.dropout = nn.Dropout(dropout)
         embedding = width * (self.front_end.size // 16)
-        self.recurrent = nn.LSTM(embedding, embedding // 2, num_layers=2, bidirectional=True, batch_first=True)
+        self.recurrent = nn.LSTM(embedding, embedding // 2, num_layers=2, bidirectional=True,
+                                 batch_first=True)
         self.out_layer = nn.Linear(embedding, 2)
 
     def forward(self, waves: Tensor) -> tuple[Tensor, Tensor]:

@@ -31,7 +31,8 @@ class LogSpectrogram(nn.Module):
     def __init__(self, n_fft: int, window: int, hop: int):
         super().__init__()
         self.hop, self.bins = hop, n_fft // 2
-        self.register_buffer("filters", _fourier_filters(n_fft, window) / (window / 4), persistent=False)
+        filters = _fourier_filters(n_fft, window) / (window / 4)
+        self.register_buffer("filters", filters, persistent=False)
 
     def forward(self, waves: Tensor) -> Tensor:
         parts = nn.functional.conv1d(waves.unsqueeze(1), self.filters, stride=self.hop)
@@ -85,17 +86,19 @@ class SmallModel(nn.Module):
     by attention (Okabe et al. 2018).
     """
 
-    def __init__(self, n_fft: int, window: int, hop: int, widths: list[int], embedding: int, dropout: float,
-                 mask_bins: int, mask_frames: int):
+    def __init__(self, n_fft: int, window: int, hop: int, widths: list[int], embedding: int,
+                 dropout: float, mask_bins: int, mask_frames: int):
         super().__init__()
         self.mask_bins, self.mask_frames = mask_bins, mask_frames
         self.spectrogram = LogSpectrogram(n_fft, window, hop)
         self.bin_norm = nn.BatchNorm1d(n_fft // 2)
         first, *others = widths
-        self.stem = nn.Sequential(nn.Conv2d(1, first, 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(first), nn.ReLU())
+        self.stem = nn.Sequential(nn.Conv2d(1, first, 5, stride=2, padding=2, bias=False),
+                                  nn.BatchNorm2d(first), nn.ReLU())
         self.blocks = nn.Sequential(*(ResidualBlock(a, b) for a, b in zip(widths, others)))
         rows = -(-(n_fft // 2) // 2 ** len(widths))
-        self.projection = nn.Sequential(nn.Conv1d(widths[-1] * rows, embedding, 1, bias=False), nn.BatchNorm1d(embedding), nn.ReLU())
+        self.projection = nn.Sequential(nn.Conv1d(widths[-1] * rows, embedding, 1, bias=False),
+                                        nn.BatchNorm1d(embedding), nn.ReLU())
         self.attention = nn.Conv1d(embedding, 1, 1)
         self.dropout = nn.Dropout(dropout)
         self.out_layer = nn.Linear(2 * embedding, 2)

@@ -97,7 +97,8 @@ def _wave(source: Opened, position: int, layout: str, align: int, inclusive: boo
                 length = long_length
             if length > there and length < PLACEHOLDER or align != 2 and length > there:
                 raise cut_short(source, "sound", length, there)
-            facts.unmarked_end, facts.end = length > there or length <= 0 < there, start + length if inclusive else None
+            facts.unmarked_end = length > there or length <= 0 < there
+            facts.end = start + length if inclusive else None
             return facts
     if source.size < LARGEST_HEADER:
         raise AudioError(f"{source.name} was cut short: it ends before its sound begins")
@@ -181,16 +182,19 @@ def _ogg(source: Opened) -> Facts:
     while position < source.size:
         head = read_at(source, position, 27 + 255)
         if head[:4] != b"OggS"[:len(head)]:
-            raise AudioError(f"{source.name} is damaged at byte {position}: no Ogg page begins where the last one ends")
+            raise AudioError(f"{source.name} is damaged at byte {position}: "
+                             "no Ogg page begins where the last one ends")
         length = 27 + head[26] + sum(head[27:27 + head[26]]) if len(head) > 26 else 27
         if position + length > source.size:
             raise AudioError(f"{source.name} was cut short: its last Ogg page is not whole")
         # libsndfile would leave the page out, and go on
         if not _ogg_sum_is_right(read_at(source, position, length)):
-            raise AudioError(f"{source.name} is damaged: the Ogg page at byte {position} has not the sum stored with it")
+            raise AudioError(f"{source.name} is damaged: the Ogg page at byte {position} has not "
+                             "the sum stored with it")
         flags, (serial, number) = head[5], struct.unpack("<II", head[14:22])
         if not flags & 2 and last.get(serial, number - 1) != number - 1:
-            raise AudioError(f"{source.name} is damaged: Ogg pages are missing before byte {position}")
+            raise AudioError(f"{source.name} is damaged: "
+                             f"Ogg pages are missing before byte {position}")
         chained |= bool(flags & 2) and not beginning
         beginning &= bool(flags & 2)
         last[serial], position = number, position + length
@@ -230,7 +234,8 @@ def _mp4(source: Opened) -> Facts:
         if length < 8:
             break
         if position + length > source.size:
-            raise cut_short(source, f"part {name.decode('latin-1')!r}", length, source.size - position)
+            raise cut_short(source, f"part {name.decode('latin-1')!r}", length,
+                            source.size - position)
         seen.add(name)
         position += length
     if b"moov" not in seen:
@@ -284,7 +289,8 @@ class FlacSum:
         scale = 2.0 ** (self.bits - 1) / (32768 if block.dtype == np.int16 else 1)
         samples = np.rint(block.astype(np.float64) * scale).astype("<i4")
         width = (self.bits + 7) // 8
-        self._md5.update(np.ascontiguousarray(samples).view(np.uint8).reshape(-1, 4)[:, :width].tobytes())
+        octets = np.ascontiguousarray(samples).view(np.uint8).reshape(-1, 4)
+        self._md5.update(octets[:, :width].tobytes())
 
     def matches(self) -> bool:
         """Whether the samples so far are exactly those that were encoded."""
@@ -292,11 +298,12 @@ class FlacSum:
 
 
 _CHECKS = {
-    "WAV": _wav, "RF64": _wav, "W64": _w64, "AIFF": _aiff, "AU": _au, "CAF": _caf, "NIST SPHERE": _nist,
-    "FLAC": _flac, "Ogg": _ogg, "MP4": _mp4, "Matroska/WebM": _matroska, "ASF/WMA": _asf, "AVI": _avi, "FLV": _flv,
-    "MPEG-TS": _mpeg_ts,
-    "MP3": lambda source: _framed(source, frames.mp3), "AAC (ADTS)": lambda source: _framed(source, frames.adts),
-    "AMR": lambda source: _framed(source, frames.amr), "AC-3": lambda source: _framed(source, frames.ac3),
+    "WAV": _wav, "RF64": _wav, "W64": _w64, "AIFF": _aiff, "AU": _au, "CAF": _caf,
+    "NIST SPHERE": _nist, "FLAC": _flac, "Ogg": _ogg, "MP4": _mp4, "Matroska/WebM": _matroska,
+    "ASF/WMA": _asf, "AVI": _avi, "FLV": _flv, "MPEG-TS": _mpeg_ts,
+    "MP3": lambda source: _framed(source, frames.mp3),
+    "AAC (ADTS)": lambda source: _framed(source, frames.adts),
+    "AMR": lambda source: _framed(source, frames.amr),
+    "AC-3": lambda source: _framed(source, frames.ac3),
     "WavPack": lambda source: _framed(source, frames.wavpack),
-    "TTA": lambda source: Facts(),  # its header tells the samples, which the decoder hands on
 }

@@ -1,4 +1,4 @@
-"""The one way audio becomes samples: any file → 16 kHz mono int16, in blocks, whole or not at all.
+"""The one way audio becomes samples: any file → 16 kHz mono int16, in blocks, whole or none.
 
 soundfile reads what it reads well, PyAV the rest and what libsndfile refuses although it is sound.
 """
@@ -94,7 +94,8 @@ class AudioStream:
         """
         resampler = None
         for rate, block in self._source_blocks():
-            if rate == SAMPLE_RATE and block.shape[1] == 1 and block.dtype == np.int16 and resampler is None:
+            as_it_is = rate == SAMPLE_RATE and block.shape[1] == 1 and block.dtype == np.int16
+            if as_it_is and resampler is None:
                 yield self._count(block[:, 0])
                 continue
             if resampler is None or resampler.rate != rate:
@@ -138,7 +139,8 @@ class AudioStream:
         if not error.at_end or promised and self.info.frames >= promised:
             return self._fail(f"cannot be decoded ({error})")
         of = f" of {promised}" if promised else ""
-        return self._fail(f"was cut short or is damaged at its end: {self.info.frames}{of} samples could be decoded")
+        return self._fail("was cut short or is damaged at its end: "
+                          f"{self.info.frames}{of} samples could be decoded")
 
     def _read(self, reader: Reader, skip: int) -> Iterator[tuple[int, np.ndarray]]:
         """(rate, block) of one decoder, without the first `skip` samples; the whole is checked at
@@ -155,7 +157,8 @@ class AudioStream:
                 yield reader.rate, fresh
         self._check_whole(reader, done)
         if flac_sum is not None and not flac_sum.matches():
-            raise self._fail("is damaged: its samples do not have the sum that was stored with them")
+            raise self._fail(
+                "is damaged: its samples do not have the sum that was stored with them")
 
     def _measure(self, reader: Reader, block: np.ndarray) -> None:
         """Refuse what is no sound; keep the figures of `info`."""
@@ -166,11 +169,13 @@ class AudioStream:
         full = FULL_SCALE if block.dtype == np.int16 else 1.0
         peak = max(float(high), -float(low)) / full
         if not peak < ABSURD_PEAK:  # NaN compares false
-            raise self._fail(f"holds values that are no sound (magnitude {peak:.3g} where full scale is 1)"
-                             if np.isfinite(peak) else "holds NaN or infinity instead of sound")
+            raise self._fail(
+                f"holds values that are no sound (magnitude {peak:.3g} where full scale is 1)"
+                if np.isfinite(peak) else "holds NaN or infinity instead of sound")
         info.peak = max(info.peak, peak)
         if peak >= self._clip_level:
-            at_full_scale = int(np.count_nonzero(np.abs(block.astype(np.float32)) >= self._clip_level * full))
+            loud = np.abs(block.astype(np.float32)) >= self._clip_level * full
+            at_full_scale = int(np.count_nonzero(loud))
             self._clipped += at_full_scale / block.shape[1]
         if block.shape[1] > 1:
             self._mixed(block)
@@ -194,9 +199,11 @@ class AudioStream:
         self._of_sum = self._of_channels = 0.0
         self._clipped, self._clip_level = 0.0, _CLIP_LEVEL.get(reader.codec, 32767 / 32768)
         promised = self._facts.frames or reader.frames
-        info.expected_seconds = promised / reader.rate if promised and reader.rate else self._facts.seconds or reader.seconds
+        info.expected_seconds = (promised / reader.rate if promised and reader.rate
+                                 else self._facts.seconds or reader.seconds)
         if not MIN_RATE <= reader.rate <= MAX_RATE:
-            raise self._fail(f"declares a sampling rate of {reader.rate} Hz, outside {MIN_RATE} to {MAX_RATE}")
+            raise self._fail(
+                f"declares a sampling rate of {reader.rate} Hz, outside {MIN_RATE} to {MAX_RATE}")
 
     def _check_whole(self, reader: Reader, done: int) -> None:
         """Compare what was decoded with what was promised."""
@@ -204,9 +211,11 @@ class AudioStream:
         if promised and done < promised:
             raise self._fail(f"was cut short: {done} of {promised} samples are there")
         if self._facts.frames and done > self._facts.frames:
-            raise self._fail(f"is damaged: {done} samples where its header says {self._facts.frames}")
-        if self._facts.seconds is not None and self.info.seconds + self._facts.slack < self._facts.seconds:
-            raise self._fail(f"is damaged: {self.info.seconds:.2f} of {self._facts.seconds:.2f} s could be decoded")
+            raise self._fail(
+                f"is damaged: {done} samples where its header says {self._facts.frames}")
+        seconds, expected = self.info.seconds, self._facts.seconds
+        if expected is not None and seconds + self._facts.slack < expected:
+            raise self._fail(f"is damaged: {seconds:.2f} of {expected:.2f} s could be decoded")
         if not done:
             raise self._fail("holds no sound, only a header")
 
@@ -216,14 +225,17 @@ def _identify(opened: Opened) -> tuple[Opened, Kind]:
     head = opened.file.read(HEAD)
     while tag := id3_length(head):
         if tag >= opened.size:
-            raise AudioError(f"{opened.name} holds no sound, only a tag, or was cut short within it")
+            raise AudioError(
+                f"{opened.name} holds no sound, only a tag, or was cut short within it")
         opened = part_of(opened, tag, opened.size)
         head = opened.file.read(HEAD)
     kind = sniff(head, opened.name)
     if kind is OTHER:
         what = not_audio(head)
-        raise AudioError(f"{opened.name} is not audio: it is {what}" if what else
-                         f"{opened.name} is not audio of a kind that can be read: convert it to WAV or FLAC first")
+        if what:
+            raise AudioError(f"{opened.name} is not audio: it is {what}")
+        raise AudioError(f"{opened.name} is not audio of a kind that can be read: "
+                         "convert it to WAV or FLAC first")
     return opened, kind
 
 

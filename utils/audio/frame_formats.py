@@ -15,12 +15,14 @@ _BITRATES = {  # kbit/s by (version 1?, layer), ISO/IEC 11172-3 and 13818-3
     (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
     (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
-_ADTS_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
+_ADTS_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000,
+               7350)
 # bytes after the first, RFC 4867
 _AMR_NB = (12, 13, 15, 17, 19, 20, 26, 31, 5, 0, 0, 0, 0, 0, 0, 0)
 _AMR_WB = (17, 23, 32, 36, 40, 46, 50, 58, 60, 5, 0, 0, 0, 0, 0, 0)
 # ETSI TS 102 366
-_AC3_KBITS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
+_AC3_KBITS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576,
+              640)
 _AC3_RATES = (48000, 44100, 32000)
 # what may follow the frames
 _TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN", b"LYRICS200", b"ID3", b"3DI")
@@ -49,7 +51,9 @@ def mp3_header(head: bytes) -> tuple[int, float] | None:
 
 def adts_header(head: bytes) -> tuple[int, float] | None:
     """(bytes, seconds) of the ADTS frame that `head` begins with."""
-    if len(head) < 7 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0 or (rate := head[2] >> 2 & 15) >= len(_ADTS_RATES):
+    if len(head) < 7 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0:
+        return None
+    if (rate := head[2] >> 2 & 15) >= len(_ADTS_RATES):
         return None
     length = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
     return (length, 1024 * ((head[6] & 3) + 1) / _ADTS_RATES[rate]) if length >= 7 else None
@@ -130,10 +134,12 @@ def _first(source: Opened, header: Header, reach: int) -> int:
     """The first byte at which two frames follow one another, within `reach` bytes."""
     head = _read(source, 0, reach)
     for at in range(len(head)):
-        if head[at] == 0xFF and (found := header(head[at:at + 8])):
-            if header(_read(source, at + found[0], 8)) or at + found[0] == source.size:
-                return at
-    raise AudioError(f"{source.name} is not audio that can be read, or was cut short: no two whole frames in it")
+        if head[at] != 0xFF or not (found := header(head[at:at + 8])):
+            continue
+        if header(_read(source, at + found[0], 8)) or at + found[0] == source.size:
+            return at
+    raise AudioError(f"{source.name} is not audio that can be read, or was cut short: "
+                     "no two whole frames in it")
 
 
 def _walk(source: Opened, position: int, header: Header, needed: int) -> tuple[int, float]:
@@ -150,10 +156,12 @@ def _walk(source: Opened, position: int, header: Header, needed: int) -> tuple[i
                 continue
             if head.startswith(_TAGS) or not any(_read(source, position, 4096)):
                 break
-            raise AudioError(f"{source.name} is damaged at byte {position}: no frame begins where the last one ends")
+            raise AudioError(f"{source.name} is damaged at byte {position}: "
+                             "no frame begins where the last one ends")
         if position + found[0] > source.size:
-            raise AudioError(f"{source.name} was cut short: its last frame should have {found[0]} bytes, "
-                             f"{source.size - position} are there")
+            raise AudioError(
+                f"{source.name} was cut short: its last frame should have {found[0]} bytes, "
+                f"{source.size - position} are there")
         count, seconds, position = count + 1, seconds + found[1], position + found[0]
     return count, seconds
 

@@ -14,6 +14,9 @@ STRICT = {"err_detect": "crccheck+explode"}
 # codecs whose frames carry a sum, looked at only when asked for
 WITH_SUMS = ("flac", "tta", "wavpack")
 
+# Containers whose length is that of the samples, to the sample.
+EXACT_LENGTH = ("FLAC", "WAV", "AIFF", "CAF", "WavPack", "TTA", "Monkey's Audio")
+
 
 class PyavReader:
     """libav. Only the demuxer of the sniffed kind may look at the bytes: no playlists, no other
@@ -26,7 +29,8 @@ class PyavReader:
         self._errors, self._size = (av.error.FFmpegError, ValueError), source.size
         source.file.seek(0)
         try:
-            self._container = av.open(source.file, format=kind.av, options={"protocol_whitelist": ""} | STRICT)
+            self._container = av.open(source.file, format=kind.av,
+                                      options={"protocol_whitelist": ""} | STRICT)
         except self._errors as error:
             raise DecoderRefused(f"{kind.name}: {_reason(error)}") from error
         self._stream = next(iter(self._container.streams.audio), None)
@@ -43,7 +47,7 @@ class PyavReader:
         self.packets = self._stream.frames if kind is MP4 else 0
         self.frames = None
         self.seconds = self._container.duration / av.time_base if self._container.duration else None
-        if self._stream.duration and kind.name in ("FLAC", "WAV", "AIFF", "CAF", "WavPack", "TTA", "Monkey's Audio"):
+        if self._stream.duration and kind.name in EXACT_LENGTH:
             self.frames = round(float(self._stream.duration * self._stream.time_base) * self.rate)
 
     def blocks(self) -> Iterator[np.ndarray]:
@@ -93,7 +97,8 @@ class PyavReader:
         try:
             return _samples(frame)
         except self._errors as error:   # integers of 64 bits, which NumPy is not given
-            raise DecoderRefused(f"samples of the form {frame.format.name}, which are not known") from error
+            raise DecoderRefused(
+                f"samples of the form {frame.format.name}, which are not known") from error
 
 
 def _reason(error: Exception) -> str:

@@ -48,7 +48,9 @@ class SoundfileReader:
             self._file = soundfile.SoundFile(source.file)
         except soundfile.LibsndfileError as error:
             raise DecoderRefused(error.error_string) from error
-        self.rate, self.channels, self.frames = self._file.samplerate, self._file.channels, self._file.frames
+        self.rate = self._file.samplerate
+        self.channels = self._file.channels
+        self.frames = self._file.frames
         self.container, self.codec = self._file.format, self._file.subtype
         if self.frames >= 1 << 62:  # libsndfile's way to say that the header does not tell
             self.frames = None

@@ -41,7 +41,8 @@ class Decoding:
         return list(self._stream())
 
 
-def decode_in_order(items: Iterable[tuple[Item, AudioSource, int]], workers: int) -> Iterator[tuple[Item, Decoding]]:
+def decode_in_order(items: Iterable[tuple[Item, AudioSource, int]],
+                    workers: int) -> Iterator[tuple[Item, Decoding]]:
     """`items` are (anything, source, bytes); yields (the same thing, its decoding) in the same
     order.
 

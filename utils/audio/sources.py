@@ -78,7 +78,8 @@ class Slice(io.RawIOBase):
 
 def part_of(opened: Opened, start: int, end: int) -> Opened:
     """The same bytes without those before `start` and from `end` on."""
-    return Opened(io.BufferedReader(Slice(opened.file, start, end - start), 1 << 16), opened.name, end - start)
+    part = io.BufferedReader(Slice(opened.file, start, end - start), 1 << 16)
+    return Opened(part, opened.name, end - start)
 
 
 def source_name(source: AudioSource) -> str:
@@ -87,7 +88,8 @@ def source_name(source: AudioSource) -> str:
     """
     if isinstance(source, tuple):
         return source_name(source[0]) + (f" at byte {source[1]}" if source[1] else "")
-    name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else getattr(source, "name", None)
+    is_path = isinstance(source, (str, os.PathLike))
+    name = os.fspath(source) if is_path else getattr(source, "name", None)
     if not isinstance(name, str):
         return "the given stream"
     return name if name.isprintable() else printable(name)
@@ -131,7 +133,8 @@ def _open_path(path: str | os.PathLike, name: str) -> BinaryIO:
 
 def _view(file: BinaryIO, name: str, offset: int, size: int, available: int) -> Opened:
     if offset + size > available:
-        raise AudioError(f"{name} was cut short: it should have {size} bytes, but the file that holds it ends before")
+        raise AudioError(f"{name} was cut short: it should have {size} bytes, "
+                         "but the file that holds it ends before")
     if size == 0:
         raise AudioError(f"{name} is empty (0 bytes)")
     if size <= SMALL:

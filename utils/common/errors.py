@@ -14,9 +14,10 @@ from typing import Any, NoReturn
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # How those say it that raise no MemoryError: torch (CPU, CUDA, MPS), ONNX Runtime, oneDNN, and what
 # starts threads or maps files.
-_NO_MEMORY = re.compile(r"can't allocate memory|cannot allocate memory|not enough memory|failed to allocate memory|out of memory"
-                        r"|bad_alloc|bad allocation|could not create a memory|can't start new thread|failed to map segment",
-                        re.IGNORECASE)
+_NO_MEMORY = re.compile(
+    r"can't allocate memory|cannot allocate memory|not enough memory|failed to allocate memory"
+    r"|out of memory|bad_alloc|bad allocation|could not create a memory|can't start new thread"
+    r"|failed to map segment", re.IGNORECASE)
 
 
 class InputError(Exception):
@@ -29,7 +30,9 @@ def printable(text: object) -> str:
     """`text` on one line, safe to print on any terminal: control, surrogate and line-breaking
     characters are escaped.
     """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in str(text))
+    return "".join(c if c.isprintable() else
+                   c.encode("unicode_escape", "surrogatepass").decode("ascii")
+                   for c in str(text))
 
 
 def shown(path: str) -> str:
@@ -86,13 +89,15 @@ def _sentence(error: Exception, short_of_memory: str) -> str | None:
     if out_of_memory(error):
         return f"memory ran out: {short_of_memory}; what was finished is kept"
     if isinstance(error, OSError) and error.errno in DISK_FULL:
-        return "the disk is full: free some space and run the same command again; what was finished is kept"
+        return ("the disk is full: free some space and run the same command again; "
+                "what was finished is kept")
     return None
 
 
 def _interrupted() -> int:
     # On a line of its own: a progress bar, or the terminal's ^C, may stand in this one.
-    print("\ninterrupted: what was finished is kept; run the same command again to go on", file=sys.stderr)
+    print("\ninterrupted: what was finished is kept; run the same command again to go on",
+          file=sys.stderr)
     return 130
 
 

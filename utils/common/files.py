@@ -28,10 +28,11 @@ def disk_errors(where: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in DISK_FULL:
-            raise InputError(f"the disk is full while writing {where}: free some space and run the same command again; "
-                             "what was finished is kept") from error
+            raise InputError(f"the disk is full while writing {where}: free some space and run the "
+                             "same command again; what was finished is kept") from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise InputError(f"no permission to write {where}: choose another folder or change its permissions") from error
+            raise InputError(f"no permission to write {where}: choose another folder or change "
+                             "its permissions") from error
         raise
 
 
@@ -41,13 +42,16 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise InputError(f"{path} went away while it was read: put it back and run this again") from error
+        raise InputError(
+            f"{path} went away while it was read: put it back and run this again") from error
     except PermissionError as error:
-        raise InputError(f"no permission to read {path}: change its permissions and run this again") from error
+        raise InputError(
+            f"no permission to read {path}: change its permissions and run this again") from error
     except OSError as error:
         if error.errno != errno.EIO:
             raise
-        raise InputError(f"the disk failed while reading {path}: copy it anew from its source") from error
+        raise InputError(
+            f"the disk failed while reading {path}: copy it anew from its source") from error
 
 
 @contextlib.contextmanager
@@ -143,7 +147,8 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing: run the step that writes it first") from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} is not valid JSON ({error}): delete it and run the step that writes it again") from error
+        raise InputError(f"{path} is not valid JSON ({error}): delete it and run the step that "
+                         "writes it again") from error
 
 
 def file_sha256(path: Path) -> str:
