@@ -75,7 +75,7 @@ def anchors(text: str) -> set[str]:
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_named_files_and_options_exist(name):
     text = text_of(name)
-    for path in re.findall(r"(?<![\w./-])((?:%s)/[\w./-]*\w)" % "|".join(FOLDERS), text):
+    for path in re.findall(rf"(?<![\w./-])((?:{'|'.join(FOLDERS)})/[\w./-]*\w)", text):
         assert path.startswith(MADE) or (ROOT / path).exists(), path
     for option in set(re.findall(r"(?<![\w-])--[a-z][\w-]*", text)) - FOREIGN:
         assert f'"{option}"' in CODE, option

@@ -1,4 +1,4 @@
-"""Export a checkpoint to ONNX, so that scoring needs no PyTorch and starts in a fraction of the time.
+"""Export a checkpoint to ONNX: scoring then needs no PyTorch and starts much faster.
 
     python utils/export_model.py --model models/checkpoints/RUN/best.pt
 """
@@ -9,23 +9,29 @@ if not __package__:
 
 import argparse
 
-from utils.common.errors import InputError
+from utils.common.errors import InputError, run
 
 
 def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", type=Path, required=True, metavar="CHECKPOINT", help="the .pt file to export")
-    parser.add_argument("--output", type=Path, metavar="FILE.onnx", help="default: beside the checkpoint, with .onnx")
+    parser.add_argument("--model", type=Path, required=True, metavar="CHECKPOINT",
+                        help="the .pt file to export")
+    parser.add_argument("--output", type=Path, metavar="FILE.onnx",
+                        help="default: beside the checkpoint, with the suffix .onnx")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Export the checkpoint that the command line names; the exit code."""
     args = build_parser().parse_args(argv)
     output = args.output or args.model.with_suffix(".onnx")
     if output.suffix != ".onnx":
-        raise InputError(f"--output {output} must end in .onnx, by which the scoring steps know an exported model")
+        raise InputError(f"--output {output} must end in .onnx: "
+                         "the other steps recognise an exported model by its suffix")
     if args.model.suffix == ".onnx":
-        raise InputError(f"{args.model} is an exported model already: name the checkpoint (.pt) that it was made from")
+        raise InputError(f"{args.model} is an exported model already: "
+                         "name the checkpoint (.pt) that it was made from")
     from utils.export.export import export_onnx
     difference = export_onnx(args.model, output)
     print(f"exported {args.model} to {output} ({output.stat().st_size / 1e6:.1f} MB); "
@@ -34,5 +40,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from utils.common.errors import run
-    run(main, "close other programs, or export where there is more of it")
+    run(main, "close other programs, or use a machine with more memory")

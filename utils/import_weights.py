@@ -1,6 +1,7 @@
-"""Turn published AASIST weights (a .pth state dict) into a checkpoint that every step of this project accepts.
+"""Turn published AASIST weights (a .pth state dict) into a checkpoint of this project.
 
-    python utils/import_weights.py --weights AASIST.pth --architecture aasist --output models/checkpoints/aasist/best.pt
+    python utils/import_weights.py --weights AASIST.pth --architecture aasist \\
+        --output models/checkpoints/aasist/best.pt
 """
 import sys
 from pathlib import Path
@@ -9,57 +10,72 @@ if not __package__:
 
 import argparse
 
-from utils.common.errors import InputError
+from utils.common.errors import InputError, run
 from utils.common.files import file_sha256
 
-N_SAMPLES = 64600  # 4.04 s: the length that the published weights were trained on and are scored with
-_ASVSPOOF2019 = {"corpus": "ASVspoof 2019 LA",
-                 "description": "trained by its authors on the ASVspoof 2019 LA train partition",
-                 "demo": False, "utterances": 25380, "seed": 1234, "attacks": [f"A{i:02d}" for i in range(1, 7)]}
-_ASVSPOOF5 = {"corpus": "ASVspoof 5",
-              "description": "the ASVspoof 5 baseline, trained by its authors on the track 1 train partition",
-              "demo": False, "utterances": 182357, "seed": None, "attacks": [f"A{i:02d}" for i in range(1, 9)]}
-_UNKNOWN = {"corpus": "unknown", "description": "published weights of unknown training", "demo": False,
-            "utterances": None, "seed": None, "attacks": []}
+ASVSPOOF2019 = {"corpus": "ASVspoof 2019 LA",
+                "description": "trained by its authors on the ASVspoof 2019 LA train partition",
+                "demo": False, "utterances": 25380, "seed": 1234,
+                "attacks": [f"A{i:02d}" for i in range(1, 7)]}
+ASVSPOOF5 = {"corpus": "ASVspoof 5",
+             "description": "the ASVspoof 5 baseline, trained by its authors on the track 1 train "
+                            "partition",
+             "demo": False, "utterances": 182357, "seed": None,
+             "attacks": [f"A{i:02d}" for i in range(1, 9)]}
+UNKNOWN = {"corpus": "unknown", "description": "published weights of unknown training",
+           "demo": False, "utterances": None, "seed": None, "attacks": []}
 # The released files by SHA-256, of github.com/clovaai/aasist (models/weights) and
-# github.com/asvspoof-challenge/asvspoof5.
+# github.com/asvspoof-challenge/asvspoof5: what each is, and its training data.
 KNOWN_WEIGHTS = {
-    "51d2d9cf0738172f61e2a384ec50a54a55363240f67c971ed55a92435bc1a1c0": ("the published AASIST", _ASVSPOOF2019),
-    "814331d088032bb4c3fa61cc014789eadeed464209dd094ab3a2dd6ffbdce27a": ("the published AASIST-L", _ASVSPOOF2019),
-    "8f10fe1d1ce3ac62c19f00b86dfaf79f86f464301d23e08726b16b02edbb601c": ("the published ASVspoof 5 baseline", _ASVSPOOF5),
+    "51d2d9cf0738172f61e2a384ec50a54a55363240f67c971ed55a92435bc1a1c0":
+        ("the published AASIST", ASVSPOOF2019),
+    "814331d088032bb4c3fa61cc014789eadeed464209dd094ab3a2dd6ffbdce27a":
+        ("the published AASIST-L", ASVSPOOF2019),
+    "8f10fe1d1ce3ac62c19f00b86dfaf79f86f464301d23e08726b16b02edbb601c":
+        ("the published ASVspoof 5 baseline", ASVSPOOF5),
 }
 
 
 def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--weights", type=Path, required=True, metavar="FILE.pth",
                         help="the published state dict")
     parser.add_argument("--architecture", choices=["aasist", "aasist-l"], required=True,
-                        help="which network it belongs to")
-    parser.add_argument("--output", type=Path, required=True, metavar="CHECKPOINT", help="the .pt file to write")
+                        help="the network of these weights")
+    parser.add_argument("--output", type=Path, required=True, metavar="CHECKPOINT",
+                        help="the .pt file to write")
     return parser
 
 
 def published_checkpoint(weights: Path, architecture: str) -> dict:
-    """A checkpoint round the state dict in `weights`; `InputError` where it does not fit `architecture` exactly."""
+    """A checkpoint of the state dict in `weights`.
+
+    Raises `InputError` where it does not fit `architecture` exactly.
+    """
     from models import CONFIGS
     from utils.common.provenance import environment
     from utils.detector.checkpoint import FORMAT, LABEL_ORDER, check_weights, read_pickle
+    from utils.signals import N_SAMPLES, SAMPLE_RATE
+    config = CONFIGS[architecture]
     state_dict = read_pickle(weights)
-    check_weights(CONFIGS[architecture], state_dict, weights)
+    check_weights(config, state_dict, weights)
     digest = file_sha256(weights)
-    name, trained_on = KNOWN_WEIGHTS.get(digest, ("unrecognised", _UNKNOWN))
-    return {"format": FORMAT, "architecture": architecture, "config": CONFIGS[architecture],
-            "state_dict": dict(state_dict), "label_order": LABEL_ORDER, "n_samples": N_SAMPLES, "sample_rate": 16000,
-            "calibration": None, "decision": None, "score_range": None, "audio": None, "trained_on": trained_on,
+    name, trained_on = KNOWN_WEIGHTS.get(digest, ("unrecognised", UNKNOWN))
+    return {"format": FORMAT, "architecture": architecture, "config": config,
+            "state_dict": dict(state_dict), "label_order": LABEL_ORDER, "n_samples": N_SAMPLES,
+            "sample_rate": SAMPLE_RATE, "calibration": None, "decision": None,
+            "score_range": None, "audio": None, "trained_on": trained_on,
             "args": {"architecture": architecture}, "history": [], "environment": environment(),
             "origin": f"{name} weights, imported from {weights.name} (SHA-256 {digest})"}
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Import the weights that the command line names; the exit code."""
     args = build_parser().parse_args(argv)
     if args.output.suffix != ".pt":
-        raise InputError(f"--output {args.output} must end in .pt, by which the scoring steps know a checkpoint")
+        raise InputError(f"--output {args.output} must end in .pt: "
+                         "the other steps recognise a checkpoint by its suffix")
     from utils.detector.checkpoint import save_checkpoint
     checkpoint = published_checkpoint(args.weights, args.architecture)
     save_checkpoint(args.output, checkpoint)
@@ -68,5 +84,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from utils.common.errors import run
     run(main)

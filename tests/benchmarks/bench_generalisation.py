@@ -136,13 +136,15 @@ def build_parser() -> argparse.ArgumentParser:
                         help="folder that keeps the statistics (180 MB per seed, and 80 MB once)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3],
                         help="of crops and augmentation (default: 1 2 3)")
-    add_output_options(parser, "seeds1-3")
+    add_output_options(parser, "seedsFIRST-LAST")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Measure, print and write the three tables."""
     args = build_parser().parse_args(argv)
+    seeds = f"seeds{min(args.seeds)}-{max(args.seeds)}"
+    args.conditions = args.conditions.replace("seedsFIRST-LAST", seeds)
     torch.set_num_threads(1)
     bench = open_bench(args)
     ablation = (front_ends(bench) + parts_of_the_data(bench) + amounts_of_data(bench)

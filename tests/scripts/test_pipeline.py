@@ -75,11 +75,11 @@ def test_run_sh_goes_from_archives_to_a_verdict_and_again_does_nothing_twice(pro
     for _ in range(2):
         done = subprocess.run(["bash", "run.sh", "--epochs", "1"], cwd=folder, capture_output=True, text=True, env=environment)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert "$ python utils/prepare_dataset.py" in done.stdout and "Done. Made:" in done.stdout
+        assert "$ python utils/prepare_dataset.py" in done.stdout and "Done. These files are new:" in done.stdout
         made = sums(folder / "models/checkpoints", "last.pt")
     assert made == sums(folder / "models/checkpoints", "last.pt")
     failing = subprocess.run(["bash", "run.sh", "--epochs", "0"], cwd=folder, capture_output=True, text=True, env=environment)
-    assert failing.returncode == 2 and "Done. Made:" not in failing.stdout
+    assert failing.returncode == 2 and "Done. These files are new:" not in failing.stdout
 
 
 def test_run_bat_runs_the_same_steps_as_run_sh():

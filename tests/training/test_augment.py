@@ -4,12 +4,15 @@ import pytest
 import soundfile
 from scipy import signal, stats
 
-from utils.signals import codecs, rooms as room, time_and_pitch as timing
-from utils.training.augment import NAMES, make_augmentation
-from utils.training.augment.rawboost import (ALGORITHMS, add_impulses, add_stationary, band_stop, convolve_nonlinear,
-                                             draw, draw_filters, rawboost, white_noise)
-from tests.benchmarks.plain_rawboost import plain_combination, plain_isd, plain_lnl, plain_notches, plain_ssi
+from tests.benchmarks.plain_rawboost import (plain_combination, plain_isd, plain_lnl, plain_notches,
+                                             plain_ssi)
 from tests.helpers.example_speech import EXAMPLES
+from utils.signals import codecs, rooms, time_and_pitch
+from utils.signals.levels import add_at_snr
+from utils.training.augment import NAMES, make_augmentation, placed
+from utils.training.augment.rawboost import (ALGORITHMS, add_impulses, add_stationary, band_stop,
+                                             convolve_nonlinear, draw, draw_filters, rawboost,
+                                             white_noise)
 
 N_SAMPLES = 64600
 
@@ -182,30 +185,30 @@ def test_mu_law_keeps_every_sample_within_its_step():
 
 
 def test_noise_comes_at_the_ratio_asked_for(speech):
-    noise = room.coloured_noise(N_SAMPLES, rng(), 1)
-    added = room.at_snr(speech, noise, 12) - speech
+    noise = rooms.coloured_noise(N_SAMPLES, rng(), 1)
+    added = add_at_snr(speech, noise, 12) - speech
     assert 20 * np.log10(_level(speech) / _level(added)) == pytest.approx(12, abs=1e-3)
 
 
 def test_pink_noise_falls_by_three_decibels_per_octave():
-    power = np.abs(np.fft.rfft(room.coloured_noise(1 << 18, rng(), 1))) ** 2
+    power = np.abs(np.fft.rfft(rooms.coloured_noise(1 << 18, rng(), 1))) ** 2
     octaves = [power[(1 << k):(2 << k)].mean() for k in range(12, 17)]
     assert np.allclose(10 * np.log10(np.array(octaves[:-1]) / octaves[1:]), 3.01, atol=0.5)
 
 
 def test_a_room_response_falls_by_its_reverberation_time():
-    response = room.room_response(rng(), seconds=(0.5, 0.5), direct_db=(0, 0))
+    response = rooms.room_response(rng(), seconds=(0.5, 0.5), direct_db=(0, 0))
     early, late = (_level(response[int(t * 16000):int((t + 0.05) * 16000)]) for t in (0.05, 0.4))
     assert response[0] == 1 and 30 < 20 * np.log10(early / late) < 60  # 42 dB for the slow part, more for the fast
 
 
 def test_time_stretching_by_one_changes_nothing(speech):
-    assert np.abs(timing.stretched(speech, 1.0) - speech).max() < 1e-5
+    assert np.abs(time_and_pitch.stretch(speech, 1.0) - speech).max() < 1e-5
 
 
 @pytest.mark.parametrize("factor", [0.8, 1.25])
 def test_time_stretching_changes_the_length_and_neither_level_nor_spectrum(speech, factor):
-    out = timing.stretched(speech, factor)
+    out = time_and_pitch.stretch(speech, factor)
     assert len(out) == int(N_SAMPLES / factor) and 0.85 < _level(out) / _level(speech) < 1.15
     spectra = [signal.welch(wave, 16000, nperseg=512)[1] for wave in (speech, out)]
     assert np.corrcoef(np.log(spectra[0]), np.log(spectra[1]))[0, 1] > 0.98
@@ -231,19 +234,19 @@ def _centre(wave):
 @pytest.mark.parametrize("semitones", [-7, -2, -0.5, 0, 1, 2, 7])
 @pytest.mark.parametrize("hertz", [200, 1500])
 def test_pitch_shifting_moves_a_tone_by_the_interval_and_not_in_time(hertz, semitones):
-    out = timing.shift_pitch(_tone_burst(hertz), semitones)
+    out = time_and_pitch.shift_pitch(_tone_burst(hertz), semitones)
     assert len(out) == N_SAMPLES and _frequency(out) == pytest.approx(hertz * 2 ** (semitones / 12), rel=0.003)
     assert _centre(out) == pytest.approx(32000, abs=320)
 
 
 def test_pitch_shifting_keeps_the_level_of_speech(speech):
-    assert all(_level(timing.shift_pitch(speech, k)) == pytest.approx(_level(speech), rel=0.2) for k in (-2, 2))
+    assert all(_level(time_and_pitch.shift_pitch(speech, k)) == pytest.approx(_level(speech), rel=0.2) for k in (-2, 2))
 
 
 @pytest.mark.parametrize("factor", [0.88, 1.12])
 def test_speed_moves_pitch_and_time_and_tempo_time_alone(factor):
     tone = _tone_burst(500, centre=20000)
-    faster, sooner = timing.change_speed(tone, factor), timing.stretch_time(tone, factor)
+    faster, sooner = time_and_pitch.change_speed(tone, factor), time_and_pitch.change_tempo(tone, factor)
     assert _frequency(faster) == pytest.approx(500 * factor, rel=0.003) and _frequency(sooner) == pytest.approx(500, rel=0.003)
     firsts = [wave[:45000] for wave in (faster, sooner)]    # before it comes again
     assert [_centre(wave) for wave in firsts] == pytest.approx([20000 / factor] * 2, abs=320)
@@ -259,7 +262,7 @@ def test_edge_silence_is_no_shortcut_after_placement(speech):
     """The longest silence is one of the talker's pauses, wherever the edges were."""
     core = speech[:N_SAMPLES - 32000]
     quiet = np.pad(core, 16000)
-    outs = [timing.placed(quiet, rng(k)) for k in range(20)]
+    outs = [placed(quiet, rng(k)) for k in range(20)]
     assert _longest_silence(quiet) >= 16000 > 8000 > _longest_silence(core)
     assert all(out.shape == quiet.shape and _longest_silence(out) <= _longest_silence(core) + 640 for out in outs)
     assert len({out.tobytes() for out in outs}) == 20

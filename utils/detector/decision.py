@@ -91,9 +91,8 @@ class Calibration:
             subset: str = "dev") -> "Calibration":
         """Fit by logistic regression, with the classes weighted to `prior_spoof`.
 
-        A class of n trials has the soft target (n + 1) / (n + 2) (Platt 1999). This regularises:
-        it vanishes with n, and bounds the ratios where the classes do not overlap. Raises
-        `InputError` where a class is missing, all scores are equal, or higher is not more bona fide.
+        Raises `InputError` where a class is missing, all scores are equal, or higher scores are
+        not more bona fide.
         """
         scores, is_bonafide = checked(scores), as_bonafide(is_bonafide)
         n_bonafide = int(is_bonafide.sum())

@@ -39,7 +39,8 @@ def load_engine(path: Path, device: str = "cpu", threads: int | None = None) -> 
         if device not in ("auto", "cpu"):
             raise InputError(f"{path} is an exported model, which scores on the CPU: "
                              f"name the .pt checkpoint to use {device}")
-        from utils.detector.onnx_engine import OnnxEngine       # each engine needs its library
+        # Each engine is imported where it runs: the other one's library may be missing.
+        from utils.detector.onnx_engine import OnnxEngine
         return OnnxEngine.from_file(path, threads)
     from utils.detector.checkpoint import load_checkpoint
     from utils.detector.torch_engine import TorchEngine

@@ -6,7 +6,8 @@ NEWTON_STEPS = 100
 TOLERANCE = 1e-12
 
 
-def fit_line(scores: np.ndarray, is_bonafide: np.ndarray, prior_spoof: float) -> tuple[float, float]:
+def fit_line(scores: np.ndarray, is_bonafide: np.ndarray,
+             prior_spoof: float) -> tuple[float, float]:
     """Scale and offset of a logistic regression with the classes weighted to `prior_spoof`.
 
     A class of n trials has the soft target (n + 1) / (n + 2) (Platt 1999). This regularises: it

@@ -53,13 +53,11 @@ def judge(scored: RecordingScore, info: AudioInfo, metadata: dict,
                   f"{SURE_SECONDS:.0f} s: shorter ones of both kinds score alike")
         return Verdict(UNCERTAIN, [reason], warnings)
     outcome = decision.outcome(scored.score)
-    return Verdict(outcome, _in_band(decision) if outcome == UNCERTAIN else [], warnings)
-
-
-def _in_band(decision: Decision) -> list[str]:
-    low, high = decision.band
-    return [f"the score lies between {low:.2f} and {high:.2f}, where dev has utterances of both "
-            "kinds or the evidence is weak"]
+    if outcome == UNCERTAIN:
+        low, high = decision.band
+        reasons = [f"the score lies between {low:.2f} and {high:.2f}, where dev has utterances of "
+                   "both kinds or the evidence is weak"]
+    return Verdict(outcome, reasons, warnings)
 
 
 def obstacles(scored: RecordingScore) -> list[str]:
@@ -119,23 +117,26 @@ def training_warnings(scored: RecordingScore, metadata: dict) -> list[str]:
     """In what the recording differs from the model's training and dev data."""
     found = []
     training = metadata.get("audio") or {}
-    if (usual := training.get("bandwidth_hz")) and scored.bandwidth_hz is not None:
-        if _outside(scored.bandwidth_hz, usual, BANDWIDTH_MARGIN_HZ):
-            found.append(f"its speech reaches {scored.bandwidth_hz:,.0f} Hz, the training audio "
-                         f"{usual[0]:,.0f} to {usual[-1]:,.0f} Hz: "
-                         "the score may reflect the channel")
-    if (usual := training.get("speech_level_dbfs")) and scored.level_dbfs > FLOOR_DBFS:
-        if _outside(scored.level_dbfs, usual, LEVEL_MARGIN_DB):
-            found.append(f"its speech level is {scored.level_dbfs:.0f} dBFS, that of the training "
-                         f"audio {usual[0]:.0f} to {usual[-1]:.0f} dBFS")
+    usual = training.get("bandwidth_hz")
+    if _outside(scored.bandwidth_hz, usual, BANDWIDTH_MARGIN_HZ):
+        found.append(f"its speech reaches {scored.bandwidth_hz:,.0f} Hz, the training audio "
+                     f"{usual[0]:,.0f} to {usual[-1]:,.0f} Hz: the score may reflect the channel")
+    usual = training.get("speech_level_dbfs")
+    if scored.level_dbfs > FLOOR_DBFS and _outside(scored.level_dbfs, usual, LEVEL_MARGIN_DB):
+        found.append(f"its speech level is {scored.level_dbfs:.0f} dBFS, that of the training "
+                     f"audio {usual[0]:.0f} to {usual[-1]:.0f} dBFS")
     span = metadata.get("score_range")
-    if span and _outside(scored.score, span, 0):
-        found.append(f"the score lies outside the range of scores on dev ({span[0]:.2f} to {span[1]:.2f}): "
+    if _outside(scored.score, span, 0):
+        found.append("the score lies outside the range of scores on dev "
+                     f"({span[0]:.2f} to {span[1]:.2f}): "
                      "the recording is unlike the data that set the threshold")
     return found
 
 
-def _outside(value: float, usual: list[float], margin: float) -> bool:
+def _outside(value: float | None, usual: list[float] | None, margin: float) -> bool:
+    """Whether a value lies outside the usual range; False where either is unknown."""
+    if value is None or not usual:
+        return False
     return not usual[0] - margin <= value <= usual[-1] + margin
 
 

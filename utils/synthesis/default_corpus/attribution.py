@@ -2,12 +2,12 @@
 from collections import Counter
 from pathlib import Path
 
+from utils.common.provenance import environment
 from utils.synthesis.default_corpus.attacks import Attack, notes
 from utils.synthesis.default_corpus.leaks import leak_check
 from utils.synthesis.default_corpus.plan import Clip
 from utils.synthesis.default_corpus.speakers import LICENCES, Voice
 from utils.trials.trial import SUBSETS
-from utils.common.provenance import environment
 
 
 def _counts(plan: list[Clip], skipped: dict[str, str], subset: str) -> dict:

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from utils.synthesis.default_corpus.speakers import Voice
-from utils.common.errors import InputError
 from utils.audio.file_types import AUDIO_SUFFIXES
+from utils.common.errors import InputError
 from utils.common.files import atomic_write, disk_errors, file_sha256
+from utils.synthesis.default_corpus.speakers import Voice
 
 G722_BYTES_PER_SECOND = 8000
 MAX_UNPACKED = 2_000_000_000   # bytes from one package: far above the largest one (0.25 GB), far below a zip bomb

@@ -12,8 +12,11 @@ imitates badly or leaves behind; `leaks.py` measures how far plain features show
 import numpy as np
 import scipy.signal
 
-from utils.synthesis.default_corpus.recordings import RATE, active_rms, active_span, through_file, through_g722
-from utils.synthesis.default_corpus.vocoder_attacks import stft
+from utils.signals import SAMPLE_RATE
+from utils.signals.codecs import through_file_format, through_g722
+from utils.signals.levels import active_rms, active_span
+from utils.signals.rooms import small_room_response
+from utils.signals.spectra import minimum_phase, stft
 
 SIZE, HOP = 512, 256
 LEVEL_DBFS, LEVEL_SPREAD = -25.0, 2.5
@@ -53,39 +56,24 @@ def noise_floor(samples: np.ndarray) -> np.ndarray:
     return _smooth(10 * np.log10(powers[quiet].mean(axis=0))) - level
 
 
-def _minimum_phase(decibels: np.ndarray) -> np.ndarray:
-    """A minimum-phase FIR of 512 taps with this gain (dB, 257 bins), by the real cepstrum."""
-    log_gain = np.log(10) / 20 * decibels
-    cepstrum = np.fft.irfft(log_gain, SIZE)
-    cepstrum[1:SIZE // 2] *= 2
-    cepstrum[SIZE // 2 + 1:] = 0
-    return np.fft.irfft(np.exp(np.fft.rfft(cepstrum)), SIZE)
-
-
 def match_spectrum(samples: np.ndarray, reference: np.ndarray, limits: tuple[float, float] = GAIN_LIMITS) -> np.ndarray:
     """The samples with the long-term spectrum of the reference recording, as far as `limits` (dB) allow."""
     gain = np.clip(long_term_spectrum(reference) - long_term_spectrum(samples), *limits)
-    return scipy.signal.fftconvolve(samples, _minimum_phase(gain))[:len(samples)]
+    return scipy.signal.fftconvolve(samples, minimum_phase(gain))[:len(samples)]
 
 
 def add_floor(samples: np.ndarray, reference: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The samples over stationary noise with the floor of the reference recording."""
     floor = noise_floor(reference) + 20 * np.log10(active_rms(samples) + 1e-9)
     # A white noise of variance s has the power s * sum(window ** 2) = s * 3/8 * SIZE in each bin of the STFT.
-    shape = _minimum_phase(floor - 10 * np.log10(0.375 * SIZE))
+    shape = minimum_phase(floor - 10 * np.log10(0.375 * SIZE))
     noise = rng.standard_normal(len(samples) + SIZE)
     return samples + scipy.signal.fftconvolve(noise, shape)[SIZE:SIZE + len(samples)]
 
 
 def reverberate(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A small room: exponentially decaying noise, T60 0.1 to 0.4 s, direct sound 6 to 20 dB above it."""
-    decay = rng.uniform(0.1, 0.4)
-    length = int(decay * RATE)
-    tail = rng.standard_normal(length) * 10 ** (-3 * np.arange(length) / length)
-    tail[:int(0.002 * RATE)] = 0
-    tail *= 10 ** (-rng.uniform(6, 20) / 20) / np.sqrt(np.sum(tail ** 2))
-    tail[0] = 1.0
-    return scipy.signal.fftconvolve(samples, tail)[:len(samples)]
+    """`samples` in a small room that is drawn."""
+    return scipy.signal.fftconvolve(samples, small_room_response(rng))[:len(samples)]
 
 
 def as_recorded(samples: np.ndarray, reference: "np.ndarray | None", coding: str, rng: np.random.Generator) -> np.ndarray:
@@ -102,15 +90,15 @@ def as_recorded(samples: np.ndarray, reference: "np.ndarray | None", coding: str
     if coding == "g722":
         return through_g722(samples)
     if coding.startswith("vorbis:"):
-        return through_file(samples, "OGG", "VORBIS", rng.uniform(0.4, 0.8), int(coding[7:]))
+        return through_file_format(samples, "OGG", "VORBIS", rng.uniform(0.4, 0.8), int(coding[7:]))
     return samples
 
 
 def crop(samples: np.ndarray, seconds: float, rng: np.random.Generator) -> np.ndarray:
     """A random stretch of `seconds` (all there is, where that is less), with up to 0.1 s of what surrounds the speech."""
     first, last = active_span(samples)
-    first, last = max(0, first - int(rng.uniform(0, 0.1) * RATE)), min(len(samples), last + int(rng.uniform(0, 0.1) * RATE))
-    length = min(int(seconds * RATE), last - first)
+    first, last = max(0, first - int(rng.uniform(0, 0.1) * SAMPLE_RATE)), min(len(samples), last + int(rng.uniform(0, 0.1) * SAMPLE_RATE))
+    length = min(int(seconds * SAMPLE_RATE), last - first)
     start = first + int(rng.integers(last - first - length + 1))
     return samples[start:start + length]
 
@@ -122,8 +110,8 @@ def _limit_crest(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _band_limit(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    high_pass = scipy.signal.butter(2, rng.uniform(60, 110), "highpass", fs=RATE, output="sos")
-    low_pass = scipy.signal.butter(8, rng.uniform(6000, 7700), "lowpass", fs=RATE, output="sos")
+    high_pass = scipy.signal.butter(2, rng.uniform(60, 110), "highpass", fs=SAMPLE_RATE, output="sos")
+    low_pass = scipy.signal.butter(8, rng.uniform(6000, 7700), "lowpass", fs=SAMPLE_RATE, output="sos")
     return scipy.signal.sosfilt(np.vstack((high_pass, low_pass)), samples)
 
 
@@ -138,7 +126,7 @@ def _common_noise(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _common_coding(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     formats = (None, ("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III"), ("OGG", "OPUS"))
     chosen = formats[int(rng.choice(4, p=(0.6, 0.2, 0.1, 0.1)))]
-    return samples if chosen is None else through_file(samples, *chosen, rng.uniform(0.1, 0.6))
+    return samples if chosen is None else through_file_format(samples, *chosen, rng.uniform(0.1, 0.6))
 
 
 def final_stage(samples: np.ndarray, seconds: float, reference: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -147,7 +135,7 @@ def final_stage(samples: np.ndarray, seconds: float, reference: np.ndarray, rng:
     Returns int16 at 16 kHz; raises `ValueError` where less than 0.3 s, or next to silence, is left.
     """
     samples = crop(samples, seconds, rng)
-    if len(samples) < 0.3 * RATE or active_rms(samples) < 1e-5:
+    if len(samples) < 0.3 * SAMPLE_RATE or active_rms(samples) < 1e-5:
         raise ValueError("too little speech")
     if rng.random() < ROOM_SHARE:
         samples = reverberate(samples, rng)

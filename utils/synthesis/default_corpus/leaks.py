@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from utils.synthesis.default_corpus.recordings import active_rms, active_span, frame_levels
-from utils.synthesis.default_corpus.vocoder_attacks import stft
+from utils.signals.levels import active_rms, active_span, frame_levels
+from utils.signals.spectra import stft
 
 BANDS = 24
 

@@ -1,19 +1,21 @@
 """One clip from its plan: speech or text in, an engine, the recording it pretends to be, the common final stage; FLAC out."""
 import importlib
-import io
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
-from utils.synthesis.tts import engines
-from utils.synthesis.default_corpus import hifigan_attacks as hifigan, vocoder_attacks as vocoders
+from utils.common.files import atomic_write
+from utils.signals import SAMPLE_RATE
+from utils.signals.levels import active_span
+from utils.signals.wave_files import pcm_file
+from utils.synthesis.default_corpus import hifigan_attacks as hifigan
+from utils.synthesis.default_corpus import vocoder_attacks as vocoders
 from utils.synthesis.default_corpus.attacks import BY_TAG
 from utils.synthesis.default_corpus.equalise import as_recorded, final_stage
 from utils.synthesis.default_corpus.plan import Clip, stream
-from utils.synthesis.default_corpus.recordings import RATE, active_span, read_recording
-from utils.common.files import atomic_write
+from utils.synthesis.default_corpus.recordings import read_recording
+from utils.synthesis.tts import engines
 
 SPARE = 0.35   # seconds given to a vocoder beyond the clip's length, so that its edges can be cropped away
 FOLDERS = {"train": "flac_T", "dev": "flac_D", "eval": "flac_E_eval"}
@@ -43,8 +45,8 @@ def _speak(clip: Clip, packages: Path, rng: np.random.Generator) -> np.ndarray:
 def _stretch_of(samples: np.ndarray, seconds: float, rng: np.random.Generator) -> np.ndarray:
     """A random stretch of the speech, a little longer than the clip."""
     first, last = active_span(samples)
-    first, last = max(0, first - int(SPARE / 2 * RATE)), min(len(samples), last + int(SPARE / 2 * RATE))
-    length = min(last - first, int((seconds + SPARE) * RATE))
+    first, last = max(0, first - int(SPARE / 2 * SAMPLE_RATE)), min(len(samples), last + int(SPARE / 2 * SAMPLE_RATE))
+    length = min(last - first, int((seconds + SPARE) * SAMPLE_RATE))
     start = first + int(rng.integers(last - first - length + 1))
     return samples[start:start + length]
 
@@ -62,7 +64,7 @@ def render(clip: Clip, speech: Path, packages: Path, seed: int) -> np.ndarray:
         samples = _stretch_of(_recording(speech / clip.source), clip.seconds, rng)
         if clip.attack != "-":
             samples = COPIES[BY_TAG[clip.attack].name](samples, rng)
-    if len(samples) < RATE // 4 or not np.isfinite(samples).all():
+    if len(samples) < SAMPLE_RATE // 4 or not np.isfinite(samples).all():
         raise ValueError("the engine made too little speech")
     if clip.attack != "-":
         samples = as_recorded(samples, reference, clip.coding, rng)
@@ -76,7 +78,7 @@ def try_engine(tag: str, packages: Path) -> str:
     try:
         if attack.kind == "tts":
             samples = _speak(clip, packages, np.random.default_rng(1))
-            return "" if len(samples) > RATE // 4 else "the engine is silent"
+            return "" if len(samples) > SAMPLE_RATE // 4 else "the engine is silent"
         for need in (need for need in attack.needs if ":" not in need):
             importlib.import_module(need)
     except (ImportError, OSError, RuntimeError, ValueError) as error:
@@ -93,8 +95,6 @@ def make_clip(clip: Clip, corpus: Path, speech: Path, packages: Path, seed: int)
         samples = render(clip, speech, packages, seed)
     except ValueError as error:
         return str(error)
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, RATE, format="FLAC", subtype="PCM_16")
     with atomic_write(path, "wb") as file:
-        file.write(buffer.getvalue())
+        file.write(pcm_file(samples, "FLAC"))
     return ""

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import scipy.special
 
+from utils.common.errors import InputError
 from utils.synthesis.default_corpus.attacks import ATTACKS, Attack
 from utils.synthesis.default_corpus.debian_speech import Source
 from utils.synthesis.tts.texts import SENTENCES, draw_text
 from utils.trials.trial import SUBSETS
-from utils.common.errors import InputError
 
 PREFIX = {"train": "T", "dev": "D", "eval": "E"}
 MARGIN = 0.3            # seconds of a source beyond the wanted length, for the silence around the speech

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from utils.synthesis.default_corpus.recordings import RATE, resample
+from utils.signals import SAMPLE_RATE
+from utils.signals.resampling import resample
 
 # The other female variants (f2, f3, f5) say the same text differently each time.
 ESPEAK_VARIANTS = ("", "+m1", "+m2", "+m3", "+m4", "+m5", "+m7", "+m8", "+f1", "+f4")
@@ -91,7 +92,7 @@ def piper(text: str, language: str, rng: np.random.Generator) -> np.ndarray:
     inputs = {"input": np.array([ids], np.int64), "input_lengths": np.array([len(ids)], np.int64),
               "scales": np.array([0.667, rng.uniform(0.9, 1.15), 0.8], np.float32)}
     wave = _session(str(folder / "en_US-joe-medium.onnx"), _seed(rng)).run(None, inputs)[0].ravel()
-    return resample(wave.astype(np.float64), 22050, RATE)
+    return resample(wave.astype(np.float64), 22050, SAMPLE_RATE)
 
 
 @lru_cache(maxsize=1)
@@ -105,7 +106,7 @@ def hibari(text: str, language: str, rng: np.random.Generator) -> np.ndarray:
     voice, pace = _hibari(), float(rng.uniform(0.85, 1.15))
     parts = voice.phonemize(text) if language == "en" else [_one_letter(phonemes(text, language))[:380]]
     waves = [voice.from_phonemes(part, speed=pace, seed=_seed(rng)) for part in parts]
-    return resample(np.concatenate(waves).astype(np.float64), 24000, RATE)
+    return resample(np.concatenate(waves).astype(np.float64), 24000, SAMPLE_RATE)
 
 
 @lru_cache(maxsize=1)
@@ -126,7 +127,7 @@ def kokoro(text: str, language: str, rng: np.random.Generator) -> np.ndarray:
     inputs = {"tokens": np.array([[0, *tokens, 0]], np.int64), "speed": np.array([rng.uniform(0.9, 1.15)], np.float32),
               "style": ((1 - blend) * first + blend * second).astype(np.float32).reshape(1, 256)}
     wave = _session(model, _seed(rng)).run(None, inputs)[0].ravel()
-    return resample(wave.astype(np.float64), 24000, RATE)
+    return resample(wave.astype(np.float64), 24000, SAMPLE_RATE)
 
 
 def espeak(text: str, language: str, rng: np.random.Generator) -> np.ndarray:
@@ -135,7 +136,7 @@ def espeak(text: str, language: str, rng: np.random.Generator) -> np.ndarray:
     voice = names[int(rng.integers(len(names)))] + ESPEAK_VARIANTS[int(rng.integers(len(ESPEAK_VARIANTS)))]
     settings = {1: int(rng.integers(140, 190)), 3: int(rng.integers(30, 71)), 4: int(rng.integers(35, 66))}   # pace, pitch, range
     samples, rate = _espeak_samples(text, voice, settings)
-    return resample(samples, rate, RATE)
+    return resample(samples, rate, SAMPLE_RATE)
 
 
 def _run(command: list[str], **options: object) -> subprocess.CompletedProcess:
@@ -168,4 +169,4 @@ def flite(text: str, language: str, rng: np.random.Generator, folder: Path) -> n
         _run([str(program), "-voice", voice, "--setf", stretch, "-t", re.sub(r"[^A-Za-z ,.?!']", " ", text), "-o", str(target)],
              env={**os.environ, "LD_LIBRARY_PATH": str(library.parent)})
         samples, rate = soundfile.read(str(target), dtype="float64")
-    return resample(samples, rate, RATE)
+    return resample(samples, rate, SAMPLE_RATE)

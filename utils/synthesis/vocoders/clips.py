@@ -8,7 +8,8 @@ import numpy as np
 from utils.audio.file_types import AUDIO_SUFFIXES
 from utils.common.errors import InputError
 from utils.common.generators import generator
-from utils.signals.speech import RATE, speech_level
+from utils.signals import SAMPLE_RATE
+from utils.signals.levels import speech_level
 
 SHORTEST = 0.5   # seconds: less is not worth a copy
 SILENT = 1e-4    # level of speech (-80 dBFS) below which there is none
@@ -69,9 +70,9 @@ def read_crop(folder: Path, clip: Clip, max_seconds: float, seed: int) -> np.nda
     """
     from utils.audio.decode import load_audio
     samples = load_audio(folder / clip.source)
-    if len(samples) < SHORTEST * RATE:
+    if len(samples) < SHORTEST * SAMPLE_RATE:
         raise InputError(f"{clip.source} is shorter than {SHORTEST} s")
-    length = min(len(samples), max(int(max_seconds * RATE), int(SHORTEST * RATE)))
+    length = min(len(samples), max(int(max_seconds * SAMPLE_RATE), int(SHORTEST * SAMPLE_RATE)))
     crop = _most_speech(samples / 32768, length, generator(seed, clip.name, "crop"))
     if speech_level(crop) < SILENT:
         raise InputError(f"{clip.source} is silent")

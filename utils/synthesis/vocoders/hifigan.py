@@ -8,8 +8,10 @@ from torch.nn import functional as F
 
 from utils.common.errors import InputError
 from utils.common.files import read_json
-from utils.signals.mel import hifigan_mel
-from utils.signals.speech import RATE, fit, lengthen, resample
+from utils.signals import SAMPLE_RATE
+from utils.signals.length import cut_or_pad, mirror_ends
+from utils.signals.resampling import fourier_resample
+from utils.synthesis.vocoders.features import hifigan_mel
 from utils.synthesis.vocoders.weights import Weights
 
 DILATIONS = {"1": ((1, 3, 5),) * 3, "2": ((1, 2), (2, 6), (3, 12))}  # of the published V1/V2 and V3
@@ -99,5 +101,5 @@ class HiFiGAN:
         return [self._copy(clip) for clip in clips]
 
     def _copy(self, clip: np.ndarray) -> np.ndarray:
-        mel = hifigan_mel(resample(lengthen(clip, 800), RATE, self.rate), **self.shape.mel)
-        return fit(resample(self.generate(mel), self.rate, RATE), len(clip))
+        mel = hifigan_mel(fourier_resample(mirror_ends(clip, 0, 800), SAMPLE_RATE, self.rate), **self.shape.mel)
+        return cut_or_pad(fourier_resample(self.generate(mel), self.rate, SAMPLE_RATE), len(clip))

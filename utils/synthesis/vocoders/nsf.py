@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from utils.signals.mel import nsf_mel
+from utils.signals import SAMPLE_RATE
+from utils.signals.length import cut_or_pad, mirror_ends
+from utils.synthesis.vocoders.features import nsf_mel
 from utils.synthesis.vocoders.nsf_excitation import cyclic_source, harmonic_source, pitch
-from utils.signals.speech import RATE, fit, lengthen
 from utils.synthesis.vocoders.weights import Weights
 
 HOP, TAPS, SMOOTH = 80, 31, 320
@@ -43,7 +44,7 @@ def sinc_filters(cutoff: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 class NSF:
     """Copy-synthesis by one of the three NSF models; which one, its weights tell."""
-    rate, batch = RATE, 1
+    rate, batch = SAMPLE_RATE, 1
 
     def __init__(self, weights: Weights) -> None:
         self.weights = weights
@@ -113,10 +114,10 @@ class NSF:
         return source, rng.standard_normal(len(long)) * NOISE_STD[self.cyclic]
 
     def _copy(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        longer = lengthen(clip, HOP)
+        longer = mirror_ends(clip, 0, HOP)
         mel, f0 = nsf_mel(longer), pitch(longer)
         frames = min(len(mel), len(f0))
-        return fit(self.generate(mel[:frames], f0[:frames], *self.sources(f0[:frames], rng)), len(clip))
+        return cut_or_pad(self.generate(mel[:frames], f0[:frames], *self.sources(f0[:frames], rng)), len(clip))
 
     def copies(self, clips: list[np.ndarray], rngs: list[np.random.Generator]) -> list[np.ndarray]:
         """Clips at 16 kHz → their copies, of the same lengths; phases and noise are drawn."""

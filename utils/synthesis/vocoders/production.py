@@ -2,7 +2,6 @@
 
 Both classes pass through `signal.last_stage`. What is there is kept; the rest comes out as if no run had stopped.
 """
-import io
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -13,12 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.common.generators import generator
 from utils.common.errors import InputError
 from utils.common.files import atomic_write
+from utils.common.generators import generator
+from utils.signals.levels import speech_level
+from utils.signals.wave_files import pcm_file
 from utils.synthesis.vocoders.catalogue import Spec, Vocoder, open_vocoder
 from utils.synthesis.vocoders.clips import SILENT, Clip, read_crop
-from utils.signals.speech import FLOOR, LEVEL, RATE, last_stage, speech_level
+from utils.synthesis.vocoders.last_stage import FLOOR, LEVEL, last_stage
 
 GROUP = 8   # clips that one job of a vocoder without batches takes
 
@@ -65,11 +66,8 @@ def _vocoder(spec: Spec) -> Vocoder:
 
 def write_flac(path: Path, samples: np.ndarray) -> None:
     """int16 (n,) at 16 kHz → a FLAC file, whole or not there."""
-    import soundfile
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, RATE, format="FLAC", subtype="PCM_16")
     with atomic_write(path, "wb") as file:
-        file.write(buffer.getvalue())
+        file.write(pcm_file(samples, "FLAC"))
 
 
 def work(job: Job, setting: Setting) -> dict[str, str]:

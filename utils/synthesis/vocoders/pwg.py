@@ -6,8 +6,10 @@ import torch
 from torch.nn import functional as F
 
 from utils.common.errors import InputError
-from utils.signals.mel import pwg_mel
-from utils.signals.speech import RATE, fit, lengthen, resample
+from utils.signals import SAMPLE_RATE
+from utils.signals.length import cut_or_pad, mirror_ends
+from utils.signals.resampling import fourier_resample
+from utils.synthesis.vocoders.features import pwg_mel
 from utils.synthesis.vocoders.weights import Weights
 
 HOP, LAYERS, CYCLE, WIDTH = 256, 30, 10, 64
@@ -72,9 +74,9 @@ class ParallelWaveGAN:
         return self._convolve(y, "last_conv_layers.3").flatten().double().numpy()
 
     def _copy(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        mel = self.normalise(pwg_mel(resample(lengthen(clip, 800), RATE, self.rate)))
+        mel = self.normalise(pwg_mel(fourier_resample(mirror_ends(clip, 0, 800), SAMPLE_RATE, self.rate)))
         wave = self.generate(mel, rng.standard_normal(HOP * mel.shape[1]))
-        return fit(resample(wave, self.rate, RATE), len(clip))
+        return cut_or_pad(fourier_resample(wave, self.rate, SAMPLE_RATE), len(clip))
 
     def copies(self, clips: list[np.ndarray], rngs: list[np.random.Generator]) -> list[np.ndarray]:
         """Clips at 16 kHz → their copies, of the same lengths; the noise is drawn."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.common.errors import InputError
-from utils.signals.speech import fit
+from utils.signals.length import cut_or_pad
 
 FRAME = 320                          # samples at 16 kHz: 20 ms
 STAGES = 46                          # of the residual quantiser, 4 bits each
@@ -66,7 +66,7 @@ class SoundStream:
 
     def _copy(self, clip: np.ndarray) -> np.ndarray:
         encoder, decoder = _Step(self.folder / FILES[0]), _Step(self.folder / FILES[2])
-        frames = fit(clip, -(-len(clip) // FRAME) * FRAME).reshape(-1, FRAME)
+        frames = cut_or_pad(clip, -(-len(clip) // FRAME) * FRAME).reshape(-1, FRAME)
         _, kept = self._quantise(np.array([encoder(frame).ravel() for frame in frames]))
         return np.concatenate([decoder(features).ravel() for features in kept]).astype(np.float64)[:len(clip)]
 

@@ -8,8 +8,9 @@ import scipy.sparse
 import torch
 
 from utils.common.errors import InputError
-from utils.signals.mel import lyra_mel
-from utils.signals.speech import RATE, fit, lengthen
+from utils.signals import SAMPLE_RATE
+from utils.signals.length import cut_or_pad, mirror_ends
+from utils.synthesis.vocoders.features import lyra_mel
 from utils.synthesis.vocoders.weights import Weights
 
 HOP, COLUMNS, STEPS = 640, 8, 20        # samples of a frame; columns of conditioning in it; steps of a column
@@ -43,7 +44,7 @@ def merge_bands(bands: np.ndarray) -> np.ndarray:
 
 class WaveGRU:
     """Copy-synthesis by Lyra v1's generator, in floating point and without its quantiser."""
-    rate, batch = RATE, 64
+    rate, batch = SAMPLE_RATE, 64
 
     def __init__(self, weights: Weights) -> None:
         self.weights = weights
@@ -118,12 +119,12 @@ class WaveGRU:
 
     def copies(self, clips: list[np.ndarray], rngs: list[np.random.Generator]) -> list[np.ndarray]:
         """Clips at 16 kHz → their copies, of the same lengths; the samples are drawn."""
-        longer = [lengthen(clip, DELAY) for clip in clips]
+        longer = [mirror_ends(clip, 0, DELAY) for clip in clips]
         steps = -(-max(map(len, longer)) // BANDS)
         draws = np.stack([rng.random((steps, 2, BANDS), dtype=np.float32) for rng in rngs], axis=-1)
         mixture, logistic = draws[:, 0], draws[:, 1].astype(np.float64)
         bands = self.generate([lyra_mel(clip) for clip in longer], mixture, LEAST + (1 - 2 * LEAST) * logistic)
-        return [fit(merge_bands(bands[..., i])[DELAY:], len(clip)) for i, clip in enumerate(clips)]
+        return [cut_or_pad(merge_bands(bands[..., i])[DELAY:], len(clip)) for i, clip in enumerate(clips)]
 
 
 def _extend(mel: np.ndarray, frames: int) -> np.ndarray:

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from utils.signals.mel import wavernn_mel
-from utils.signals.speech import RATE, fit, lengthen
+from utils.signals import SAMPLE_RATE
+from utils.signals.length import cut_or_pad, mirror_ends
+from utils.synthesis.vocoders.features import wavernn_mel
 from utils.synthesis.vocoders.weights import Weights
 
 HOP, REPEATS, LEVELS = 200, (4, 5, 10), 1023
@@ -23,7 +24,7 @@ def is_wavernn(weights: Weights) -> bool:
 
 class WaveRNN:
     """Copy-synthesis by the 10-bit WaveRNN."""
-    rate, batch = RATE, 64
+    rate, batch = SAMPLE_RATE, 64
 
     def __init__(self, weights: Weights) -> None:
         self.weights = weights
@@ -88,10 +89,10 @@ class WaveRNN:
     def copies(self, clips: list[np.ndarray], rngs: list[np.random.Generator]) -> list[np.ndarray]:
         """Clips at 16 kHz → their copies, of the same lengths; the samples are drawn."""
         longest = max(map(len, clips)) + AHEAD
-        mels = [wavernn_mel(GAIN * fit(lengthen(clip, AHEAD), longest)) for clip in clips]
+        mels = [wavernn_mel(GAIN * cut_or_pad(mirror_ends(clip, 0, AHEAD), longest)) for clip in clips]
         draws = np.stack([rng.random(HOP * mels[0].shape[1]) for rng in rngs], axis=1)
         waves = self.generate(mels, draws) / GAIN
-        return [fit(waves[:, i], len(clip)) for i, clip in enumerate(clips)]
+        return [cut_or_pad(waves[:, i], len(clip)) for i, clip in enumerate(clips)]
 
 
 def draw(logits: torch.Tensor, u: torch.Tensor) -> torch.Tensor:

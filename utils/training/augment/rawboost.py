@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.fft import irfft, rfft
 
-SAMPLE_RATE = 16000
+from utils.signals import SAMPLE_RATE
+from utils.signals.levels import within_full_scale
+
 RESPONSE_POINTS = 512  # frequencies at which a filter's gain is measured, as published
 BLOCK = 4096           # samples per transform, several times the longest filter (5 * 99 taps)
 AT_ONCE = 1 << 15      # samples transformed in one call: larger arrays go back to the system and cost page faults anew
@@ -39,12 +41,6 @@ class Settings:
 
 PUBLISHED = Settings()
 hamming = functools.cache(np.hamming)  # of the few odd lengths there are
-
-
-def limited(wave: np.ndarray) -> np.ndarray:
-    """`wave` over its peak, where the peak is above 1."""
-    peak = np.abs(wave).max(initial=0)
-    return wave / peak if peak > 1 else wave
 
 
 def band_stop(taps: int, low: float, high: float) -> np.ndarray:
@@ -112,7 +108,7 @@ def convolve_nonlinear(wave: np.ndarray, filters: list[np.ndarray]) -> np.ndarra
     for k in range(1, len(filters)):
         np.multiply(powers[k - 1], powers[0], out=powers[k])
     shaped = filtered_sum(powers, filters)
-    return limited(shaped - shaped.mean())
+    return within_full_scale(shaped - shaped.mean())
 
 
 def add_impulses(wave: np.ndarray, places: np.ndarray, factors: np.ndarray, gain: float = PUBLISHED.impulse_gain
@@ -120,7 +116,7 @@ def add_impulses(wave: np.ndarray, places: np.ndarray, factors: np.ndarray, gain
     """ISD: at `places` (k,) the samples change by gain * factor * sample."""
     noisy = wave.astype(np.float32)
     noisy[places] *= 1 + gain * factors
-    return limited(noisy)
+    return within_full_scale(noisy)
 
 
 def white_noise(n: int, rng: np.random.Generator) -> np.ndarray:
@@ -161,7 +157,7 @@ def rawboost(wave: np.ndarray, rng: np.random.Generator, algorithm: int, setting
     """One of the published combinations, 1 to 8 (`ALGORITHMS`): float32 (n,)."""
     steps = ALGORITHMS[algorithm]
     if algorithm == PARALLEL:
-        return limited(sum(NOISES[name](wave, *draw(name, len(wave), rng, settings)) for name in steps)).astype(np.float32)
+        return within_full_scale(sum(NOISES[name](wave, *draw(name, len(wave), rng, settings)) for name in steps)).astype(np.float32)
     for name in steps:
         wave = NOISES[name](wave, *draw(name, len(wave), rng, settings))
     return wave.astype(np.float32)
