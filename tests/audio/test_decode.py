@@ -49,8 +49,9 @@ def decode(content: bytes):
 
 
 def snr(wave: np.ndarray, reference: np.ndarray, reach: int = 1200) -> float:
-    """dB by which `reference` stands out of what differs, at the best delay (an encoder's) up to `reach` and the best
-    gain."""
+    """dB by which `reference` stands out of what differs, at the best delay (an encoder's) up to
+    `reach` and the best gain.
+    """
     length = min(len(wave), len(reference)) - 2 * reach
     spectrum = np.fft.rfft(wave, 1 << 17) * np.conj(np.fft.rfft(reference, 1 << 17))
     delay = int(np.argmax(np.roll(np.fft.irfft(spectrum), reach)[:2 * reach])) - reach
@@ -88,7 +89,9 @@ def test_sound_flac_that_libsndfile_refuses_is_read_exactly(shared):
 
 
 def test_a_refused_flac_at_another_rate_goes_on_where_libsndfile_stopped(shared, monkeypatch):
-    """The first decoder may have handed out blocks before it refuses: nothing comes twice, nothing is missing."""
+    """The first decoder may have handed out blocks before it refuses: nothing comes twice, nothing
+    is missing.
+    """
     path = shared / "reference" / "hard-audio" / "libsndfile-refuses-272.flac"
     whole = load_audio(path)
     monkeypatch.setattr("utils.audio.libsndfile.BLOCK", 1000)
@@ -214,8 +217,9 @@ def test_beyond_full_scale_is_clipped_and_does_not_wrap(clip):
 
 @pytest.mark.parametrize("name", KINDS)
 def test_cut_anywhere_it_is_refused_or_was_whole_without_the_rest(name, zoo):
-    """`UNMARKED` formats cannot know of a cut between two frames, and say so. What is padding or an index may be
-    missing."""
+    """`UNMARKED` formats cannot know of a cut between two frames, and say so. What is padding or an
+    index may be missing.
+    """
     whole, rng = decode(zoo[name])[0], random.Random(name)
     for cut in [len(zoo[name]) - 1, *(rng.randrange(1, len(zoo[name])) for _ in range(12))]:
         try:

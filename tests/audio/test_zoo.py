@@ -1,4 +1,6 @@
-"""The whole zoo through the inference script: one verdict or one sentence each, the right exit code, never a traceback."""
+"""The whole zoo through the inference script: one verdict or one sentence each, the right exit
+code, never a traceback.
+"""
 import io
 import json
 import os
@@ -71,7 +73,8 @@ def test_the_whole_zoo_in_one_folder_is_accounted_for(zoo, model, tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no such users")
 def test_a_file_without_permission_is_refused_by_root_turned_nobody(zoo):
-    """Modes do not bind root, as whom tests often run: a child that has become another user asks."""
+    """Modes do not bind root, as whom tests often run: a child that has become another user asks.
+    """
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         path = Path(folder) / "secret.wav"

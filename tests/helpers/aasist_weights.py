@@ -1,4 +1,6 @@
-"""Weights that tests share: the published ones beside the checkout, and random ones made by a rule anyone can repeat."""
+"""Weights that tests share: the published ones beside the checkout, and random ones made by a rule
+anyone can repeat.
+"""
 import json
 import zlib
 from pathlib import Path
@@ -11,12 +13,15 @@ from utils.training.allocator import keep_freed_memory
 
 keep_freed_memory()  # half the time of these tests otherwise goes to page faults
 
-PUBLISHED = {"AASIST": "aasist", "AASIST-L": "aasist-l", "ASVspoof5-baseline": "aasist"}  # file -> architecture
+# file -> architecture
+PUBLISHED = {"AASIST": "aasist", "AASIST-L": "aasist-l", "ASVspoof5-baseline": "aasist"}
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "aasist_random_weights.json"
 
 
 def figures() -> dict:
-    """The published implementation's figures for the random weights, by published architecture name."""
+    """The published implementation's figures for the random weights, by published architecture
+    name.
+    """
     return json.loads(FIXTURE.read_text(encoding="utf-8"))
 
 

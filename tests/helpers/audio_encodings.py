@@ -1,5 +1,6 @@
-"""Real speech in every format the decoder promises, encoded here by soundfile and PyAV: what the audio tests start
-from."""
+"""Real speech in every format the decoder promises, encoded here by soundfile and PyAV: what the
+audio tests start from.
+"""
 import io
 from pathlib import Path
 
@@ -39,7 +40,8 @@ PYAV_KINDS = (
     ("wav-g722", "wav", "adpcm_g722", 16000, 1), ("wav-mp3", "wav", "libmp3lame", 16000, 1),
     ("mp4-flac", "mp4", "flac", 16000, 1),
 )
-UNMARKED = ("aac", "amr", "mp2", "ac3", "flv", "mpegts")  # a cut between two frames cannot be seen in these
+# a cut between two frames cannot be seen in these
+UNMARKED = ("aac", "amr", "mp2", "ac3", "flv", "mpegts")
 
 
 def speech(path: Path, seconds: float = 2.0) -> np.ndarray:
@@ -51,15 +53,18 @@ def speech(path: Path, seconds: float = 2.0) -> np.ndarray:
 
 
 def at_rate(wave: np.ndarray, rate: int, channels: int) -> np.ndarray:
-    """`wave` (16 kHz mono) at another rate, (n, channels), every channel with its own level; their mean is not
-    louder."""
+    """`wave` (16 kHz mono) at another rate, (n, channels), every channel with its own level; their
+    mean is not louder.
+    """
     wave = np.clip(wave if rate == 16000 else soxr.resample(wave, 16000, rate), -1, 1)
     return np.stack([wave * (channel + 1) / channels for channel in range(channels)], axis=1)
 
 
 def by_soundfile(wave: np.ndarray, container: str, subtype: str, rate: int, channels: int,
                  as_it_is: bool = False) -> bytes:
-    """`wave` encoded by libsndfile; `as_it_is`: neither resampled nor limited, (n,) or (n, channels)."""
+    """`wave` encoded by libsndfile; `as_it_is`: neither resampled nor limited, (n,) or (n,
+    channels).
+    """
     buffer = io.BytesIO()
     soundfile.write(buffer, wave if as_it_is else at_rate(wave, rate, channels), rate, subtype, format=container)
     return buffer.getvalue()

@@ -1,4 +1,5 @@
-"""The zoo: every kind of good, odd and bad file that a person may drop on the detector, each with what must come of it.
+"""The zoo: every kind of good, odd and bad file that a person may drop on the detector, each with
+what must come of it.
 
     for kind in kinds():
         path = kind.write(folder, wave)     # `wave`: `example()`, real speech
@@ -20,7 +21,8 @@ from utils.audio.frame_formats import mp3_header
 
 SCORED = "scored"              # a verdict that rests on the score; warnings may be there
 WARNED = "scored and warned"   # the same, and one of the warnings says `words`
-UNJUDGED = "cannot judge"      # read whole, exit code 0, but nothing in it that could be judged; `words`: why
+# read whole, exit code 0, but nothing in it that could be judged; `words`: why
+UNJUDGED = "cannot judge"
 REFUSED = "refused"            # one sentence that says `words`, exit code 1
 
 Place = Callable[[Path, bytes], Path | None]
@@ -28,7 +30,9 @@ Place = Callable[[Path, bytes], Path | None]
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of file: its bytes are `content(wave)`; `place` puts them down (and may return another path to open)."""
+    """One kind of file: its bytes are `content(wave)`; `place` puts them down (and may return
+    another path to open).
+    """
     name: str
     format: str
     file: str                  # the name it takes on disk
@@ -38,7 +42,9 @@ class Kind:
     place: Place | None = None
 
     def write(self, folder: Path, wave: np.ndarray) -> Path:
-        """Make the file in `folder`, which gets one of its own per kind so that names never collide; its path."""
+        """Make the file in `folder`, which gets one of its own per kind so that names never
+        collide; its path.
+        """
         home = folder / self.name.replace(" ", "-")
         home.mkdir(parents=True)
         path, content = home / self.file, self.content(wave)
@@ -48,7 +54,9 @@ class Kind:
         return path
 
     def came_out(self, record: dict) -> str:
-        """Which outcome a record of the inference (as --json prints it) is, for comparison with `outcome`."""
+        """Which outcome a record of the inference (as --json prints it) is, for comparison with
+        `outcome`.
+        """
         if record["error"]:
             return REFUSED if self.words in record["error"] and record["score"] is None else f"refused: {record['error']}"
         if record["verdict"] == "cannot judge":
@@ -59,13 +67,17 @@ class Kind:
 
 
 def example() -> np.ndarray:
-    """1.6 s of real speech at 16 kHz on the grid of 16-bit samples, float64: what every kind is made from."""
+    """1.6 s of real speech at 16 kHz on the grid of 16-bit samples, float64: what every kind is
+    made from.
+    """
     wave = coded.speech(EXAMPLES / "real_librispeech_2412_en.flac", 1.6)
     return np.rint(wave / np.abs(wave).max() * 16384) / 32768
 
 
 def kinds() -> list[Kind]:
-    """The whole zoo, as far as this system can hold it (no odd names on Windows, no file that root may not read)."""
+    """The whole zoo, as far as this system can hold it (no odd names on Windows, no file that root
+    may not read).
+    """
     return [*_encodings(), *_truncated(), *_damaged(), *_no_audio(), *_odd_sound(), *_odd_numbers(), *_odd_places()]
 
 
@@ -84,7 +96,9 @@ _LOSSLESS = ("m4a-alac", "mp4-flac")
 
 @lru_cache(maxsize=256)
 def _encoded(name: str, samples: bytes) -> bytes:
-    """The encoding called `name` of float64 `samples`; kept, since a truncated and a damaged kind start from it too."""
+    """The encoding called `name` of float64 `samples`; kept, since a truncated and a damaged kind
+    start from it too.
+    """
     wave = np.frombuffer(samples)
     for encode, table in ((coded.by_soundfile, coded.SOUNDFILE_KINDS), (coded.by_pyav, coded.PYAV_KINDS)):
         for known, *how in table:
@@ -119,7 +133,8 @@ def _encodings() -> list[Kind]:
     return found
 
 
-# one encoding of each format, cut at 61 % of its bytes and before its last; those of frames alone also between two
+# one encoding of each format, cut at 61 % of its bytes and before its last; those of frames alone
+# also between two
 
 _ONE_EACH = {_format(name): name for name, *_ in reversed(coded.SOUNDFILE_KINDS + coded.PYAV_KINDS)}
 _LAST_BYTE_IS_NO_SOUND = ("TTA", "WavPack")   # a sum that libav does not need, a tag
@@ -135,7 +150,8 @@ def _truncated() -> list[Kind]:
     found += [Kind(f"{form} of {size} bytes", form, _file(_ONE_EACH[form]), lambda wave, name=_ONE_EACH[form], size=size:
                    _as(name)(wave)[:size], REFUSED, "no sound" if form == "AMR" else "cut short")
               for form, size in header.items()]
-    between = {"AMR": 6 + 45 * 13, "MP2": 11 * 1440, "AC-3": 24 * 384}   # whole frames of these lengths
+    # whole frames of these lengths
+    between = {"AMR": 6 + 45 * 13, "MP2": 11 * 1440, "AC-3": 24 * 384}
     found += [Kind(f"{form} cut between two frames", form, _file(_ONE_EACH[form]), lambda wave, name=_ONE_EACH[form], size=size:
                    _as(name)(wave)[:size], WARNED, "cannot tell whether the recording was cut short")
               for form, size in between.items()]
@@ -146,7 +162,9 @@ def _truncated() -> list[Kind]:
 
 
 def _pages(wave: np.ndarray) -> bytes:
-    """The first half of the pages of a long Ogg file: the last of all bears a mark, which is missing then."""
+    """The first half of the pages of a long Ogg file: the last of all bears a mark, which is
+    missing then.
+    """
     content, starts = _as("vorbis")(np.tile(wave, 10)), [0]
     while (at := starts[-1]) < len(content):
         starts.append(at + 27 + content[at + 26] + sum(content[at + 27:at + 27 + content[at + 26]]))
@@ -169,7 +187,9 @@ def _cut(name: str, keep: float | None) -> Callable[[np.ndarray], bytes]:
 
 
 def _damaged() -> list[Kind]:
-    """Sound inside, but not as it was: a flipped bit where sums are kept, a missing or a foreign middle."""
+    """Sound inside, but not as it was: a flipped bit where sums are kept, a missing or a foreign
+    middle.
+    """
     def flipped(name: str) -> Callable[[np.ndarray], bytes]:
         def content(wave: np.ndarray) -> bytes:
             data = bytearray(_as(name)(wave))
@@ -258,7 +278,9 @@ def _header(at: int, layout: str, *values: int) -> Callable[[np.ndarray], bytes]
 
 
 def _odd_numbers() -> list[Kind]:
-    """WAV headers that say odd things: the byte at 22 is the channel count, 24 the rate, 34 the depth, 40 the length."""
+    """WAV headers that say odd things: the byte at 22 is the channel count, 24 the rate, 34 the
+    depth, 40 the length.
+    """
     def only_header(wave: np.ndarray) -> bytes:
         return _header(40, "<I", 0)(wave)[:44]
 

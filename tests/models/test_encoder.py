@@ -94,7 +94,8 @@ def test_a_frozen_encoder_keeps_its_weights_while_the_read_out_learns(weights, s
     assert {"out_layer.weight", "out_layer.bias"} <= changed and not any(name.startswith("encoder") for name in changed)
 
 
-@pytest.mark.filterwarnings("ignore")  # the older exporter warns that it is the older one, and of fixed shapes
+# the older exporter warns that it is the older one, and of fixed shapes
+@pytest.mark.filterwarnings("ignore")
 def test_the_exported_model_gives_the_same_logits(model, speech, tmp_path):
     import onnxruntime
     path = tmp_path / "encoder.onnx"

@@ -21,7 +21,9 @@ def speech():
 
 
 def baseline_lfcc(wave: np.ndarray) -> np.ndarray:
-    """(60, frames) by extract_lfcc.m of the ASVspoof baselines, step by step, in float64 with NumPy and SciPy."""
+    """(60, frames) by extract_lfcc.m of the ASVspoof baselines, step by step, in float64 with NumPy
+    and SciPy.
+    """
     emphasised = scipy.signal.lfilter([1, -0.97], 1, wave)
     frames = np.lib.stride_tricks.sliding_window_view(emphasised, 320)[::160] * np.hamming(320)
     energy = np.abs(np.fft.rfft(frames, 512)) ** 2
@@ -43,7 +45,9 @@ def test_lfcc_are_those_of_the_asvspoof_baselines(speech, dtype, tolerance):
 
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-5), (torch.float32, 5e-4)])
 def test_static_lfcc_are_torchaudios(speech, dtype, tolerance):
-    """torchaudio makes its tables in float32, puts a short window in the middle of the frame, and counts in decibels."""
+    """torchaudio makes its tables in float32, puts a short window in the middle of the frame, and
+    counts in decibels.
+    """
     torchaudio = pytest.importorskip("torchaudio")
     transform = torchaudio.transforms.LFCC(16000, n_filter=20, n_lfcc=20, speckwargs={
         "n_fft": 512, "win_length": 320, "hop_length": 160, "center": False, "window_fn": torch.hamming_window,
@@ -76,7 +80,8 @@ def test_digital_silence_is_finite_and_a_wave_does_not_touch_another(front_end, 
     assert both.shape[1] == front_end.size
 
 
-@pytest.mark.filterwarnings("ignore")  # the older exporter warns that it is the older one, and of fixed shapes
+# the older exporter warns that it is the older one, and of fixed shapes
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("front_end", FRONT_ENDS.values())
 def test_the_exported_front_end_gives_the_same_features(front_end, speech):
     import onnxruntime

@@ -13,7 +13,8 @@ from utils.detector.engines import load_engine
 
 
 def lcnn_checkpoint(**changes) -> dict:
-    """A checkpoint of an LCNN with random weights and the running averages of two batches of noise."""
+    """A checkpoint of an LCNN with random weights and the running averages of two batches of noise.
+    """
     config = CONFIGS["lcnn"] | changes
     torch.manual_seed(0)
     model = build_model(config).train()
@@ -28,7 +29,9 @@ def test_the_larger_of_two_halves_of_the_channels_goes_on():
 
 
 def test_the_trunk_has_the_published_layers():
-    """Channels before each max feature map, kernels, and the shape behind it, as in the table of the paper."""
+    """Channels before each max feature map, kernels, and the shape behind it, as in the table of
+    the paper.
+    """
     layers = [layer for layer in trunk(32).modules() if isinstance(layer, torch.nn.Conv2d)]
     assert [(layer.out_channels, layer.kernel_size[0]) for layer in layers] == [
         (64, 5), (64, 1), (96, 3), (96, 1), (128, 3), (128, 1), (64, 3), (64, 1), (64, 3)]

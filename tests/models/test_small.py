@@ -1,4 +1,5 @@
-"""The small model hides stripes of what it learns from, and always leaves something to learn from."""
+"""The small model hides stripes of what it learns from, and always leaves something to learn from.
+"""
 import pytest
 import torch
 

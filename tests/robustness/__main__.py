@@ -1,7 +1,7 @@
 """Inject every fault at full size and print the table of the README.
 
-    python -m tests.robustness                                  everything: about 15 minutes of CPU time
-    python -m tests.robustness --only kills,disk --kills 10
+python -m tests.robustness                                  everything: about 15 minutes of CPU time
+python -m tests.robustness --only kills,disk --kills 10
 """
 import argparse
 import shutil
@@ -70,7 +70,9 @@ def inject(bench: Bench, args: argparse.Namespace, say: Callable[[str], None]) -
 
 
 def write_table(rows: list[Row], args: argparse.Namespace, seconds: float) -> str:
-    """Write the table, with how it was made, every wrong outcome by its name, and the rows step by step; returns it."""
+    """Write the table, with how it was made, every wrong outcome by its name, and the rows step by
+    step; returns it.
+    """
     lines = [*HEAD, *(row.text() for row in grouped(rows, [step.name for step in ALL])), ""]
     wrong = [line for row in rows for line in row.wrong]
     lines.append(f"{len(rows)} rows, {len(wrong)} wrong outcomes; made by `python -m tests.robustness --only {args.only} "
@@ -99,7 +101,8 @@ def main(argv: list[str] | None = None) -> int:
             rows.append(row)
             for line in row.wrong:
                 say(f"WRONG: {line}")
-            write_table(rows, args, time.monotonic() - begun)       # after every row: a stopped run keeps its own
+            # after every row: a stopped run keeps its own
+            write_table(rows, args, time.monotonic() - begun)
     finally:
         bench.close()
         shutil.rmtree(folder, ignore_errors=True)

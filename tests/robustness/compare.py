@@ -1,6 +1,8 @@
-"""The files that a step leaves: their sums, which of them are of no whole run, and how they are moved about.
+"""The files that a step leaves: their sums, which of them are of no whole run, and how they are
+moved about.
 
-Left out of sums: the seconds that an epoch took, which are wall time (in history.csv and in the models' metadata).
+Left out of sums: the seconds that an epoch took, which are wall time (in history.csv and in the
+models' metadata).
 """
 import hashlib
 import re
@@ -24,7 +26,9 @@ def unfinished(name: str) -> bool:
 
 
 def passing(step: Step, path: Path) -> bool:
-    """Whether a file of a training under way is a whole one: a checkpoint that loads, a history without a torn line."""
+    """Whether a file of a training under way is a whole one: a checkpoint that loads, a history
+    without a torn line.
+    """
     from utils.common.errors import InputError
     from utils.detector.checkpoint import load_checkpoint
     if step.name != "train":

@@ -1,4 +1,6 @@
-"""A disk that fills up at random points of each step: one sentence, earlier results intact, and the rerun completes."""
+"""A disk that fills up at random points of each step: one sentence, earlier results intact, and the
+rerun completes.
+"""
 import contextlib
 import os
 import random
@@ -23,7 +25,9 @@ class NoDisk(Exception):
 
 @contextlib.contextmanager
 def small_disk(folder: Path) -> Iterator[Path]:
-    """A file system of its own, `SIZE` bytes in memory; raises `NoDisk` where mounting is not permitted."""
+    """A file system of its own, `SIZE` bytes in memory; raises `NoDisk` where mounting is not
+    permitted.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     try:
         done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", folder], check=False,
@@ -47,7 +51,9 @@ def leave(disk: Path, free: int) -> None:
 
 
 def full_disk(bench: Bench, step: Step, count: int, seed: int, say: Callable[[str], None] = print) -> Row:
-    """Let the disk fill up `count` times at random points of what the step writes, over earlier results or none."""
+    """Let the disk fill up `count` times at random points of what the step writes, over earlier
+    results or none.
+    """
     ready(bench, step)
     rng = random.Random(f"{seed} {step.name}")
     row = Row(f"disk full in {step.name}", "{tried} times, at random levels of a small disk")

@@ -1,4 +1,6 @@
-"""Damaged files of every format for a given number of examples: whole sound or one sentence. Runs in a process of its own."""
+"""Damaged files of every format for a given number of examples: whole sound or one sentence. Runs
+in a process of its own.
+"""
 import json
 import subprocess
 import sys
@@ -12,7 +14,9 @@ LIMIT = 1800    # seconds
 
 
 def fuzz(examples: int, seed: int, say: Callable[[str], None] = print) -> Row:
-    """Let hypothesis damage so many files; a crash or a hang of the decoder ends the process and is seen here."""
+    """Let hypothesis damage so many files; a crash or a hang of the decoder ends the process and is
+    seen here.
+    """
     command = [sys.executable, "-m", "tests.robustness.fuzz", str(examples), str(seed)]
     row = Row("fuzz over every format", f"{examples:,} damaged files")
     try:
@@ -31,7 +35,9 @@ def fuzz(examples: int, seed: int, say: Callable[[str], None] = print) -> Row:
 
 
 def examine(examples: int, seed: int) -> dict:
-    """The outcomes of `examples` damaged files; any error but a refusal in one sentence passes through."""
+    """The outcomes of `examples` damaged files; any error but a refusal in one sentence passes
+    through.
+    """
     from hypothesis import HealthCheck, given, settings
     from hypothesis import seed as seeded
     from hypothesis import strategies as st

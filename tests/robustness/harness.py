@@ -1,7 +1,9 @@
-"""Every step of the pipeline as a process of its own, on a small corpus of real speech, to be struck and run again.
+"""Every step of the pipeline as a process of its own, on a small corpus of real speech, to be
+struck and run again.
 
-A step is compared by its files, byte for byte, with a run that nothing disturbed. Left out of the comparison: locks
-(they hold a process number) and the seconds that an epoch took (wall time; in history.csv and in the models' metadata).
+A step is compared by its files, byte for byte, with a run that nothing disturbed. Left out of the
+comparison: locks (they hold a process number) and the seconds that an epoch took (wall time; in
+history.csv and in the models' metadata).
 """
 import json
 import os
@@ -30,7 +32,9 @@ LIMIT = 300     # seconds that a step may take before it counts as hung
 
 
 class Bench:
-    """A copy of the code and a home folder with archives, recordings and, after `reference`, each step's results."""
+    """A copy of the code and a home folder with archives, recordings and, after `reference`, each
+    step's results.
+    """
 
     def __init__(self, folder: Path, recordings: int = 60) -> None:
         self.folder = folder
@@ -48,7 +52,9 @@ class Bench:
         self.forker: subprocess.Popen | None = None
 
     def command(self, step: Step, *more: str, other: bool = False, first: str = "") -> list[str]:
-        """The command line of a step; with `first`, lines of Python go before the script in the same process."""
+        """The command line of a step; with `first`, lines of Python go before the script in the
+        same process.
+        """
         options = step.other if other else step.options
         script, first = str(self.code / step.script), step.first + first
         if not first:
@@ -60,7 +66,8 @@ class Bench:
               out: int | IO = subprocess.PIPE) -> subprocess.Popen:
         """Start a process in a home folder, deaf to nothing."""
         def prepare() -> None:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)    # a shell may have started us deaf to it, and children inherit that
+            # a shell may have started us deaf to it, and children inherit that
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             if limits:
                 limits()
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUTF8": "1", "PYTHONDEVMODE": "", "MPLBACKEND": "Agg"}
@@ -95,7 +102,9 @@ class Bench:
         return ended(self.start(self.command(step, *more, other=other, first=first), home))
 
     def reference(self, step: Step) -> dict[str, str]:
-        """Sums of what the step leaves when nothing disturbs it (run once), those of the run with other settings kept beside."""
+        """Sums of what the step leaves when nothing disturbs it (run once), those of the run with
+        other settings kept beside.
+        """
         if step.name not in self.references:
             if step.other:
                 self.clear(step)
@@ -114,7 +123,9 @@ class Bench:
         return self.references[step.name]
 
     def saved(self, step: Step, which: str) -> Path:
-        """Where a copy lies of the results of the undisturbed run ("whole") and of the one with other settings ("earlier")."""
+        """Where a copy lies of the results of the undisturbed run ("whole") and of the one with
+        other settings ("earlier").
+        """
         return self.folder / which / step.name
 
     def restore(self, step: Step) -> None:
@@ -129,7 +140,8 @@ class Bench:
             copy(self.home / name, folder / name)
 
     def clear(self, step: Step, earlier: bool = False, home: Path | None = None) -> None:
-        """Remove a step's outputs; `earlier`: and put those of the run with other settings there."""
+        """Remove a step's outputs; `earlier`: and put those of the run with other settings there.
+        """
         home = home or self.home
         for name in step.outputs:
             remove(home / name)
@@ -145,7 +157,9 @@ class Bench:
         return {path.relative_to(home).as_posix(): digest(path) for path in sorted(found) if not path.name.endswith(".lock")}
 
     def mixed(self, step: Step, home: Path | None = None) -> list[str]:
-        """Files under their final names that are of no whole run: what a later step or a person would read wrongly."""
+        """Files under their final names that are of no whole run: what a later step or a person
+        would read wrongly.
+        """
         home, found = home or self.home, self.sums(step, home)
         runs = [run for run in (self.references[step.name], self.others.get(step.name)) if run]
         found = {name: value for name, value in found.items() if not unfinished(name)}
@@ -173,7 +187,8 @@ class Forked:
         self.pid, self.returncode = int(self.parent.stdout.readline()), None
 
     def communicate(self, timeout: float) -> tuple[str, str]:
-        """What it printed, once it has ended; `subprocess.TimeoutExpired` where that takes longer."""
+        """What it printed, once it has ended; `subprocess.TimeoutExpired` where that takes longer.
+        """
         if self.returncode is None:
             if not select.select([self.parent.stdout], [], [], timeout)[0]:
                 raise subprocess.TimeoutExpired("forked", timeout)
@@ -187,7 +202,9 @@ class Forked:
 
 
 def write_recordings(folder: Path, count: int) -> None:
-    """`count` clips of real speech, 1 to 2 s, and three files that are no audio, cut short and empty."""
+    """`count` clips of real speech, 1 to 2 s, and three files that are no audio, cut short and
+    empty.
+    """
     folder.mkdir(parents=True)
     speech = crops("bonafide", min(count, 60))
     for number in range(count):
@@ -218,7 +235,9 @@ def ended(process: "subprocess.Popen | Forked", begun: float | None = None) -> D
 
 
 def strike(process: "subprocess.Popen | Forked", after: float, blow: int) -> Done | None:
-    """Send a signal to the process and all its children after so many seconds; None where it was done before that."""
+    """Send a signal to the process and all its children after so many seconds; None where it was
+    done before that.
+    """
     begun = time.monotonic()
     try:
         process.communicate(timeout=after)

@@ -1,4 +1,6 @@
-"""Hostile and broken archives, protocols, checkpoints and models through the scripts that open them."""
+"""Hostile and broken archives, protocols, checkpoints and models through the scripts that open
+them.
+"""
 import re
 import traceback
 from collections.abc import Callable, Iterator
@@ -9,7 +11,9 @@ from tests.robustness.records import Row
 
 
 def hostile_input(folder: Path, say: Callable[[str], None] = print) -> Iterator[Row]:
-    """One row per group of cases: refused in the words that the case names, or accepted; nothing written elsewhere."""
+    """One row per group of cases: refused in the words that the case names, or accepted; nothing
+    written elsewhere.
+    """
     stuff, rows = material(_made(folder / "material")), {}
     for number, case in enumerate(cases()):
         row = rows.setdefault(case.group, Row(f"hostile input: {case.group}", "{tried} cases"))

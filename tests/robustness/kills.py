@@ -1,4 +1,6 @@
-"""kill -9 and Ctrl-C at random instants: the rerun completes, and its files are those of a run that nothing disturbed."""
+"""kill -9 and Ctrl-C at random instants: the rerun completes, and its files are those of a run that
+nothing disturbed.
+"""
 import random
 import re
 import signal
@@ -11,13 +13,16 @@ from tests.robustness.steps import INFER, ready, settle
 
 RUN = re.compile(r"errors\.py\", line \d+, in run\b")
 PLAIN = 5       # every so many kills strike a process that also imports its libraries
-STARTING = 0.05     # seconds in which Python may not yet listen to a Ctrl-C, which then ends it without a word
+# seconds in which Python may not yet listen to a Ctrl-C, which then ends it without a word
+STARTING = 0.05
 CHAIN = 5       # at most so many kills in a row before a run is left alone
 EARLY = "before the program began"     # while Python was starting: another instant is drawn
 
 
 def kills(bench: Bench, step: Step, count: int, seed: int, say: Callable[[str], None] = print) -> Row:
-    """Kill `step` `count` times, over and over on what the kill before left, and compare every few kills."""
+    """Kill `step` `count` times, over and over on what the kill before left, and compare every few
+    kills.
+    """
     ready(bench, step)
     rng, row = random.Random(f"{seed} {step.name}"), Row(f"`kill -9` in {step.name}", "{tried} at random instants")
     row.outcomes.update({"reruns complete and byte-identical": 0})
@@ -26,7 +31,8 @@ def kills(bench: Bench, step: Step, count: int, seed: int, say: Callable[[str], 
     for number, share in enumerate(instants(rng, count)):
         plain = not step.heavy or number % PLAIN == PLAIN - 1
         while not hit(bench, step, plain, share * (bench.took[step.name] if plain else lasts), signal.SIGKILL):
-            share *= 0.8                    # done before the blow: the machine was faster than when it was measured
+            # done before the blow: the machine was faster than when it was measured
+            share *= 0.8
             judge(bench, step, row, 0)
             fresh(bench, step, rng)
         row.tried += 1
@@ -40,7 +46,9 @@ def kills(bench: Bench, step: Step, count: int, seed: int, say: Callable[[str], 
 
 
 def interrupts(bench: Bench, step: Step, count: int, seed: int, say: Callable[[str], None] = print) -> Row:
-    """Ctrl-C at random instants: exit code 130, one sentence, no traceback, and the rerun goes on to the same files."""
+    """Ctrl-C at random instants: exit code 130, one sentence, no traceback, and the rerun goes on
+    to the same files.
+    """
     ready(bench, step)
     rng, row = random.Random(f"{seed} {step.name}"), Row(f"Ctrl-C in {step.name}", "{tried} at random instants")
     row.outcomes.update({"ended with 130 and one sentence": 0, "reruns byte-identical": 0})
@@ -97,7 +105,9 @@ def over(bench: Bench, step: Step) -> bool:
 
 
 def too_early(done: Done) -> bool:
-    """Whether the signal came before `utils.common.errors.run`, while Python was starting: nothing of ours could have heard it."""
+    """Whether the signal came before `utils.common.errors.run`, while Python was starting: nothing
+    of ours could have heard it.
+    """
     unheard = done.code == -signal.SIGINT and not done.err and done.seconds < STARTING
     return unheard or "KeyboardInterrupt" in done.err and RUN.search(done.err) is None
 
@@ -108,8 +118,9 @@ def look(bench: Bench, step: Step, row: Row, when: str) -> None:
 
 
 def kept(bench: Bench, row: Row) -> None:
-    """Ctrl-C leaves a table of the recordings that were finished: each of its lines must be one of a whole run, but for the
-    recording that was being heard."""
+    """Ctrl-C leaves a table of the recordings that were finished: each of its lines must be one of
+    a whole run, but for the recording that was being heard.
+    """
     if not (table := bench.home / "out" / "r.csv").exists():
         return
     tables = [bench.saved(INFER, which) / "out" / "r.csv" for which in ("earlier", "whole")]

@@ -1,4 +1,6 @@
-"""A loss that is no number, and memory that runs out: what was good is kept, and the flag to lower is named."""
+"""A loss that is no number, and memory that runs out: what was good is kept, and the flag to lower
+is named.
+"""
 import random
 from collections.abc import Callable
 
@@ -21,7 +23,8 @@ import resource
 size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize() + ({more} << 20)
 resource.setrlimit(resource.RLIMIT_AS, (size, size))
 """
-OPENBLAS = "OpenBLAS error: Memory allocation still failed"      # after which it ends the process: nothing of ours can say more
+# after which it ends the process: nothing of ours can say more
+OPENBLAS = "OpenBLAS error: Memory allocation still failed"
 # what the step imports, its options for much memory at once, and the flag that it must name
 HUNGRY = {
     TRAIN: ("import torch, onnx, onnxruntime, matplotlib.figure, scipy.optimize, scipy.signal, utils.training.session",
@@ -33,7 +36,9 @@ HUNGRY = {
 
 
 def diverging_loss(bench: Bench, count: int, seed: int, say: Callable[[str], None] = print) -> Row:
-    """A learning rate of 1e30, and a NaN put into random batches: named, and the rerun goes on from the last good epoch."""
+    """A learning rate of 1e30, and a NaN put into random batches: named, and the rerun goes on from
+    the last good epoch.
+    """
     ready(bench, TRAIN)
     rng = random.Random(f"{seed} NaN")
     row = Row("loss that is no number", "{tried} times: a learning rate of 1e30, and NaN in random batches")
@@ -44,7 +49,8 @@ def diverging_loss(bench: Bench, count: int, seed: int, say: Callable[[str], Non
     steps = 2       # per epoch: 8 utterances of each key, 4 in a batch
     for _ in range(count):
         bench.clear(TRAIN)
-        struck = rng.randrange(steps, 3 * steps)        # not in the first epoch, which has nothing before it
+        # not in the first epoch, which has nothing before it
+        struck = rng.randrange(steps, 3 * steps)
         done = bench.run(TRAIN, first=NAN.format(step=struck + 1))
         _named(row, done, f"epoch {struck // steps + 1}, batch {struck % steps + 1}:")
         row.wrong += [f"{row.what}: {name} is of no whole run" for name in bench.mixed(TRAIN)]
@@ -68,7 +74,8 @@ def _named(row: Row, done, words: str) -> None:
 
 
 def short_memory(bench: Bench, step: Step, count: int, seed: int, say: Callable[[str], None] = print) -> Row:
-    """Give the process a few megabytes more than its libraries take (RLIMIT_AS), at random amounts."""
+    """Give the process a few megabytes more than its libraries take (RLIMIT_AS), at random amounts.
+    """
     ready(bench, step)
     imports, options, flag = HUNGRY[step]
     rng, row = random.Random(f"{seed} {step.name}"), Row(f"out of memory in {step.name}", "{tried} limits of address space")
@@ -90,4 +97,5 @@ def short_memory(bench: Bench, step: Step, count: int, seed: int, say: Callable[
     return row
 
 
-RANGES = {TRAIN: (6, 9), EVALUATE: (5, 8), PREPROCESS: (0, 6), INFER: (1, 6)}     # binary logarithms of MB
+# binary logarithms of MB
+RANGES = {TRAIN: (6, 9), EVALUATE: (5, 8), PREPROCESS: (0, 6), INFER: (1, 6)}

@@ -1,4 +1,6 @@
-"""A folder of many recordings with one in twenty broken: all accounted for, memory flat, good files as fast as without."""
+"""A folder of many recordings with one in twenty broken: all accounted for, memory flat, good files
+as fast as without.
+"""
 import json
 import time
 from collections.abc import Callable
@@ -17,7 +19,9 @@ BLOCKS = 4          # runs that clean and broken sets take in turns
 
 
 def load(bench: Bench, count: int, say: Callable[[str], None] = print) -> list[Row]:
-    """Score `count` files in one run, then the same in blocks, in turns with blocks that hold the good ones alone."""
+    """Score `count` files in one run, then the same in blocks, in turns with blocks that hold the
+    good ones alone.
+    """
     ready(bench, INFER)
     folders = _write(bench, count)
     rows = [_whole(bench, count)]
@@ -29,10 +33,13 @@ def load(bench: Bench, count: int, say: Callable[[str], None] = print) -> list[R
 
 
 def _write(bench: Bench, count: int) -> list[Path]:
-    """The folders load/0, load/1, ... with good and broken files, and clean/0, clean/1, ... with links to the good ones."""
+    """The folders load/0, load/1, ... with good and broken files, and clean/0, clean/1, ... with
+    links to the good ones.
+    """
     clips = sorted((bench.home / "audio").glob("0*.flac"))
     broken = [kind for kind in kinds() if kind.outcome == REFUSED and kind.place is None]
-    broken.sort(key=lambda kind: kind.format != "M4A")      # those for the second decoder first: from then on it is loaded
+    # those for the second decoder first: from then on it is loaded
+    broken.sort(key=lambda kind: kind.format != "M4A")
     wave, folders = example(), []
     for number in range(count):
         folder = bench.home / "load" / str(number * BLOCKS // count)
@@ -59,7 +66,8 @@ def _step(folder: str) -> Step:
 def _whole(bench: Bench, count: int) -> Row:
     bad = len(range(EVERY // 2, count, EVERY))
     row = Row("folder inference", f"{{tried}} files, {bad:,} of them broken")
-    process = bench.start(bench.command(_step("load")), out=-3)     # subprocess.DEVNULL: nobody empties a pipe meanwhile
+    # subprocess.DEVNULL: nobody empties a pipe meanwhile
+    process = bench.start(bench.command(_step("load")), out=-3)
     early, peak = _watch(bench.home / "load.jsonl.partial", process, min(EARLY, count // 2))
     done = ended(process)
     records = [json.loads(line) for line in (bench.home / "load.jsonl").read_text().splitlines()]
@@ -76,7 +84,9 @@ def _whole(bench: Bench, count: int) -> Row:
 
 
 def _watch(journal: Path, process, count: int) -> tuple[float, float]:
-    """(MB, MB): the peak of the process' memory as first seen with `count` records kept, and until its end."""
+    """(MB, MB): the peak of the process' memory as first seen with `count` records kept, and until
+    its end.
+    """
     early, peak = None, 0.0
     while process.poll() is None:
         try:

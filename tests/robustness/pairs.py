@@ -1,4 +1,6 @@
-"""Two runs at once on the same folders: the second is told in one sentence, or both are right; nothing is ever mixed."""
+"""Two runs at once on the same folders: the second is told in one sentence, or both are right;
+nothing is ever mixed.
+"""
 import random
 import time
 from collections.abc import Callable
@@ -9,18 +11,22 @@ from tests.robustness.records import Done, Row, Step
 from tests.robustness.steps import FREQUENT, PREPROCESS, TRAIN, ready, settle
 
 TOLD = "another run"
-REPLACE = ("--data_dir", "data", "--limit", "9", "--force")     # writes other stores while training reads them
+# writes other stores while training reads them
+REPLACE = ("--data_dir", "data", "--limit", "9", "--force")
 
 
 def pairs(bench: Bench, step: Step, count: int, seed: int, say: Callable[[str], None] = print) -> Row:
-    """Start the step, at a random instant start it again, with other settings where it has any, and judge both."""
+    """Start the step, at a random instant start it again, with other settings where it has any, and
+    judge both.
+    """
     ready(bench, step)
     rng, row = random.Random(f"{seed} {step.name}"), Row(f"two runs of {step.name} at once", "{tried} pairs")
     row.outcomes.update({"seconds told": 0, "both right": 0, "reruns byte-identical": 0})
     for _ in range(count):
         bench.clear(step)
         first = bench.start(bench.command(step))
-        time.sleep(0.5 * rng.random() ** 3 * bench.took[step.name])     # mostly close together: what they hold alone is short
+        # mostly close together: what they hold alone is short
+        time.sleep(0.5 * rng.random() ** 3 * bench.took[step.name])
         second = bench.start(bench.command(step, other=step.other != () and step is not TRAIN and rng.random() < 0.5))
         ends = [ended(first), ended(second)]
         row.tried += 1
@@ -46,7 +52,9 @@ def _judge(bench: Bench, step: Step, row: Row, ends: list[Done]) -> None:
 
 
 def replaced_while_read(bench: Bench, count: int, seed: int, say: Callable[[str], None] = print) -> Row:
-    """Replace the stores while a training reads them: it says so, or has what an undisturbed one has."""
+    """Replace the stores while a training reads them: it says so, or has what an undisturbed one
+    has.
+    """
     ready(bench, TRAIN)
     rng, row = random.Random(f"{seed} replaced"), Row("stores replaced while train reads them", "{tried} trainings")
     row.outcomes.update({"told in one sentence": 0, "all on the old stores": 0, "all on the new ones": 0})

@@ -11,12 +11,15 @@ class Step:
     script: str
     options: tuple[str, ...]
     outputs: tuple[str, ...]
-    other: tuple[str, ...] = ()       # options of an earlier run with other settings, whose results lie there already
-    markers: tuple[str, ...] = ()     # patterns of files that say: what lies beside me is of one run
+    # options of an earlier run with other settings, whose results lie there already
+    other: tuple[str, ...] = ()
+    # patterns of files that say: what lies beside me is of one run
+    markers: tuple[str, ...] = ()
     code: int = 0                     # exit code when all goes well
     first: str = ""                   # Python that runs in the process before the script
     stop: str = ""                    # the same, for the earlier run alone
-    heavy: bool = False               # imports so much that most runs are forks of a parent that has it loaded
+    # imports so much that most runs are forks of a parent that has it loaded
+    heavy: bool = False
 
 
 @dataclass

@@ -1,4 +1,6 @@
-"""The steps that are struck, with the options that make them short and their work worth interrupting."""
+"""The steps that are struck, with the options that make them short and their work worth
+interrupting.
+"""
 from tests.robustness.harness import Bench
 from tests.robustness.records import Step
 
@@ -40,13 +42,16 @@ ALL = (*STEPS[:4], EXPORT, *STEPS[4:])
 def settle(bench: Bench, step: Step) -> None:
     """After a step was struck: leave what the steps behind it start from."""
     bench.clear(step)
-    step = PREPARE if step is EXTRACT else step         # which write to the same folder; archives are read in place from here on
+    # which write to the same folder; archives are read in place from here on
+    step = PREPARE if step is EXTRACT else step
     if step.name in bench.references:
         bench.restore(step)
 
 
 def ready(bench: Bench, step: Step) -> None:
-    """Make what comes before `step`, and the step itself once undisturbed; all of it lies in the home folder afterwards."""
+    """Make what comes before `step`, and the step itself once undisturbed; all of it lies in the
+    home folder afterwards.
+    """
     for before in ALL:
         if before.name not in bench.references:
             bench.reference(before)

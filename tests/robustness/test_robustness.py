@@ -1,4 +1,6 @@
-"""The faults of `python -m tests.robustness`, a few of each kind: what is injected and judged is the same, at a small size."""
+"""The faults of `python -m tests.robustness`, a few of each kind: what is injected and judged is
+the same, at a small size.
+"""
 import sys
 
 import pytest
@@ -28,7 +30,9 @@ def by_name(step) -> str:
 
 
 def nothing_wrong(row: Row, *outcomes: str, least: int = 1) -> None:
-    """The row has no wrong outcome, and each of these so often at least: something was really injected."""
+    """The row has no wrong outcome, and each of these so often at least: something was really
+    injected.
+    """
     assert not row.wrong, "\n".join(row.wrong)
     assert outcomes and all(row.outcomes[name] >= least for name in outcomes), row.text()
 

@@ -1,4 +1,6 @@
-"""Bad and odd files through the inference script, one by one and all at once; the five FLAC files that libsndfile refuses."""
+"""Bad and odd files through the inference script, one by one and all at once; the five FLAC files
+that libsndfile refuses.
+"""
 import csv
 import hashlib
 import json
@@ -18,7 +20,9 @@ HARD = Path("reference") / "hard-audio"
 
 
 def audio_zoo(bench: Bench, count: int | None = None, say: Callable[[str], None] = print) -> list[Row]:
-    """Every kind (or `count` evenly chosen ones) alone, then the whole folder: outcome, words and exit code as they should be."""
+    """Every kind (or `count` evenly chosen ones) alone, then the whole folder: outcome, words and
+    exit code as they should be.
+    """
     ready(bench, INFER)
     chosen, wave = kinds(), example()
     chosen = chosen[::-(-len(chosen) // count)] if count else chosen
@@ -30,7 +34,8 @@ def audio_zoo(bench: Bench, count: int | None = None, say: Callable[[str], None]
     say(f"{alone.what}: {dict(alone.outcomes)}, {len(alone.wrong)} wrong")
     together = _together(bench, chosen, paths)
     say(f"{together.what}: {dict(together.outcomes)}, {len(together.wrong)} wrong")
-    remove(bench.home / "zoo")     # links to nowhere and pipes: nothing that later faults could copy
+    # links to nowhere and pipes: nothing that later faults could copy
+    remove(bench.home / "zoo")
     return [_tail(alone), _tail(together)]
 
 
@@ -93,7 +98,8 @@ def _in_folder(bench: Bench, chosen: list[Kind], paths: dict[str, Path]) -> Iter
 
 
 def hard_files(bench: Bench, shared: Path, say: Callable[[str], None] = print) -> Row:
-    """Real FLAC files that libsndfile refuses: their samples have the recorded sum, and they score."""
+    """Real FLAC files that libsndfile refuses: their samples have the recorded sum, and they score.
+    """
     from utils.audio.decode import load_audio
     ready(bench, INFER)
     folder = shared / HARD
