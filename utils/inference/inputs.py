@@ -69,9 +69,9 @@ def _in_list(path: Path) -> list[str]:
         raise InputError(f"the list {path} names no files: write one path per line")
     beside = [os.path.join(path.parent, name) for name in names]
     if not any(map(os.path.exists, [*names, *beside])):
-        count = "its line names no" if len(names) == 1 else f"none of its {len(names)} lines names an"
+        which = "line does not name" if len(names) == 1 else f"{len(names)} lines do not name"
         raise InputError(f"{path} is text, so it was read as a list of recordings, one path per "
-                         f"line, but {count} existing file: check the paths, or name the "
+                         f"line, but its {which} any existing file: check the paths, or name the "
                          "recordings directly")
     return [other if os.path.exists(other) and not os.path.exists(name) else name
             for name, other in zip(names, beside)]

@@ -68,8 +68,8 @@ def _sections(evaluation: Evaluation, images: dict[str, str]) -> dict[str, str]:
     curves = ""
     if "det" in images:
         curves = f"<div class=pair>{images['det']}{images['roc']}</div>"
-    return {"What was trained on what": _table([], [list(fact) for fact in facts.items()]),
-            "Figures": _figures(metrics),
+    return {"Figures": _figures(metrics),
+            "Model and data": _table([], [list(fact) for fact in facts.items()]),
             "Operating point": _operating_point(metrics) + images["histogram"],
             "DET and ROC": curves,
             "By group": images.get("attacks", "") + _groups(metrics),
