@@ -216,16 +216,16 @@ def _damaged() -> list[Kind]:
 
     def spliced(wave: np.ndarray) -> bytes:
         return _as("mp3")(wave)[:3000] + _as("flac")(wave)[3000:]
-    with_sums = (("flac", "cannot be decoded"), ("mka-flac", "cannot be decoded"),
+    with_sums = (("flac", "cut short"), ("mka-flac", "cannot be decoded"),
                  ("wavpack", "cannot be decoded"), ("tta", "cannot be decoded"),
                  ("vorbis", "sum"), ("opus", "sum"), ("ogg-flac", "sum"))
     return [*(Kind(f"{_format(name)} with a flipped bit", _format(name), _file(name), flipped(name),
                    REFUSED, words)
               for name, words in with_sums),
             Kind("FLAC without its middle", "FLAC", "a.flac", without("flac", 9000, 12000), REFUSED,
-                 "cannot be decoded"),
+                 "cut short"),
             Kind("Ogg without its middle", "Ogg Vorbis", "a.ogg", without("vorbis", 5000, 7000),
-                 REFUSED, "not whole"),
+                 REFUSED, "sum"),
             Kind("MP3 without its middle", "MP3", "a.mp3", without("mp3", 3000, 3500), REFUSED,
                  "damaged"),
             Kind("MP3 that goes on as FLAC", "MP3", "a.mp3", spliced, REFUSED, "damaged")]
