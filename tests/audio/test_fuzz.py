@@ -18,8 +18,10 @@ from utils.audio.sources import AudioError
 
 CPU_SECONDS = 5  # for one file of a second and a half
 KIND_OF_DAMAGE = st.sampled_from(("flip", "cut", "tail", "zero", "repeat", "splice", "head"))
-STEP = st.tuples(KIND_OF_DAMAGE, st.floats(0, 1, exclude_max=True), st.integers(1, 4000), st.sampled_from(KINDS))
-BYTES = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8, "ULAW": 1, "ALAW": 1}
+STEP = st.tuples(KIND_OF_DAMAGE, st.floats(0, 1, exclude_max=True), st.integers(1, 4000),
+                 st.sampled_from(KINDS))
+BYTES = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8,
+         "ULAW": 1, "ALAW": 1}
 
 
 def spoil(content: bytes, steps, zoo: dict[str, bytes]) -> bytes:  # noqa: F811
@@ -101,7 +103,8 @@ def _chunk(content: bytes, at: int, layout: str, name: bytes) -> tuple[int, int 
     return at, None
 
 
-@settings(max_examples=500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=500, deadline=None, derandomize=True,
+          suppress_health_check=list(HealthCheck))
 @given(kind=st.sampled_from(KINDS), steps=st.lists(STEP, min_size=1, max_size=3))
 def test_damaged_files_end_in_whole_sound_or_one_sentence(zoo, capfd, kind, steps):  # noqa: F811
     content = spoil(zoo[kind], steps, zoo)
@@ -111,9 +114,12 @@ def test_damaged_files_end_in_whole_sound_or_one_sentence(zoo, capfd, kind, step
         assert promise[0] <= found[1].frames <= promise[1], found[1]
 
 
-@settings(max_examples=500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(kind=st.sampled_from(KINDS), where=st.floats(0.05, 1, exclude_max=True), amount=st.integers(1, 9000))
-def test_what_lost_its_middle_or_its_end_is_refused_unless_as_much_is_heard(zoo, kind, where, amount):  # noqa: F811
+@settings(max_examples=500, deadline=None, derandomize=True,
+          suppress_health_check=list(HealthCheck))
+@given(kind=st.sampled_from(KINDS), where=st.floats(0.05, 1, exclude_max=True),
+       amount=st.integers(1, 9000))
+def test_what_lost_its_middle_or_its_end_is_refused_unless_as_much_is_heard(
+        zoo, kind, where, amount):  # noqa: F811
     """The header, untouched, still promises all of it. Formats without one say that they cannot
     tell.
     """
@@ -123,8 +129,8 @@ def test_what_lost_its_middle_or_its_end_is_refused_unless_as_much_is_heard(zoo,
     assert not found or found[1].unmarked_end or found[1].frames == whole[1].frames, found
 
 
-@pytest.mark.parametrize("name", ["flac", "flac-24", "ogg-flac", "mka-flac", "mp4-flac", "tta", "wavpack", "vorbis",
-                                  "opus"])
+@pytest.mark.parametrize("name", ["flac", "flac-24", "ogg-flac", "mka-flac", "mp4-flac", "tta",
+                                  "wavpack", "vorbis", "opus"])
 def test_files_with_sums_are_never_heard_wrongly(zoo, name):  # noqa: F811
     """A file whose sound bytes changed is refused, unless exactly the same samples come out."""
     rng, size = np.random.default_rng(0), len(zoo[name])

@@ -28,7 +28,8 @@ def figures() -> dict:
 def random_state_dict(architecture: str) -> dict:
     """The random weights of the fixture, by the rule written in it."""
     template = build_model(CONFIGS[architecture]).state_dict()
-    return {name: torch.from_numpy(_tensor(name, tuple(value.shape))) for name, value in template.items()}
+    return {name: torch.from_numpy(_tensor(name,
+                                           tuple(value.shape))) for name, value in template.items()}
 
 
 def _tensor(name: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -48,14 +49,19 @@ def _tensor(name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 def random_input() -> np.ndarray:
     """The two waveforms (2, 64600) that the figures belong to."""
-    return np.random.default_rng(2021).standard_normal((2, 64600)).astype(np.float32) * np.float32(0.1)
+    return np.random.default_rng(2021).standard_normal((2,
+                                                        64600)).astype(np.float32) * np.float32(0.1)
 
 
 def random_checkpoint(architecture: str = "aasist-l", **changes) -> dict:
     """A whole checkpoint round the random weights; `changes` replace entries."""
-    return {"format": 1, "architecture": architecture, "config": CONFIGS[architecture],
-            "state_dict": random_state_dict(architecture), "label_order": ["spoof", "bonafide"], "n_samples": 64600,
-            "sample_rate": 16000, "calibration": None, "decision": None, "score_range": None, "audio": None,
-            "trained_on": {"corpus": "none", "description": "random weights", "demo": True, "utterances": 0, "seed": 0,
-                           "attacks": []},
-            "args": {}, "history": [{"epoch": 1, "loss": float("nan")}], "environment": {}, "origin": "a test", **changes}
+    return {
+        "format": 1, "architecture": architecture, "config": CONFIGS[architecture],
+        "state_dict": random_state_dict(architecture), "label_order": ["spoof", "bonafide"],
+        "n_samples": 64600, "sample_rate": 16000, "calibration": None, "decision": None,
+        "score_range": None, "audio": None, "trained_on": {
+            "corpus": "none", "description": "random weights", "demo": True, "utterances": 0,
+            "seed": 0, "attacks": []
+        }, "args": {}, "history": [{"epoch": 1, "loss": float("nan")}], "environment": {},
+        "origin": "a test", **changes
+    }

@@ -52,7 +52,8 @@ def material(folder: Path) -> Material:
     clips = write_clips(folder / "clips", 4)
     build_raw(folder / "raw", clips)
     soundfile.write(folder / "speech.wav", crops("bonafide", 1)[0], 16000)
-    return Material(folder / "raw", _files_2019(clips), write_small_model(folder), folder / "speech.wav")
+    return Material(folder / "raw", _files_2019(clips), write_small_model(folder),
+                    folder / "speech.wav")
 
 
 def _files_2019(clips: dict[str, list[Path]]) -> dict[str, bytes]:
@@ -60,10 +61,13 @@ def _files_2019(clips: dict[str, list[Path]]) -> dict[str, bytes]:
     for part, table in (("train", "train.trn"), ("dev", "dev.trl"), ("eval", "eval.trl")):
         rows = []
         for number in range(4):
-            key, utterance = ("bonafide" if number % 2 else "spoof"), f"LA_{part[0].upper()}_{number:07}"
-            files[f"LA/ASVspoof2019_LA_{part}/flac/{utterance}.flac"] = clips[key][number].read_bytes()
+            key, utterance = ("bonafide" if number %
+                              2 else "spoof"), f"LA_{part[0].upper()}_{number:07}"
+            files[f"LA/ASVspoof2019_LA_{part}/flac/{utterance}.flac"] = clips[key][
+                number].read_bytes()
             rows.append(f"LA_00{number // 2} {utterance} - {'-' if number % 2 else 'A07'} {key}\n")
-        files[f"LA/ASVspoof2019_LA_cm_protocols/ASVspoof2019.LA.cm.{table}.txt"] = "".join(rows).encode()
+        files[f"LA/ASVspoof2019_LA_cm_protocols/ASVspoof2019.LA.cm.{table}.txt"] = "".join(
+            rows).encode()
     return files
 
 

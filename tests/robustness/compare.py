@@ -17,7 +17,8 @@ SECONDS = re.compile(rb'"seconds": [0-9.]+')
 
 def unlike(found: dict[str, str], expected: dict[str, str]) -> list[str]:
     """Names that are not the same in both."""
-    return sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
+    return sorted(name for name in found.keys() | expected.keys()
+                  if found.get(name) != expected.get(name))
 
 
 def unfinished(name: str) -> bool:
@@ -65,7 +66,8 @@ def _checkpoint_digest(path: Path) -> str:
             for number, item in enumerate(value):
                 add(item, f"{name}/{number}")
         elif not re.fullmatch(r"/history/\d+/seconds", name):
-            plain = value.numpy().tobytes() if isinstance(value, torch.Tensor) else repr(value).encode()
+            plain = value.numpy().tobytes() if isinstance(value,
+                                                          torch.Tensor) else repr(value).encode()
             total.update(name.encode() + plain)
 
     try:

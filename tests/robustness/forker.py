@@ -13,9 +13,10 @@ import runpy
 import sys
 import traceback
 
-LIBRARIES = ("torch", "torch.utils.data", "torch.optim.swa_utils", "torch.onnx", "torch._dynamo", "onnx", "onnxruntime",
-             "scipy.optimize", "scipy.stats", "scipy.signal", "matplotlib.figure", "matplotlib.backends.backend_agg", "PIL.Image",
-             "soundfile", "soxr", "av", "tqdm")
+LIBRARIES = ("torch", "torch.utils.data", "torch.optim.swa_utils", "torch.onnx", "torch._dynamo",
+             "onnx", "onnxruntime", "scipy.optimize", "scipy.stats", "scipy.signal",
+             "matplotlib.figure", "matplotlib.backends.backend_agg", "PIL.Image", "soundfile",
+             "soxr", "av", "tqdm")
 
 
 def child(job: dict) -> None:

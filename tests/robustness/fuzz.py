@@ -20,7 +20,8 @@ def fuzz(examples: int, seed: int, say: Callable[[str], None] = print) -> Row:
     command = [sys.executable, "-m", "tests.robustness.fuzz", str(examples), str(seed)]
     row = Row("fuzz over every format", f"{examples:,} damaged files")
     try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT, check=False)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT,
+                              check=False)
     except subprocess.TimeoutExpired:
         row.wrong.append(f"{row.what}: no end within {LIMIT} s")
         return row
@@ -48,7 +49,8 @@ def examine(examples: int, seed: int) -> dict:
     zoo, outcomes = build(example()), Counter({"refused in one sentence": 0, "heard whole": 0})
 
     @seeded(seed)
-    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples, deadline=None, database=None,
+              suppress_health_check=list(HealthCheck))
     @given(kind=st.sampled_from(KINDS), steps=st.lists(STEP, min_size=1, max_size=3))
     def damage(kind: str, steps: list) -> None:
         content = spoil(zoo[kind], steps, zoo)

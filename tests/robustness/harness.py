@@ -5,6 +5,7 @@ A step is compared by its files, byte for byte, with a run that nothing disturbe
 comparison: locks (they hold a process number) and the seconds that an epoch took (wall time; in
 history.csv and in the models' metadata).
 """
+import contextlib
 import json
 import os
 import resource
@@ -42,7 +43,8 @@ class Bench:
         unwanted = shutil.ignore_patterns("__pycache__", "checkpoints", "pretrained")
         for part in PARTS:
             shutil.copytree(ROOT / part, self.code / part, ignore=unwanted)
-        build_raw(self.home / "data" / "raw", write_clips(self.folder / "clips"), speakers=9, utterances=10)
+        build_raw(self.home / "data" / "raw", write_clips(self.folder / "clips"), speakers=9,
+                  utterances=10)
         write_recordings(self.home / "audio", recordings)
         self.references: dict[str, dict[str, str]] = {}
         self.others: dict[str, dict[str, str]] = {}
@@ -59,10 +61,12 @@ class Bench:
         script, first = str(self.code / step.script), step.first + first
         if not first:
             return [sys.executable, script, *options, *more]
-        code = f"import runpy, sys\nsys.path[0] = {str(self.code)!r}\n{first}\nrunpy.run_path({script!r}, run_name='__main__')"
+        code = (f"import runpy, sys\nsys.path[0] = {str(self.code)!r}\n{first}\n"
+                f"runpy.run_path({script!r}, run_name='__main__')")
         return [sys.executable, "-c", code, *options, *more]
 
-    def start(self, command: list[str], home: Path | None = None, limits: Callable[[], None] | None = None, piped: bool = False,
+    def start(self, command: list[str], home: Path | None = None, limits: Callable[
+        [], None] | None = None, piped: bool = False,
               out: int | IO = subprocess.PIPE) -> subprocess.Popen:
         """Start a process in a home folder, deaf to nothing."""
         def prepare() -> None:
@@ -70,15 +74,19 @@ class Bench:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             if limits:
                 limits()
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUTF8": "1", "PYTHONDEVMODE": "", "MPLBACKEND": "Agg"}
-        return subprocess.Popen(command, cwd=home or self.home, env=environment, stdout=out, stderr=subprocess.PIPE,
-                                stdin=subprocess.PIPE if piped else subprocess.DEVNULL, text=True, encoding="utf-8",
-                                errors="replace", preexec_fn=prepare, start_new_session=True)
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUTF8": "1", "PYTHONDEVMODE": "",
+                                    "MPLBACKEND": "Agg"}
+        return subprocess.Popen(command, cwd=home or self.home, env=environment, stdout=out,
+                                stderr=subprocess.PIPE,
+                                stdin=subprocess.PIPE if piped else subprocess.DEVNULL, text=True,
+                                encoding="utf-8", errors="replace", preexec_fn=prepare,
+                                start_new_session=True)
 
     def fork(self, step: Step, home: Path | None = None) -> "Forked":
         """Start a step in a child of a parent that has the libraries loaded."""
         if self.forker is None:
-            self.forker = self.start([sys.executable, str(Path(__file__).with_name("forker.py"))], piped=True)
+            self.forker = self.start([sys.executable, str(Path(__file__).with_name("forker.py"))],
+                                     piped=True)
             self.forker.stdout.readline()
         return Forked(self, step, home or self.home)
 
@@ -93,8 +101,8 @@ class Bench:
                 self.forker.wait()
             self.forker = None
 
-    def run(self, step: Step, *more: str, other: bool = False, first: str = "", home: Path | None = None,
-            plain: bool = False) -> Done:
+    def run(self, step: Step, *more: str, other: bool = False, first: str = "",
+            home: Path | None = None, plain: bool = False) -> Done:
         """Run a step to its end; one that imports much in a fork, where it runs as it stands."""
         if step.heavy and not plain:
             options = (step.other if other else step.options) + more
@@ -115,7 +123,8 @@ class Bench:
             check(self.run(step), step.code)
             self.references[step.name] = self.sums(step)
             self.keep(step, self.saved(step, "whole"))
-            self.needs[step.name] = sum((self.home / name).stat().st_size + 4096 for name in self.references[step.name])
+            self.needs[step.name] = sum(
+                (self.home / name).stat().st_size + 4096 for name in self.references[step.name])
             self.clear(step)
             self.took[step.name] = check(self.run(step, plain=True), step.code).seconds
             if differing := unlike(self.sums(step), self.references[step.name]):
@@ -154,7 +163,11 @@ class Bench:
         home = home or self.home
         found = [path for name in step.outputs for path in files(home / name)]
         found += [path for name in step.outputs if (path := home / (name + ".partial")).is_file()]
-        return {path.relative_to(home).as_posix(): digest(path) for path in sorted(found) if not path.name.endswith(".lock")}
+        return {
+            path.relative_to(home).as_posix(): digest(path)
+            for path in sorted(found)
+            if not path.name.endswith(".lock")
+        }
 
     def mixed(self, step: Step, home: Path | None = None) -> list[str]:
         """Files under their final names that are of no whole run: what a later step or a person
@@ -167,8 +180,17 @@ class Bench:
                if value not in [run.get(name) for run in runs] and not passing(step, home / name)]
         for pattern in step.markers:
             for marker in home.glob(pattern):
-                beside = {name: value for name, value in found.items() if (home / name).parent == marker.parent}
-                whole = [{name: value for name, value in run.items() if (home / name).parent == marker.parent} for run in runs]
+                beside = {
+                    name: value
+                    for name, value in found.items()
+                    if (home / name).parent == marker.parent
+                }
+                whole = [{
+                    name: value
+                    for name, value in run.items()
+                    if (home / name).parent == marker.parent
+                }
+                         for run in runs]
                 if not unfinished(marker.relative_to(home).as_posix()) and beside not in whole:
                     bad.append(f"what lies beside {marker.relative_to(home)}")
         return bad
@@ -180,8 +202,9 @@ class Forked:
     def __init__(self, bench: Bench, step: Step, home: Path) -> None:
         self.parent, self.files = bench.forker, [bench.folder / name for name in ("out", "err")]
         script = str(bench.code / step.script)
-        job = {"script": script, "options": step.options, "first": step.first, "code": str(bench.code), "home": str(home),
-               "out": str(self.files[0]), "err": str(self.files[1])}
+        job = {"script": script, "options": step.options, "first": step.first,
+               "code": str(bench.code), "home": str(home), "out": str(self.files[0]),
+               "err": str(self.files[1])}
         self.parent.stdin.write(json.dumps(job) + "\n")
         self.parent.stdin.flush()
         self.pid, self.returncode = int(self.parent.stdout.readline()), None
@@ -211,14 +234,16 @@ def write_recordings(folder: Path, count: int) -> None:
         wave = speech[number % len(speech)][1600 * (number // len(speech)):]
         soundfile.write(folder / f"{number:05}.flac", wave[:16000 + 200 * (number % 80)], 16000)
     whole = (folder / "00000.flac").read_bytes()
-    for name, content in (("broken-1.flac", whole[:len(whole) // 2]), ("broken-2.wav", b"no audio"), ("broken-3.wav", b"")):
+    for name, content in (("broken-1.flac", whole[:len(whole) // 2]), ("broken-2.wav", b"no audio"),
+                          ("broken-3.wav", b"")):
         (folder / name).write_bytes(content)
 
 
 def check(done: Done, code: int) -> Done:
     """`done`, where it ended as expected; AssertionError with what it said elsewhere."""
     if done.code != code or done.traceback():
-        raise AssertionError(f"exit code {done.code} instead of {code}: {done.out[-500:]} {done.err[-1500:]}")
+        raise AssertionError(
+            f"exit code {done.code} instead of {code}: {done.out[-500:]} {done.err[-1500:]}")
     return done
 
 
@@ -243,10 +268,8 @@ def strike(process: "subprocess.Popen | Forked", after: float, blow: int) -> Don
         process.communicate(timeout=after)
         return None
     except subprocess.TimeoutExpired:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, blow)
-        except ProcessLookupError:
-            pass
         return ended(process, begun)
 
 

@@ -26,7 +26,8 @@ def hostile_input(folder: Path, say: Callable[[str], None] = print) -> Iterator[
             outcome, said = "traceback", traceback.format_exc()[-600:]
         row.outcomes[outcome] += 1
         if outcome != case.outcome or not re.search(case.words, said):
-            row.wrong.append(f"{row.what}: {case.name}: {outcome} instead of {case.outcome} ({case.words}): {said[-300:]}")
+            row.wrong.append(f"{row.what}: {case.name}: {outcome} instead of {case.outcome} "
+                             f"({case.words}): {said[-300:]}")
     for row in rows.values():
         say(f"{row.what}: {dict(row.outcomes)}, {len(row.wrong)} wrong")
         yield row

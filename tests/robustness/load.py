@@ -60,7 +60,8 @@ def _write(bench: Bench, count: int) -> list[Path]:
 
 
 def _step(folder: str) -> Step:
-    return Step("load", INFER.script, (*SCORING, "--input_file", folder, "--output", "load.jsonl"), ())
+    return Step("load", INFER.script, (*SCORING, "--input_file", folder, "--output", "load.jsonl"),
+                ())
 
 
 def _whole(bench: Bench, count: int) -> Row:
@@ -74,9 +75,13 @@ def _whole(bench: Bench, count: int) -> Row:
     row.tried = len({record["file"] for record in records})
     failed = [record for record in records if record["error"]]
     row.outcomes.update({"scored": len(records) - len(failed), "refused": len(failed)})
-    row.outcomes.update({f"MB at {min(EARLY, count // 2):,} files": round(early), "MB at the end": round(peak)})
-    if len({record["file"] for record in records}) != count or len(failed) != bad or done.code != 1 or done.traceback():
-        row.wrong.append(f"{row.what}: {len(records)} records, {len(failed)} failed, exit code {done.code}: {done.err[-600:]}")
+    row.outcomes.update({f"MB at {min(EARLY, count // 2):,} files": round(early),
+                         "MB at the end": round(peak)})
+    if len({record["file"]
+            for record in records
+            }) != count or len(failed) != bad or done.code != 1 or done.traceback():
+        row.wrong.append(f"{row.what}: {len(records)} records, {len(failed)} failed, "
+                         f"exit code {done.code}: {done.err[-600:]}")
     if count > EARLY and peak - early > GROWTH:
         row.wrong.append(f"{row.what}: memory grew from {early:.1f} to {peak:.1f} MB")
     (bench.home / "load.jsonl").unlink()
@@ -102,7 +107,8 @@ def _watch(journal: Path, process, count: int) -> tuple[float, float]:
 
 
 def _throughput(bench: Bench, folders: list[Path]) -> Row:
-    row, spent, good = Row("CPU time per good file, one in twenty broken against none", "{tried} runs in turns"), [0.0, 0.0], 0
+    row, spent, good = Row("CPU time per good file, one in twenty broken against none",
+                           "{tried} runs in turns"), [0.0, 0.0], 0
     for number, folder in enumerate(folders):
         good += len(list((bench.home / "clean" / folder.name).iterdir()))
         turn = ("load", "clean") if number % 2 else ("clean", "load")
@@ -114,7 +120,8 @@ def _throughput(bench: Bench, folders: list[Path]) -> Row:
     ratio = spent[1] / spent[0]
     row.how += f", {good:,} good files each"
     clean, mixed = (1000 * used / good for used in spent)
-    row.outcomes.update({f"ms without, {mixed:.2f} ms among broken ones, ratio {ratio:.3f}": round(clean, 2)})
+    row.outcomes.update({f"ms without, {mixed:.2f} ms among broken ones, ratio {ratio:.3f}": round(
+        clean, 2)})
     if ratio > 1 + SLOWER:
         row.wrong.append(f"{row.what}: {ratio:.3f}")
     return row

@@ -34,7 +34,8 @@ class Row:
     def text(self) -> str:
         """The line in Markdown."""
         told = ", ".join(f"{count:,} {what}" for what, count in self.outcomes.items())
-        return f"| {self.what} | {self.how.format(tried=f'{self.tried:,}')} | {told}; {len(self.wrong)} wrong |"
+        how = self.how.format(tried=f"{self.tried:,}")
+        return f"| {self.what} | {how} | {told}; {len(self.wrong)} wrong |"
 
 
 def grouped(rows: list[Row], steps: list[str]) -> list[Row]:
@@ -68,9 +69,11 @@ class Done:
     @property
     def sentence(self) -> str:
         """The last line on stderr, without progress bars."""
-        lines = [line for line in re.split(r"[\r\n]+", self.err) if line.startswith(("error: ", "interrupted: "))]
+        lines = [line for line in re.split(r"[\r\n]+", self.err) if line.startswith((
+            "error: ", "interrupted: "))]
         return lines[-1] if lines else ""
 
     def traceback(self) -> bool:
         """Whether anything that a programmer would read was printed."""
-        return any(word in self.out + self.err for word in ("Traceback", "Exception ignored", "terminate called", "Segmentation"))
+        return any(word in self.out + self.err for word in ("Traceback", "Exception ignored",
+                                                            "terminate called", "Segmentation"))

@@ -13,7 +13,8 @@ from tests.robustness.records import Row
 from tests.robustness.steps import ALL, EVALUATE, INFER, PREPARE, PREPROCESS, STEPS, TRAIN
 from tests.robustness.zoo import hard_files
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kill -9, small disks and limits of memory as Linux has them")
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="kill -9, small disks and limits of memory as Linux has them")
 SEED = 8
 TOLD = "told in one sentence, exit code 1"
 
@@ -72,7 +73,8 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_epoch(bench):
 
 @pytest.mark.parametrize("step", (TRAIN, PREPROCESS), ids=by_name)
 def test_short_memory_names_the_flag_to_lower(bench, step):
-    nothing_wrong(limits.short_memory(bench, step, 1, SEED), f"told in one sentence that names {limits.HUNGRY[step][2]}")
+    nothing_wrong(limits.short_memory(bench, step, 1, SEED),
+                  f"told in one sentence that names {limits.HUNGRY[step][2]}")
 
 
 def test_a_folder_with_broken_files_is_accounted_for(bench):
@@ -81,4 +83,5 @@ def test_a_folder_with_broken_files_is_accounted_for(bench):
 
 
 def test_hard_flac_files_have_their_samples_and_score(bench, shared):
-    nothing_wrong(hard_files(bench, shared), "with the recorded sum of their samples", "scored", least=5)
+    nothing_wrong(hard_files(bench, shared), "with the recorded sum of their samples", "scored",
+                  least=5)

@@ -19,7 +19,8 @@ from utils.common.errors import shown
 HARD = Path("reference") / "hard-audio"
 
 
-def audio_zoo(bench: Bench, count: int | None = None, say: Callable[[str], None] = print) -> list[Row]:
+def audio_zoo(bench: Bench, count: int | None = None, say: Callable[
+    [str], None] = print) -> list[Row]:
     """Every kind (or `count` evenly chosen ones) alone, then the whole folder: outcome, words and
     exit code as they should be.
     """
@@ -66,7 +67,8 @@ def _judge(row: Row, name: str, done, came: str, expected: str, code: int) -> No
         row.wrong.append(f"{row.what}: {name}: {done.err[-600:]}")
     if done.code != code:
         row.outcomes["wrong exit codes"] += 1
-        row.wrong.append(f"{row.what}: {name} ended with {done.code}, not {code}: {done.err[-300:]}")
+        row.wrong.append(
+            f"{row.what}: {name} ended with {done.code}, not {code}: {done.err[-300:]}")
 
 
 def _together(bench: Bench, chosen: list[Kind], paths: dict[str, Path]) -> Row:
@@ -76,7 +78,8 @@ def _together(bench: Bench, chosen: list[Kind], paths: dict[str, Path]) -> Row:
     records = {record["file"]: record for record in map(json.loads, table.read_text().splitlines())}
     expected = dict(_in_folder(bench, chosen, paths))
     if records.keys() != expected.keys():
-        row.wrong.append(f"{row.what}: not accounted for: {sorted(records.keys() ^ expected.keys())}")
+        row.wrong.append(
+            f"{row.what}: not accounted for: {sorted(records.keys() ^ expected.keys())}")
     for name, record in records.items():
         if name in expected:
             row.tried += 1
@@ -89,7 +92,8 @@ def _together(bench: Bench, chosen: list[Kind], paths: dict[str, Path]) -> Row:
     return row
 
 
-def _in_folder(bench: Bench, chosen: list[Kind], paths: dict[str, Path]) -> Iterator[tuple[str, Kind]]:
+def _in_folder(bench: Bench, chosen: list[Kind], paths: dict[str,
+                                                             Path]) -> Iterator[tuple[str, Kind]]:
     """What a search of the folder finds: files with an audio suffix."""
     for kind in chosen:
         path = paths[kind.name]
@@ -104,7 +108,8 @@ def hard_files(bench: Bench, shared: Path, say: Callable[[str], None] = print) -
     ready(bench, INFER)
     folder = shared / HARD
     with open(folder / "expected.tsv", encoding="utf-8", newline="") as file:
-        expected = {line["file"]: line["sha256_of_pcm_by_ffmpeg"] for line in csv.DictReader(file, delimiter="\t")}
+        expected = {line["file"]: line["sha256_of_pcm_by_ffmpeg"] for line in csv.DictReader(
+            file, delimiter="\t")}
     row = Row("FLAC files that libsndfile refuses", "{tried} files")
     row.outcomes = Counter({"with the recorded sum of their samples": 0, "scored": 0})
     for name, recorded in expected.items():

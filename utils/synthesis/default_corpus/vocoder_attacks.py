@@ -1,7 +1,9 @@
-"""Copy-synthesis and conversion: speech in, the same words out of a vocoder. Mono float64 at 16 kHz on both sides.
+"""Copy-synthesis and conversion: speech in, the same words out of a vocoder. Mono float64 at 16 kHz
+on both sides.
 
-WORLD: Morise et al., 2016. Griffin-Lim: Griffin and Lim, 1984, with the momentum of Perraudin et al., 2013.
-LPC: Atal and Hanauer, 1971. Phase vocoder: Laroche and Dolson, 1999 (here without phase locking).
+WORLD: Morise et al., 2016. Griffin-Lim: Griffin and Lim, 1984, with the momentum of Perraudin et
+al., 2013. LPC: Atal and Hanauer, 1971. Phase vocoder: Laroche and Dolson, 1999 (here without phase
+locking).
 """
 import numpy as np
 import scipy.linalg
@@ -17,7 +19,8 @@ griffin_lim = dsp.griffin_lim
 
 
 def few_iterations(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Speech from its linear magnitude spectrogram by 4 to 10 iterations: right spectrum, phase half found."""
+    """Speech from its linear magnitude spectrogram by 4 to 10 iterations: right spectrum, phase
+    half found."""
     size, hop = 800, 200
     magnitude = np.abs(spectra.stft(samples, size, hop))
     iterations = int(rng.integers(4, 11))
@@ -30,7 +33,8 @@ def world_copy(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def world_conversion(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """WORLD with the pitch moved by 2 to 6 semitones and the vocal tract made 5 to 20 % shorter or longer."""
+    """WORLD with the pitch moved by 2 to 6 semitones and the vocal tract made 5 to 20 % shorter or
+    longer."""
     import pyworld
     f0, envelope, aperiodicity = world_analysis(samples)
     direction = rng.choice((-1, 1))
@@ -38,15 +42,18 @@ def world_conversion(samples: np.ndarray, rng: np.random.Generator) -> np.ndarra
     warp = 1 + direction * rng.uniform(0.05, 0.20)
     bins = np.arange(envelope.shape[1])
     where = np.minimum(bins / warp, bins[-1])
-    envelope = np.exp(np.apply_along_axis(lambda row: np.interp(where, bins, row), 1, np.log(envelope)))
-    return pyworld.synthesize(f0, np.ascontiguousarray(envelope), aperiodicity, SAMPLE_RATE)[:len(samples)]
+    envelope = np.exp(
+        np.apply_along_axis(lambda row: np.interp(where, bins, row), 1, np.log(envelope)))
+    return pyworld.synthesize(f0, np.ascontiguousarray(envelope), aperiodicity,
+                              SAMPLE_RATE)[:len(samples)]
 
 
 def lpc_vocoder(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """LPC of order 16 to 22 every 10 ms, excited by pulses where voiced and by noise elsewhere."""
     import pyworld
     hop, size, order = 160, 480, int(rng.integers(16, 23))
-    f0, _ = pyworld.dio(np.ascontiguousarray(samples), SAMPLE_RATE, f0_floor=60.0, f0_ceil=500.0, frame_period=10.0)
+    f0, _ = pyworld.dio(np.ascontiguousarray(samples), SAMPLE_RATE, f0_floor=60.0, f0_ceil=500.0,
+                        frame_period=10.0)
     emphasised = scipy.signal.lfilter([1, -0.95], [1], samples)
     padded = np.pad(emphasised, (size // 2, size))
     state, output, phase = np.zeros(order), np.zeros(len(samples) // hop * hop), 0.0
@@ -64,10 +71,12 @@ def _lpc(frame: np.ndarray, order: int) -> tuple[np.ndarray, float]:
     lags = np.correlate(frame, frame, "full")[len(frame) - 1:len(frame) + order] / len(frame)
     lags[0] = lags[0] * 1.0001 + 1e-9
     solution = scipy.linalg.solve_toeplitz(lags[:-1], lags[1:])
-    return np.concatenate(([1.0], -solution)), float(np.sqrt(max(lags[0] - solution @ lags[1:], 0.0)))
+    return np.concatenate(([1.0], -solution)), float(
+        np.sqrt(max(lags[0] - solution @ lags[1:], 0.0)))
 
 
-def _excitation(f0: float, hop: int, phase: float, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+def _excitation(f0: float, hop: int, phase: float,
+                rng: np.random.Generator) -> tuple[np.ndarray, float]:
     noise = rng.standard_normal(hop)
     if f0 <= 0:
         return noise, 0.0
@@ -77,7 +86,8 @@ def _excitation(f0: float, hop: int, phase: float, rng: np.random.Generator) -> 
 
 
 def pitch_shift(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Pitch and formants moved by 2 to 5 semitones: stretched by a phase vocoder, then resampled back."""
+    """Pitch and formants moved by 2 to 5 semitones: stretched by a phase vocoder, then resampled
+    back."""
     factor = 2 ** (rng.choice((-1, 1)) * rng.uniform(2, 5) / 12)
     stretched = plain_stretch(samples, factor)
     return resample(stretched, int(round(SAMPLE_RATE * factor)), SAMPLE_RATE)[:len(samples)]

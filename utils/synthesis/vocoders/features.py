@@ -14,7 +14,8 @@ INT16 = 32768.0  # some networks were trained on samples of this full scale
 
 @lru_cache(maxsize=1)
 def _nsf_bank() -> np.ndarray:
-    """80 bands at 16 kHz, FFT 2048. Band 0 is the DC bin; the rest are linear below 1 kHz, then mel."""
+    """80 bands at 16 kHz, FFT 2048. Band 0 is the DC bin; the rest are linear below 1 kHz, then
+    mel."""
     mel = np.linspace(0, 1127.01048 * np.log1p(8000 / 700), 81)
     points = 700 * np.expm1(mel / 1127.01048)
     linear = int(np.sum(points < 1000))
@@ -28,7 +29,8 @@ def _nsf_bank() -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _lyra_bank() -> np.ndarray:
-    """160 bands of peak 1 to 7920 Hz, equally spaced in mel; triangles in mel, without the DC bin."""
+    """160 bands of peak 1 to 7920 Hz, equally spaced in mel; triangles in mel, without the DC
+    bin."""
     points = np.linspace(0, 1127 * np.log1p(7920 / 700), 162)
     bank = triangles(points, 1127 * np.log1p(np.linspace(0, 8000, 1025) / 700))
     bank[:, 0] = 0
