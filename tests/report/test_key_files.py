@@ -64,7 +64,7 @@ def test_every_official_score_format_is_read(tmp_path, name):
 
 def test_2019_scores_carry_their_keys(tmp_path):
     assert read_keyed_scores(write(tmp_path, SCORES["2019"])) == [row("E_1", "spoof", "A07"), row("E_2", "bonafide")]
-    with pytest.raises(InputError, match="give the key file too"):
+    with pytest.raises(InputError, match="name the key file too"):
         read_keyed_scores(write(tmp_path, SCORES["2021"]))
 
 
@@ -90,7 +90,7 @@ def test_wrong_key_files_are_refused(tmp_path, text, why):
 @pytest.mark.parametrize("text, why", [
     ("u1 high\n", "line 1: the score is 'high'"), ("u1 1\nu2 nan\n", "line 2: the score is 'nan'"),
     ("u1 inf\n", "not a finite number"),
-    ("u1 1\nu1 2\n", "line 2: u1 has a score already"), ("a b c d e\n", "5 columns"),
+    ("u1 1\nu1 2\n", "line 2: u1 already has a score"), ("a b c d e\n", "5 columns"),
     ("filename cm-label\nu1 spoof\n", "no column of scores")])
 def test_wrong_score_files_are_refused(tmp_path, text, why):
     with pytest.raises(InputError, match=why):
@@ -99,7 +99,7 @@ def test_wrong_score_files_are_refused(tmp_path, text, why):
 
 def test_files_that_are_no_text_or_not_there_are_refused(tmp_path):
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00\x80" * 100)
-    for name, why in (("binary", "not a text file"), ("", "cannot be read"), ("none", "there is no file")):
+    for name, why in (("binary", "not a text file"), ("", "cannot be read"), ("none", "does not exist")):
         with pytest.raises(InputError, match=why):
             read_scores(tmp_path / name)
 
