@@ -56,7 +56,7 @@ def fourier_filters() -> Tensor:
     return (torch.cat([angle.cos(), angle.sin()]) * window).float().unsqueeze(1)
 
 
-class LogMel(nn.Module):
+class WhisperLogMel(nn.Module):
     """Waves (B, T), T > 200, to (B, 80, T // 160): Whisper's log-mel spectrogram."""
 
     def __init__(self):
@@ -102,7 +102,7 @@ class SpeechEncoder(nn.Module):
 
     def __init__(self, n_blocks: int, max_frames: int):
         super().__init__()
-        self.log_mel = LogMel()
+        self.log_mel = WhisperLogMel()
         self.conv1 = nn.Conv1d(N_MELS, WIDTH, 3, padding=1)
         self.conv2 = nn.Conv1d(WIDTH, WIDTH, 3, stride=2, padding=1)
         self.positional_embedding = nn.Parameter(torch.zeros(max_frames, WIDTH))

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models import encoder
+from models.encoder import SAMPLE_RATE
 
-SAMPLE_RATE = 16000
 WINDOW, HOP = 320, 160   # samples: 20 ms, 10 ms
 N_FFT = 512
 N_FILTERS = 20

@@ -1,8 +1,8 @@
-"""AASIST and the first blocks of a speech encoder, both as they come, read by one linear layer.
+"""A frozen AASIST and the first blocks of a frozen speech encoder, read by one linear layer.
 
-AASIST knows synthesis from much training data but scores copies by vocoders as real; what its last
-residual block holds of them, its read-out leaves unused. The encoder knows speech from far more
-data. One linear layer over the statistics of both is all that is learnt here, so that some thousand
+AASIST was trained on much synthetic speech, but it scores copies by vocoders as real. Its last
+residual block holds traces of them that its read-out does not use. The encoder was trained on far
+more speech. Here only one linear layer over the statistics of both learns, so some thousand
 utterances are enough.
 """
 import torch

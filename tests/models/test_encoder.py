@@ -5,7 +5,7 @@ import soundfile
 import torch
 
 from models import CONFIGS, build_model
-from models.encoder import LogMel, SpeechEncoder, mel_filters, statistics
+from models.encoder import SpeechEncoder, WhisperLogMel, mel_filters, statistics
 from tests.helpers.example_speech import EXAMPLES
 from utils.common.errors import InputError
 from utils.training.encoder_weights import load_encoder_weights
@@ -56,7 +56,7 @@ def test_the_log_mel_spectrogram_is_whispers(speech):
                        return_complex=True)[..., :-1].abs() ** 2
     level = (mel_filters() @ power).clamp(min=1e-10).log10()
     published = (torch.maximum(level, level.max() - 8) + 4) / 4
-    ours = LogMel()(speech)
+    ours = WhisperLogMel()(speech)
     assert ours.shape == (1, 80, N_SAMPLES // 160) and torch.allclose(ours, published, atol=1e-4)
 
 

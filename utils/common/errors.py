@@ -1,4 +1,4 @@
-"""How a step ends: one sentence for what a person can mend, a traceback only for a programmer's
+"""How a step ends: one sentence for what a user can mend, a traceback only for a programmer's
 mistake.
 """
 import _thread
@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 
 # the last: a file system or a limit that takes no larger file
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# How those say it that raise no MemoryError: torch (CPU, CUDA, MPS), ONNX Runtime, oneDNN, and what
-# starts threads or maps files.
+# What libraries say instead of raising MemoryError: torch (CPU, CUDA, MPS), ONNX Runtime, oneDNN,
+# and functions that start threads or map files.
 _NO_MEMORY = re.compile(
     r"can't allocate memory|cannot allocate memory|not enough memory|failed to allocate memory"
     r"|out of memory|bad_alloc|bad allocation|could not create a memory|can't start new thread"
@@ -71,10 +71,10 @@ def run(main: Callable[[], int], short_of_memory: str = "close other programs") 
     except Exception as error:
         if heard and not isinstance(error, InputError):
             code = _interrupted()
-        elif (told := _sentence(error, short_of_memory)) is None:
+        elif (message := _sentence(error, short_of_memory)) is None:
             raise
         else:
-            print(f"error: {printable(told)}", file=sys.stderr)
+            print(f"error: {printable(message)}", file=sys.stderr)
             code = 1
             _drop_output(error)
     # all is done: another Ctrl-C ends what is left of the process without a word
@@ -83,7 +83,7 @@ def run(main: Callable[[], int], short_of_memory: str = "close other programs") 
 
 
 def _sentence(error: Exception, short_of_memory: str) -> str | None:
-    """What to tell a person; None for a programmer's mistake."""
+    """The sentence for the user; None for a programmer's mistake."""
     if isinstance(error, InputError):
         return str(error)
     if out_of_memory(error):
@@ -96,7 +96,7 @@ def _sentence(error: Exception, short_of_memory: str) -> str | None:
 
 def _interrupted() -> int:
     # On a line of its own: a progress bar, or the terminal's ^C, may stand in this one.
-    print("\ninterrupted: what was finished is kept; run the same command again to go on",
+    print("\ninterrupted: what was finished is kept; run the same command again to resume",
           file=sys.stderr)
     return 130
 

@@ -1,4 +1,4 @@
-"""What made a result: versions, platform and commit, for every file that a step leaves behind."""
+"""Versions, platform and commit that made a result; every result file records them."""
 import importlib.metadata
 import platform
 import subprocess
