@@ -11,7 +11,7 @@ from datetime import timedelta
 import numpy as np
 import torch
 import torch.distributed as dist
-import torch.distributed.nn  # noqa: F401  (imported later, its defaults would keep an old group)
+import torch.distributed.nn  # imported later, its defaults would keep an old group
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
