@@ -17,7 +17,7 @@ from models import CONFIGS, build_model
 from models.hybrid import Hybrid
 from tests.training.test_hybrid import SMALL, Row, waves
 from utils.training.orders import PlainOrder
-from utils.training.optimisation import Criterion
+from utils.training.learners.optimisation import Criterion
 from utils.parallel.join import Alone, join
 from utils.training.architectures import recipe_for
 from utils.training.learners.ridge import Ridge

@@ -26,7 +26,7 @@ from utils.detector.scoring import score_store
 from utils.training.orders import BalancedOrder, ShuffledOrder
 from utils.training.data import CropDataset
 from utils.trials.draws import draw_nested
-from utils.training.optimisation import learning_rate
+from utils.training.learners.optimisation import learning_rate
 from utils.training.architectures import recipe_for
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -21,7 +21,7 @@ from utils.detector.scoring import score_store
 from utils.training.orders import BalancedOrder, make_order
 from utils.training.data import CropDataset
 from utils.training.architectures import recipe_for
-from utils.training.teacher import Teacher, distillation_loss
+from utils.training.learners.teacher import Teacher, distillation_loss
 from utils.training.transfer import freeze, renew_statistics, start_from
 
 

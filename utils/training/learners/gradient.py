@@ -5,9 +5,9 @@ from torch import Tensor, nn
 
 from models.aasist import draw_band_mask
 from utils.training.batches import Batch
-from utils.training.optimisation import Criterion, learning_rate, make_average, make_optimizer
+from utils.training.learners.optimisation import Criterion, learning_rate, make_average, make_optimizer
 from utils.training.run import Run
-from utils.training.teacher import Teacher
+from utils.training.learners.teacher import Teacher
 from utils.training.transfer import freeze
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from utils.training.teacher import distillation_loss
+from utils.training.learners.teacher import distillation_loss
 
 
 def make_optimizer(model: nn.Module, recipe: dict) -> torch.optim.Optimizer:
