@@ -1,6 +1,8 @@
-"""Run by torchrun in two processes: do they find, in float64, the loss, gradients and statistics that one process finds?
+"""Run by torchrun in two processes: do they find, in float64, the loss, gradients and statistics
+that one process finds?
 
-Prints a line per network with the largest differences, and how many threads the group leaves; test_distributed.py reads them.
+Prints a line per network with the largest differences, and how many threads the group leaves;
+test_distributed.py reads them.
 """
 import sys
 from pathlib import Path
@@ -23,18 +25,23 @@ from utils.training.transfer import freeze
 
 ROWS = 5    # two processes cannot share them evenly
 FROZEN = {"small": "stem", "aasist-l": "1", "aasist": "norm", "lcnn": "standardise"}
-BATCHES = {"hybrid-shared": 5, "hybrid-unshared": 30}     # of eleven: the second process has none of the last one; of the only one
-LEARNT = (["mean"], ["scale"], ["out_layer.weight", "out_layer.bias"])     # of a hybrid; the bias is near 0 beside the weights
+# of eleven: the second process has none of the last one; of the only one
+BATCHES = {"hybrid-shared": 5, "hybrid-unshared": 30}
+# of a hybrid; the bias is near 0 beside the weights
+LEARNT = (["mean"], ["scale"], ["out_layer.weight", "out_layer.bias"])
 
 
 def step(architecture: str, group, shared: bool) -> tuple[torch.Tensor, dict, dict]:
-    """Loss, gradients and buffers of one step on the whole batch, or on this process' share of it."""
+    """Loss, gradients and buffers of one step on the whole batch, or on this process' share of
+    it."""
     torch.manual_seed(3)
     model = build_model(CONFIGS[architecture]).double()
     resting = freeze(model, architecture, FROZEN[architecture])
     waves, labels = torch.randn(ROWS, 4800, dtype=torch.float64), torch.tensor([0, 0, 0, 1, 1])
-    network, own = (group.shared_network(model), group.share(ROWS)) if shared else (model, slice(None))
-    criterion = Criterion(recipe_for(architecture, "published", label_smoothing=0.1), torch.device("cpu"))
+    network, own = (group.shared_network(model), group.share(ROWS)) if shared else (model,
+                                                                                    slice(None))
+    criterion = Criterion(recipe_for(architecture, "published", label_smoothing=0.1), torch.device(
+        "cpu"))
     criterion.cross_entropy.double()
     network.train()
     for module in resting:
@@ -45,9 +52,13 @@ def step(architecture: str, group, shared: bool) -> tuple[torch.Tensor, dict, di
     hard, soft = criterion(logits, labels[own], torch.linspace(-1, 2, ROWS)[own])
     loss = hard + soft
     if shared:
-        loss = hard * group.weight(criterion.weight_of(labels[own])) + soft * group.weight(len(labels[own]))
+        loss = hard * group.weight(criterion.weight_of(labels[own])) + soft * group.weight(
+            len(labels[own]))
     loss.backward()
-    gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None and p.requires_grad}
+    gradients = {
+        name: p.grad
+        for name, p in model.named_parameters() if p.grad is not None and p.requires_grad
+    }
     return (group.mean(loss) if shared else loss.detach()), gradients, dict(model.named_buffers())
 
 
@@ -61,7 +72,8 @@ class Crops:
 
 
 def fitted(group, batch_size: int) -> tuple[float, dict]:
-    """Loss and weights of a small hybrid after one epoch in this process, or in this one and others."""
+    """Loss and weights of a small hybrid after one epoch in this process, or in this one and
+    others."""
     torch.manual_seed(3)
     model = Hybrid(**SMALL)
     recipe = {"source_power": 0.5, "ridge": 0.01, "seed": 1}
@@ -71,16 +83,22 @@ def fitted(group, batch_size: int) -> tuple[float, dict]:
 
 
 def fit_differences(group, batch_size: int) -> list[float]:
-    """Of the loss and of what is learnt, relative to the largest number, between one process and each of several."""
+    """Of the loss and of what is learnt, relative to the largest number, between one process and
+    each of several."""
     (loss, one), (loss2, two) = (fitted(who, batch_size) for who in (Alone(group.device), group))
-    found = [abs(loss2 / loss - 1), *(difference({name: one[name] for name in part}, two) for part in LEARNT)]
+    found = [
+        abs(loss2 / loss - 1), *(difference({name: one[name]
+                                             for name in part}, two) for part in LEARNT)
+    ]
     return group.gather(np.array(found)).tolist()
 
 
 def difference(one: dict, two: dict) -> float:
-    """The largest difference, relative to the largest number, over all entries. Weights that nothing reaches count as zero."""
-    return max(float((value - two.get(name, torch.zeros_like(value))).abs().max()) for name, value in one.items()) / max(
-        float(value.abs().max()) for value in one.values())
+    """The largest difference, relative to the largest number, over all entries. Weights that
+    nothing reaches count as zero."""
+    return max(
+        float((value - two.get(name, torch.zeros_like(value))).abs().max())
+        for name, value in one.items()) / max(float(value.abs().max()) for value in one.values())
 
 
 def main() -> None:
@@ -89,11 +107,15 @@ def main() -> None:
         if architecture in BATCHES:
             print(architecture, *fit_differences(group, BATCHES[architecture]), flush=True)
             continue
-        (loss, *one), (loss2, *two) = (step(architecture, group, shared) for shared in (False, True))
+        (loss, *one), (loss2,
+                       *two) = (step(architecture, group, shared) for shared in (False, True))
         print(architecture, float((loss - loss2).abs()), *map(difference, one, two), flush=True)
     group.close()
-    assert sys.stdout is before and during.closed != group.lead      # number 0 prints to where it always did
-    if group.lead and (running := Path("/proc/self/task")).exists():      # Linux tells what a process' threads are called
+    # number 0 prints to where it always did
+    assert sys.stdout is before
+    assert during.closed != group.lead
+    # Linux tells what a process' threads are called
+    if group.lead and (running := Path("/proc/self/task")).exists():
         print("gloo", sum("gloo" in (thread / "comm").read_text() for thread in running.iterdir()))
 
 

@@ -1,4 +1,5 @@
-"""Every architecture is trained, resumed, scored and exported by the same script; options that do not fit are refused."""
+"""Every architecture is trained, resumed, scored and exported by the same script; options that do
+not fit are refused."""
 import shutil
 from pathlib import Path
 
@@ -23,8 +24,9 @@ def encoder_file(shared) -> Path:
 
 def train(data: Path, out: Path, *options: object):
     """A short training; everything it writes goes below `out`."""
-    return step("notebooks/aasist_training.py", "--batch_size", 4, "--max_samples", 16, "--data_dir", data,
-                "--checkpoint_dir", out / "c", "--results_dir", out / "r", *options)
+    return step("notebooks/aasist_training.py", "--batch_size", 4, "--max_samples", 16,
+                "--data_dir", data, "--checkpoint_dir", out / "c", "--results_dir", out / "r",
+                *options)
 
 
 def test_every_architecture_has_a_configuration_and_a_learner():
@@ -32,22 +34,35 @@ def test_every_architecture_has_a_configuration_and_a_learner():
     assert {network.learner for network in ARCHITECTURES.values()} == LEARNERS.keys()
 
 
-def test_a_frozen_encoder_is_trained_and_tested_by_the_script(data_dir, encoder_file, tmp_path):  # noqa: F811
-    done = train(data_dir, tmp_path, "--architecture", "encoder", "--encoder", encoder_file, "--epochs", 1, "--test")
+def test_a_frozen_encoder_is_trained_and_tested_by_the_script(
+        data_dir, encoder_file, tmp_path):  # noqa: F811
+    done = train(data_dir, tmp_path, "--architecture", "encoder", "--encoder", encoder_file,
+        "--epochs", 1, "--test")
     assert done.returncode == 0, done.stderr
     checkpoint = load_checkpoint(tmp_path / "c/encoder-1/best.pt")
     weights = checkpoint["state_dict"]
-    assert all(torch.equal(value, value.half().float()) for name, value in weights.items() if name.startswith("encoder."))
-    assert str(encoder_file) not in str(checkpoint["args"]) and (tmp_path / "r/encoder-1/metrics.json").is_file()
-    state = torch.load(tmp_path / "c/encoder-1/last.pt", weights_only=True)["training"]["optimizer"]["state"]
+    assert all(
+        torch.equal(value,
+                    value.half().float()) for name, value in weights.items()
+        if name.startswith("encoder."))
+    assert str(encoder_file) not in str(checkpoint["args"])
+    assert (tmp_path / "r/encoder-1/metrics.json").is_file()
+    state = torch.load(tmp_path / "c/encoder-1/last.pt",
+                       weights_only=True)["training"]["optimizer"]["state"]
     assert sum(value["exp_avg"].numel() for value in state.values()) == 2 * 4608 + 2
     assert (tmp_path / "c/encoder-1/best.onnx").is_file()
     assert checkpoint["args"]["encoder"].startswith(f"{encoder_file.name} (SHA-256 ")
     other = shutil.copy(encoder_file, tmp_path / "other.onnx")
-    done = train(data_dir, tmp_path, "--architecture", "encoder", "--encoder", other, "--epochs", 2, "--resume")
-    assert done.returncode == 1 and "was trained with encoder = " in done.stderr and "Traceback" not in done.stderr
-    done = train(data_dir, tmp_path, "--architecture", "encoder", "--encoder", encoder_file, "--crop_seconds", 4.1)
-    assert done.returncode == 1 and "--crop_seconds 4.1 is too long for encoder" in done.stderr and "Traceback" not in done.stderr
+    done = train(data_dir, tmp_path, "--architecture", "encoder", "--encoder", other, "--epochs", 2,
+        "--resume")
+    assert done.returncode == 1
+    assert "was trained with encoder = " in done.stderr
+    assert "Traceback" not in done.stderr
+    done = train(data_dir, tmp_path, "--architecture", "encoder", "--encoder", encoder_file,
+        "--crop_seconds", 4.1)
+    assert done.returncode == 1
+    assert "--crop_seconds 4.1 is too long for encoder" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -67,21 +82,30 @@ def test_crops_that_a_network_cannot_take_are_refused(architecture):
         check_crop(architecture, config, 30)
 
 
-def test_an_lcnn_on_mel_bands_is_trained_and_goes_on_with_mel_bands_only(data_dir, tmp_path):  # noqa: F811
-    done = train(data_dir, tmp_path, "--architecture", "lcnn", "--front_end", "logmel", "--epochs", 1)
+def test_an_lcnn_on_mel_bands_is_trained_and_goes_on_with_mel_bands_only(
+        data_dir, tmp_path):  # noqa: F811
+    done = train(data_dir, tmp_path, "--architecture", "lcnn", "--front_end", "logmel", "--epochs",
+                 1)
     assert done.returncode == 0, done.stderr
     assert load_checkpoint(tmp_path / "c/lcnn-1/best.pt")["config"]["front_end"] == "logmel"
     other = train(data_dir, tmp_path, "--architecture", "lcnn", "--epochs", 2, "--resume")
-    assert other.returncode == 1 and "front_end = logmel" in other.stderr and "Traceback" not in other.stderr
+    assert other.returncode == 1
+    assert "front_end = logmel" in other.stderr
+    assert "Traceback" not in other.stderr
 
 
-def test_mixtures_are_fitted_and_go_on_after_a_stop_as_if_never_stopped(data_dir, tmp_path):  # noqa: F811
+def test_mixtures_are_fitted_and_go_on_after_a_stop_as_if_never_stopped(
+        data_dir, tmp_path):  # noqa: F811
     for name, epochs in (("whole", 2), ("parts", 1), ("parts", 2)):
-        done = train(data_dir, tmp_path, "--architecture", "lfcc-gmm", "--epochs", epochs, "--resume", "--run_name", name)
+        done = train(data_dir, tmp_path, "--architecture", "lfcc-gmm", "--epochs", epochs,
+            "--resume", "--run_name", name)
         assert done.returncode == 0, done.stderr
-    whole, parts = (load_checkpoint(tmp_path / "c" / name / "last.pt") for name in ("whole", "parts"))
+    whole, parts = (
+        load_checkpoint(tmp_path / "c" / name / "last.pt") for name in ("whole", "parts"))
     assert whole["config"]["components"] < 512 and (tmp_path / "c/whole/best.onnx").is_file()
-    assert all(torch.equal(value, parts["state_dict"][name]) for name, value in whole["state_dict"].items())
+    assert all(
+        torch.equal(value, parts["state_dict"][name])
+        for name, value in whole["state_dict"].items())
 
 
 @pytest.mark.parametrize("options, said", [
@@ -126,8 +150,10 @@ def test_options_that_do_not_go_together_are_usage_errors(options, said, capsys)
 
 
 @pytest.mark.parametrize("options", [
-    [*HYBRID, "--source_power", "0.5", "--ridge", "0.001"], ["--small_model", "--balance", "source", "--source_power", "0.5"],
-    ["--small_model", "--teacher", "t.pt", "--distil_weight", "0.5"], ["--architecture", "lfcc-gmm", "--device", "auto"]])
+    [*HYBRID, "--source_power", "0.5", "--ridge", "0.001"], ["--small_model", "--balance", "source",
+        "--source_power", "0.5"],
+    ["--small_model", "--teacher", "t.pt", "--distil_weight", "0.5"], ["--architecture", "lfcc-gmm",
+        "--device", "auto"]])
 def test_options_that_go_together_are_none(options):
     assert misuse(build_parser().parse_args(options)) is None
 
