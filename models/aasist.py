@@ -1,5 +1,6 @@
-"""AASIST (Jung et al., "AASIST: Audio anti-spoofing using integrated spectro-temporal graph attention networks",
-ICASSP 2022): fixed sinc filters, a residual encoder, and graph attention over its spectral and temporal nodes.
+"""AASIST (Jung et al., "AASIST: Audio anti-spoofing using integrated spectro-temporal graph
+attention networks", ICASSP 2022): fixed sinc filters, a residual encoder, and graph attention over
+its spectral and temporal nodes.
 
 Attribute names equal the keys of the published state dict, so that published weights load strictly.
 """
@@ -15,7 +16,8 @@ SAMPLE_RATE = 16000
 N_BANDS = 70
 FILTER_LENGTH = 129  # samples; published as 128 and made odd
 MIN_SAMPLES = 2315  # the shortest input that leaves one frame after every pooling
-N_FREQUENCIES = N_BANDS // 3  # rows after pooling; the 70th band falls off the pooling grid and is never used
+# rows after pooling; the 70th band falls off the pooling grid and is never used
+N_FREQUENCIES = N_BANDS // 3
 MASTER_TEMPERATURE = 100.0
 ATTENTION_TEMPERATURE = 2.0
 MAX_MASKED_BANDS = 20  # exclusive
@@ -24,8 +26,9 @@ MAX_MASKED_BANDS = 20  # exclusive
 def sinc_filters() -> Tensor:
     """(70, 129) band-pass filters with edges equally spaced on the mel scale, float32.
 
-    The published code evaluates sinc in float32 and scales it in float64; the weights were trained on exactly that,
-    and filters built in float64 throughout move the logits by 2e-5, so the same steps are taken here.
+    The published code evaluates sinc in float32 and scales it in float64; the weights were trained
+    on exactly that, and filters built in float64 throughout move the logits by 2e-5, so the same
+    steps are taken here.
     """
     top = 2595 * math.log10(1 + SAMPLE_RATE / 2 / 700)
     edges = [700 * (10 ** (top * i / N_BANDS / 2595) - 1) for i in range(N_BANDS + 1)]
@@ -38,22 +41,30 @@ def sinc_filters() -> Tensor:
         sinc = torch.where(phase == 0, torch.ones_like(phase), phase.sin() / phase)
         return 2 * cutoff / SAMPLE_RATE * sinc.double()
 
-    return torch.stack([window * (low_pass(high) - low_pass(low)).float() for low, high in zip(edges, edges[1:])])
+    return torch.stack([window * (low_pass(high) - low_pass(low)).float()
+                        for low, high in zip(edges, edges[1:])])
 
 
 def draw_band_mask(generator: torch.Generator | None = None) -> tuple[int, int]:
-    """(first band, number of bands) to silence in one training batch: the published "Freq_aug" (0 to 19 bands)."""
+    """(first band, number of bands) to silence in one training batch.
+
+    The published code calls it "Freq_aug": 0 to 19 bands.
+    """
     count = int(torch.randint(MAX_MASKED_BANDS, (), generator=generator))
     return int(torch.randint(N_BANDS - count + 1, (), generator=generator)), count
 
 
 class SincBands(nn.Module):
-    """The fixed filter bank: (B, T) -> (B, 1, 23, (T - 128) // 3), magnitudes pooled by three in band and time."""
+    """The fixed filter bank: (B, T) -> (B, 1, 23, (T - 128) // 3).
+
+    Magnitudes are pooled by three in band and time.
+    """
 
     def __init__(self):
         super().__init__()
         # The 70th filter is left out: pooling by three never reads it.
-        self.register_buffer("filters", sinc_filters()[:3 * N_FREQUENCIES].unsqueeze(1), persistent=False)
+        filters = sinc_filters()[:3 * N_FREQUENCIES]
+        self.register_buffer("filters", filters.unsqueeze(1), persistent=False)
 
     def forward(self, waves: Tensor, band_mask: tuple[int, int] | None = None) -> Tensor:
         filters = self.filters
@@ -66,14 +77,18 @@ class SincBands(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 2 x 3 convolutions and a short cut, pooled by three in time: (B, ci, 23, W) -> (B, co, 23, W // 3)."""
+    """Two 2 x 3 convolutions and a short cut: (B, ci, 23, W) -> (B, co, 23, W // 3).
+
+    The output is pooled by three in time.
+    """
 
     def __init__(self, channels_in: int, channels_out: int, first: bool):
         super().__init__()
         if not first:
-            # Dead weight: the published forward normalises the input with bn1 and then convolves the raw input, so
-            # bn1 never reaches the output. It exists for the published keys only; it is not computed, and so, unlike
-            # in the published code, its running statistics stay at their start in training (nothing reads them).
+            # Dead weight: the published forward normalises the input with bn1 and then convolves
+            # the raw input, so bn1 never reaches the output. It exists for the published keys only;
+            # it is not computed, and so, unlike in the published code, its running statistics stay
+            # at their start in training (nothing reads them).
             self.bn1 = nn.BatchNorm2d(channels_in)
         self.conv1 = nn.Conv2d(channels_in, channels_out, (2, 3), padding=(1, 1))
         self.bn2 = nn.BatchNorm2d(channels_out)
@@ -84,14 +99,19 @@ class ResidualBlock(nn.Module):
             self.conv_downsample = None
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.conv2(F.selu(self.bn2(self.conv1(x)), inplace=True))  # in place: an eighth less memory in training
+        # in place: an eighth less memory in training
+        y = self.conv2(F.selu(self.bn2(self.conv1(x)), inplace=True))
         y += x if self.conv_downsample is None else self.conv_downsample(x)
-        # Over rows as in max_pool2d(y, (1, 3)), and where no gradient is asked for (frozen, scoring) six times faster.
+        # Over rows as in max_pool2d(y, (1, 3)), and where no gradient is asked for (frozen,
+        # scoring) six times faster.
         return F.max_pool1d(y.flatten(1, 2), 3).unflatten(1, y.shape[1:3])
 
 
 class AASIST(nn.Module):
-    """(B, T) float32 waveforms, T >= 2315 -> (last_hidden (B, 160), logits (B, 2)); logits are spoof, bona fide."""
+    """(B, T) float32 waveforms, T >= 2315 -> (last_hidden (B, 160), logits (B, 2)).
+
+    The logits are in the order spoof, bona fide.
+    """
 
     def __init__(self, channels: list[int], gat_dims: list[int], pool_ratios: list[float]):
         super().__init__()
@@ -119,12 +139,14 @@ class AASIST(nn.Module):
 
     @staticmethod
     def _blocks(channels: list[int]) -> list[nn.Module]:
-        """Six residual blocks; each sits in a `Sequential` of one because the published keys say `encoder.0.0`."""
+        """Six residual blocks, each in a `Sequential` of one: published keys say `encoder.0.0`."""
         widths = [1, channels[0], channels[1], channels[2], channels[3], channels[3], channels[3]]
-        return [nn.Sequential(ResidualBlock(i, o, first=k == 0)) for k, (i, o) in enumerate(zip(widths, widths[1:]))]
+        return [nn.Sequential(ResidualBlock(before, after, first=number == 0))
+                for number, (before, after) in enumerate(zip(widths, widths[1:]))]
 
-    def forward(self, waves: Tensor, band_mask: tuple[int, int] | None = None) -> tuple[Tensor, Tensor]:
-        """`band_mask` (first band, number of bands) silences sinc bands in training; see `draw_band_mask`."""
+    def forward(self, waves: Tensor,
+                band_mask: tuple[int, int] | None = None) -> tuple[Tensor, Tensor]:
+        """Train with `band_mask`, of `draw_band_mask`, to silence sinc bands."""
         return self.read_out(self.encode(waves, band_mask))
 
     def encode(self, waves: Tensor, band_mask: tuple[int, int] | None = None) -> Tensor:
@@ -134,21 +156,32 @@ class AASIST(nn.Module):
         return self.encoder(F.selu(self.first_bn(self.bands(waves, band_mask))))
 
     def read_out(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Encoder output (B, C, 23, frames) -> (last_hidden, logits): the graphs and what is read from them."""
+        """Encoder output (B, C, 23, frames) -> (last_hidden, logits), through the graphs."""
         magnitude = features.abs()
         spectral = self.pool_S(self.GAT_layer_S(magnitude.amax(3).transpose(1, 2) + self.pos_S))
         temporal = self.pool_T(self.GAT_layer_T(magnitude.amax(2).transpose(1, 2)))
         one, two = (self._branch(b, temporal, spectral) for b in "12")
-        temporal, spectral, master = (torch.maximum(self.drop_way(a), self.drop_way(b)) for a, b in zip(one, two))
-        last_hidden = self.drop(torch.cat([temporal.abs().amax(1), temporal.mean(1), spectral.abs().amax(1),
-                                           spectral.mean(1), master.squeeze(1)], dim=1))
-        return last_hidden, self.out_layer(last_hidden)  # as published, training returns the dropped-out layer
+        temporal, spectral, master = (torch.maximum(self.drop_way(a), self.drop_way(b))
+                                      for a, b in zip(one, two))
+        last_hidden = self.drop(torch.cat(
+            [temporal.abs().amax(1), temporal.mean(1), spectral.abs().amax(1), spectral.mean(1),
+             master.squeeze(1)], dim=1))
+        # as published, training returns the dropped-out layer
+        return last_hidden, self.out_layer(last_hidden)
 
-    def _branch(self, branch: str, temporal: Tensor, spectral: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """One of the two inference branches: two stacked HS-GALs with a pooling between, and a residual."""
+    def _branch(self, branch: str, temporal: Tensor,
+                spectral: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """One of two branches: two stacked HS-GALs, a pooling between them, and a residual."""
         first, second = (getattr(self, f"HtrgGAT_layer_ST{branch}{i}") for i in "12")
         temporal, spectral, master = first(temporal, spectral, getattr(self, f"master{branch}"))
         spectral = getattr(self, f"pool_hS{branch}")(spectral)
         temporal = getattr(self, f"pool_hT{branch}")(temporal)
         temporal_more, spectral_more, master_more = second(temporal, spectral, master)
         return temporal + temporal_more, spectral + spectral_more, master + master_more
+
+
+NETWORK = AASIST
+CONFIGS = {         # as published: the configuration files of the release
+    "aasist": {"channels": [32, 32, 64, 64], "gat_dims": [64, 32], "pool_ratios": [0.5, 0.7, 0.5]},
+    "aasist-l": {"channels": [32, 32, 24, 24], "gat_dims": [24, 32],
+                 "pool_ratios": [0.4, 0.5, 0.7]}}

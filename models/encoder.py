@@ -1,5 +1,6 @@
-"""The first blocks of a Whisper speech encoder (Radford et al., "Robust speech recognition via large-scale weak
-supervision", 2022) on a log-mel spectrogram, and a linear read-out of their statistics over time.
+"""The first blocks of a Whisper speech encoder (Radford et al., "Robust speech recognition via
+large-scale weak supervision", 2022) on a log-mel spectrogram, and a linear read-out of their
+statistics over time.
 
 All of it is torch operations that export to ONNX. The encoder's weights come from a file
 (utils/training/encoder_weights.py): with random weights it is of no use.
@@ -17,14 +18,16 @@ N_MELS = 80
 WIDTH = 512       # of the encoder's frames
 N_HEADS = 8
 DYNAMIC_RANGE = 8.0  # decades below the loudest bin of the wave; quieter bins are raised to it
-MIN_SAMPLES = 3 * HOP  # the shortest input of two frames: the second convolution halves their number
+# the shortest input of two frames: the second convolution halves their number
+MIN_SAMPLES = 3 * HOP
 N_STATISTICS = 3       # of each dimension of each layer
 
 
 def _slaney_mel(frequency: Tensor) -> Tensor:
     """Slaney's mel scale: linear below 1 kHz, logarithmic above."""
     step = math.log(6.4) / 27
-    return torch.where(frequency < 1000, frequency * 3 / 200, 15 + (frequency.clamp(min=1e-3) / 1000).log() / step)
+    return torch.where(frequency < 1000, frequency * 3 / 200,
+                       15 + (frequency.clamp(min=1e-3) / 1000).log() / step)
 
 
 def _slaney_hertz(mel: Tensor) -> Tensor:
@@ -33,23 +36,27 @@ def _slaney_hertz(mel: Tensor) -> Tensor:
 
 
 def mel_filters() -> Tensor:
-    """(80, 201) triangles of equal area between 0 and 8 kHz (Slaney's scale and normalisation), float32."""
+    """(80, 201) triangles of equal area between 0 and 8 kHz (Slaney's scale and normalisation),
+    float32.
+    """
     top = _slaney_mel(torch.tensor([SAMPLE_RATE / 2], dtype=torch.float64))
     edges = _slaney_hertz(torch.linspace(0, 1, N_MELS + 2, dtype=torch.float64) * top)
     bins = torch.linspace(0, SAMPLE_RATE / 2, N_FFT // 2 + 1, dtype=torch.float64)
     rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
-    return (torch.minimum(rising, falling).clamp(min=0) * (2 / (edges[2:] - edges[:-2]))[:, None]).float()
+    area = (2 / (edges[2:] - edges[:-2]))[:, None]
+    return (torch.minimum(rising, falling).clamp(min=0) * area).float()
 
 
 def fourier_filters() -> Tensor:
     """(402, 1, 400): cosines, then sines, of the 201 bins under a periodic Hann window."""
     time = torch.arange(N_FFT, dtype=torch.float64)
     angle = 2 * math.pi / N_FFT * torch.arange(N_FFT // 2 + 1, dtype=torch.float64)[:, None] * time
-    return (torch.cat([angle.cos(), angle.sin()]) * torch.hann_window(N_FFT, dtype=torch.float64)).float().unsqueeze(1)
+    window = torch.hann_window(N_FFT, dtype=torch.float64)
+    return (torch.cat([angle.cos(), angle.sin()]) * window).float().unsqueeze(1)
 
 
-class LogMel(nn.Module):
+class WhisperLogMel(nn.Module):
     """Waves (B, T), T > 200, to (B, 80, T // 160): Whisper's log-mel spectrogram."""
 
     def __init__(self):
@@ -59,7 +66,8 @@ class LogMel(nn.Module):
 
     def forward(self, waves: Tensor) -> Tensor:
         padded = F.pad(waves.unsqueeze(1), (N_FFT // 2, N_FFT // 2), mode="reflect")
-        parts = F.conv1d(padded, self.fourier, stride=HOP)[..., :-1]  # the last frame is dropped, as in training
+        # the last frame is dropped, as in training
+        parts = F.conv1d(padded, self.fourier, stride=HOP)[..., :-1]
         real, imaginary = parts.chunk(2, dim=1)
         level = (self.mel @ (real.square() + imaginary.square())).clamp(min=1e-10).log10()
         floor = level.amax(dim=(1, 2), keepdim=True) - DYNAMIC_RANGE
@@ -80,18 +88,21 @@ class EncoderBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         batch, frames, _ = x.shape
-        query, key, value = self.qkv(self.attn_ln(x)).reshape(batch, frames, 3, N_HEADS, -1).permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(batch, frames, WIDTH)
-        x = x + self.attn_out(attended)
+        projected = self.qkv(self.attn_ln(x)).reshape(batch, frames, 3, N_HEADS, -1)
+        query, key, value = projected.permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(query, key, value).transpose(1, 2)
+        x = x + self.attn_out(attended.reshape(batch, frames, WIDTH))
         return x + self.fc2(F.gelu(self.fc1(self.mlp_ln(x))))
 
 
 class SpeechEncoder(nn.Module):
-    """Waves (B, T) to the frames after the convolutions and after each block: each (B, ceil(T // 160 / 2), 512)."""
+    """Waves (B, T) to the frames after the convolutions and after each block: each (B, ceil(T //
+    160 / 2), 512).
+    """
 
     def __init__(self, n_blocks: int, max_frames: int):
         super().__init__()
-        self.log_mel = LogMel()
+        self.log_mel = WhisperLogMel()
         self.conv1 = nn.Conv1d(N_MELS, WIDTH, 3, padding=1)
         self.conv2 = nn.Conv1d(WIDTH, WIDTH, 3, stride=2, padding=1)
         self.positional_embedding = nn.Parameter(torch.zeros(max_frames, WIDTH))
@@ -100,7 +111,8 @@ class SpeechEncoder(nn.Module):
     def forward(self, waves: Tensor) -> list[Tensor]:
         longest = longest_input(self.positional_embedding.size(0))
         if not MIN_SAMPLES <= waves.size(1) <= longest:
-            raise ValueError(f"this encoder takes {MIN_SAMPLES} to {longest} samples, not {waves.size(1)}")
+            raise ValueError(
+                f"this encoder takes {MIN_SAMPLES} to {longest} samples, not {waves.size(1)}")
         x = F.gelu(self.conv2(F.gelu(self.conv1(self.log_mel(waves))))).transpose(1, 2)
         outputs = [x]
         x = x + self.positional_embedding[:x.size(1)]
@@ -116,7 +128,9 @@ def longest_input(max_frames: int) -> int:
 
 
 def statistics(frames: Tensor) -> Tensor:
-    """(B, frames, D) -> (B, 3 * D): mean, standard deviation, and mean absolute step from frame to frame."""
+    """(B, frames, D) -> (B, 3 * D): mean, standard deviation, and mean absolute step from frame to
+    frame.
+    """
     mean = frames.mean(dim=1)
     variance = (frames - mean.unsqueeze(1)).square().mean(dim=1)
     steps = frames[:, 1:] - frames[:, :-1]
@@ -124,10 +138,11 @@ def statistics(frames: Tensor) -> Tensor:
 
 
 class EncoderModel(nn.Module):
-    """Waves float32 (B, T), T >= 480 and no longer than `max_frames`, to (statistics (B, H), logits (B, 2)).
+    """Waves float32 (B, T), T >= 480 and no longer than `max_frames`, to (statistics (B, H), logits
+    (B, 2)).
 
-    Classes [spoof, bona fide]. The statistics are standardised by running averages, so that a freshly trained
-    read-out is a logistic regression on them.
+    Classes [spoof, bona fide]. The statistics are standardised by running averages, so that a
+    freshly trained read-out is a logistic regression on them.
     """
 
     def __init__(self, n_blocks: int, max_frames: int, dropout: float):
@@ -142,3 +157,7 @@ class EncoderModel(nn.Module):
         pooled = torch.cat([statistics(layer) for layer in self.encoder(waves)], dim=1)
         last_hidden = self.standardise(pooled)
         return last_hidden, self.out_layer(self.dropout(last_hidden))
+
+
+NETWORK = EncoderModel
+CONFIGS = {"encoder": {"n_blocks": 2, "max_frames": 202, "dropout": 0.2}}   # 202 frames: 4.04 s

@@ -1,4 +1,5 @@
-"""Fixed front ends, waves to features: LFCC as in the ASVspoof baselines, and a log-mel spectrogram.
+"""Fixed front ends, waves to features: LFCC as in the ASVspoof baselines, and a log-mel
+spectrogram.
 
 All of it is torch operations that export to ONNX; the Fourier transform is a strided convolution.
 """
@@ -9,14 +10,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models import encoder
+from models.encoder import SAMPLE_RATE
 
-SAMPLE_RATE = 16000
 WINDOW, HOP = 320, 160   # samples: 20 ms, 10 ms
 N_FFT = 512
 N_FILTERS = 20
 PRE_EMPHASIS = 0.97
-# The least energy of a filter. The published scripts add the epsilon of a double, 2.2e-16, instead; the rounding noise of
-# 16-bit audio gives about 1e-7, so only digital silence, which is no speech, comes out otherwise (-10, not -15.7).
+# The least energy of a filter. The published scripts add the epsilon of a double, 2.2e-16, instead;
+# the rounding noise of 16-bit audio gives about 1e-7, so only digital silence, which is no speech,
+# comes out otherwise (-10, not -15.7).
 FLOOR = 1e-10
 
 
@@ -38,7 +40,9 @@ def cosine_transform(size: int) -> Tensor:
 
 
 def hamming_fourier() -> Tensor:
-    """(514, 1, 320): cosines, then sines, of the 257 bins of 512 points under a symmetric Hamming window, float64."""
+    """(514, 1, 320): cosines, then sines, of the 257 bins of 512 points under a symmetric Hamming
+    window, float64.
+    """
     time = torch.arange(WINDOW, dtype=torch.float64)
     angle = 2 * math.pi / N_FFT * torch.arange(N_FFT // 2 + 1, dtype=torch.float64)[:, None] * time
     window = torch.hamming_window(WINDOW, periodic=False, dtype=torch.float64)
@@ -46,7 +50,8 @@ def hamming_fourier() -> Tensor:
 
 
 def power(waves: Tensor, fourier: Tensor, hop: int) -> Tensor:
-    """Waves (B, T) to power spectra (B, bins, frames); a last frame that is not whole is left out."""
+    """Waves (B, T) to power spectra (B, bins, frames); a last frame that is not whole is left out.
+    """
     real, imaginary = F.conv1d(waves.unsqueeze(1), fourier, stride=hop).chunk(2, dim=1)
     return real.square() + imaginary.square()
 
@@ -58,11 +63,13 @@ def delta(features: Tensor) -> Tensor:
 
 
 class LFCC(nn.Module):
-    """Waves (B, T), T >= 320, to (B, 60, (T - 160) // 160): 20 linear-frequency cepstra, their deltas and double deltas.
+    """Waves (B, T), T >= 320, to (B, 60, (T - 160) // 160): 20 linear-frequency cepstra, their
+    deltas and double deltas.
 
-    As in the ASVspoof 2015 to 2019 baselines (Sahidullah, Kinnunen, Hanilci, "A comparison of features for synthetic speech
-    detection", Interspeech 2015, and its extract_lfcc.m): pre-emphasis, 20 ms Hamming windows every 10 ms, 512 points,
-    20 triangles over 0 to 8 kHz, log10, DCT. Its tables are made in float64 and kept in `dtype`.
+    As in the ASVspoof 2015 to 2019 baselines (Sahidullah, Kinnunen, Hanilci, "A comparison of
+    features for synthetic speech detection", Interspeech 2015, and its extract_lfcc.m):
+    pre-emphasis, 20 ms Hamming windows every 10 ms, 512 points, 20 triangles over 0 to 8 kHz,
+    log10, DCT. Its tables are made in float64 and kept in `dtype`.
     """
 
     size = 3 * N_FILTERS
@@ -74,7 +81,8 @@ class LFCC(nn.Module):
         self.register_buffer("dct", cosine_transform(N_FILTERS).to(dtype), persistent=False)
 
     def static(self, waves: Tensor) -> Tensor:
-        """The 20 cepstra alone, of waves taken as they are, without pre-emphasis: (B, 20, frames)."""
+        """The 20 cepstra alone, of waves taken as they are, without pre-emphasis: (B, 20, frames).
+        """
         return self.dct @ (self.filters @ power(waves, self.fourier, HOP)).clamp(min=FLOOR).log10()
 
     def forward(self, waves: Tensor) -> Tensor:
@@ -85,10 +93,11 @@ class LFCC(nn.Module):
 
 
 class LogMel(nn.Module):
-    """Waves (B, T), T >= 400, to (B, 80, (T - 240) // 160): log10 energies of 80 mel bands, 25 ms windows every 10 ms.
+    """Waves (B, T), T >= 400, to (B, 80, (T - 240) // 160): log10 energies of 80 mel bands, 25 ms
+    windows every 10 ms.
 
-    The bands and the window are Whisper's (`models.encoder`), but neither the loudest band nor the ends of the recording
-    change a frame: no floor below the maximum, no padding.
+    The bands and the window are Whisper's (`models.encoder`), but neither the loudest band nor the
+    ends of the recording change a frame: no floor below the maximum, no padding.
     """
 
     size = encoder.N_MELS

@@ -1,4 +1,6 @@
-"""Graph attention, heterogeneous stacking graph attention (HS-GAL) and graph pooling (Jung et al., 2022, section 3)."""
+"""Graph attention, heterogeneous stacking graph attention (HS-GAL) and graph pooling (Jung et al.,
+2022, section 3).
+"""
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -21,7 +23,7 @@ def _normalise(nodes: Tensor, bn: nn.BatchNorm1d) -> Tensor:
 
 
 class GraphAttentionLayer(nn.Module):
-    """Graph attention over the fully connected graph of the nodes: (B, N, in_dim) -> (B, N, out_dim)."""
+    """Attention over the fully connected graph of nodes: (B, N, in_dim) -> (B, N, out_dim)."""
 
     def __init__(self, in_dim: int, out_dim: int, temperature: float):
         super().__init__()
@@ -37,11 +39,14 @@ class GraphAttentionLayer(nn.Module):
         nodes = self.input_drop(nodes)
         attention = torch.tanh(self.att_proj(_pairwise(nodes))) @ self.att_weight / self.temperature
         attention = torch.softmax(attention.squeeze(-1), dim=-1)
-        return _normalise(self.proj_with_att(attention @ nodes) + self.proj_without_att(nodes), self.bn)
+        projected = self.proj_with_att(attention @ nodes) + self.proj_without_att(nodes)
+        return _normalise(projected, self.bn)
 
 
 class HeterogeneousGraphAttentionLayer(nn.Module):
-    """Attention over temporal and spectral nodes together, and a master ("stack") node that attends to all of them."""
+    """Attention over temporal and spectral nodes together, and a master ("stack") node that attends
+    to all of them.
+    """
 
     def __init__(self, in_dim: int, out_dim: int, temperature: float):
         super().__init__()
@@ -61,21 +66,29 @@ class HeterogeneousGraphAttentionLayer(nn.Module):
         self.input_drop = nn.Dropout(p=0.2)
         self.temperature = temperature
 
-    def forward(self, temporal: Tensor, spectral: Tensor, master: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Temporal (B, N1, in), spectral (B, N2, in), master (1 or B, 1, in) -> the same three with `out_dim`."""
+    def forward(self, temporal: Tensor, spectral: Tensor,
+                master: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Temporal (B, N1, in), spectral (B, N2, in), master (1 or B, 1, in) -> the same three with
+        `out_dim`.
+        """
         n1 = temporal.size(1)
         nodes = torch.cat([self.proj_type1(temporal), self.proj_type2(spectral)], dim=1)
         nodes = self.input_drop(nodes)
         attention = self._attention(nodes, n1)
         new_master = self._update_master(nodes, master)
-        nodes = _normalise(self.proj_with_att(attention @ nodes) + self.proj_without_att(nodes), self.bn)
+        projected = self.proj_with_att(attention @ nodes) + self.proj_without_att(nodes)
+        nodes = _normalise(projected, self.bn)
         return nodes[:, :n1], nodes[:, n1:], new_master
 
     def _attention(self, nodes: Tensor, n1: int) -> Tensor:
-        """(B, N, N) attention map; pairs within and across the two kinds of node have weights of their own."""
+        """(B, N, N) attention map; pairs within and across the two kinds of node have weights of
+        their own.
+        """
         pairs = torch.tanh(self.att_proj(_pairwise(nodes)))
-        top = torch.cat([pairs[:, :n1, :n1] @ self.att_weight11, pairs[:, :n1, n1:] @ self.att_weight12], dim=2)
-        low = torch.cat([pairs[:, n1:, :n1] @ self.att_weight12, pairs[:, n1:, n1:] @ self.att_weight22], dim=2)
+        top = torch.cat([pairs[:, :n1, :n1] @ self.att_weight11,
+                         pairs[:, :n1, n1:] @ self.att_weight12], dim=2)
+        low = torch.cat([pairs[:, n1:, :n1] @ self.att_weight12,
+                         pairs[:, n1:, n1:] @ self.att_weight22], dim=2)
         attention = torch.cat([top, low], dim=1).squeeze(-1)
         return torch.softmax(attention / self.temperature, dim=-1)
 
@@ -87,7 +100,9 @@ class HeterogeneousGraphAttentionLayer(nn.Module):
 
 
 class GraphPool(nn.Module):
-    """Keep the share `ratio` of the nodes that a learned score ranks highest, in that order, weighted by the score."""
+    """Keep the share `ratio` of the nodes that a learned score ranks highest, in that order,
+    weighted by the score.
+    """
 
     def __init__(self, ratio: float, dim: int):
         super().__init__()
@@ -96,7 +111,8 @@ class GraphPool(nn.Module):
         self.ratio = ratio
 
     def forward(self, nodes: Tensor) -> Tensor:
-        scores = torch.sigmoid(self.proj(self.drop(nodes)))  # dropout touches the score only, not the nodes
+        # dropout touches the score only, not the nodes
+        scores = torch.sigmoid(self.proj(self.drop(nodes)))
         keep = max(int(nodes.size(1) * self.ratio), 1)
         index = scores.topk(keep, dim=1).indices
         return (nodes * scores).gather(1, index.expand(-1, -1, nodes.size(2)))

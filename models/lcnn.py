@@ -1,9 +1,11 @@
-"""LCNN: a light convolutional network whose activation is the larger of two halves of the channels (max feature map).
+"""LCNN: a light convolutional network whose activation is the larger of two halves of the channels
+(max feature map).
 
-Lavrentyeva, Novoselov, Tseren, Volkova, Gorlanov, Kozlov, "STC antispoofing systems for the ASVspoof2019 challenge",
-Interspeech 2019 (arXiv:1904.05576), table 1; with the recurrent read-out of Wang, Yamagishi, "A comparative study on recent
-neural spoofing countermeasures for synthetic speech detection", Interspeech 2021 (arXiv:2103.11326), LCNN-LSTM-sum, which is
-the LFCC-LCNN baseline of ASVspoof 2021.
+Lavrentyeva, Novoselov, Tseren, Volkova, Gorlanov, Kozlov, "STC antispoofing systems for the
+ASVspoof2019 challenge", Interspeech 2019 (arXiv:1904.05576), table 1; with the recurrent read-out
+of Wang, Yamagishi, "A comparative study on recent neural spoofing countermeasures for synthetic
+speech detection", Interspeech 2021 (arXiv:2103.11326), LCNN-LSTM-sum, which is the LFCC-LCNN
+baseline of ASVspoof 2021.
 """
 import torch
 from torch import Tensor, nn
@@ -12,7 +14,9 @@ from models.front_ends import FRONT_ENDS
 
 
 class MaxFeatureMap(nn.Module):
-    """(B, 2 * channels, H, W) -> (B, channels, H, W): the larger of a channel of the first half and its partner."""
+    """(B, 2 * channels, H, W) -> (B, channels, H, W): the larger of a channel of the first half and
+    its partner.
+    """
 
     def __init__(self, channels: int):
         super().__init__()
@@ -24,45 +28,64 @@ class MaxFeatureMap(nn.Module):
 
 
 def convolution(inputs: int, outputs: int, size: int) -> nn.Sequential:
-    """A convolution that keeps height and width, and a max feature map: (B, inputs, H, W) -> (B, outputs, H, W)."""
-    return nn.Sequential(nn.Conv2d(inputs, 2 * outputs, size, padding=size // 2), MaxFeatureMap(outputs))
+    """A convolution that keeps height and width, and a max feature map: (B, inputs, H, W) -> (B,
+    outputs, H, W).
+    """
+    return nn.Sequential(nn.Conv2d(inputs, 2 * outputs, size, padding=size // 2),
+                         MaxFeatureMap(outputs))
 
 
 def trunk(width: int) -> nn.Sequential:
-    """The nine convolutions of the published table, scaled to `width`: (B, 1, H, W) -> (B, width, H // 16, W // 16)."""
+    """The nine convolutions of the published table, scaled to `width`: (B, 1, H, W) -> (B, width, H
+    // 16, W // 16).
+    """
     def norm(channels: int) -> nn.BatchNorm2d:
         return nn.BatchNorm2d(channels, affine=False)
     half, double = 3 * width // 2, 2 * width
     return nn.Sequential(
         convolution(1, width, 5), nn.MaxPool2d(2),
-        convolution(width, width, 1), norm(width), convolution(width, half, 3), nn.MaxPool2d(2), norm(half),
-        convolution(half, half, 1), norm(half), convolution(half, double, 3), nn.MaxPool2d(2),
-        convolution(double, double, 1), norm(double), convolution(double, width, 3), norm(width),
-        convolution(width, width, 1), norm(width), convolution(width, width, 3), nn.MaxPool2d(2))
+        convolution(width, width, 1), norm(width),
+        convolution(width, half, 3), nn.MaxPool2d(2), norm(half),
+        convolution(half, half, 1), norm(half),
+        convolution(half, double, 3), nn.MaxPool2d(2),
+        convolution(double, double, 1), norm(double),
+        convolution(double, width, 3), norm(width),
+        convolution(width, width, 1), norm(width),
+        convolution(width, width, 3), nn.MaxPool2d(2))
 
 
 class LCNN(nn.Module):
-    """Waves float32 (B, T), T of at least 17 frames, to (embedding (B, E), logits (B, 2)); classes [spoof, bona fide].
+    """Waves float32 (B, T), T of at least 17 frames, to (embedding (B, E), logits (B, 2)); classes
+    [spoof, bona fide].
 
-    `front_end`: "lfcc" or "logmel". `width`: 32 as published; the time of a training step grows with its square.
-    Other than published: the LFCC are those of `models.front_ends` (the 2021 baseline takes 1,024 points, half the band and
-    the energy in place of the first coefficient), standardised by running averages, and the output is two logits, not one.
+    `front_end`: "lfcc" or "logmel". `width`: 32 as published; the time of a training step grows
+    with its square. Other than published: the LFCC are those of `models.front_ends` (the 2021
+    baseline takes 1,024 points, half the band and the energy in place of the first coefficient),
+    standardised by running averages, and the output is two logits, not one.
     """
 
     def __init__(self, front_end: str, width: int, dropout: float):
         super().__init__()
         if front_end not in FRONT_ENDS:
-            raise ValueError(f"unknown front end {front_end!r}: known are {', '.join(sorted(FRONT_ENDS))}")
+            raise ValueError(
+                f"unknown front end {front_end!r}: known are {', '.join(sorted(FRONT_ENDS))}")
         self.front_end = FRONT_ENDS[front_end]()
         self.standardise = nn.BatchNorm1d(self.front_end.size, affine=False)
         self.trunk = trunk(width)
         self.dropout = nn.Dropout(dropout)
         embedding = width * (self.front_end.size // 16)
-        self.recurrent = nn.LSTM(embedding, embedding // 2, num_layers=2, bidirectional=True, batch_first=True)
+        self.recurrent = nn.LSTM(embedding, embedding // 2, num_layers=2, bidirectional=True,
+                                 batch_first=True)
         self.out_layer = nn.Linear(embedding, 2)
 
     def forward(self, waves: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.standardise(self.front_end(waves)).unsqueeze(1)          # (B, 1, coefficients, frames)
-        frames = self.dropout(self.trunk(features)).flatten(1, 2).transpose(1, 2)  # (B, frames / 16, embedding)
+        # (B, 1, coefficients, frames)
+        features = self.standardise(self.front_end(waves)).unsqueeze(1)
+        # (B, frames / 16, embedding)
+        frames = self.dropout(self.trunk(features)).flatten(1, 2).transpose(1, 2)
         embedding = (frames + self.recurrent(frames)[0]).mean(dim=1)
         return embedding, self.out_layer(embedding)
+
+
+NETWORK = LCNN
+CONFIGS = {"lcnn": {"front_end": "lfcc", "width": 16, "dropout": 0.5}}

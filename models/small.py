@@ -1,14 +1,17 @@
-"""The small model: a log-spectrogram and a narrow residual network, made for a laptop's CPU; no graph attention.
+"""The small model: a log-spectrogram and a narrow residual network, made for a laptop's CPU; no
+graph attention.
 
-The spectrogram is a strided convolution with fixed windowed sines and cosines, so the whole network is convolutions
-and exports as it is. The layout (which spectrum, widths, read-out) was chosen by measurement on the default corpus.
+The spectrogram is a strided convolution with fixed windowed sines and cosines, so the whole network
+is convolutions and exports as it is. The layout (which spectrum, widths, read-out) was chosen by
+measurement on the default corpus.
 """
 import math
 
 import torch
 from torch import Tensor, nn
 
-WIDEST_STRIPE = 0.25    # of the spectrogram's bins or frames, so that the two stripes leave half of a short crop
+# of the spectrogram's bins or frames, so that the two stripes leave half of a short crop
+WIDEST_STRIPE = 0.25
 
 
 def _fourier_filters(n_fft: int, window: int) -> Tensor:
@@ -21,12 +24,15 @@ def _fourier_filters(n_fft: int, window: int) -> Tensor:
 
 
 class LogSpectrogram(nn.Module):
-    """Waves (B, T) in [-1, 1] to log power (B, 1, n_fft/2, frames), 0 dB = full scale sine, about -1 to 1."""
+    """Waves (B, T) in [-1, 1] to log power (B, 1, n_fft/2, frames), 0 dB = full scale sine, about
+    -1 to 1.
+    """
 
     def __init__(self, n_fft: int, window: int, hop: int):
         super().__init__()
         self.hop, self.bins = hop, n_fft // 2
-        self.register_buffer("filters", _fourier_filters(n_fft, window) / (window / 4), persistent=False)
+        filters = _fourier_filters(n_fft, window) / (window / 4)
+        self.register_buffer("filters", filters, persistent=False)
 
     def forward(self, waves: Tensor) -> Tensor:
         parts = nn.functional.conv1d(waves.unsqueeze(1), self.filters, stride=self.hop)
@@ -35,7 +41,9 @@ class LogSpectrogram(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions with batch norm, halving both axes; the short cut is an average and a 1 x 1 convolution."""
+    """Two 3 x 3 convolutions with batch norm, halving both axes; the short cut is an average and a
+    1 x 1 convolution.
+    """
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
@@ -52,7 +60,8 @@ class ResidualBlock(nn.Module):
 
 
 def mask_stripes(features: Tensor, dim: int, widest: int) -> Tensor:
-    """Set two random stripes of up to `widest` bins (dim 2) or frames (dim 3) of each spectrogram to its mean, 0.
+    """Set two random stripes of up to `widest` bins (dim 2) or frames (dim 3) of each spectrogram
+    to its mean, 0.
 
     Masking as in SpecAugment (Park et al. 2019): no single band or moment may decide.
     """
@@ -69,23 +78,27 @@ def mask_stripes(features: Tensor, dim: int, widest: int) -> Tensor:
 
 
 class SmallModel(nn.Module):
-    """Waves float32 (B, T), T >= `window`, to (embedding (B, 2 * embedding), logits (B, 2)); classes [spoof, bona fide].
+    """Waves float32 (B, T), T >= `window`, to (embedding (B, 2 * embedding), logits (B, 2));
+    classes [spoof, bona fide].
 
-    Each bin's mean over time is taken away (a fixed channel says nothing about synthesis), the frequencies keep their
-    place up to the read-out, and mean and deviation over time are weighted by attention (Okabe et al. 2018).
+    Each bin's mean over time is taken away (a fixed channel says nothing about synthesis), the
+    frequencies keep their place up to the read-out, and mean and deviation over time are weighted
+    by attention (Okabe et al. 2018).
     """
 
-    def __init__(self, n_fft: int, window: int, hop: int, widths: list[int], embedding: int, dropout: float,
-                 mask_bins: int, mask_frames: int):
+    def __init__(self, n_fft: int, window: int, hop: int, widths: list[int], embedding: int,
+                 dropout: float, mask_bins: int, mask_frames: int):
         super().__init__()
         self.mask_bins, self.mask_frames = mask_bins, mask_frames
         self.spectrogram = LogSpectrogram(n_fft, window, hop)
         self.bin_norm = nn.BatchNorm1d(n_fft // 2)
         first, *others = widths
-        self.stem = nn.Sequential(nn.Conv2d(1, first, 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(first), nn.ReLU())
+        self.stem = nn.Sequential(nn.Conv2d(1, first, 5, stride=2, padding=2, bias=False),
+                                  nn.BatchNorm2d(first), nn.ReLU())
         self.blocks = nn.Sequential(*(ResidualBlock(a, b) for a, b in zip(widths, others)))
         rows = -(-(n_fft // 2) // 2 ** len(widths))
-        self.projection = nn.Sequential(nn.Conv1d(widths[-1] * rows, embedding, 1, bias=False), nn.BatchNorm1d(embedding), nn.ReLU())
+        self.projection = nn.Sequential(nn.Conv1d(widths[-1] * rows, embedding, 1, bias=False),
+                                        nn.BatchNorm1d(embedding), nn.ReLU())
         self.attention = nn.Conv1d(embedding, 1, 1)
         self.dropout = nn.Dropout(dropout)
         self.out_layer = nn.Linear(2 * embedding, 2)
@@ -96,9 +109,15 @@ class SmallModel(nn.Module):
         features = self.bin_norm(features.squeeze(1)).unsqueeze(1)
         if self.training:
             features = mask_stripes(mask_stripes(features, 2, self.mask_bins), 3, self.mask_frames)
-        frames = self.projection(self.blocks(self.stem(features)).flatten(1, 2))   # (B, embedding, frames / 16)
+        # (B, embedding, frames / 16)
+        frames = self.projection(self.blocks(self.stem(features)).flatten(1, 2))
         weight = self.attention(frames).softmax(dim=-1)
         mean = (frames * weight).sum(dim=-1)
         variance = (frames.square() * weight).sum(dim=-1) - mean.square()
         embedding = torch.cat([mean, (variance.clamp(min=0) + 1e-5).sqrt()], dim=1)
         return embedding, self.out_layer(self.dropout(embedding))
+
+
+NETWORK = SmallModel
+CONFIGS = {"small": {"n_fft": 256, "window": 256, "hop": 160, "widths": [16, 24, 32, 48],
+                     "embedding": 64, "dropout": 0.3, "mask_bins": 16, "mask_frames": 40}}

@@ -1,6 +1,6 @@
-"""Train a detector on the stores of preprocess_data.py, choose the best epoch on dev, and (--test) evaluate it on eval.
+"""Train a detector on the stores of preprocess_data.py, and choose its best epoch on dev.
 
-    python notebooks/aasist_training.py --small_model --epochs 5 --batch_size 16 --max_samples 500 --device cpu --test
+    python notebooks/aasist_training.py --small_model --epochs 5 --max_samples 500 --test
 """
 import sys
 from pathlib import Path
@@ -11,110 +11,136 @@ import argparse
 import time
 
 from utils.common.arguments import count, positive, rate, seeds, share
+from utils.common.devices import DEVICES
 from utils.common.files import CHECKPOINT_DIR, DATA_DIR, RESULTS_DIR
 from utils.training.architectures import ARCHITECTURES, FRONT_ENDS, misuse
+
+# Of each option: its name, type (or choices), default, and what it does. None as default: the
+# recipe of the architecture decides, see utils/training/recipes.py.
+OPTIONS = {
+    "network": (
+        ("architecture", tuple(ARCHITECTURES), None, "which network (default: aasist)"),
+        ("front_end", FRONT_ENDS, None, "features that lcnn reads (default: lfcc)"),
+        ("components", positive, None, "of each mixture of lfcc-gmm (default: 512 or fewer)"),
+        ("encoder", Path, None, "ONNX file with the weights of the frozen speech encoder"),
+        ("init_from", Path, None, "start from the weights of this checkpoint (.pt)"),
+        ("freeze", str, None, "parts that do not learn, separated by commas: names of modules, "
+                              "a number of blocks, or norm (all batch-norm statistics)")),
+    "learning": (
+        ("recipe", ("default", "published"), "default", "published: AASIST's own recipe"),
+        ("teacher", Path, None, "learn this detector's scores (.pt or .onnx) beside the labels"),
+        ("distil_weight", share, None, "weight of the teacher, 0 to 1 (default: 0.5)"),
+        ("distil_temperature", rate, None, "of the teacher's probabilities (default: 2)"),
+        ("augment", ("none", "speed", "rawboost", "full"), None, "augmentation of both classes"),
+        ("balance", ("none", "class", "attack", "source"), None,
+         "how batches are drawn: shuffled, or half bona fide and evenly over each class, over "
+         "attacks, or over sources (default: the recipe's, attack)"),
+        ("source_power", share, None, "n recordings of a source count like n^P (default: 0.5, "
+                                      "hybrid 0.75)"),
+        ("ridge", rate, None, "penalty of ridge regression per unit of squared weight"),
+        ("label_smoothing", share, None, "share of a label spread over both classes (default: 0)"),
+        ("averaging", ("none", "moving", "swa-on-dev-improvement"), None, "of weights"),
+        ("crop_seconds", rate, None, "length of training crops (default: 4.0375)"),
+        ("early_stop", positive, None, "stop after so many epochs without a lower dev EER"),
+        ("epochs", positive, None, "epochs in all, those of a resumed run included"),
+        ("batch_size", positive, None, "utterances per step"),
+        ("learning_rate", rate, None, "the highest learning rate")),
+    "run": (
+        ("max_samples", positive, None, "at most so many utterances of train, and of dev"),
+        ("device", DEVICES, "cpu", "where to compute"),
+        ("seed", count, None, "same seed and threads, same model on the CPU (default: 1)"),
+        ("seeds", seeds, None, "one run for each of these, as 1,2,3; mean and spread"),
+        ("num_workers", count, 0, "processes that read ahead"),
+        ("run_name", str, None, "folder of the run (default: <architecture>-<n>)"),
+        ("data_dir", Path, DATA_DIR, "folder that holds processed/"),
+        ("checkpoint_dir", Path, CHECKPOINT_DIR, "where models go"),
+        ("results_dir", Path, RESULTS_DIR, "where figures go")),
+}
+SWITCHES = {"small_model": "train the small network, which suits a laptop",
+            "test": "evaluate the best epoch on eval at the end",
+            "resume": "continue the run of that name, or start it",
+            "more_data": "with --resume: the stores may hold other data than before"}
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of this step."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--small_model", action="store_true", help="train the small model, without graph attention (a laptop's choice)")
-    parser.add_argument("--architecture", choices=ARCHITECTURES, help="which network (default: aasist)")
-    parser.add_argument("--front_end", choices=FRONT_ENDS, help="what lcnn listens to (default: lfcc)")
-    parser.add_argument("--components", type=positive, help="of each mixture of lfcc-gmm (default: 512, fewer for few data)")
-    parser.add_argument("--encoder", type=Path, metavar="FILE.onnx", help="weights of the frozen speech encoder of --architecture encoder and hybrid")
-    parser.add_argument("--init_from", type=Path, metavar="FILE.pt", help="start from the weights of this checkpoint, of the same architecture (hybrid: of an AASIST or a hybrid)")
-    parser.add_argument("--freeze", metavar="PART[,PART]", help="parts that do not learn: names of modules (encoder.0), or the first N blocks "
-                                                                "and what is before them (2); norm: all batch-norm statistics")
-    parser.add_argument("--teacher", type=Path, metavar="FILE", help="learn this detector's scores (.pt or .onnx) beside the labels")
-    parser.add_argument("--distil_weight", type=share, help="what the teacher weighs, 0 to 1 (default: 0.5)")
-    parser.add_argument("--distil_temperature", type=rate, help="temperature of its probabilities (default: 2)")
-    parser.add_argument("--recipe", choices=("default", "published"), default="default",
-                        help="published: AASIST's own training recipe; default: ours, balanced over classes and attacks")
-    parser.add_argument("--augment", choices=("none", "speed", "rawboost", "full"), help="augmentation of both classes (default: the recipe's)")
-    parser.add_argument("--balance", choices=("none", "class", "attack", "source"),
-                        help="how batches are drawn: none (shuffled), or half bona fide, and each class evenly (class), the spoofs by attack "
-                             "(attack), both by where they came from (source) (default: the recipe's, attack)")
-    parser.add_argument("--source_power", type=share, metavar="P", help="with --balance source: n recordings of a source count like n^P; hybrid: n of a source by one attack (default: 0.5, hybrid: 0.75)")
-    parser.add_argument("--ridge", type=rate, metavar="R", help="of hybrid: penalty per unit of squared weight (default: 0.004; smaller suits more data)")
-    parser.add_argument("--label_smoothing", type=share, help="share of a label that is spread over both classes (default: 0)")
-    parser.add_argument("--averaging", choices=("none", "moving", "swa-on-dev-improvement"), help="of weights (default: the recipe's, moving)")
-    parser.add_argument("--crop_seconds", type=rate, help="length of training crops (default: 4.0375); dev and eval windows stay")
-    parser.add_argument("--early_stop", type=positive, metavar="N", help="stop after N epochs without a lower dev EER")
-    parser.add_argument("--epochs", type=positive, help="epochs in all, those of a resumed run included (default: the recipe's)")
-    parser.add_argument("--batch_size", type=positive, help="utterances per step (default: the recipe's)")
-    parser.add_argument("--learning_rate", type=rate, help="highest learning rate (default: the recipe's)")
-    parser.add_argument("--max_samples", type=positive, help="use at most so many utterances of train, and of dev, drawn by key and attack")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="cpu", help="where to compute (default: cpu)")
-    parser.add_argument("--test", action="store_true", help="evaluate the best epoch on the eval subset at the end")
-    parser.add_argument("--seed", type=count, help="the same seed and number of threads give the same model on the CPU (default: the recipe's, 1 or as published 1234)")
-    parser.add_argument("--seeds", type=seeds, metavar="1,2,3", help="one run for each seed, <run_name>-seed1 and so on; mean and spread of their figures")
-    parser.add_argument("--num_workers", type=count, default=0, help="processes that read ahead (default: 0; reading is cheap)")
-    parser.add_argument("--resume", action="store_true", help="go on with the run of that name; start it where there is none")
-    parser.add_argument("--more_data", action="store_true", help="with --resume: the stores may hold other data than before")
-    parser.add_argument("--run_name", help="folder of the run (default: <architecture>-<n>)")
-    parser.add_argument("--data_dir", type=Path, default=DATA_DIR, help="folder that holds processed/ (default: data)")
-    parser.add_argument("--checkpoint_dir", type=Path, default=CHECKPOINT_DIR, help="where models go (default: models/checkpoints)")
-    parser.add_argument("--results_dir", type=Path, default=RESULTS_DIR, help="where figures go (default: results)")
+    for name, text in SWITCHES.items():
+        parser.add_argument(f"--{name}", action="store_true", help=text)
+    for title, options in OPTIONS.items():
+        group = parser.add_argument_group(title)
+        for name, kind, default, text in options:
+            typed = {"choices": kind} if isinstance(kind, tuple) else {"type": kind}
+            group.add_argument(f"--{name}", default=default, help=text, **typed)
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Train one run, or one for each of --seeds; 0."""
     parser = build_parser()
     args = parser.parse_args(argv)
     if (why := misuse(args)) is not None:
         parser.error(why)
-    from utils.parallel.group import join
+    from utils.parallel.join import join
     from utils.training.seeds import run_seeds
-    group = join(args.device)       # this process alone, or its place among those that torchrun started
+    processes = join(args.device)       # this one alone, or among those that torchrun started
     try:
         if args.seeds:
-            run_seeds(args, group, train_run)
+            run_seeds(args, processes, train)
         else:
-            train_run(args, group)
+            train(args, processes)
     finally:
-        group.close()
+        processes.close()
     return 0
 
 
-def train_run(args: argparse.Namespace, group) -> dict:
-    """One run from its first (or next) epoch to its export; its figures."""
-    from utils.training.finish import figures, finish, test
-    from utils.training.learners.em import gmm_epoch
-    from utils.training.learners.ridge import ridge_epoch
-    from utils.training.session import Session
-    from utils.training.summary import summary
-    session = Session(args, group)
-    learn = {"lfcc-gmm": gmm_epoch, "hybrid": ridge_epoch}.get(session.architecture, train_epoch)
-    with session.alone_on_its_folder():
-        session.go_on()
-        print(summary(session), flush=True)
-        for epoch in session.epochs_ahead:
-            if session.patience_is_over:
+def train(args: argparse.Namespace, processes) -> dict:
+    """One run from its next epoch to its export and its test; returns its figures."""
+    from utils.training.best_model import export_best, test
+    from utils.training.dev_scoring import score_dev
+    from utils.training.learners.gradient import Gradient
+    from utils.training.saving import out_of_patience, resume, save_epoch
+    from utils.training.seeds import in_figures
+    from utils.training.setup import alone_in_its_folder, describe, open_run
+    run = open_run(args, processes)
+    learn = train_epoch if isinstance(run.learner, Gradient) else run.learner.epoch
+    with alone_in_its_folder(run):
+        resume(run)
+        print(describe(run), flush=True)
+        for epoch in range(len(run.history), run.epochs):
+            if out_of_patience(run):
                 print(f"stopped early: {args.early_stop} epochs without a lower dev EER")
                 break
             started = time.monotonic()
-            loss = learn(session, epoch)
-            session.finish_epoch(loss, time.monotonic() - started)
-        dev_eer = finish(session)
-        return figures(session, dev_eer, test(session) if args.test else None)
+            loss = learn(run, epoch)
+            seconds = time.monotonic() - started
+            save_epoch(run, loss, score_dev(run, run.learner.scored), seconds)
+        dev_eer = export_best(run)
+        return in_figures(run, dev_eer, test(run) if args.test else None)
 
 
-def train_epoch(session, epoch: int) -> float:
-    """One pass over the epoch's batches; the mean loss."""
-    session.training_mode()
+def train_epoch(run, epoch: int) -> float:
+    """One pass over the epoch's batches by gradients; the mean loss."""
+    from utils.training.batches import batches
+    from utils.training.saving import check_finite
+    learner = run.learner
+    network, optimizer = learner.network, learner.optimizer
+    learner.training_mode()
     total = 0.0
-    for number, (waves, labels) in enumerate(session.batches(epoch)):
-        session.set_learning_rate(epoch, number)
-        loss = session.loss(session.logits(waves), labels, number)
-        mean = session.group.mean(loss)      # over the processes; of one alone its own
-        session.check_finite(mean, epoch, number)
-        session.optimizer.zero_grad()
+    for step, batch in enumerate(batches(run, epoch)):
+        learner.set_rate(epoch, step)
+        waves, masks = batch.waves.to(run.processes.device), learner.masks()
+        with run.processes.whole_batch(run.order.batch_size):   # one process: nothing to do
+            _, logits = network(waves, **masks)                 # (B, 2): spoof, bona fide
+        loss = learner.loss(logits, batch)
+        mean = run.processes.mean(loss)                         # one process: the loss itself
+        check_finite(run, mean.item(), epoch, step)
+        optimizer.zero_grad()
         loss.backward()
-        session.optimizer.step()
-        session.after_step()
+        optimizer.step()
+        learner.after_step()
         total += mean.item()
-    return total / session.steps_per_epoch
+    return total / len(run.order)
 
 
 if __name__ == "__main__":

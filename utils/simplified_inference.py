@@ -75,13 +75,14 @@ def main(argv: list[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):    # print names that the terminal cannot show
         sys.stdout.reconfigure(errors="backslashreplace")
     from utils.detector import Detector
-    from utils.inference.batch import Session
+    from utils.inference.batch import judge_all
     from utils.inference.inputs import expand
     paths, left_out = expand(args.input_file)
     detector = Detector.load(args.model, args.device, args.threads, prior=args.prior,
                              cost_miss=args.cost_miss, cost_fa=args.cost_fa,
                              published_protocol=args.published_protocol, explain=args.explain)
-    return Session(detector, paths, args.json, args.output, args.picture).run(left_out)
+    return judge_all(detector, paths, as_json=args.json, output=args.output, picture=args.picture,
+                     left_out=left_out)
 
 
 if __name__ == "__main__":

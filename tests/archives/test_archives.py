@@ -10,9 +10,10 @@ import pytest
 
 from tests.helpers.asvspoof5_archives import write_tar
 from utils.archives import index as archive_index, zip as zips
-from utils.archives.index import check_containers, container_name, index_archive, read_index, stamp
-from utils.archives.extraction import Item, tar_items, unpack
 from utils.archives.bounded_gzip import BoundedGzip
+from utils.archives.extraction import Item, tar_items, unpack
+from utils.archives.index import (check_containers, container_name, index_archive, read_index,
+                                  stamp)
 from utils.archives.tar import walk
 from utils.common.errors import InputError
 
@@ -45,7 +46,9 @@ def special_tar(path: Path, *infos: tarfile.TarInfo, form: int = tarfile.GNU_FOR
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
     info = tarfile.TarInfo(name)
-    info.type, info.linkname, info.size = kind, link, len(CONTENT) if kind == tarfile.REGTYPE else 0
+    info.type = kind
+    info.linkname = link
+    info.size = len(CONTENT) if kind == tarfile.REGTYPE else 0
     return info
 
 
@@ -54,11 +57,11 @@ def indexed(path: Path) -> list[tuple[str, int, int]]:
 
 
 def test_the_index_says_where_real_speech_lies(clips, tmp_path):
-    clips = clips["bonafide"]
-    write_tar(tmp_path / "a.tar", [("flac_D/", b""), *zip(names(len(clips)), (clip.read_bytes() for clip in clips))])
+    contents = [clip.read_bytes() for clip in clips["bonafide"]]
+    write_tar(tmp_path / "a.tar", [("flac_D/", b""), *zip(names(len(contents)), contents)])
     archive = (tmp_path / "a.tar").read_bytes()
-    assert [archive[offset:offset + size] for _, offset, size in indexed(tmp_path / "a.tar")] == [
-        clip.read_bytes() for clip in clips]
+    found = indexed(tmp_path / "a.tar")
+    assert [archive[offset:offset + size] for _, offset, size in found] == contents
 
 
 def test_an_archive_as_large_as_ASVspoof5s_is_indexed_whole(tmp_path):
@@ -142,7 +145,8 @@ def test_a_flipped_byte_in_any_part_of_a_header_is_refused(tmp_path):
             indexed(archive)
 
 
-@pytest.mark.parametrize("content", [b"<html>404 Not Found</html>" * 100, gzip.compress(bytes(5000)) * 30])
+@pytest.mark.parametrize("content", [
+    b"<html>404 Not Found</html>" * 100, gzip.compress(bytes(5000)) * 30])
 def test_what_is_no_tar_at_all_is_refused(tmp_path, content):
     (tmp_path / "a.tar").write_bytes(content)
     with pytest.raises(InputError, match="not an uncompressed tar"):
@@ -156,30 +160,34 @@ def test_an_archive_without_members_is_refused(tmp_path, content):
         indexed(tmp_path / "a.tar")
 
 
-@pytest.mark.parametrize("name", ["../D_0000000001.flac", "/etc/D_0000000001.flac", "flac_D/../../D_0000000001.flac",
-                                  "C:/D_0000000001.flac", "flac_D\\D_0000000001.flac", "C:D_0000000001.flac"])
+@pytest.mark.parametrize("name", [
+    "../D_0000000001.flac", "/etc/D_0000000001.flac", "flac_D/../../D_0000000001.flac",
+    "C:/D_0000000001.flac", "flac_D\\D_0000000001.flac", "C:D_0000000001.flac"])
 def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path, name):
     with pytest.raises(InputError, match="unsafe name"):
         indexed(special_tar(tmp_path / "a.tar", member(name)))
 
 
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE,
-                                  b"S", b"Z"])
+@pytest.mark.parametrize("kind", [
+    tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, b"S",
+    b"Z"])
 def test_links_devices_and_other_kinds_are_refused(tmp_path, kind):
     with pytest.raises(InputError, match="do not use"):
         indexed(special_tar(tmp_path / "a.tar", member("flac_D/D_0000000001.flac", kind, "target")))
 
 
-@pytest.mark.parametrize("name", ["flac_D/evil.sh", "flac_D/D_0000000001.wav", "flac_T/D_0000000001.flac",
-                                  "flac_D/D_1.flac", "flac_D/sub/D_0000000001.flac", "flac_D/D_0000000001.flac\n"])
+@pytest.mark.parametrize("name", [
+    "flac_D/evil.sh", "flac_D/D_0000000001.wav", "flac_T/D_0000000001.flac", "flac_D/D_1.flac",
+    "flac_D/sub/D_0000000001.flac", "flac_D/D_0000000001.flac\n"])
 def test_a_name_not_of_the_corpus_is_refused(tmp_path, name):
     with pytest.raises(InputError, match="no file of this corpus"):
         indexed(special_tar(tmp_path / "a.tar", member(name)))
 
 
-def test_what_macos_leaves_in_archives_is_passed_over(tmp_path):
-    litter = [member(name) for name in ("._flac_D", "flac_D/._D_0000000001.flac", "flac_D/.DS_Store")]
-    assert len(indexed(special_tar(tmp_path / "a.tar", *litter, member("./flac_D/D_0000000001.flac")))) == 1
+def test_what_macos_leaves_in_archives_is_ignored(tmp_path):
+    litter = ("._flac_D", "flac_D/._D_0000000001.flac", "flac_D/.DS_Store")
+    members = [*map(member, litter), member("./flac_D/D_0000000001.flac")]
+    assert len(indexed(special_tar(tmp_path / "a.tar", *members))) == 1
 
 
 def test_a_member_that_comes_twice_is_refused(tmp_path):
@@ -197,7 +205,8 @@ def test_a_declared_size_beyond_the_archive_is_refused(tmp_path):
 
 def test_a_monstrous_long_name_is_refused_unread(tmp_path):
     info = tarfile.TarInfo("././@LongLink")
-    info.type, info.size = tarfile.GNUTYPE_LONGNAME, 1 << 40
+    info.type = tarfile.GNUTYPE_LONGNAME
+    info.size = 1 << 40
     (tmp_path / "a.tar").write_bytes(info.tobuf(tarfile.GNU_FORMAT) + bytes(20_480))
     with pytest.raises(InputError, match="extended header"):
         indexed(tmp_path / "a.tar")
@@ -215,16 +224,16 @@ def unpack_tar(archive: Path, folder: Path) -> int:
     return unpack(lambda: tar_items(archive, index, folder), folder)
 
 
-def test_unpacking_gives_every_file_its_bytes_and_goes_on_after_a_kill(clips, tmp_path):
-    clips = clips["spoof"]
-    write_tar(tmp_path / "a.tar", list(zip(names(len(clips)), (clip.read_bytes() for clip in clips))))
+def test_unpacking_gives_every_file_its_bytes_and_resumes_after_a_kill(clips, tmp_path):
+    contents = [clip.read_bytes() for clip in clips["spoof"]]
+    write_tar(tmp_path / "a.tar", list(zip(names(len(contents)), contents)))
     folder = tmp_path / "flac_D"
-    assert unpack_tar(tmp_path / "a.tar", folder) == len(clips)
+    assert unpack_tar(tmp_path / "a.tar", folder) == len(contents)
     for number in (1, 5):
         (folder / f"D_{number:010}.flac").unlink()
     (folder / ".D_0000000005.flac.tmp").write_bytes(b"half")
     assert unpack_tar(tmp_path / "a.tar", folder) == 2
-    assert [path.read_bytes() for path in sorted(folder.iterdir())] == [clip.read_bytes() for clip in clips]
+    assert [path.read_bytes() for path in sorted(folder.iterdir())] == contents
 
 
 def test_unpacking_overwrites_nothing(tmp_path):
@@ -263,10 +272,11 @@ def test_an_archive_that_ends_while_it_is_unpacked_leaves_no_file(tmp_path):
 
 
 def test_a_bomb_a_torn_and_a_damaged_gzip_end_in_a_sentence(tmp_path):
-    content = gzip.compress(bytes(50 << 20))
-    for name, content, match in (("bomb", content, "more than"), ("torn", content[:-9], "cut short"),
-                                 ("damaged", content[:2000] + b"xxxx" + content[2004:], "damaged|more than"),
-                                 ("text", b"<html>", "damaged")):
+    whole = gzip.compress(bytes(50 << 20))
+    damaged = whole[:2000] + b"xxxx" + whole[2004:]
+    for name, content, match in (
+            ("bomb", whole, "more than"), ("torn", whole[:-9], "cut short"),
+            ("damaged", damaged, "damaged|more than"), ("text", b"<html>", "damaged")):
         (tmp_path / name).write_bytes(content)
         most = 1 << 20 if name == "bomb" else 1 << 30
         with pytest.raises(InputError, match=match), BoundedGzip(tmp_path / name, most) as file:
@@ -287,8 +297,9 @@ def test_files_stored_plain_in_a_zip_are_found_in_place(clips, tmp_path):
     clip = clips["bonafide"][0].read_bytes()
     name = "LA/ASVspoof2019_LA_train/flac/LA_T_1000137.flac"
     archive = zipped(tmp_path / "LA.zip", ("LA/README.txt", b"x"), (name, clip))
-    container, offset, size = zips.stored_places(archive, AUDIO, "raw/LA.zip")["train"]["LA_T_1000137"]
-    assert container == "raw/LA.zip" and archive.read_bytes()[offset:offset + size] == clip
+    place = zips.stored_places(archive, AUDIO, "raw/LA.zip")["train"]["LA_T_1000137"]
+    assert place.container == "raw/LA.zip"
+    assert archive.read_bytes()[place.offset:place.offset + place.size] == clip
 
 
 def test_compressed_files_of_a_zip_ask_for_extract_and_unpack_whole(clips, tmp_path):

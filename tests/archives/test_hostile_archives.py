@@ -1,4 +1,4 @@
-"""Every hostile or broken archive, protocol, checkpoint and model through the real script: one sentence, no harm."""
+"""Hostile or broken archives, protocols and models in the real scripts: one sentence, no harm."""
 import re
 from collections import Counter
 from pathlib import Path
@@ -21,7 +21,8 @@ def test_it_ends_as_it_must_and_harms_nothing(case, stuff, tmp_path):
     assert outcome == case.outcome and re.search(case.words, said), (outcome, said)
     if outcome == REFUSED:
         assert said.splitlines()[-1].isprintable() and len(said.splitlines()[-1]) < 600
-    assert not (tmp_path / "trace").exists() and not Path("/tmp/hostile").exists() and not list(tmp_path.rglob("run.sh"))
+    assert not (tmp_path / "trace").exists() and not Path("/tmp/hostile").exists()
+    assert not list(tmp_path.rglob("run.sh"))
     if outcome == REFUSED and case.group != "checkpoint":
         assert not (tmp_path / "data" / "protocols" / "corpus.json").exists()
 
@@ -29,6 +30,6 @@ def test_it_ends_as_it_must_and_harms_nothing(case, stuff, tmp_path):
 def test_the_table_names_each_case_once():
     assert len({(case.group, case.name) for case in ALL}) == len(ALL)
     counts = Counter(case.group for case in ALL)
-    assert min(counts.values()) >= 9 and set(counts) == {"tar archive", "gzip archive", "zip archive", "protocol", "checkpoint",
-                                                         "ONNX model"}
+    assert min(counts.values()) >= 9 and set(counts) == {
+        "tar archive", "gzip archive", "zip archive", "protocol", "checkpoint", "ONNX model"}
     assert {case.outcome for case in ALL} == {REFUSED, ACCEPTED}

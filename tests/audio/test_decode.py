@@ -13,16 +13,17 @@ import pytest
 import soundfile
 import soxr
 
-from tests.helpers.audio_encodings import PYAV_KINDS, SOUNDFILE_KINDS, UNMARKED, at_rate, build, by_pyav, by_soundfile
+from tests.helpers.audio_encodings import (PYAV_KINDS, SOUNDFILE_KINDS, UNMARKED, at_rate, build,
+                                           by_pyav, by_soundfile)
 from tests.helpers.audio_zoo import example
 from tests.conftest import ROOT
 from utils.audio.decode import load_audio, open_audio
 from utils.audio.sources import AudioError
 
 KINDS = [name for name, *_ in SOUNDFILE_KINDS + PYAV_KINDS]
-LOSSLESS_16K = ("wav-16", "wav-24", "wav-32", "wav-float", "wav-double", "rf64", "w64", "aiff", "au", "caf",
-                "caf-alac", "nist",
-                "flac", "m4a-alac", "mka-flac", "ogg-flac", "mp4-flac")
+LOSSLESS_16K = ("wav-16", "wav-24", "wav-32", "wav-float", "wav-double", "rf64", "w64", "aiff",
+                "au", "caf", "caf-alac", "nist", "flac", "m4a-alac", "mka-flac", "ogg-flac",
+                "mp4-flac")
 
 
 class Files(dict):
@@ -49,12 +50,14 @@ def decode(content: bytes):
 
 
 def snr(wave: np.ndarray, reference: np.ndarray, reach: int = 1200) -> float:
-    """dB by which `reference` stands out of what differs, at the best delay (an encoder's) up to `reach` and the best
-    gain."""
+    """dB by which `reference` stands out of what differs, at the best delay (an encoder's) up to
+    `reach` and the best gain.
+    """
     length = min(len(wave), len(reference)) - 2 * reach
     spectrum = np.fft.rfft(wave, 1 << 17) * np.conj(np.fft.rfft(reference, 1 << 17))
     delay = int(np.argmax(np.roll(np.fft.irfft(spectrum), reach)[:2 * reach])) - reach
-    part, reference = wave[reach + delay:reach + delay + length].astype(float), reference[reach:reach + length]
+    part, reference = wave[reach + delay:reach + delay +
+                           length].astype(float), reference[reach:reach + length]
     error = part - reference * (part @ reference) / (reference @ reference)
     return 10 * np.log10((part @ part) / (error @ error + 1e-9))
 
@@ -84,16 +87,20 @@ def test_sound_flac_that_libsndfile_refuses_is_read_exactly(shared):
     for line in (folder / "expected.tsv").read_text().splitlines()[1:]:
         name, samples, sha256 = line.split("\t")
         wave = load_audio(folder / name)
-        assert len(wave) == int(samples) and hashlib.sha256(wave.astype("<i2").tobytes()).hexdigest() == sha256
+        assert len(wave) == int(samples) and hashlib.sha256(
+            wave.astype("<i2").tobytes()).hexdigest() == sha256
 
 
 def test_a_refused_flac_at_another_rate_goes_on_where_libsndfile_stopped(shared, monkeypatch):
-    """The first decoder may have handed out blocks before it refuses: nothing comes twice, nothing is missing."""
+    """The first decoder may have handed out blocks before it refuses: nothing comes twice, nothing
+    is missing.
+    """
     path = shared / "reference" / "hard-audio" / "libsndfile-refuses-272.flac"
     whole = load_audio(path)
     monkeypatch.setattr("utils.audio.libsndfile.BLOCK", 1000)
     with open_audio(path) as stream:
-        assert np.array_equal(np.concatenate(list(stream)), whole) and stream.info.decoder in ("PyAV", "soundfile")
+        assert np.array_equal(np.concatenate(list(stream)),
+                              whole) and stream.info.decoder in ("PyAV", "soundfile")
 
 
 @pytest.mark.parametrize("name", ("wav-44k-stereo", "wav-8k", "wav-6ch", "wav-11k", "flac-24"))
@@ -120,7 +127,8 @@ def test_a_slice_of_an_archive_is_the_file_itself(zoo, tmp_path):
     archive.write_bytes(b"x" * 777 + b"".join(zoo[name] for name in KINDS))
     offset = 777
     for name in KINDS:
-        assert np.array_equal(load_audio((archive, offset, len(zoo[name]))), decode(zoo[name])[0]), name
+        assert np.array_equal(load_audio((archive, offset, len(zoo[name]))),
+                              decode(zoo[name])[0]), name
         offset += len(zoo[name])
 
 
@@ -133,7 +141,8 @@ def test_large_files_are_read_through_a_view_with_the_same_result(zoo, monkeypat
 
 
 def test_content_decides_and_the_name_does_not(zoo, tmp_path):
-    for name, ending in (("flac", ".wav"), ("wav-16", ".mp3"), ("m4a", ".raw"), ("mp3", ".flac"), ("opus", ".txt")):
+    for name, ending in (("flac", ".wav"), ("wav-16", ".mp3"), ("m4a", ".raw"), ("mp3", ".flac"),
+                         ("opus", ".txt")):
         path = tmp_path / f"wrong{ending}"
         path.write_bytes(zoo[name])
         assert np.array_equal(load_audio(path), decode(zoo[name])[0])
@@ -150,7 +159,8 @@ def test_raw_g722_has_no_header_and_is_known_by_its_name(clip, tmp_path):
 def test_a_pipe_is_read_to_its_end(zoo):
     code = ("import sys; from utils.audio.decode import load_audio\n"
             "sys.stdout.buffer.write(load_audio(sys.stdin.buffer).tobytes())")
-    done = subprocess.run([sys.executable, "-c", code], input=zoo["flac"], capture_output=True, cwd=ROOT, check=True)
+    done = subprocess.run([sys.executable, "-c", code], input=zoo["flac"], capture_output=True,
+                          cwd=ROOT, check=True)
     assert np.array_equal(np.frombuffer(done.stdout, np.int16), decode(zoo["flac"])[0])
 
 
@@ -177,7 +187,8 @@ def test_a_streamed_wav_without_its_length_is_read_to_the_end_and_said(zoo, clip
 
 def test_info_tells_the_length_to_come_from_the_first_block_on(clip):
     for name in ("wav-44k-stereo", "flac", "mp3", "m4a", "webm"):
-        table = {kind: (make, how) for make, kinds in ((by_soundfile, SOUNDFILE_KINDS), (by_pyav, PYAV_KINDS))
+        table = {kind: (make, how) for make, kinds in ((by_soundfile, SOUNDFILE_KINDS),
+                                                       (by_pyav, PYAV_KINDS))
                  for kind, *how in kinds}
         make, how = table[name]
         with open_audio(io.BytesIO(make(np.tile(clip, 20), *how))) as stream:
@@ -190,7 +201,8 @@ def test_info_tells_the_length_to_come_from_the_first_block_on(clip):
 
 def test_info_tells_how_much_of_the_channels_is_left_in_mono(clip):
     def in_phase(*channels: np.ndarray) -> float:
-        return decode(by_soundfile(np.stack(channels, 1), "WAV", "FLOAT", 16000, len(channels), as_it_is=True))[1].in_phase
+        return decode(by_soundfile(np.stack(channels, 1), "WAV", "FLOAT", 16000, len(channels),
+                                   as_it_is=True))[1].in_phase
 
     assert in_phase(clip, clip) == pytest.approx(2) and in_phase(clip, 0 * clip) == pytest.approx(1)
     assert in_phase(clip, -clip) == 0 and in_phase(*[clip] * 5) == pytest.approx(5, 1e-4)
@@ -201,21 +213,24 @@ def test_info_counts_clipped_samples(clip):
     loud = np.clip(clip * 1.5 / np.abs(clip).max(), -1, 1)
     for subtype in ("PCM_16", "PCM_U8", "FLOAT", "PCM_24"):
         info = decode(by_soundfile(loud, "WAV", subtype, 16000, 1))[1]
-        assert info.clipped_fraction == pytest.approx(np.mean(np.abs(loud) == 1), rel=0.2) and info.peak > 0.99
+        assert info.clipped_fraction == pytest.approx(np.mean(np.abs(loud) == 1),
+                                                      rel=0.2) and info.peak > 0.99
     assert decode(by_soundfile(clip * 0.9, "WAV", "PCM_16", 16000, 1))[1].clipped_fraction == 0
 
 
 def test_beyond_full_scale_is_clipped_and_does_not_wrap(clip):
     wave, info = decode(float_wav(clip / np.abs(clip).max() * 3))
     loud = np.abs(clip) > 0.01
-    assert info.peak == pytest.approx(3) and np.array_equal(np.sign(wave[loud]), np.sign(clip[loud]))
+    assert info.peak == pytest.approx(3) and np.array_equal(np.sign(wave[loud]),
+                                                            np.sign(clip[loud]))
     assert 32767 in (wave.max(), -1 - wave.min())
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_cut_anywhere_it_is_refused_or_was_whole_without_the_rest(name, zoo):
-    """`UNMARKED` formats cannot know of a cut between two frames, and say so. What is padding or an index may be
-    missing."""
+    """`UNMARKED` formats cannot know of a cut between two frames, and say so. What is padding or an
+    index may be missing.
+    """
     whole, rng = decode(zoo[name])[0], random.Random(name)
     for cut in [len(zoo[name]) - 1, *(rng.randrange(1, len(zoo[name])) for _ in range(12))]:
         try:
@@ -274,12 +289,16 @@ def test_ten_times_the_sound_takes_the_same_memory(clip, tmp_path):
         with soundfile.SoundFile(path, "w", 44100, 2, "PCM_16") as file:
             for _ in range(minutes * 60):
                 file.write(second)
-        code = ("import sys; from utils.audio.decode import open_audio\n"
-                "with open_audio(sys.argv[1]) as stream: n = sum(map(len, stream))\n"
-                "print(n, [line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')][0])")
+        code = (
+            "import sys; from utils.audio.decode import open_audio\n"
+            "with open_audio(sys.argv[1]) as stream: n = sum(map(len, stream))\n"
+            "lines = open('/proc/self/status')\n"
+            "print(n, [line.split()[1] for line in lines if line.startswith('VmHWM')][0])"
+        )
         if sys.platform != "linux":
             pytest.skip("peak memory is read from /proc")
-        n, peak = subprocess.check_output([sys.executable, "-c", code, path], cwd=ROOT, text=True).split()
+        n, peak = subprocess.check_output([sys.executable, "-c", code, path], cwd=ROOT,
+                                          text=True).split()
         assert int(n) == minutes * 60 * 16000
         peaks.append(int(peak))
         path.unlink()

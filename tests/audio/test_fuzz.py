@@ -1,5 +1,6 @@
-"""Whatever bytes it is given, the decoder returns whole sound or one sentence: no other error, no hang, nothing that is
-not sound, nothing shorter than the file says."""
+"""Whatever bytes it is given, the decoder returns whole sound or one sentence: no other error, no
+hang, nothing that is not sound, nothing shorter than the file says.
+"""
 import faulthandler
 import io
 import struct
@@ -17,13 +18,16 @@ from utils.audio.sources import AudioError
 
 CPU_SECONDS = 5  # for one file of a second and a half
 KIND_OF_DAMAGE = st.sampled_from(("flip", "cut", "tail", "zero", "repeat", "splice", "head"))
-STEP = st.tuples(KIND_OF_DAMAGE, st.floats(0, 1, exclude_max=True), st.integers(1, 4000), st.sampled_from(KINDS))
-BYTES = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8, "ULAW": 1, "ALAW": 1}
+STEP = st.tuples(KIND_OF_DAMAGE, st.floats(0, 1, exclude_max=True), st.integers(1, 4000),
+                 st.sampled_from(KINDS))
+BYTES = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8,
+         "ULAW": 1, "ALAW": 1}
 
 
 def spoil(content: bytes, steps, zoo: dict[str, bytes]) -> bytes:  # noqa: F811
-    """`content` after each of `steps`: (what, where as a share of the length, how much, which other file to splice
-    in)."""
+    """`content` after each of `steps`: (what, where as a share of the length, how much, which other
+    file to splice in).
+    """
     data = bytearray(content)
     for what, where, amount, other in steps:
         at = int(where * len(data))
@@ -45,8 +49,11 @@ def spoil(content: bytes, steps, zoo: dict[str, bytes]) -> bytes:  # noqa: F811
 
 
 def heard(content: bytes) -> tuple[np.ndarray, AudioInfo] | None:
-    """What the decoder makes of `content` within a limit of time; None where it refuses it in one sentence."""
-    faulthandler.dump_traceback_later(60, exit=True)  # a hang in a decoder cannot be interrupted otherwise
+    """What the decoder makes of `content` within a limit of time; None where it refuses it in one
+    sentence.
+    """
+    # a hang in a decoder cannot be interrupted otherwise
+    faulthandler.dump_traceback_later(60, exit=True)
     started = time.process_time()
     try:
         with open_audio(io.BytesIO(content)) as stream:
@@ -62,8 +69,9 @@ def heard(content: bytes) -> tuple[np.ndarray, AudioInfo] | None:
 
 
 def promised_samples(content: bytes, info: AudioInfo) -> tuple[int, int] | None:
-    """(fewest, most) samples per channel that the header of `content` promises, read anew for this test; None where it
-    says nothing that can be read in a few lines."""
+    """(fewest, most) samples per channel that the header of `content` promises, read anew for this
+    test; None where it says nothing that can be read in a few lines.
+    """
     if content[:4] == b"fLaC" and (total := int.from_bytes(content[18:26], "big") & (1 << 36) - 1):
         return total, total
     if content[:4] == b"TTA1":
@@ -76,7 +84,8 @@ def promised_samples(content: bytes, info: AudioInfo) -> tuple[int, int] | None:
         _, sound = _chunk(content, 12, "<4sI", b"data")
     elif content[:4] == b"FORM" and width:
         at, length = _chunk(content, 12, ">4sI", b"SSND")
-        sound = length - 8 - struct.unpack_from(">I", content, at)[0] if length else 0   # after an offset
+        # after an offset
+        sound = length - 8 - struct.unpack_from(">I", content, at)[0] if length else 0
     elif content[:4] == b".snd" and width:
         sound = struct.unpack_from(">I", content, 8)[0]
     if not sound or sound >= 0x7FFFF000:
@@ -94,7 +103,8 @@ def _chunk(content: bytes, at: int, layout: str, name: bytes) -> tuple[int, int 
     return at, None
 
 
-@settings(max_examples=500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=500, deadline=None, derandomize=True,
+          suppress_health_check=list(HealthCheck))
 @given(kind=st.sampled_from(KINDS), steps=st.lists(STEP, min_size=1, max_size=3))
 def test_damaged_files_end_in_whole_sound_or_one_sentence(zoo, capfd, kind, steps):  # noqa: F811
     content = spoil(zoo[kind], steps, zoo)
@@ -104,18 +114,23 @@ def test_damaged_files_end_in_whole_sound_or_one_sentence(zoo, capfd, kind, step
         assert promise[0] <= found[1].frames <= promise[1], found[1]
 
 
-@settings(max_examples=500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(kind=st.sampled_from(KINDS), where=st.floats(0.05, 1, exclude_max=True), amount=st.integers(1, 9000))
-def test_what_lost_its_middle_or_its_end_is_refused_unless_as_much_is_heard(zoo, kind, where, amount):  # noqa: F811
-    """The header, untouched, still promises all of it. Formats without one say that they cannot tell."""
+@settings(max_examples=500, deadline=None, derandomize=True,
+          suppress_health_check=list(HealthCheck))
+@given(kind=st.sampled_from(KINDS), where=st.floats(0.05, 1, exclude_max=True),
+       amount=st.integers(1, 9000))
+def test_what_lost_its_middle_or_its_end_is_refused_unless_as_much_is_heard(
+        zoo, kind, where, amount):  # noqa: F811
+    """The header, untouched, still promises all of it. Formats without one say that they cannot
+    tell.
+    """
     whole = heard(zoo[kind])
     at = int(where * len(zoo[kind]))
     found = heard(zoo[kind][:at] + zoo[kind][at + amount:])
     assert not found or found[1].unmarked_end or found[1].frames == whole[1].frames, found
 
 
-@pytest.mark.parametrize("name", ["flac", "flac-24", "ogg-flac", "mka-flac", "mp4-flac", "tta", "wavpack", "vorbis",
-                                  "opus"])
+@pytest.mark.parametrize("name", ["flac", "flac-24", "ogg-flac", "mka-flac", "mp4-flac", "tta",
+                                  "wavpack", "vorbis", "opus"])
 def test_files_with_sums_are_never_heard_wrongly(zoo, name):  # noqa: F811
     """A file whose sound bytes changed is refused, unless exactly the same samples come out."""
     rng, size = np.random.default_rng(0), len(zoo[name])

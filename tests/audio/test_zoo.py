@@ -1,4 +1,6 @@
-"""The whole zoo through the inference script: one verdict or one sentence each, the right exit code, never a traceback."""
+"""The whole zoo through the inference script: one verdict or one sentence each, the right exit
+code, never a traceback.
+"""
 import io
 import json
 import os
@@ -38,12 +40,14 @@ def test_the_zoo_is_large():
     assert len({kind.format for kind in ALL if kind.outcome == REFUSED}) >= 25
 
 
-@pytest.mark.parametrize("kind", [kind for kind in ALL if kind.outcome == REFUSED], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", [kind for kind in ALL if kind.outcome == REFUSED],
+                         ids=lambda kind: kind.name)
 def test_each_refused_kind_alone_ends_in_one_sentence_and_exit_1(kind: Kind, zoo, model):
     out = io.StringIO()
     try:
         with redirect_stdout(out):
-            code = script.main(["--model", str(model), "--threads", "1", "--input_file", str(zoo[kind.name])])
+            code = script.main(["--model", str(model), "--threads", "1", "--input_file",
+                                str(zoo[kind.name])])
     except InputError as error:   # of an input that holds no file at all
         assert kind.name == "folder called .wav" and "no recordings in" in str(error)
         return
@@ -54,16 +58,27 @@ def test_each_refused_kind_alone_ends_in_one_sentence_and_exit_1(kind: Kind, zoo
 
 def test_the_whole_zoo_in_one_folder_is_accounted_for(zoo, model, tmp_path):
     folder = Path(os.path.commonpath([str(path.parent) for path in zoo.values()]))
-    command = [sys.executable, ROOT / "utils" / "simplified_inference.py", "--model", model, "--threads", "1",
-               "--input_file", folder, "--output", tmp_path / "r.jsonl"]
+    command = [sys.executable, ROOT / "utils" / "simplified_inference.py", "--model", model,
+               "--threads", "1", "--input_file", folder, "--output", tmp_path / "r.jsonl"]
     done = subprocess.run(command, capture_output=True, timeout=300, text=True)
     assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr
-    found = {record["file"]: record for record in map(json.loads, (tmp_path / "r.jsonl").read_text().splitlines())}
-    there = {shown(str(path)): kind for kind in ALL if os.path.lexists(path := zoo[kind.name]) and not path.is_dir()}
+    found = {
+        record["file"]: record
+        for record in map(json.loads, (tmp_path / "r.jsonl").read_text().splitlines())
+    }
+    there = {
+        shown(str(path)): kind
+        for kind in ALL
+        if os.path.lexists(path := zoo[kind.name]) and not path.is_dir()
+    }
     left_out = [name for name, kind in there.items() if kind.name == "no extension"]
     assert sorted([*found, *left_out]) == sorted(there) and len(found) == len(ALL) - 3
-    assert [name for name, record in found.items() if there[name].came_out(record) != there[name].outcome] == []
-    assert f"{len(found)} recordings: " in done.stdout and "1 file without an audio suffix left out" in done.stdout
+    assert [
+        name for name, record in found.items()
+        if there[name].came_out(record) != there[name].outcome
+    ] == []
+    assert f"{len(found)} recordings: " in done.stdout
+    assert "1 file without an audio suffix left out" in done.stdout
     refused = sum(kind.outcome == REFUSED for name, kind in there.items() if name in found)
     assert f"{refused} failed" in done.stdout
     assert all(line.isprintable() for line in done.stdout.split("\n"))
@@ -71,7 +86,8 @@ def test_the_whole_zoo_in_one_folder_is_accounted_for(zoo, model, tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no such users")
 def test_a_file_without_permission_is_refused_by_root_turned_nobody(zoo):
-    """Modes do not bind root, as whom tests often run: a child that has become another user asks."""
+    """Modes do not bind root, as whom tests often run: a child that has become another user asks.
+    """
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         path = Path(folder) / "secret.wav"

@@ -41,12 +41,14 @@ def test_what_is_saved_is_loaded(tmp_path):
     save_checkpoint(tmp_path / "a" / "best.pt", checkpoint)
     loaded = load_checkpoint(tmp_path / "a" / "best.pt")
     assert metadata(loaded) == metadata(checkpoint)
-    assert all(torch.equal(loaded["state_dict"][name], value) for name, value in checkpoint["state_dict"].items())
+    assert all(torch.equal(loaded["state_dict"][name], value)
+               for name, value in checkpoint["state_dict"].items())
 
 
 def test_saving_leaves_no_half_written_file(tmp_path):
     with pytest.raises(ValueError, match="without state_dict"):
-        save_checkpoint(tmp_path / "best.pt", {key: v for key, v in random_checkpoint().items() if key != "state_dict"})
+        bare = {key: v for key, v in random_checkpoint().items() if key != "state_dict"}
+        save_checkpoint(tmp_path / "best.pt", bare)
     with pytest.raises((pickle.PicklingError, AttributeError)):
         save_checkpoint(tmp_path / "best.pt", random_checkpoint(args=lambda: None))
     assert list(tmp_path.iterdir()) == []
@@ -69,7 +71,8 @@ def test_a_truncated_checkpoint_is_called_cut_off(tmp_path, saved, share):
 
 def test_a_damaged_checkpoint_is_refused(tmp_path, saved):
     at = saved.index(b"data.pkl") + 300
-    assert "copy or download it again" in refusal(tmp_path, saved[:at] + bytes(2000) + saved[at + 2000:])
+    damaged = saved[:at] + bytes(2000) + saved[at + 2000:]
+    assert "copy or download it again" in refusal(tmp_path, damaged)
 
 
 def test_code_in_a_checkpoint_does_not_run(tmp_path):
@@ -104,8 +107,9 @@ def test_a_newer_format_asks_for_an_update(tmp_path):
     assert "update this project" in refusal(tmp_path, random_checkpoint(format=FORMAT + 1))
 
 
-@pytest.mark.parametrize("config", [{"architecture": "rawnet"}, {}, {"architecture": "aasist", "channels": [1], "gat_dims": [2, 3],
-                                    "pool_ratios": [1]}, {"architecture": "small", "n_fft": "many"}, 7])
+@pytest.mark.parametrize("config", [
+    {"architecture": "rawnet"}, {}, {"architecture": "small", "n_fft": "many"}, 7,
+    {"architecture": "aasist", "channels": [1], "gat_dims": [2, 3], "pool_ratios": [1]}])
 def test_an_unknown_network_is_refused(tmp_path, config):
     assert "no network known here" in refusal(tmp_path, random_checkpoint(config=config))
 
@@ -133,23 +137,27 @@ def test_weights_that_are_not_finite_are_refused(tmp_path, value):
 def test_weights_of_another_type_are_refused(tmp_path):
     state = random_state_dict("aasist-l")
     state["out_layer.bias"] = state["out_layer.bias"].double()
-    assert "out_layer.bias is (2,) float64" in refusal(tmp_path, random_checkpoint(state_dict=state))
+    message = refusal(tmp_path, random_checkpoint(state_dict=state))
+    assert "out_layer.bias is (2,) float64" in message
 
 
 @pytest.mark.parametrize("changes, words", [
     ({"label_order": ["bonafide", "spoof"]}, "label order"), ({"sample_rate": 8000}, "16000 Hz"),
     ({"n_samples": 0}, "whole number of samples"), ({"format": "one"}, "which checkpoint format"),
     ({"calibration": {"scale": float("nan"), "offset": 0.0}}, "finite scale"),
-    ({"calibration": {"scale": -1.0, "offset": 0.0}}, "scale above 0"), ({"calibration": [1]}, "finite scale"),
+    ({"calibration": {"scale": -1.0, "offset": 0.0}}, "scale above 0"),
+    ({"calibration": [1]}, "finite scale"),
     ({"decision": {"threshold": float("inf"), "band": None, "origin": "dev"}}, "finite threshold"),
     ({"decision": {"threshold": 0.0, "band": [1.0], "origin": "dev"}}, "band of two"),
-    ({"decision": {"threshold": 0.0, "band": [1.0, 0.0], "origin": "dev"}}, "ascending"), ({"decision": "yes"}, "decision"),
+    ({"decision": {"threshold": 0.0, "band": [1.0, 0.0], "origin": "dev"}}, "ascending"),
+    ({"decision": "yes"}, "decision"),
     ({"state_dict": [1]}, "no table of weights")])
 def test_entries_that_would_change_what_a_score_means_are_refused(tmp_path, changes, words):
     assert words in refusal(tmp_path, random_checkpoint(**changes))
 
 
 def test_metadata_is_what_json_can_hold():
-    plain = metadata(random_checkpoint(training={"state": torch.zeros(2)}, args={"path": (1, 2), "loss": float("inf")}))
+    plain = metadata(random_checkpoint(training={"state": torch.zeros(2)},
+                                       args={"path": (1, 2), "loss": float("inf")}))
     assert plain["args"] == {"path": [1, 2], "loss": None}
     assert "training" not in plain and "state_dict" not in plain

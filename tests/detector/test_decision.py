@@ -9,7 +9,7 @@ from utils.detector.decision import (MIN_HALF_WIDTH, Calibration, Costs, Decisio
                                      fit_on_dev)
 from utils.detector.fitting import conformal_band
 from utils.metrics import metrics
-from utils.report.key_files import read_keys, read_scores, split_by_key
+from utils.report.key_files import align, read_keys, read_scores
 
 
 def gaussian(n_bonafide: int, n_spoof: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -21,9 +21,9 @@ def gaussian(n_bonafide: int, n_spoof: int, seed: int = 0) -> tuple[np.ndarray, 
 
 def official(shared, name: str) -> tuple[np.ndarray, np.ndarray]:
     cases = shared / "reference" / "metrics" / "cases"
-    groups = split_by_key(read_scores(cases / f"{name}.score.tsv"),
-                          read_keys(cases / f"{name}.key.tsv"))
-    return np.concatenate(groups), np.repeat([True, False], [group.size for group in groups])
+    keys = read_keys(cases / f"{name}.key.tsv")
+    return (align(read_scores(cases / f"{name}.score.tsv"), keys),
+            np.array([row.labels.is_bonafide for row in keys]))
 
 
 @pytest.mark.parametrize("scale, offset", [(1, 0), (0.2, 3), (25, -400), (1e-7, 5)])

@@ -85,8 +85,7 @@ def test_costs_move_the_threshold(model):
 
 def test_what_was_scored_before_ctrl_c_is_kept(model, clip):
     def stop_late(blocks):
-        for block in blocks:
-            yield block
+        yield from blocks
         raise KeyboardInterrupt
 
     with pytest.raises(Interrupted) as stop:

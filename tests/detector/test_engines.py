@@ -1,4 +1,4 @@
-"""One interface over PyTorch and ONNX Runtime: the same numbers, and the same care about what is opened."""
+"""One interface over PyTorch and ONNX Runtime: the same numbers, the same care with files."""
 import os
 import subprocess
 import sys
@@ -38,7 +38,8 @@ WAVES = random_input()[:, :LENGTH]
 
 
 def test_both_engines_give_the_same_logits(run_dir):
-    one, other = (load_engine(run_dir / name, threads=1).logits(WAVES) for name in ("best.pt", "best.onnx"))
+    one, other = (load_engine(run_dir / name, threads=1).logits(WAVES)
+                  for name in ("best.pt", "best.onnx"))
     assert np.abs(one - other).max() <= 1e-5
 
 
@@ -79,7 +80,8 @@ def test_the_quickest_engine_scores_as_the_network_itself_does():
     torch.manual_seed(0)
     for architecture in ("aasist", "small"):
         model = build_model(CONFIGS[architecture]).train()
-        one, other = (engine_of(model, {"n_samples": LENGTH}).logits(WAVES) for engine_of in (TorchEngine, quickest_engine))
+        one, other = (engine_of(model, {"n_samples": LENGTH}).logits(WAVES)
+                      for engine_of in (TorchEngine, quickest_engine))
         assert np.abs(one - other).max() <= 1e-5
 
 
@@ -87,12 +89,13 @@ def test_on_a_cpu_pytorch_holds_one_window_at_a_time():
     model, seen = build_model(CONFIGS["aasist-l"]), []
     model.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
     TorchEngine(model, {"n_samples": LENGTH}).logits(WAVES)
-    assert seen == [1, 1]      # a batch gains nothing there, and sixteen windows of AASIST take 3 GB
+    assert seen == [1, 1]      # a batch gains nothing there, and 16 windows of AASIST take 3 GB
 
 
 def test_scoring_an_exported_model_imports_no_torch(run_dir):
     code = ("import sys; from utils.detector.engines import load_engine; import numpy as np\n"
-            f"load_engine({str(run_dir / 'best.onnx')!r}, threads=1).logits(np.zeros((1, {LENGTH}), np.float32))\n"
+            f"engine = load_engine({str(run_dir / 'best.onnx')!r}, threads=1)\n"
+            f"engine.logits(np.zeros((1, {LENGTH}), np.float32))\n"
             "assert 'torch' not in sys.modules and 'onnx' not in sys.modules")
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=120)
 
@@ -119,7 +122,8 @@ def refusal(tmp_path, content: bytes) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"not a model at all", b"RIFF....WAVEfmt ", bytes(1000), b"\x0b" * 50])
+@pytest.mark.parametrize("content", [b"", b"not a model at all", b"RIFF....WAVEfmt ", bytes(1000),
+                                     b"\x0b" * 50])
 def test_other_files_are_not_models(tmp_path, content):
     assert "ONNX" in refusal(tmp_path, content) or "model" in refusal(tmp_path, content)
 
@@ -136,7 +140,8 @@ def test_a_model_of_someone_else_is_refused(tmp_path, run_dir):
     assert "no description of the detector" in refusal(tmp_path, model.SerializeToString())
 
 
-@pytest.mark.parametrize("text, words", [("{", "damaged description"), ("[]", "checkpoint format"), ('{"format": 99}', "newer")])
+@pytest.mark.parametrize("text, words", [
+    ("{", "damaged description"), ("[]", "checkpoint format"), ('{"format": 99}', "newer")])
 def test_a_description_that_is_off_is_refused(tmp_path, run_dir, text, words):
     model = onnx.load(run_dir / "best.onnx")
     model.metadata_props[0].value = text
@@ -145,7 +150,8 @@ def test_a_description_that_is_off_is_refused(tmp_path, run_dir, text, words):
 
 def test_a_model_that_names_another_file_is_refused_unread(tmp_path, run_dir):
     model = onnx.load(run_dir / "best.onnx")
-    onnx.save(model, str(tmp_path / "away.onnx"), save_as_external_data=True, location="weights.bin", size_threshold=0)
+    onnx.save(model, str(tmp_path / "away.onnx"), save_as_external_data=True,
+              location="weights.bin", size_threshold=0)
     content = (tmp_path / "away.onnx").read_bytes()
     assert has_external_data(content)
     assert "another file" in refusal(tmp_path, content)
@@ -167,7 +173,8 @@ def test_the_newest_run_is_found_and_its_export_preferred(tmp_path):
     assert newest_model(tmp_path) == tmp_path / "new" / "best.pt"
     (tmp_path / "new" / "best.onnx").touch()
     assert newest_model(tmp_path) == tmp_path / "new" / "best.onnx"
-    os.utime(tmp_path / "new" / "best.onnx", (15, 15))  # older than its checkpoint: of an earlier training
+    # older than its checkpoint: of an earlier training
+    os.utime(tmp_path / "new" / "best.onnx", (15, 15))
     assert newest_model(tmp_path) == tmp_path / "new" / "best.pt"
 
 
@@ -175,7 +182,8 @@ def test_the_newest_run_is_found_and_its_export_preferred(tmp_path):
 def test_a_model_that_can_judge_nothing_is_no_default_beside_one_that_can(tmp_path, name):
     able = {"decision": {"threshold": 0.0, "band": None, "origin": "dev"}}
     for time, (run, entries) in enumerate((("able", able), ("bare", {"decision": None}))):
-        save_checkpoint(tmp_path / run / "best.pt", random_checkpoint("aasist-l", n_samples=LENGTH, **entries))
+        checkpoint = random_checkpoint("aasist-l", n_samples=LENGTH, **entries)
+        save_checkpoint(tmp_path / run / "best.pt", checkpoint)
         if name == "best.onnx":
             export_onnx(tmp_path / run / "best.pt", tmp_path / run / "best.onnx")
         for path in (tmp_path / run).iterdir():

@@ -8,9 +8,8 @@ from tests.helpers.scoring_models import (CALIBRATION, write_small_checkpoint, w
 from utils.audio.decode import load_audio, open_audio
 from utils.common.errors import InputError
 from utils.detector.engines import load_engine
-from utils.detector.scoring import (Recording, audio_profile, published_score, raw_scores, score_blocks, score_store,
-                                     waveform)
-from utils.detector.scoring import tile
+from utils.detector.scoring import (Recording, audio_profile, published_score, raw_scores,
+                                    score_blocks, score_store, tile, waveform)
 
 
 @pytest.fixture(scope="module")
@@ -29,24 +28,28 @@ def in_blocks(samples, size):
 
 
 def test_a_store_gives_the_scores_that_blocks_give(engine, speech, tmp_path):
-    scores = score_store(engine, write_store(tmp_path / "eval", speech), batch_size=5, progress=False)
+    store = write_store(tmp_path / "eval", speech)
+    scores = score_store(engine, store, batch_size=5, progress=False)
     assert scores.dtype == np.float64
-    assert np.abs(scores - [score_blocks(engine, [samples]).score for samples in speech]).max() <= 1e-5
+    alone = [score_blocks(engine, [samples]).score for samples in speech]
+    assert np.abs(scores - alone).max() <= 1e-5
 
 
 def test_a_file_gives_the_score_that_its_samples_in_the_store_give(engine, tmp_path):
     path = EXAMPLES / "real_ljspeech_en.flac"
     with open_audio(path) as stream:
         from_file = score_blocks(engine, stream).score
-    assert abs(score_store(engine, write_store(tmp_path / "eval", [load_audio(path)]), progress=False)[0]
-               - from_file) <= 1e-5
+    store = write_store(tmp_path / "eval", [load_audio(path)])
+    assert abs(score_store(engine, store, progress=False)[0] - from_file) <= 1e-5
 
 
 @pytest.mark.parametrize("block, batch", [(1000, 1), (64600, 3), (777777, 8)])
 def test_neither_block_nor_batch_size_changes_a_score(engine, speech, block, batch):
-    whole, parts = score_blocks(engine, [speech[-1]]), score_blocks(engine, in_blocks(speech[-1], block), batch)
+    whole = score_blocks(engine, [speech[-1]])
+    parts = score_blocks(engine, in_blocks(speech[-1], block), batch)
     assert len(whole.windows) > 3 and whole.score == pytest.approx(parts.score, abs=1e-5)
-    assert [(w.start, w.end, w.speech) for w in whole.windows] == [(w.start, w.end, w.speech) for w in parts.windows]
+    assert ([(w.start, w.end, w.speech) for w in whole.windows]
+            == [(w.start, w.end, w.speech) for w in parts.windows])
 
 
 def test_batch_size_does_not_change_the_scores_of_a_store(engine, speech, tmp_path):
@@ -58,8 +61,8 @@ def test_batch_size_does_not_change_the_scores_of_a_store(engine, speech, tmp_pa
 def test_the_reported_score_is_the_calibrated_difference_of_logits(engine, speech):
     samples = speech[0][:30000]
     raw = raw_scores(engine, waveform(tile(samples, 64600))[None])[0]
-    assert score_blocks(engine, [samples]).score == pytest.approx(CALIBRATION["scale"] * raw + CALIBRATION["offset"],
-                                                                  abs=1e-9)
+    expected = CALIBRATION["scale"] * raw + CALIBRATION["offset"]
+    assert score_blocks(engine, [samples]).score == pytest.approx(expected, abs=1e-9)
 
 
 def test_without_calibration_the_raw_score_is_reported(speech, tmp_path):
@@ -73,7 +76,8 @@ def test_the_file_score_is_the_mean_over_speech_windows_only(engine, speech):
     scored = score_blocks(engine, [np.concatenate([speech[-1], np.zeros(16000 * 20, np.int16)])])
     marks = [window.speech for window in scored.windows]
     assert any(marks) and not all(marks)
-    assert scored.score == pytest.approx(np.mean([window.score for window in scored.windows if window.speech]))
+    of_speech = [window.score for window in scored.windows if window.speech]
+    assert scored.score == pytest.approx(np.mean(of_speech))
 
 
 def test_where_no_window_is_speech_the_score_is_the_mean_over_all(engine):
@@ -96,12 +100,14 @@ def test_an_interrupted_recording_keeps_the_windows_scored_so_far(engine, speech
     recording = Recording()
     with pytest.raises(KeyboardInterrupt):
         score_blocks(engine, broken_off(), recording=recording)
-    assert [window.start for window in recording.result().windows] == [0.0, 2.01875, 4.0375, 6.05625, 8.075]
+    starts = [window.start for window in recording.result().windows]
+    assert starts == [0.0, 2.01875, 4.0375, 6.05625, 8.075]
 
 
 def test_an_utterance_without_samples_in_the_store_is_named(engine, speech, tmp_path):
     with pytest.raises(InputError, match="U1"):
-        score_store(engine, write_store(tmp_path / "eval", [speech[0], speech[0][:0]]), progress=False)
+        store = write_store(tmp_path / "eval", [speech[0], speech[0][:0]])
+        score_store(engine, store, progress=False)
 
 
 def test_published_scores_do_not_depend_on_blocks_and_use_the_first_window_only(engine, speech):

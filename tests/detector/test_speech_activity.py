@@ -24,9 +24,11 @@ def as_int16(wave):
 SECONDS = np.arange(10 * 16000) / 16000
 NOISE = np.random.default_rng(0).standard_normal(len(SECONDS))
 NO_SPEECH = {
-    "digital silence": np.zeros(len(SECONDS)), "an offset": np.full(len(SECONDS), 0.1), "hiss": 0.1 * NOISE,
+    "digital silence": np.zeros(len(SECONDS)), "an offset": np.full(len(SECONDS), 0.1),
+    "hiss": 0.1 * NOISE,
     "faint hiss": 1e-4 * NOISE,
-    "rumble": np.convolve(NOISE, np.full(40, 0.02), "same"), "mains hum": 0.2 * np.sin(2 * np.pi * 50 * SECONDS),
+    "rumble": np.convolve(NOISE, np.full(40, 0.02), "same"),
+    "mains hum": 0.2 * np.sin(2 * np.pi * 50 * SECONDS),
     "dial tone": 0.2 * (np.sin(2 * np.pi * 350 * SECONDS) + np.sin(2 * np.pi * 440 * SECONDS)),
 }
 
@@ -48,7 +50,8 @@ def test_every_example_and_every_crop_of_it_holds_speech(key):
 
 def test_pauses_do_not_count_as_speech():
     samples = load_audio(EXAMPLES / "real_librispeech_2412_en.flac")
-    found, longer = activity(samples), activity(np.concatenate([samples, np.zeros(16000 * 30, np.int16), samples]))
+    found = activity(samples)
+    longer = activity(np.concatenate([samples, np.zeros(16000 * 30, np.int16), samples]))
     assert 0.4 * len(samples) / 16000 < found.speech_seconds() < len(samples) / 16000
     assert longer.speech_seconds() == pytest.approx(2 * found.speech_seconds(), rel=0.05)
     marks = longer.speech()
@@ -73,7 +76,8 @@ def test_a_voice_far_below_the_loudest_is_background():
 def test_bandwidth_is_that_of_the_original_recording(rate, below):
     samples = load_audio(EXAMPLES / "real_librispeech_2412_en.flac") / 32768
     narrow = as_int16(soxr.resample(soxr.resample(samples, 16000, rate), rate, 16000))
-    assert below - 500 < activity(narrow).bandwidth_hz() <= below < activity(as_int16(samples)).bandwidth_hz()
+    assert below - 500 < activity(narrow).bandwidth_hz() <= below
+    assert activity(as_int16(samples)).bandwidth_hz() > below
 
 
 def test_a_recording_shorter_than_a_frame_is_taken():

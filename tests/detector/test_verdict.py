@@ -8,18 +8,21 @@ from utils.audio.decode import AudioInfo
 from utils.common.errors import InputError
 from utils.detector.decision import (BONAFIDE, SPOOF, UNCERTAIN, Costs, Decision, decision_of,
                                      fit_on_dev)
-from utils.report.results import choose_operating_point
+from utils.report.evaluation import evaluation_decision
 from utils.detector.scoring import RecordingScore, Window
 from utils.detector.record import NO_SPEECH, segments, spoofed_parts, stretches
 from utils.detector.verdict import CANNOT_JUDGE, is_demo, judge, trained_on
 
 LINE = Decision(0.0, (-1.0, 2.0))
 METADATA = {"calibration": {"scale": 1.0, "offset": 0.0},
-            "decision": {"threshold": -0.64, "band": [-1.5, 0.2], "origin": "dev"}, "score_range": [-8.0, 8.0],
-            "audio": {"bandwidth_hz": [7000.0, 7700.0, 8000.0], "speech_level_dbfs": [-30.0, -22.0, -15.0]}}
+            "decision": {"threshold": -0.64, "band": [-1.5, 0.2], "origin": "dev"},
+            "score_range": [-8.0, 8.0],
+            "audio": {"bandwidth_hz": [7000.0, 7700.0, 8000.0],
+                      "speech_level_dbfs": [-30.0, -22.0, -15.0]}}
 
 
-def recording(score=3.0, speech=True, seconds=4.0, speech_seconds=3.0, level=-20.0, peak=-18.0, bandwidth=7700.0):
+def recording(score=3.0, speech=True, seconds=4.0, speech_seconds=3.0, level=-20.0, peak=-18.0,
+              bandwidth=7700.0):
     windows = [Window(0.0, seconds, score, speech)] if score is not None else []
     return RecordingScore(score, windows, seconds, speech_seconds, level, peak, bandwidth)
 
@@ -33,8 +36,8 @@ def verdict(scored=None, info=None, metadata=METADATA, line=LINE):
     return judge(scored or recording(), info or source(), metadata, line)
 
 
-@pytest.mark.parametrize("score, expected", [(2.1, BONAFIDE), (2.0, UNCERTAIN), (0.0, UNCERTAIN), (-1.0, UNCERTAIN),
-                                             (-1.1, SPOOF)])
+@pytest.mark.parametrize("score, expected", [(2.1, BONAFIDE), (2.0, UNCERTAIN), (0.0, UNCERTAIN),
+                                             (-1.0, UNCERTAIN), (-1.1, SPOOF)])
 def test_the_band_of_uncertainty_belongs_to_neither_side(score, expected):
     found = verdict(recording(score))
     assert found.outcome == expected and bool(found.reasons) == (expected == UNCERTAIN)
@@ -61,7 +64,8 @@ def test_what_cannot_be_judged_is_not_judged_and_the_reason_is_told(scored, word
 def test_less_than_a_second_of_speech_is_uncertain_whatever_its_score(score):
     found = verdict(recording(score, speech_seconds=0.99))
     assert found.outcome == UNCERTAIN and "at least 1 s" in found.reasons[0]
-    assert verdict(recording(score, speech_seconds=1.0)).outcome == (BONAFIDE if score > 0 else SPOOF)
+    expected = BONAFIDE if score > 0 else SPOOF
+    assert verdict(recording(score, speech_seconds=1.0)).outcome == expected
 
 
 def test_a_model_without_a_threshold_gives_no_verdict():
@@ -82,14 +86,16 @@ def test_a_model_that_dev_showed_to_be_inverted_says_so_in_the_verdict():
     scores = np.repeat([1.0, 2.0, -1.0, -2.0], 30)
     learnt = fit_on_dev(scores, scores < 0)
     found = verdict(metadata=learnt, line=decision_of(learnt))
-    assert found.outcome == CANNOT_JUDGE and found.reasons[0].startswith("on dev, higher scores are not more bona fide")
+    assert found.outcome == CANNOT_JUDGE
+    assert found.reasons[0].startswith("on dev, higher scores are not more bona fide")
 
 
 def test_inference_and_evaluation_draw_the_same_line():
-    learnt = {**METADATA, "decision": {**METADATA["decision"], "prior_spoof": 0.2, "cost_miss": 3.0, "cost_fa": 7.0}}
-    for price in ((None, None, None), (0.5, None, None), (None, 2.0, None), (None, None, 1.0), (0.2, 3.0, 7.0)):
-        one, other = decision_of(learnt, *price), choose_operating_point(learnt, *price)
-        assert (one.threshold, list(one.band), one.origin) == (other["threshold"], list(other["band"]), other["origin"])
+    costs = {"prior_spoof": 0.2, "cost_miss": 3.0, "cost_fa": 7.0}
+    learnt = {**METADATA, "decision": {**METADATA["decision"], **costs}}
+    for price in ((None, None, None), (0.5, None, None), (None, 2.0, None), (None, None, 1.0),
+                  (0.2, 3.0, 7.0)):
+        assert decision_of(learnt, *price) == evaluation_decision(learnt, *price)
     assert decision_of(learnt, 0.5).threshold == pytest.approx(-math.log(0.5 * 3 / (0.5 * 7)))
 
 
@@ -115,7 +121,8 @@ def test_what_may_mislead_is_warned_about_and_scored(scored, info, word):
     assert found.outcome == BONAFIDE and any(word in warning for warning in found.warnings)
 
 
-@pytest.mark.parametrize("coding", [("WAV", "PCM_16"), ("WAV", "FLOAT"), ("FLAC", "PCM_24"), ("AIFF", "PCM_S8")])
+@pytest.mark.parametrize("coding", [("WAV", "PCM_16"), ("WAV", "FLOAT"), ("FLAC", "PCM_24"),
+                                    ("AIFF", "PCM_S8")])
 def test_lossless_coding_is_not_called_lossy(coding):
     assert verdict(info=source(format=coding[0], subtype=coding[1])).warnings == []
 
@@ -150,7 +157,8 @@ def test_what_the_model_learnt_from_is_told():
 
 
 def windows(*scores, length=4.0):
-    return [Window(k * length / 2, k * length / 2 + length, score, True) for k, score in enumerate(scores)]
+    return [Window(k * length / 2, k * length / 2 + length, score, True)
+            for k, score in enumerate(scores)]
 
 
 def test_each_half_window_gets_the_mean_of_the_windows_over_it():
@@ -161,13 +169,15 @@ def test_each_half_window_gets_the_mean_of_the_windows_over_it():
 def test_windows_without_speech_do_not_count():
     marked = [Window(0, 4, 1.0, True), Window(2, 6, 99.0, False), Window(4, 8, 99.0, False)]
     edges, scores = segments(marked)
-    assert edges.tolist() == [0, 2, 4, 6, 8] and scores[:2].tolist() == [1, 1] and np.isnan(scores[2:]).all()
+    assert edges.tolist() == [0, 2, 4, 6, 8]
+    assert scores[:2].tolist() == [1, 1] and np.isnan(scores[2:]).all()
     assert [stretch.outcome for stretch in stretches(marked, LINE)] == [UNCERTAIN, NO_SPEECH]
 
 
 def test_neighbours_of_one_outcome_become_one_stretch():
     found = stretches(windows(5.0, 5.0, 5.0, -9.0, -9.0, -9.0, 5.0), Decision(0.0))
-    assert [(s.start, s.end, s.outcome) for s in found] == [(0, 6, BONAFIDE), (6, 14, SPOOF), (14, 16, BONAFIDE)]
+    assert [(s.start, s.end, s.outcome) for s in found] == [
+        (0, 6, BONAFIDE), (6, 14, SPOOF), (14, 16, BONAFIDE)]
     assert found[0].score == 5.0 and found[2].score == 5.0
 
 

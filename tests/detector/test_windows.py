@@ -32,7 +32,8 @@ def test_windows_start_every_half_length_and_the_last_ends_with_the_recording(to
 
 def test_blocks_may_be_empty():
     blocks = [np.zeros(0, np.int16), np.arange(5, dtype=np.int16), np.zeros(0, np.int16)]
-    assert [(start, window.tolist()) for start, window in cut(blocks, 4)] == [(0, [0, 1, 2, 3]), (1, [1, 2, 3, 4])]
+    windows = [(start, window.tolist()) for start, window in cut(blocks, 4)]
+    assert windows == [(0, [0, 1, 2, 3]), (1, [1, 2, 3, 4])]
 
 
 def test_a_window_is_the_callers_own():

@@ -1,4 +1,6 @@
-"""Weights that tests share: the published ones beside the checkout, and random ones made by a rule anyone can repeat."""
+"""Weights that tests share: the published ones beside the checkout, and random ones made by a rule
+anyone can repeat.
+"""
 import json
 import zlib
 from pathlib import Path
@@ -11,19 +13,23 @@ from utils.training.allocator import keep_freed_memory
 
 keep_freed_memory()  # half the time of these tests otherwise goes to page faults
 
-PUBLISHED = {"AASIST": "aasist", "AASIST-L": "aasist-l", "ASVspoof5-baseline": "aasist"}  # file -> architecture
+# file -> architecture
+PUBLISHED = {"AASIST": "aasist", "AASIST-L": "aasist-l", "ASVspoof5-baseline": "aasist"}
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "aasist_random_weights.json"
 
 
 def figures() -> dict:
-    """The published implementation's figures for the random weights, by published architecture name."""
+    """The published implementation's figures for the random weights, by published architecture
+    name.
+    """
     return json.loads(FIXTURE.read_text(encoding="utf-8"))
 
 
 def random_state_dict(architecture: str) -> dict:
     """The random weights of the fixture, by the rule written in it."""
     template = build_model(CONFIGS[architecture]).state_dict()
-    return {name: torch.from_numpy(_tensor(name, tuple(value.shape))) for name, value in template.items()}
+    return {name: torch.from_numpy(_tensor(name,
+                                           tuple(value.shape))) for name, value in template.items()}
 
 
 def _tensor(name: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -43,14 +49,19 @@ def _tensor(name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 def random_input() -> np.ndarray:
     """The two waveforms (2, 64600) that the figures belong to."""
-    return np.random.default_rng(2021).standard_normal((2, 64600)).astype(np.float32) * np.float32(0.1)
+    return np.random.default_rng(2021).standard_normal((2,
+                                                        64600)).astype(np.float32) * np.float32(0.1)
 
 
 def random_checkpoint(architecture: str = "aasist-l", **changes) -> dict:
     """A whole checkpoint round the random weights; `changes` replace entries."""
-    return {"format": 1, "architecture": architecture, "config": CONFIGS[architecture],
-            "state_dict": random_state_dict(architecture), "label_order": ["spoof", "bonafide"], "n_samples": 64600,
-            "sample_rate": 16000, "calibration": None, "decision": None, "score_range": None, "audio": None,
-            "trained_on": {"corpus": "none", "description": "random weights", "demo": True, "utterances": 0, "seed": 0,
-                           "attacks": []},
-            "args": {}, "history": [{"epoch": 1, "loss": float("nan")}], "environment": {}, "origin": "a test", **changes}
+    return {
+        "format": 1, "architecture": architecture, "config": CONFIGS[architecture],
+        "state_dict": random_state_dict(architecture), "label_order": ["spoof", "bonafide"],
+        "n_samples": 64600, "sample_rate": 16000, "calibration": None, "decision": None,
+        "score_range": None, "audio": None, "trained_on": {
+            "corpus": "none", "description": "random weights", "demo": True, "utterances": 0,
+            "seed": 0, "attacks": []
+        }, "args": {}, "history": [{"epoch": 1, "loss": float("nan")}], "environment": {},
+        "origin": "a test", **changes
+    }

@@ -1,5 +1,6 @@
-"""Real speech in every format the decoder promises, encoded here by soundfile and PyAV: what the audio tests start
-from."""
+"""Real speech in every format the decoder promises, encoded here by soundfile and PyAV: what the
+audio tests start from.
+"""
 import io
 from pathlib import Path
 
@@ -19,27 +20,32 @@ SOUNDFILE_KINDS = (
     ("wav-22k", "WAV", "PCM_16", 22050, 1), ("wav-44k-stereo", "WAV", "PCM_16", 44100, 2),
     ("wav-48k", "WAV", "PCM_16", 48000, 1), ("wav-96k", "WAV", "PCM_24", 96000, 1),
     ("wav-192k", "WAV", "PCM_16", 192000, 1), ("wav-6ch", "WAV", "PCM_16", 16000, 6),
-    ("rf64", "RF64", "PCM_16", 16000, 1), ("w64", "W64", "PCM_16", 16000, 1), ("aiff", "AIFF", "PCM_16", 16000, 1),
-    ("aiff-8", "AIFF", "PCM_S8", 16000, 1), ("aiff-float", "AIFF", "FLOAT", 44100, 1),
-    ("au", "AU", "PCM_16", 16000, 1), ("au-ulaw", "AU", "ULAW", 8000, 1), ("caf", "CAF", "PCM_16", 16000, 1),
+    ("rf64", "RF64", "PCM_16", 16000, 1), ("w64", "W64", "PCM_16", 16000, 1),
+    ("aiff", "AIFF", "PCM_16", 16000, 1), ("aiff-8", "AIFF", "PCM_S8", 16000, 1),
+    ("aiff-float", "AIFF", "FLOAT", 44100, 1), ("au", "AU", "PCM_16", 16000, 1),
+    ("au-ulaw", "AU", "ULAW", 8000, 1), ("caf", "CAF", "PCM_16", 16000, 1),
     ("caf-alac", "CAF", "ALAC_16", 16000, 1), ("nist", "NIST", "PCM_16", 16000, 1),
     ("flac", "FLAC", "PCM_16", 16000, 1), ("flac-8", "FLAC", "PCM_S8", 16000, 1),
-    ("flac-24", "FLAC", "PCM_24", 44100, 2), ("vorbis", "OGG", "VORBIS", 16000, 1), ("opus", "OGG", "OPUS", 16000, 1),
-    ("mp3", "MP3", "MPEG_LAYER_III", 16000, 1), ("mp3-44k-stereo", "MP3", "MPEG_LAYER_III", 44100, 2),
+    ("flac-24", "FLAC", "PCM_24", 44100, 2), ("vorbis", "OGG", "VORBIS", 16000, 1),
+    ("opus", "OGG", "OPUS", 16000, 1), ("mp3", "MP3", "MPEG_LAYER_III", 16000, 1),
+    ("mp3-44k-stereo", "MP3", "MPEG_LAYER_III", 44100, 2),
 )
 # (name, libav container, encoder, rate, channels): written by PyAV
 PYAV_KINDS = (
-    ("m4a", "ipod", "aac", 44100, 1), ("m4a-alac", "ipod", "alac", 16000, 1), ("mp4", "mp4", "aac", 48000, 2),
-    ("mov", "mov", "aac", 44100, 1), ("aac", "adts", "aac", 44100, 1), ("webm", "webm", "libopus", 48000, 1),
+    ("m4a", "ipod", "aac", 44100, 1), ("m4a-alac", "ipod", "alac", 16000, 1),
+    ("mp4", "mp4", "aac", 48000, 2), ("mov", "mov", "aac", 44100, 1),
+    ("aac", "adts", "aac", 44100, 1), ("webm", "webm", "libopus", 48000, 1),
     ("mka-aac", "matroska", "aac", 44100, 1), ("mka-flac", "matroska", "flac", 16000, 1),
     ("ogg-flac", "ogg", "flac", 16000, 1), ("3gp-amr", "3gp", "libopencore_amrnb", 8000, 1),
-    ("amr", "amr", "libopencore_amrnb", 8000, 1), ("wma", "asf", "wmav2", 44100, 1), ("mp2", "mp2", "mp2", 16000, 1),
-    ("ac3", "ac3", "ac3", 48000, 1), ("wavpack", "wv", "wavpack", 16000, 1), ("tta", "tta", "tta", 16000, 1),
-    ("flv", "flv", "aac", 44100, 1), ("avi", "avi", "libmp3lame", 44100, 1), ("mpegts", "mpegts", "aac", 44100, 1),
-    ("wav-g722", "wav", "adpcm_g722", 16000, 1), ("wav-mp3", "wav", "libmp3lame", 16000, 1),
-    ("mp4-flac", "mp4", "flac", 16000, 1),
+    ("amr", "amr", "libopencore_amrnb", 8000, 1), ("wma", "asf", "wmav2", 44100, 1),
+    ("mp2", "mp2", "mp2", 16000, 1), ("ac3", "ac3", "ac3", 48000, 1),
+    ("wavpack", "wv", "wavpack", 16000, 1), ("tta", "tta", "tta", 16000, 1),
+    ("flv", "flv", "aac", 44100, 1), ("avi", "avi", "libmp3lame", 44100, 1),
+    ("mpegts", "mpegts", "aac", 44100, 1), ("wav-g722", "wav", "adpcm_g722", 16000, 1),
+    ("wav-mp3", "wav", "libmp3lame", 16000, 1), ("mp4-flac", "mp4", "flac", 16000, 1),
 )
-UNMARKED = ("aac", "amr", "mp2", "ac3", "flv", "mpegts")  # a cut between two frames cannot be seen in these
+# a cut between two frames cannot be seen in these
+UNMARKED = ("aac", "amr", "mp2", "ac3", "flv", "mpegts")
 
 
 def speech(path: Path, seconds: float = 2.0) -> np.ndarray:
@@ -51,17 +57,21 @@ def speech(path: Path, seconds: float = 2.0) -> np.ndarray:
 
 
 def at_rate(wave: np.ndarray, rate: int, channels: int) -> np.ndarray:
-    """`wave` (16 kHz mono) at another rate, (n, channels), every channel with its own level; their mean is not
-    louder."""
+    """`wave` (16 kHz mono) at another rate, (n, channels), every channel with its own level; their
+    mean is not louder.
+    """
     wave = np.clip(wave if rate == 16000 else soxr.resample(wave, 16000, rate), -1, 1)
     return np.stack([wave * (channel + 1) / channels for channel in range(channels)], axis=1)
 
 
 def by_soundfile(wave: np.ndarray, container: str, subtype: str, rate: int, channels: int,
                  as_it_is: bool = False) -> bytes:
-    """`wave` encoded by libsndfile; `as_it_is`: neither resampled nor limited, (n,) or (n, channels)."""
+    """`wave` encoded by libsndfile; `as_it_is`: neither resampled nor limited, (n,) or (n,
+    channels).
+    """
     buffer = io.BytesIO()
-    soundfile.write(buffer, wave if as_it_is else at_rate(wave, rate, channels), rate, subtype, format=container)
+    soundfile.write(buffer, wave if as_it_is else at_rate(wave, rate, channels), rate, subtype,
+                    format=container)
     return buffer.getvalue()
 
 
@@ -77,7 +87,8 @@ def by_pyav(wave: np.ndarray, container: str, encoder: str, rate: int, channels:
         stream.codec_context.open()
         fit = av.AudioResampler(format=stream.format, layout=layout, rate=rate,
                                 frame_size=stream.codec_context.frame_size or 1024)
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(at_rate(wave, rate, channels).T, np.float32), "fltp",
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(
+            at_rate(wave, rate, channels).T, np.float32), "fltp",
                                            layout)
         frame.sample_rate, frame.pts = rate, 0
         for fitted in [*fit.resample(frame), *fit.resample(None)]:

@@ -1,8 +1,9 @@
-"""The zoo: every kind of good, odd and bad file that a person may drop on the detector, each with what must come of it.
+"""The zoo: every kind of good, odd and bad file that a person may drop on the detector, each with
+what must come of it.
 
     for kind in kinds():
         path = kind.write(folder, wave)     # `wave`: `example()`, real speech
-        ...                                 # run the inference on `path`, compare with kind.outcome and kind.words
+        ...                                 # score `path`, compare with kind.outcome and kind.words
 """
 import os
 import struct
@@ -20,7 +21,8 @@ from utils.audio.frame_formats import mp3_header
 
 SCORED = "scored"              # a verdict that rests on the score; warnings may be there
 WARNED = "scored and warned"   # the same, and one of the warnings says `words`
-UNJUDGED = "cannot judge"      # read whole, exit code 0, but nothing in it that could be judged; `words`: why
+# read whole, exit code 0, but nothing in it that could be judged; `words`: why
+UNJUDGED = "cannot judge"
 REFUSED = "refused"            # one sentence that says `words`, exit code 1
 
 Place = Callable[[Path, bytes], Path | None]
@@ -28,7 +30,9 @@ Place = Callable[[Path, bytes], Path | None]
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of file: its bytes are `content(wave)`; `place` puts them down (and may return another path to open)."""
+    """One kind of file: its bytes are `content(wave)`; `place` puts them down (and may return
+    another path to open).
+    """
     name: str
     format: str
     file: str                  # the name it takes on disk
@@ -38,7 +42,9 @@ class Kind:
     place: Place | None = None
 
     def write(self, folder: Path, wave: np.ndarray) -> Path:
-        """Make the file in `folder`, which gets one of its own per kind so that names never collide; its path."""
+        """Make the file in `folder`, which gets one of its own per kind so that names never
+        collide; its path.
+        """
         home = folder / self.name.replace(" ", "-")
         home.mkdir(parents=True)
         path, content = home / self.file, self.content(wave)
@@ -48,45 +54,58 @@ class Kind:
         return path
 
     def came_out(self, record: dict) -> str:
-        """Which outcome a record of the inference (as --json prints it) is, for comparison with `outcome`."""
+        """Which outcome a record of the inference (as --json prints it) is, for comparison with
+        `outcome`.
+        """
         if record["error"]:
-            return REFUSED if self.words in record["error"] and record["score"] is None else f"refused: {record['error']}"
+            return REFUSED if self.words in record["error"] and record[
+                "score"] is None else f"refused: {record['error']}"
         if record["verdict"] == "cannot judge":
-            told = self.words in record["reasons"][0] and record["score"] is None and not record["stretches"]
+            told = self.words in record["reasons"][0] and record[
+                "score"] is None and not record["stretches"]
             return UNJUDGED if told else f"cannot judge: {record['reasons']}"
         warned = any(self.words in warning for warning in record["warnings"])
         return WARNED if self.outcome == WARNED and warned else SCORED
 
 
 def example() -> np.ndarray:
-    """1.6 s of real speech at 16 kHz on the grid of 16-bit samples, float64: what every kind is made from."""
+    """1.6 s of real speech at 16 kHz on the grid of 16-bit samples, float64: what every kind is
+    made from.
+    """
     wave = coded.speech(EXAMPLES / "real_librispeech_2412_en.flac", 1.6)
     return np.rint(wave / np.abs(wave).max() * 16384) / 32768
 
 
 def kinds() -> list[Kind]:
-    """The whole zoo, as far as this system can hold it (no odd names on Windows, no file that root may not read)."""
-    return [*_encodings(), *_truncated(), *_damaged(), *_no_audio(), *_odd_sound(), *_odd_numbers(), *_odd_places()]
+    """The whole zoo, as far as this system can hold it (no odd names on Windows, no file that root
+    may not read).
+    """
+    return [*_encodings(), *_truncated(), *_damaged(), *_no_audio(), *_odd_sound(), *_odd_numbers(),
+            *_odd_places()]
 
 
 # how the format of an encoding is called, its suffix, and which encodings bring a warning of loss
 
-_FORMATS = {"wav": "WAV", "wavex": "WAV", "rf64": "RF64", "w64": "W64", "aiff": "AIFF", "au": "AU", "caf": "CAF",
-            "nist": "NIST", "flac": "FLAC", "vorbis": "Ogg Vorbis", "opus": "Ogg Opus", "ogg": "Ogg FLAC",
-            "mp3": "MP3", "mp2": "MP2", "m4a": "M4A", "mp4": "MP4", "mov": "QuickTime", "aac": "AAC",
-            "webm": "WebM", "mka": "Matroska", "3gp": "3GP", "amr": "AMR", "wma": "WMA", "ac3": "AC-3", "wavpack": "WavPack",
+_FORMATS = {"wav": "WAV", "wavex": "WAV", "rf64": "RF64", "w64": "W64", "aiff": "AIFF", "au": "AU",
+            "caf": "CAF", "nist": "NIST", "flac": "FLAC", "vorbis": "Ogg Vorbis",
+            "opus": "Ogg Opus", "ogg": "Ogg FLAC", "mp3": "MP3", "mp2": "MP2", "m4a": "M4A",
+            "mp4": "MP4", "mov": "QuickTime", "aac": "AAC", "webm": "WebM", "mka": "Matroska",
+            "3gp": "3GP", "amr": "AMR", "wma": "WMA", "ac3": "AC-3", "wavpack": "WavPack",
             "tta": "TTA", "flv": "FLV", "avi": "AVI", "mpegts": "MPEG-TS"}
 _SUFFIXES = {"vorbis": "ogg", "wavpack": "wv", "mpegts": "ts", "wavex": "wav"}
-_LOSSY = ("ulaw", "alaw", "ima", "ms", "gsm", "g722", "mp3", "vorbis", "opus", "m4a", "mp4", "mov", "aac", "webm",
-          "amr", "wma", "mp2", "ac3", "flv", "avi", "mpegts")
+_LOSSY = ("ulaw", "alaw", "ima", "ms", "gsm", "g722", "mp3", "vorbis", "opus", "m4a", "mp4", "mov",
+          "aac", "webm", "amr", "wma", "mp2", "ac3", "flv", "avi", "mpegts")
 _LOSSLESS = ("m4a-alac", "mp4-flac")
 
 
 @lru_cache(maxsize=256)
 def _encoded(name: str, samples: bytes) -> bytes:
-    """The encoding called `name` of float64 `samples`; kept, since a truncated and a damaged kind start from it too."""
+    """The encoding called `name` of float64 `samples`; kept, since a truncated and a damaged kind
+    start from it too.
+    """
     wave = np.frombuffer(samples)
-    for encode, table in ((coded.by_soundfile, coded.SOUNDFILE_KINDS), (coded.by_pyav, coded.PYAV_KINDS)):
+    for encode, table in ((coded.by_soundfile, coded.SOUNDFILE_KINDS),
+                          (coded.by_pyav, coded.PYAV_KINDS)):
         for known, *how in table:
             if known == name:
                 return encode(wave, *how)
@@ -115,11 +134,13 @@ def _encodings() -> list[Kind]:
     found = []
     for name, _, _, rate, _ in coded.SOUNDFILE_KINDS + coded.PYAV_KINDS:
         words = f"{rate:,} Hz" if rate < 16000 else "lossy" if _lossy(name) else ""
-        found.append(Kind(name, _format(name), _file(name), _as(name), WARNED if words else SCORED, words))
+        found.append(Kind(name, _format(name), _file(name), _as(name), WARNED if words else SCORED,
+                          words))
     return found
 
 
-# one encoding of each format, cut at 61 % of its bytes and before its last; those of frames alone also between two
+# one encoding of each format, cut at 61 % of its bytes and before its last; those of frames alone
+# also between two
 
 _ONE_EACH = {_format(name): name for name, *_ in reversed(coded.SOUNDFILE_KINDS + coded.PYAV_KINDS)}
 _LAST_BYTE_IS_NO_SOUND = ("TTA", "WavPack")   # a sum that libav does not need, a tag
@@ -128,25 +149,36 @@ _LAST_BYTE_IS_NO_SOUND = ("TTA", "WavPack")   # a sum that libav does not need, 
 def _truncated() -> list[Kind]:
     found = [Kind(f"{name} cut to 61 %", form, _file(name), _cut(name, 0.61), REFUSED, "cut short")
              for form, name in _ONE_EACH.items()]
-    found += [Kind(f"{name} without its last byte", form, _file(name), _cut(name, None), REFUSED, "cut short")
+    found += [Kind(f"{name} without its last byte", form, _file(name), _cut(name, None), REFUSED,
+                   "cut short")
               for form, name in _ONE_EACH.items() if form not in _LAST_BYTE_IS_NO_SOUND]
-    header = {"WAV": 40, "RF64": 30, "W64": 100, "AIFF": 50, "AU": 12, "CAF": 30, "FLAC": 30, "Ogg Vorbis": 20,
-              "Ogg Opus": 20, "MP3": 30, "M4A": 30, "WebM": 30, "WMA": 30, "AMR": 6}
-    found += [Kind(f"{form} of {size} bytes", form, _file(_ONE_EACH[form]), lambda wave, name=_ONE_EACH[form], size=size:
-                   _as(name)(wave)[:size], REFUSED, "no sound" if form == "AMR" else "cut short")
-              for form, size in header.items()]
-    between = {"AMR": 6 + 45 * 13, "MP2": 11 * 1440, "AC-3": 24 * 384}   # whole frames of these lengths
-    found += [Kind(f"{form} cut between two frames", form, _file(_ONE_EACH[form]), lambda wave, name=_ONE_EACH[form], size=size:
-                   _as(name)(wave)[:size], WARNED, "cannot tell whether the recording was cut short")
-              for form, size in between.items()]
-    found += [Kind(name, form, _file(_ONE_EACH[form]), content, WARNED, "cannot tell whether the recording was cut short")
+    header = {"WAV": 40, "RF64": 30, "W64": 100, "AIFF": 50, "AU": 12, "CAF": 30, "FLAC": 30,
+              "Ogg Vorbis": 20, "Ogg Opus": 20, "MP3": 30, "M4A": 30, "WebM": 30, "WMA": 30,
+              "AMR": 6}
+    found += [
+        Kind(f"{form} of {size} bytes", form, _file(_ONE_EACH[form]),
+             lambda wave, name=_ONE_EACH[form], size=size: _as(name)(wave)[:size], REFUSED,
+             "no sound" if form == "AMR" else "cut short") for form, size in header.items()
+    ]
+    # whole frames of these lengths
+    between = {"AMR": 6 + 45 * 13, "MP2": 11 * 1440, "AC-3": 24 * 384}
+    found += [
+        Kind(f"{form} cut between two frames", form, _file(_ONE_EACH[form]),
+             lambda wave, name=_ONE_EACH[form], size=size: _as(name)(wave)[:size], WARNED,
+             "cannot tell whether the recording was cut short") for form, size in between.items()
+    ]
+    found += [Kind(name, form, _file(_ONE_EACH[form]), content, WARNED,
+                   "cannot tell whether the recording was cut short")
               for name, form, content in (("Ogg cut between two pages", "Ogg Vorbis", _pages),
-                                          ("MP3 without its frame count cut between two frames", "MP3", _frames))]
+                                          ("MP3 without its frame count cut between two frames",
+                                           "MP3", _frames))]
     return found
 
 
 def _pages(wave: np.ndarray) -> bytes:
-    """The first half of the pages of a long Ogg file: the last of all bears a mark, which is missing then."""
+    """The first half of the pages of a long Ogg file: the last of all bears a mark, which is
+    missing then.
+    """
     content, starts = _as("vorbis")(np.tile(wave, 10)), [0]
     while (at := starts[-1]) < len(content):
         starts.append(at + 27 + content[at + 26] + sum(content[at + 27:at + 27 + content[at + 26]]))
@@ -169,7 +201,9 @@ def _cut(name: str, keep: float | None) -> Callable[[np.ndarray], bytes]:
 
 
 def _damaged() -> list[Kind]:
-    """Sound inside, but not as it was: a flipped bit where sums are kept, a missing or a foreign middle."""
+    """Sound inside, but not as it was: a flipped bit where sums are kept, a missing or a foreign
+    middle.
+    """
     def flipped(name: str) -> Callable[[np.ndarray], bytes]:
         def content(wave: np.ndarray) -> bytes:
             data = bytearray(_as(name)(wave))
@@ -182,14 +216,18 @@ def _damaged() -> list[Kind]:
 
     def spliced(wave: np.ndarray) -> bytes:
         return _as("mp3")(wave)[:3000] + _as("flac")(wave)[3000:]
-    # FLAC decoders leave a damaged frame out without an error: what is missing is then told as cut short.
-    with_sums = ("flac", "cut short"), ("mka-flac", "cannot be decoded"), ("wavpack", "cannot be decoded"), (
-        "tta", "cannot be decoded"), ("vorbis", "sum"), ("opus", "sum"), ("ogg-flac", "sum")
-    return [*(Kind(f"{_format(name)} with a flipped bit", _format(name), _file(name), flipped(name), REFUSED, words)
+    with_sums = (("flac", "cut short"), ("mka-flac", "cannot be decoded"),
+                 ("wavpack", "cannot be decoded"), ("tta", "cannot be decoded"),
+                 ("vorbis", "sum"), ("opus", "sum"), ("ogg-flac", "sum"))
+    return [*(Kind(f"{_format(name)} with a flipped bit", _format(name), _file(name), flipped(name),
+                   REFUSED, words)
               for name, words in with_sums),
-            Kind("FLAC without its middle", "FLAC", "a.flac", without("flac", 9000, 12000), REFUSED, "cut short"),
-            Kind("Ogg without its middle", "Ogg Vorbis", "a.ogg", without("vorbis", 5000, 7000), REFUSED, "Ogg page"),
-            Kind("MP3 without its middle", "MP3", "a.mp3", without("mp3", 3000, 3500), REFUSED, "damaged"),
+            Kind("FLAC without its middle", "FLAC", "a.flac", without("flac", 9000, 12000), REFUSED,
+                 "cut short"),
+            Kind("Ogg without its middle", "Ogg Vorbis", "a.ogg", without("vorbis", 5000, 7000),
+                 REFUSED, "sum"),
+            Kind("MP3 without its middle", "MP3", "a.mp3", without("mp3", 3000, 3500), REFUSED,
+                 "damaged"),
             Kind("MP3 that goes on as FLAC", "MP3", "a.mp3", spliced, REFUSED, "damaged")]
 
 
@@ -199,14 +237,22 @@ def _bytes(content: bytes) -> Callable[[np.ndarray], bytes]:
 
 def _no_audio() -> list[Kind]:
     tag = b"ID3\x04\0\0" + bytes((0, 0, 10, 0)) + bytes(1280)
-    table = (("empty", b"", "empty"), ("one byte", b"R", "is not audio"), ("text", b"this is no audio\n" * 99, "text"),
-             ("ZIP archive", b"PK\x03\x04" + bytes(999), "ZIP"), ("gzip archive", b"\x1f\x8b\x08" + bytes(99), "gzip"),
-             ("PNG picture", b"\x89PNG\r\n\x1a\n" + bytes(99), "PNG"), ("PDF document", b"%PDF-1.7\n" + bytes(99), "PDF"),
-             ("web page", b"<!DOCTYPE html><html>not found</html>", "web page"), ("program", b"\x7fELF" + bytes(99), "program"),
-             ("Git LFS pointer", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS"),
-             ("playlist", b"#EXTM3U\nfile:///etc/passwd\n", "playlist"), ("zeros", bytes(5000), "not audio"),
-             ("random bytes", np.random.default_rng(0).bytes(9999), "not audio"), ("ID3 tag only", tag, "tag"))
-    return [Kind(name, "no audio", "a.wav", _bytes(content), REFUSED, words) for name, content, words in table]
+    table = (("empty", b"", "empty"), ("one byte", b"R", "is not audio"),
+             ("text", b"this is no audio\n" * 99, "text"),
+             ("ZIP archive", b"PK\x03\x04" + bytes(999), "ZIP"),
+             ("gzip archive", b"\x1f\x8b\x08" + bytes(99), "gzip"),
+             ("PNG picture", b"\x89PNG\r\n\x1a\n" + bytes(99), "PNG"),
+             ("PDF document", b"%PDF-1.7\n" + bytes(99), "PDF"),
+             ("web page", b"<!DOCTYPE html><html>not found</html>", "web page"),
+             ("program", b"\x7fELF" + bytes(99), "program"),
+             ("Git LFS pointer", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+              "Git LFS"),
+             ("playlist", b"#EXTM3U\nfile:///etc/passwd\n", "playlist"),
+             ("zeros", bytes(5000), "not audio"),
+             ("random bytes", np.random.default_rng(0).bytes(9999), "not audio"),
+             ("ID3 tag only", tag, "tag"))
+    return [Kind(name, "no audio", "a.wav", _bytes(content), REFUSED, words)
+            for name, content, words in table]
 
 
 def _float(wave: np.ndarray) -> bytes:
@@ -217,8 +263,10 @@ def _with(value: float) -> Callable[[np.ndarray], bytes]:
     return lambda wave: _float(np.concatenate([wave, [value], wave]))
 
 
-def _pcm(wave: np.ndarray, container: str = "WAV", subtype: str = "PCM_16", rate: int = 16000) -> bytes:
-    return coded.by_soundfile(wave, container, subtype, rate, 1 if wave.ndim == 1 else wave.shape[1], as_it_is=True)
+def _pcm(wave: np.ndarray, container: str = "WAV", subtype: str = "PCM_16",
+         rate: int = 16000) -> bytes:
+    return coded.by_soundfile(wave, container, subtype, rate,
+                              1 if wave.ndim == 1 else wave.shape[1], as_it_is=True)
 
 
 def _odd_sound() -> list[Kind]:
@@ -228,15 +276,18 @@ def _odd_sound() -> list[Kind]:
     noise = np.random.default_rng(0).standard_normal(32000) * 0.1
     hum = 0.3 * np.sin(2 * np.pi * 50 / 16000 * np.arange(48000))
     table = (
-        ("NaN", lambda w: _with(np.nan)(w), REFUSED, "NaN"), ("infinity", lambda w: _with(np.inf)(w), REFUSED, "infinity"),
+        ("NaN", lambda w: _with(np.nan)(w), REFUSED, "NaN"),
+        ("infinity", lambda w: _with(np.inf)(w), REFUSED, "infinity"),
         ("minus infinity", lambda w: _with(-np.inf)(w), REFUSED, "infinity"),
         ("absurd amplitude", lambda w: _with(3e4)(w), REFUSED, "no sound"),
         ("integers stored as float", lambda w: _float(w * 32768), REFUSED, "no sound"),
         ("clipped", lambda w: _pcm(np.clip(w * 8, -1, 1)), WARNED, "clipped"),
         ("twice full scale", lambda w: _float(w * 4), WARNED, "clipped"),
-        ("mostly silent", lambda w: _pcm(np.concatenate([silence, w, w, silence])), WARNED, "mostly silent"),
+        ("mostly silent", lambda w: _pcm(np.concatenate([silence, w, w, silence])), WARNED,
+         "mostly silent"),
         ("very short", lambda w: _pcm(w[:9600]), WARNED, "short"),
-        ("too short", lambda w: _pcm(w[:short]), UNJUDGED, "too short"), ("one sample", lambda w: _pcm(w[:1]), UNJUDGED, ""),
+        ("too short", lambda w: _pcm(w[:short]), UNJUDGED, "too short"),
+        ("one sample", lambda w: _pcm(w[:1]), UNJUDGED, ""),
         ("silence", lambda w: _pcm(silence), UNJUDGED, "silent"),
         ("whisper below hearing", lambda w: _float(w * 1e-5), UNJUDGED, "silent"),
         ("white noise", lambda w: _pcm(noise), UNJUDGED, "not speech-like"),
@@ -246,7 +297,8 @@ def _odd_sound() -> list[Kind]:
         ("channels in opposite phase", lambda w: _pcm(np.stack([w, -w], 1)), UNJUDGED, "cancel"),
         ("8 channels", lambda w: _pcm(np.stack([w] * 8, 1)), SCORED, ""),
         ("32 channels", lambda w: _pcm(np.stack([w / 2] * 32, 1)), SCORED, ""))
-    return [Kind(name, "WAV", "a.wav", content, outcome, words) for name, content, outcome, words in table]
+    return [Kind(name, "WAV", "a.wav", content, outcome, words)
+            for name, content, outcome, words in table]
 
 
 def _header(at: int, layout: str, *values: int) -> Callable[[np.ndarray], bytes]:
@@ -259,7 +311,9 @@ def _header(at: int, layout: str, *values: int) -> Callable[[np.ndarray], bytes]
 
 
 def _odd_numbers() -> list[Kind]:
-    """WAV headers that say odd things: the byte at 22 is the channel count, 24 the rate, 34 the depth, 40 the length."""
+    """WAV headers that say odd things: the byte at 22 is the channel count, 24 the rate, 34 the
+    depth, 40 the length.
+    """
     def only_header(wave: np.ndarray) -> bytes:
         return _header(40, "<I", 0)(wave)[:44]
 
@@ -269,16 +323,20 @@ def _odd_numbers() -> list[Kind]:
         return bytes(data)
     table = (("header only", only_header, REFUSED, "no sound"),
              ("zero channels", _header(22, "<H", 0), REFUSED, "zero channels"),
-             ("65535 channels", _header(22, "<H", 65535), REFUSED, ""), ("50 Hz", _header(24, "<I", 50), REFUSED, "50 Hz"),
-             ("0 Hz", _header(24, "<I", 0), REFUSED, ""), ("4 GHz", _header(24, "<I", 2 ** 32 - 1), REFUSED, ""),
+             ("65535 channels", _header(22, "<H", 65535), REFUSED, ""),
+             ("50 Hz", _header(24, "<I", 50), REFUSED, "50 Hz"),
+             ("0 Hz", _header(24, "<I", 0), REFUSED, ""),
+             ("4 GHz", _header(24, "<I", 2 ** 32 - 1), REFUSED, ""),
              ("0 bits", _header(34, "<H", 0), REFUSED, ""),
              ("64-bit integers", _header(32, "<HH", 8, 64), REFUSED, "not known"),
              ("unknown coding", _header(20, "<H", 0x4242), REFUSED, ""),
              ("length of 2 GB", _header(40, "<I", 0x7FFFEFFF), REFUSED, "cut short"),
-             ("streamed without a length", streamed, WARNED, "cannot tell whether the recording was cut short"))
-    far = Kind("WMA whose sound lies beyond all disks", "WMA", "a.wma", lambda wave: _as("wma")(wave)[:16] + b"\xff" * 7 + b"\x7f"
-               + _as("wma")(wave)[24:], REFUSED, "cut short")
-    return [far, *(Kind(f"WAV {name}", "WAV", "a.wav", content, outcome, words) for name, content, outcome, words in table)]
+             ("streamed without a length", streamed, WARNED,
+              "cannot tell whether the recording was cut short"))
+    far = Kind("WMA whose sound lies beyond all disks", "WMA", "a.wma", lambda wave: _as("wma")
+               (wave)[:16] + b"\xff" * 7 + b"\x7f" + _as("wma")(wave)[24:], REFUSED, "cut short")
+    return [far, *(Kind(f"WAV {name}", "WAV", "a.wav", content, outcome, words)
+                   for name, content, outcome, words in table)]
 
 
 def _folder(path: Path, content: bytes) -> None:
@@ -313,8 +371,10 @@ def _named(name: bytes) -> Place:
 def _odd_places() -> list[Kind]:
     """Names and places; the wrong extension never matters."""
     wav, found = _as("wav-16"), []
-    for name, ending, kind in (("FLAC called .wav", "wav", "flac"), ("WAV called .mp3", "mp3", "wav-16"),
-                               ("M4A called .flac", "flac", "m4a"), ("MP3 called .wav", "wav", "mp3"),
+    for name, ending, kind in (("FLAC called .wav", "wav", "flac"),
+                               ("WAV called .mp3", "mp3", "wav-16"),
+                               ("M4A called .flac", "flac", "m4a"),
+                               ("MP3 called .wav", "wav", "mp3"),
                                ("Opus called .aiff", "aiff", "opus")):
         found.append(Kind(name, _format(kind), f"a.{ending}", _as(kind), SCORED))
     found += [Kind("no extension", "WAV", "recording", wav, SCORED),
@@ -325,13 +385,18 @@ def _odd_places() -> list[Kind]:
               Kind("missing file", "no file", "a.wav", wav, REFUSED, "does not exist", _nowhere)]
     if os.name != "nt":
         found += [Kind("named pipe", "no file", "a.wav", wav, REFUSED, "a device or a pipe", _pipe),
-                  Kind("link to nowhere", "no file", "a.wav", wav, REFUSED, "does not exist", _dangling),
-                  Kind("newline in the name", "WAV", "a.wav", wav, SCORED, "", _named(b"new\nline.wav"))]
+                  Kind("link to nowhere", "no file", "a.wav", wav, REFUSED, "does not exist",
+                       _dangling),
+                  Kind("newline in the name", "WAV", "a.wav", wav, SCORED, "",
+                       _named(b"new\nline.wav"))]
         if os.geteuid() != 0:
-            found.append(Kind("no permission", "WAV", "a.wav", wav, REFUSED, "no permission", _locked))
+            found.append(Kind("no permission", "WAV", "a.wav", wav, REFUSED, "no permission",
+                              _locked))
     if sys.platform == "linux":
-        found += [Kind("name that is no UTF-8", "WAV", "a.wav", wav, SCORED, "", _named(b"latin\xe4.wav")),
+        found += [Kind("name that is no UTF-8", "WAV", "a.wav", wav, SCORED, "",
+                       _named(b"latin\xe4.wav")),
                   Kind("bad file whose name is no UTF-8", "no audio", "a.wav",
                        _bytes(b""), REFUSED, "empty", _named(b"\xff\xfe.wav")),
-                  Kind("escape sequence in the name", "WAV", "a.wav", wav, SCORED, "", _named(b"esc\x1b[31m.wav"))]
+                  Kind("escape sequence in the name", "WAV", "a.wav", wav, SCORED, "",
+                       _named(b"esc\x1b[31m.wav"))]
     return found

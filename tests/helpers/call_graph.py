@@ -135,6 +135,8 @@ class _Walk:
             for used in _uses(part):
                 if (target := self._meaning(module, used, local)) is not None:
                     self._reach(target)
+                    if isinstance(used, ast.Attribute) and used.attr != target[1]:
+                        self.attributes.add(used.attr)      # Class.method
                 elif isinstance(used, ast.Attribute) and not self._foreign(module, used, local):
                     self.attributes.add(used.attr)
 

@@ -1,4 +1,5 @@
-"""Hostile and broken archives, protocols, checkpoints and models, each with what the real script must make of it.
+"""Hostile and broken archives, protocols, checkpoints and models, each with what the real script
+must make of it.
 
     stuff = material(folder)
     for case in cases():
@@ -19,7 +20,9 @@ ACCEPTED = "accepted"   # exit code 0, and the output says `words`
 
 @dataclass(frozen=True)
 class Material:
-    """What the cases are made from: ASVspoof5's archives and ASVspoof2019's zip of real speech, a model, a recording."""
+    """What the cases are made from: ASVspoof5's archives and ASVspoof2019's zip of real speech, a
+    model, a recording.
+    """
     raw: Path              # a sound data/raw: ASVspoof5_protocols.tar.gz and flac_D_ab.tar
     files_2019: dict[str, bytes]
     model: Path            # best.onnx, with best.pt beside it
@@ -28,9 +31,11 @@ class Material:
 
 @dataclass(frozen=True)
 class Case:
-    """One case: `make` lays it out in an empty folder and returns the script to run and its arguments.
+    """One case: `make` lays it out in an empty folder and returns the script to run and its
+    arguments.
 
-    The script may write below folder/data and nowhere else; code that hides in an input writes folder/trace.
+    The script may write below folder/data and nowhere else; code that hides in an input writes
+    folder/trace.
     """
     group: str
     name: str
@@ -47,7 +52,8 @@ def material(folder: Path) -> Material:
     clips = write_clips(folder / "clips", 4)
     build_raw(folder / "raw", clips)
     soundfile.write(folder / "speech.wav", crops("bonafide", 1)[0], 16000)
-    return Material(folder / "raw", _files_2019(clips), write_small_model(folder), folder / "speech.wav")
+    return Material(folder / "raw", _files_2019(clips), write_small_model(folder),
+                    folder / "speech.wav")
 
 
 def _files_2019(clips: dict[str, list[Path]]) -> dict[str, bytes]:
@@ -55,10 +61,13 @@ def _files_2019(clips: dict[str, list[Path]]) -> dict[str, bytes]:
     for part, table in (("train", "train.trn"), ("dev", "dev.trl"), ("eval", "eval.trl")):
         rows = []
         for number in range(4):
-            key, utterance = ("bonafide" if number % 2 else "spoof"), f"LA_{part[0].upper()}_{number:07}"
-            files[f"LA/ASVspoof2019_LA_{part}/flac/{utterance}.flac"] = clips[key][number].read_bytes()
+            key, utterance = ("bonafide" if number %
+                              2 else "spoof"), f"LA_{part[0].upper()}_{number:07}"
+            files[f"LA/ASVspoof2019_LA_{part}/flac/{utterance}.flac"] = clips[key][
+                number].read_bytes()
             rows.append(f"LA_00{number // 2} {utterance} - {'-' if number % 2 else 'A07'} {key}\n")
-        files[f"LA/ASVspoof2019_LA_cm_protocols/ASVspoof2019.LA.cm.{table}.txt"] = "".join(rows).encode()
+        files[f"LA/ASVspoof2019_LA_cm_protocols/ASVspoof2019.LA.cm.{table}.txt"] = "".join(
+            rows).encode()
     return files
 
 
@@ -69,9 +78,11 @@ def cases() -> list[Case]:
 
 
 def run(case: Case, stuff: Material, folder: Path) -> tuple[str, str]:
-    """Run the case's script in this process: its outcome, and the sentence or the output that goes with it.
+    """Run the case's script in this process: its outcome, and the sentence or the output that goes
+    with it.
 
-    Anything but an exit code or one sentence (a traceback for a person) passes through as the exception it is.
+    Anything but an exit code or one sentence (a traceback for a person) passes through as the
+    exception it is.
     """
     from utils.common.errors import InputError
     script, *arguments = case.make(stuff, folder)

@@ -24,8 +24,8 @@ class Payload:
 
 
 def _infer(stuff: Material, model: Path) -> list[str]:
-    return ["simplified_inference", "--model", str(model), "--threads", "1", "--force_cpu", "--input_file",
-            str(stuff.recording)]
+    return ["simplified_inference", "--model", str(model), "--threads", "1", "--force_cpu",
+            "--input_file", str(stuff.recording)]
 
 
 def _file(name: str, content: Callable[[Material, Path], bytes]) -> Callable:
@@ -48,7 +48,8 @@ def _checkpoint(change: Callable[[dict, Path], object], **how) -> Callable:
 
 def _weight(value: float) -> Callable:
     def change(content: dict, folder: Path) -> None:
-        name = next(name for name, tensor in content["state_dict"].items() if tensor.is_floating_point())
+        name = next(name for name, tensor in content["state_dict"].items()
+                    if tensor.is_floating_point())
         content["state_dict"][name].view(-1)[0] = value
     return _checkpoint(change)
 
@@ -68,38 +69,56 @@ def _checkpoints() -> list[Case]:
 
     def without_one(content: dict, folder: Path) -> None:
         content["state_dict"].pop(next(iter(content["state_dict"])))
+
+    def without_config(content: dict, folder: Path) -> dict:
+        return {key: value for key, value in content.items() if key != "config"}
+
+    def with_code(content: dict, folder: Path) -> dict:
+        return content | {"args": Payload(folder / "trace")}
+
+    def code_for_weights(content: dict, folder: Path) -> dict:
+        return content | {"state_dict": Payload(folder / "trace")}
+
+    def one_more(content: dict, folder: Path) -> None:
+        content["state_dict"].update(surprise=torch.zeros(1))
+
+    def flipped(stuff: Material, folder: Path) -> bytes:
+        sound = whole(stuff)
+        return sound[:9000] + bytes([sound[9000] ^ 1]) + sound[9001:]
     found = [
-        ("pickle with code", _checkpoint(lambda content, folder: content | {"args": Payload(folder / "trace")}),
-         "could run code"),
-        ("bare pickle with code", _file("best.pt", lambda stuff, folder: pickle.dumps(Payload(folder / "trace"))),
+        ("pickle with code", _checkpoint(with_code), "could run code"),
+        ("bare pickle with code",
+         _file("best.pt", lambda stuff, folder: pickle.dumps(Payload(folder / "trace"))),
          "not a checkpoint"),
-        ("code in torch's old form", _checkpoint(lambda content, folder: content | {"args": Payload(folder / "trace")},
-                                                 _use_new_zipfile_serialization=False), "not a checkpoint"),
-        ("code in place of the weights", _checkpoint(lambda content, folder: content | {"state_dict": Payload(folder / "trace")}),
-         "could run code"),
+        ("code in torch's old form", _checkpoint(with_code, _use_new_zipfile_serialization=False),
+         "not a checkpoint"),
+        ("code in place of the weights", _checkpoint(code_for_weights), "could run code"),
         ("unknown architecture", entry(config={"architecture": "rawnet"}), "no network known here"),
-        ("weights of another architecture", entry(architecture="aasist-l", config=CONFIGS["aasist-l"]),
+        ("weights of another architecture",
+         entry(architecture="aasist-l", config=CONFIGS["aasist-l"]),
          "does not hold the weights of"),
         ("missing weights", _checkpoint(without_one), "missing"),
-        ("missing entries", _checkpoint(lambda content, folder: {k: v for k, v in content.items() if k != "config"}),
-         "lacks config"),
-        ("extra weights", _checkpoint(lambda content, folder: content["state_dict"].update(surprise=torch.zeros(1))),
-         "unexpected surprise"),
-        ("NaN weights", _weight(float("nan")), "not finite"), ("infinite weights", _weight(float("inf")), "not finite"),
-        ("cut in the middle", _file("best.pt", lambda stuff, folder: whole(stuff)[:len(whole(stuff)) // 2]), "cut off"),
-        ("without its last byte", _file("best.pt", lambda stuff, folder: whole(stuff)[:-1]), "cut off|damaged"),
-        ("a flipped byte",
-         _file("best.pt", lambda stuff, folder: whole(stuff)[:9000] + bytes([whole(stuff)[9000] ^ 1]) + whole(stuff)[9001:]),
-         "damaged"),
+        ("missing entries", _checkpoint(without_config), "lacks config"),
+        ("extra weights", _checkpoint(one_more), "unexpected surprise"),
+        ("NaN weights", _weight(float("nan")), "not finite"),
+        ("infinite weights", _weight(float("inf")), "not finite"),
+        ("cut in the middle",
+         _file("best.pt", lambda stuff, folder: whole(stuff)[:len(whole(stuff)) // 2]), "cut off"),
+        ("without its last byte", _file("best.pt", lambda stuff, folder: whole(stuff)[:-1]),
+         "cut off|damaged"),
+        ("a flipped byte", _file("best.pt", flipped), "damaged"),
         ("of a newer version", entry(format=FORMAT + 1), "update this project"),
-        ("bare published weights", _checkpoint(lambda content, folder: {"out_layer.weight": torch.zeros(2, 2)}),
+        ("bare published weights",
+         _checkpoint(lambda content, folder: {"out_layer.weight": torch.zeros(2, 2)}),
          "import_weights.py"),
         ("labels the other way round", entry(label_order=["bonafide", "spoof"]), "label order"),
         ("of 8 kHz", entry(sample_rate=8000), "only 16000 Hz"),
-        ("NaN in its calibration", entry(calibration={"scale": float("nan"), "offset": 0.0}), "finite scale"),
+        ("NaN in its calibration", entry(calibration={"scale": float("nan"), "offset": 0.0}),
+         "finite scale"),
         ("a tensor", _checkpoint(lambda content, folder: torch.zeros(3)), "not a checkpoint"),
         ("empty", _file("best.pt", lambda stuff, folder: b""), "not a checkpoint"),
-        ("audio called .pt", _file("best.pt", lambda stuff, folder: stuff.recording.read_bytes()), "not a checkpoint"),
+        ("audio called .pt",
+         _file("best.pt", lambda stuff, folder: stuff.recording.read_bytes()), "not a checkpoint"),
         ("bomb", _file("best.pt", _bomb), "far beyond any model"),
         ("missing", lambda stuff, folder: _infer(stuff, folder / "nowhere.pt"), "is missing")]
     return [Case("checkpoint", name, make, REFUSED, words) for name, make, words in found]
@@ -149,18 +168,24 @@ def _export(stuff: Material, folder: Path) -> list[str]:
 def _onnx_cases() -> list[Case]:
     whole = lambda stuff: stuff.model.read_bytes()    # noqa: E731
     found = [
-        ("weights in a file outside its folder", _onnx(_external("../../../../etc/passwd")), "another file"),
+        ("weights in a file outside its folder", _onnx(_external("../../../../etc/passwd")),
+         "another file"),
         ("weights at an absolute path", _onnx(_external("/etc/passwd")), "another file"),
         ("weights in a file beside it", _onnx(_external("weights.bin")), "another file"),
-        ("cut in the middle", _file("m.onnx", lambda stuff, folder: whole(stuff)[:len(whole(stuff)) // 2]),
+        ("cut in the middle",
+         _file("m.onnx", lambda stuff, folder: whole(stuff)[:len(whole(stuff)) // 2]),
          "not an ONNX model"),
         ("without its last byte", _file("m.onnx", lambda stuff, folder: whole(stuff)[:-1]), "ONNX"),
         ("empty", _file("m.onnx", lambda stuff, folder: b""), "ONNX"),
         ("text", _file("m.onnx", lambda stuff, folder: b"hello" * 99), "ONNX"),
-        ("without a description", _onnx(lambda model, folder: model.ClearField("metadata_props")), "no description"),
+        ("without a description",
+         _onnx(lambda model, folder: model.ClearField("metadata_props")), "no description"),
         ("damaged description", _onnx(_description("{")), "damaged description"),
-        ("of a newer version", _onnx(_description('{"format": 99}')), "newer"), ("NaN weights", _onnx(_nan), "not all finite"),
-        ("checkpoint called .onnx", _file("m.onnx", lambda stuff, folder: stuff.model.with_suffix(".pt").read_bytes()), "ONNX"),
+        ("of a newer version", _onnx(_description('{"format": 99}')), "newer"),
+        ("NaN weights", _onnx(_nan), "not all finite"),
+        ("checkpoint called .onnx",
+         _file("m.onnx", lambda stuff, folder: stuff.model.with_suffix(".pt").read_bytes()),
+         "ONNX"),
         ("model called .pt", _file("m.pt", lambda stuff, folder: whole(stuff)), "not a checkpoint"),
         ("exported once more", _export, "exported model already"),
         ("missing", lambda stuff, folder: _infer(stuff, folder / "nowhere.onnx"), "is missing")]

@@ -1,4 +1,5 @@
-"""A HiFi-GAN generator of shape V3 with random weights: it runs as a trained one does, and says nothing."""
+"""A HiFi-GAN generator of shape V3 with random weights: it runs as a trained one does, and says
+nothing."""
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,8 @@ def random_weights() -> dict[str, np.ndarray]:
     for name, shape in shapes().items():
         outputs = shape[1] if name.startswith("ups") else shape[0]
         fan_in = np.prod(shape) / outputs
-        weights[f"{name}.weight"] = (rng.standard_normal(shape) / np.sqrt(fan_in)).astype(np.float32)
+        weights[f"{name}.weight"] = (rng.standard_normal(shape) / np.sqrt(fan_in)).astype(
+            np.float32)
         weights[f"{name}.bias"] = (0.1 * rng.standard_normal(outputs)).astype(np.float32)
     return weights
 

@@ -11,36 +11,38 @@ from utils.common.files import write_json
 from utils.detector.checkpoint import save_checkpoint
 from utils.export.export import export_onnx
 
-CALIBRATION = {"scale": 2.0, "offset": -0.25, "method": "test", "prior_spoof": 0.345, "subset": "dev", "trials": 100}
-DECISION = {"threshold": -0.64, "band": [-1.3, 0.1], "prior_spoof": 0.05, "cost_miss": 1, "cost_fa": 10,
-            "origin": "the Bayes threshold of dev"}
+CALIBRATION = {"scale": 2.0, "offset": -0.25, "method": "test", "prior_spoof": 0.345,
+               "subset": "dev", "trials": 100}
+DECISION = {"threshold": -0.64, "band": [-1.3, 0.1], "prior_spoof": 0.05, "cost_miss": 1,
+            "cost_fa": 10, "origin": "the Bayes threshold of dev"}
 
 
 def write_small_checkpoint(folder: Path, **entries) -> Path:
-    """best.pt of the small network with seeded weights; `entries` go into the checkpoint. Its path."""
+    """Write best.pt of the small network with seeded weights and `entries`; its path."""
     torch.manual_seed(7)
     checkpoint = {"format": 1, "architecture": "small", "config": CONFIGS["small"],
                   "state_dict": build_model(CONFIGS["small"]).state_dict(),
                   "label_order": ["spoof", "bonafide"], "n_samples": 64600, "sample_rate": 16000,
                   "calibration": CALIBRATION, "decision": DECISION,
-                  "trained_on": {"corpus": "default", "description": "the embedded default corpus", "demo": True,
-                                 "utterances": 2000}}
+                  "trained_on": {"corpus": "default", "demo": True, "utterances": 2000,
+                                 "description": "the embedded default corpus"}}
     save_checkpoint(folder / "best.pt", checkpoint | entries)
     return folder / "best.pt"
 
 
 def write_small_model(folder: Path, **entries) -> Path:
-    """best.pt as `write_small_checkpoint` writes it, and best.onnx exported from it. The latter's path."""
+    """Write best.pt as `write_small_checkpoint` does, and best.onnx of it; the latter's path."""
     write_small_checkpoint(folder, **entries)
     export_onnx(folder / "best.pt", folder / "best.onnx")
     return folder / "best.onnx"
 
 
 def genuine(shared: Path) -> list[dict]:
-    """The twelve genuine ASVspoof utterances with their keys and published scores; "path" is where each lies."""
+    """The twelve genuine ASVspoof utterances with keys, published scores and their "path"."""
     folder = shared / "reference" / "asvspoof"
     with open(folder / "trials.tsv", encoding="utf-8", newline="") as file:
-        return [row | {"path": str(folder / "audio" / row["file"])} for row in csv.DictReader(file, delimiter="\t")]
+        return [row | {"path": str(folder / "audio" / row["file"])}
+                for row in csv.DictReader(file, delimiter="\t")]
 
 
 def write_store(folder: Path, waves: list[np.ndarray]) -> Store:

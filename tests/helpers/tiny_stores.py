@@ -1,4 +1,4 @@
-"""Stores of a few seconds of real speech, written in milliseconds, for tests of training; and its script, called in this process."""
+"""Stores of a few seconds of speech, written in milliseconds, and the training script on them."""
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +12,19 @@ SAMPLES = 20000    # 1.25 s
 
 
 def tiny_stores(data: Path, counts: dict[str, int] | None = None) -> Path:
-    """train, dev and eval below `data`/processed: so many utterances each, every second one spoofed, four attacks, three sources."""
+    """train, dev and eval below `data`/processed, with so many utterances each.
+
+    Every second utterance is spoofed; there are four attacks and three sources.
+    """
     clips = {key: crops(key, 24, SAMPLES) for key in ("bonafide", "spoof")}
     for subset, count in (counts or {"train": 24, "dev": 12, "eval": 12}).items():
-        path, rng = data / "processed" / subset, np.random.default_rng(len(subset))
-        corpus = {"name": "tiny", "description": "a tiny corpus", "demo": True, "seen_attacks": ["A0", "A1", "A2", "A3"]}
-        with StoreWriter(path, {"subset": subset, "settings": {"limit": None, "seed": 0}, "corpus": corpus, "environment": {"packages": {}},
-                                "trial_list_sha256": f"{subset} {count}"}) as writer:
+        path = data / "processed" / subset
+        rng = np.random.default_rng(len(subset))
+        corpus = {"name": "tiny", "description": "a tiny corpus", "demo": True,
+                  "seen_attacks": ["A0", "A1", "A2", "A3"]}
+        description = {"subset": subset, "settings": {"limit": None, "seed": 0}, "corpus": corpus,
+                       "environment": {"packages": {}}, "trial_list_sha256": f"{subset} {count}"}
+        with StoreWriter(path, description) as writer:
             for number in range(count):
                 key = ("bonafide", "spoof")[number % 2]
                 wave = clips[key][number % len(clips[key])]
@@ -33,8 +39,8 @@ def tiny_stores(data: Path, counts: dict[str, int] | None = None) -> Path:
 
 
 def train(data: Path, out: Path, *options: object) -> None:
-    """The training script on tiny stores: the small model, one-second crops, everything it writes below `out`."""
-    given = ["--data_dir", data, "--checkpoint_dir", out / "checkpoints", "--results_dir", out / "results", "--crop_seconds", 1,
-             "--batch_size", 8, *options]
+    """Run the training script: the small model, one-second crops, all results below `out`."""
+    given = ["--data_dir", data, "--checkpoint_dir", out / "checkpoints",
+             "--results_dir", out / "results", "--crop_seconds", 1, "--batch_size", 8, *options]
     model = [] if "--architecture" in options else ["--small_model"]
     assert aasist_training.main([*model, *map(str, given)]) == 0

@@ -1,9 +1,10 @@
-"""Run by torchrun in two processes: do they find, in float64, the loss, gradients and statistics that one process finds?
+"""Run by torchrun in two processes: do they find, in float64, the loss, gradients and statistics
+that one process finds?
 
-Prints a line per network with the largest differences, and how many threads the group leaves; test_distributed.py reads them.
+Prints a line per network with the largest differences, and how many threads the group leaves;
+test_distributed.py reads them.
 """
 import sys
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,41 +16,49 @@ import torch
 from models import CONFIGS, build_model
 from models.hybrid import Hybrid
 from tests.training.test_hybrid import SMALL, Row, waves
-from utils.training.batches import PlainOrder
-from utils.training.optimisation import Criterion
-from utils.parallel.group import Alone, join
-from utils.training.recipes import recipe_for
-from utils.training.learners.ridge import ridge_epoch
-from utils.training.session import Session
+from utils.training.orders import PlainOrder
+from utils.training.learners.optimisation import Criterion
+from utils.parallel.join import Alone, join
+from utils.training.architectures import recipe_for
+from utils.training.learners.ridge import Ridge
 from utils.training.transfer import freeze
 
 ROWS = 5    # two processes cannot share them evenly
 FROZEN = {"small": "stem", "aasist-l": "1", "aasist": "norm", "lcnn": "standardise"}
-BATCHES = {"hybrid-shared": 5, "hybrid-unshared": 30}     # of eleven: the second process has none of the last one; of the only one
-LEARNT = (["mean"], ["scale"], ["out_layer.weight", "out_layer.bias"])     # of a hybrid; the bias is near 0 beside the weights
+# of eleven: the second process has none of the last one; of the only one
+BATCHES = {"hybrid-shared": 5, "hybrid-unshared": 30}
+# of a hybrid; the bias is near 0 beside the weights
+LEARNT = (["mean"], ["scale"], ["out_layer.weight", "out_layer.bias"])
 
 
 def step(architecture: str, group, shared: bool) -> tuple[torch.Tensor, dict, dict]:
-    """Loss, gradients and buffers of one step on the whole batch, or on this process' share of it."""
+    """Loss, gradients and buffers of one step on the whole batch, or on this process' share of
+    it."""
     torch.manual_seed(3)
     model = build_model(CONFIGS[architecture]).double()
     resting = freeze(model, architecture, FROZEN[architecture])
     waves, labels = torch.randn(ROWS, 4800, dtype=torch.float64), torch.tensor([0, 0, 0, 1, 1])
-    network, own = (group.network(model), group.ranks.share(ROWS)) if shared else (model, slice(None))
-    criterion = Criterion(recipe_for(architecture, "published", label_smoothing=0.1), torch.device("cpu"))
+    network, own = (group.shared_network(model), group.share(ROWS)) if shared else (model,
+                                                                                    slice(None))
+    criterion = Criterion(recipe_for(architecture, "published", label_smoothing=0.1), torch.device(
+        "cpu"))
     criterion.cross_entropy.double()
     network.train()
     for module in resting:
         module.eval()
     torch.manual_seed(4)
-    with group.randomness(ROWS if shared else 10 ** 9):
+    with group.whole_batch(ROWS if shared else 10 ** 9):
         logits = network(waves[own])[1]
     hard, soft = criterion(logits, labels[own], torch.linspace(-1, 2, ROWS)[own])
     loss = hard + soft
     if shared:
-        loss = hard * group.portion(criterion.weight_of(labels[own])) + soft * group.portion(len(labels[own]))
+        loss = hard * group.weight(criterion.weight_of(labels[own])) + soft * group.weight(
+            len(labels[own]))
     loss.backward()
-    gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None and p.requires_grad}
+    gradients = {
+        name: p.grad
+        for name, p in model.named_parameters() if p.grad is not None and p.requires_grad
+    }
     return (group.mean(loss) if shared else loss.detach()), gradients, dict(model.named_buffers())
 
 
@@ -63,26 +72,33 @@ class Crops:
 
 
 def fitted(group, batch_size: int) -> tuple[float, dict]:
-    """Loss and weights of a small hybrid after one epoch in this process, or in this one and others."""
+    """Loss and weights of a small hybrid after one epoch in this process, or in this one and
+    others."""
     torch.manual_seed(3)
     model = Hybrid(**SMALL)
-    session = SimpleNamespace(model=model, group=group, train=Crops, crops=Crops(), order=PlainOrder(len(Crops.rows), batch_size), seed=1,
-                              workers=0, epochs=1, recipe={"source_power": 0.5, "ridge": 0.01}, after_step=lambda: None)
-    session.batches = partial(Session.batches, session)
-    return ridge_epoch(session, 0), model.state_dict()
+    recipe = {"source_power": 0.5, "ridge": 0.01, "seed": 1}
+    run = SimpleNamespace(model=model, processes=group, train=Crops, crops=Crops(), recipe=recipe,
+                          order=PlainOrder(len(Crops.rows), batch_size), workers=0, epochs=1)
+    return Ridge(run, None).epoch(run, 0), model.state_dict()
 
 
 def fit_differences(group, batch_size: int) -> list[float]:
-    """Of the loss and of what is learnt, relative to the largest number, between one process and each of several."""
+    """Of the loss and of what is learnt, relative to the largest number, between one process and
+    each of several."""
     (loss, one), (loss2, two) = (fitted(who, batch_size) for who in (Alone(group.device), group))
-    found = [abs(loss2 / loss - 1), *(difference({name: one[name] for name in part}, two) for part in LEARNT)]
-    return group.collect(np.array(found)).tolist()
+    found = [
+        abs(loss2 / loss - 1), *(difference({name: one[name]
+                                             for name in part}, two) for part in LEARNT)
+    ]
+    return group.gather(np.array(found)).tolist()
 
 
 def difference(one: dict, two: dict) -> float:
-    """The largest difference, relative to the largest number, over all entries. Weights that nothing reaches count as zero."""
-    return max(float((value - two.get(name, torch.zeros_like(value))).abs().max()) for name, value in one.items()) / max(
-        float(value.abs().max()) for value in one.values())
+    """The largest difference, relative to the largest number, over all entries. Weights that
+    nothing reaches count as zero."""
+    return max(
+        float((value - two.get(name, torch.zeros_like(value))).abs().max())
+        for name, value in one.items()) / max(float(value.abs().max()) for value in one.values())
 
 
 def main() -> None:
@@ -91,11 +107,15 @@ def main() -> None:
         if architecture in BATCHES:
             print(architecture, *fit_differences(group, BATCHES[architecture]), flush=True)
             continue
-        (loss, *one), (loss2, *two) = (step(architecture, group, shared) for shared in (False, True))
+        (loss, *one), (loss2,
+                       *two) = (step(architecture, group, shared) for shared in (False, True))
         print(architecture, float((loss - loss2).abs()), *map(difference, one, two), flush=True)
     group.close()
-    assert sys.stdout is before and during.closed != group.ranks.lead      # number 0 prints to where it always did
-    if group.ranks.lead and (running := Path("/proc/self/task")).exists():      # Linux tells what a process' threads are called
+    # number 0 prints to where it always did
+    assert sys.stdout is before
+    assert during.closed != group.lead
+    # Linux tells what a process' threads are called
+    if group.lead and (running := Path("/proc/self/task")).exists():
         print("gloo", sum("gloo" in (thread / "comm").read_text() for thread in running.iterdir()))
 
 

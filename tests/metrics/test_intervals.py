@@ -1,51 +1,60 @@
-"""Bootstrap intervals: each replicate is the official figure, speakers count, and the seed decides."""
+"""Bootstrap intervals: each replicate is the official figure; speakers and the seed count."""
 import numpy as np
 import pytest
 
 from utils.metrics import intervals, metrics
 from utils.metrics.intervals import bootstrap_interval
 
-THRESHOLD, COSTS = metrics.bayes_threshold(), (0.05, 1.0, 10.0)
+THRESHOLD = metrics.bayes_threshold()
+COSTS = (0.05, 1.0, 10.0)
 
 
-def replicate_errors(n_bonafide: int, n_spoof: int, rounding: float, rng: np.random.Generator) -> np.ndarray:
-    """How far EER, minDCF and actDCF of one resample lie from the official figures on the repeated trials."""
+def replicate_errors(n_bonafide: int, n_spoof: int, rng: np.random.Generator) -> np.ndarray:
+    """How far EER, minDCF and actDCF of one resample lie from the official figures.
+
+    Those are computed on the repeated trials.
+    """
     scores = [rng.normal(mean, 1, n) for mean, n in ((1, n_bonafide), (-1, n_spoof))]
-    if rounding:
-        scores = [np.round(group / rounding) * rounding for group in scores]
     edges, whole = intervals._edges(*scores, THRESHOLD)
-    counts = [np.bincount(rng.integers(0, group.size, group.size), minlength=group.size) for group in scores]
-    histograms = [np.bincount(intervals._bins(group, edges), weights=drawn, minlength=edges.size)[None]
+    counts = [np.bincount(rng.integers(0, group.size, group.size), minlength=group.size)
+              for group in scores]
+    histograms = [np.bincount(intervals._bins(group, edges), weights=drawn,
+                              minlength=edges.size)[None]
                   for group, drawn in zip(scores, counts)]
-    at, unused = int(np.searchsorted(edges, THRESHOLD)), [np.zeros(edges.size)] * 2
+    at = int(np.searchsorted(edges, THRESHOLD))
+    unused = [np.zeros(edges.size)] * 2
     figures = intervals._figures(*histograms, at, unused, COSTS, whole)[:3, 0]
     repeated = [np.repeat(group, drawn) for group, drawn in zip(scores, counts)]
-    return np.abs(figures - [metrics.eer(*repeated)[0], metrics.min_dcf(*repeated)[0], metrics.act_dcf(*repeated)])
+    return np.abs(figures - [metrics.eer(*repeated)[0], metrics.min_dcf(*repeated)[0],
+                             metrics.act_dcf(*repeated)])
 
 
 @pytest.mark.parametrize("n_bonafide, n_spoof", [(1, 30), (30, 1), (5, 7), (199, 907), (1, 3000)])
 def test_a_replicate_is_the_official_figure(n_bonafide, n_spoof):
     rng = np.random.default_rng(0)
     for _ in range(30):
-        assert replicate_errors(n_bonafide, n_spoof, 0, rng) == pytest.approx(0, abs=1e-9)
+        assert replicate_errors(n_bonafide, n_spoof, rng) == pytest.approx(0, abs=1e-9)
 
 
 def test_on_a_grid_a_replicate_is_within_a_fifth_of_a_percent():
     rng = np.random.default_rng(0)
     for _ in range(10):
-        assert (replicate_errors(4000, 3000, 0, rng)[:2] < 0.002).all()
+        assert (replicate_errors(4000, 3000, rng)[:2] < 0.002).all()
 
 
 def clustered(n: int, speakers: int, seed: int) -> tuple:
-    """Scores of both classes with a speaker's own offset, larger than the spread within a speaker."""
+    """Scores and speakers of both classes; speakers differ more than their own scores do."""
     rng = np.random.default_rng(seed)
-    offset, who = rng.normal(0, 1.5, speakers), rng.integers(0, speakers, (2, n))
-    return *(rng.normal(mean, 1, n) + offset[spoken] for mean, spoken in zip((1.5, -1.5), who)), *who
+    offset = rng.normal(0, 1.5, speakers)
+    who = rng.integers(0, speakers, (2, n))
+    scores = [rng.normal(mean, 1, n) + offset[spoken] for mean, spoken in zip((1.5, -1.5), who)]
+    return *scores, *who
 
 
 def test_resampling_speakers_widens_the_interval_where_speakers_differ():
     bonafide, spoof, *who = clustered(2000, 20, seed=1)
-    by_speaker, by_trial = bootstrap_interval(bonafide, spoof, *who), bootstrap_interval(bonafide, spoof)
+    by_speaker = bootstrap_interval(bonafide, spoof, *who)
+    by_trial = bootstrap_interval(bonafide, spoof)
     assert by_speaker["by"] == "20 speakers" and by_trial["by"] == "trials"
     for name in intervals.METRICS:
         assert np.ptp(by_speaker[name]) > 2 * np.ptp(by_trial[name])
@@ -53,22 +62,28 @@ def test_resampling_speakers_widens_the_interval_where_speakers_differ():
 
 def test_speaker_resampling_equals_the_plain_loop():
     bonafide, spoof, *who = clustered(200, 12, seed=2)
-    rng, eers = np.random.default_rng(0), []
+    rng = np.random.default_rng(0)
+    eers = []
     for _ in range(1000):
         times = np.bincount(rng.integers(0, 12, 12), minlength=12)
-        eers.append(metrics.eer(np.repeat(bonafide, times[who[0]]), np.repeat(spoof, times[who[1]]))[0])
-    assert bootstrap_interval(bonafide, spoof, *who)["eer"] == pytest.approx(np.percentile(eers, [2.5, 97.5]), abs=0.01)
+        repeated = [np.repeat(scores, times[spoken])
+                    for scores, spoken in zip((bonafide, spoof), who)]
+        eers.append(metrics.eer(*repeated)[0])
+    expected = np.percentile(eers, [2.5, 97.5])
+    assert bootstrap_interval(bonafide, spoof, *who)["eer"] == pytest.approx(expected, abs=0.01)
 
 
 def test_many_speakers_take_the_memory_saving_path_to_the_same_figures(monkeypatch):
     data = clustered(300, 40, seed=3)
     expected = bootstrap_interval(*data, replicates=100)
     monkeypatch.setattr(intervals, "MATRIX_CELLS", 0)
-    assert bootstrap_interval(*data, replicates=100)["eer"] == pytest.approx(expected["eer"], abs=1e-12)
+    found = bootstrap_interval(*data, replicates=100)
+    assert found["eer"] == pytest.approx(expected["eer"], abs=1e-12)
 
 
 def test_the_interval_covers_the_truth_nearly_always():
-    truth, covered = metrics.eer(*clustered(200_000, 5000, seed=9)[:2])[0], 0
+    truth = metrics.eer(*clustered(200_000, 5000, seed=9)[:2])[0]
+    covered = 0
     for seed in range(60):
         low, high = bootstrap_interval(*clustered(300, 40, seed=100 + seed), replicates=200)["eer"]
         covered += low <= truth <= high
@@ -77,7 +92,8 @@ def test_the_interval_covers_the_truth_nearly_always():
 
 def test_a_seed_gives_one_result():
     data = clustered(100, 10, seed=4)
-    assert bootstrap_interval(*data, seed=7) == bootstrap_interval(*data, seed=7) != bootstrap_interval(*data, seed=8)
+    first, again, other = (bootstrap_interval(*data, seed=seed) for seed in (7, 7, 8))
+    assert first == again != other
 
 
 def test_fewer_than_five_speakers_are_not_resampled():

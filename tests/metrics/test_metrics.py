@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from utils.common.errors import InputError
 from utils.metrics import metrics
 from utils.metrics.det import det_curve
-from utils.report.key_files import read_keys, read_scores, split_by_key
+from utils.report.key_files import align, read_keys, read_scores
 
 SYNTHETIC_B = metrics.AsvRates(false_alarm=0.05, miss=0.04, spoof=0.30)
 ASV = {"asvspoof5_default": metrics.ASVSPOOF5_ASV, "synthetic_b": SYNTHETIC_B}
-#: metric_cases.*: 31 score sets and what the official programs make of them, asvspoof-challenge/asvspoof5@fe23d305
-#: (evaluation-package) and asvspoof-challenge/2021@9b33f5ec (eval-package); one of them real, ASVspoof 2019's fusion scores.
+# metric_cases.*: 31 score sets (one real: ASVspoof 2019's fusion scores) and the figures of the
+# official programs: asvspoof-challenge/asvspoof5@fe23d305 (evaluation-package) and
+# asvspoof-challenge/2021@9b33f5ec (eval-package).
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 
@@ -24,24 +25,28 @@ def cases() -> dict:
     """Per case the official programs' figures and the scores of both classes."""
     expected = json.loads((FIXTURES / "metric_cases.json").read_text(encoding="utf-8"))
     with np.load(FIXTURES / "metric_cases.npz") as scores:
-        return {name: (case, *(scores[f"{name}.{key}"].astype(float) for key in ("bonafide", "spoof")))
-                for name, case in expected.items()}
+        return {name: (case, scores[f"{name}.bonafide"].astype(float),
+                       scores[f"{name}.spoof"].astype(float)) for name, case in expected.items()}
 
 
 def test_the_official_score_and_key_files_hold_the_same_trials(cases, shared):
     folder = shared / "reference" / "metrics" / "cases"
     for case, *groups in cases.values():
-        read = split_by_key(read_scores(folder / case["score_file"]), read_keys(folder / case["key_file"]))
-        for group, expected in zip(read, groups):
-            np.testing.assert_array_equal(group, expected)
+        keys = read_keys(folder / case["key_file"])
+        scores = align(read_scores(folder / case["score_file"]), keys)
+        is_bonafide = np.array([row.labels.is_bonafide for row in keys])
+        np.testing.assert_array_equal(scores[is_bonafide], groups[0])
+        np.testing.assert_array_equal(scores[~is_bonafide], groups[1])
 
 
 def test_all_31_official_cases_are_met_to_1e_9(cases):
     assert len(cases) == 31
     for name, (case, bonafide, spoof) in cases.items():
-        (eer, at), (dcf, dcf_at) = metrics.eer(bonafide, spoof), metrics.min_dcf(bonafide, spoof)
-        got = {"n_bonafide": bonafide.size, "n_spoof": spoof.size, "eer": eer, "eer_threshold": at, "minDCF": dcf,
-               "minDCF_threshold": dcf_at, "actDCF": metrics.act_dcf(bonafide, spoof)}
+        eer, eer_threshold = metrics.eer(bonafide, spoof)
+        min_dcf, min_dcf_threshold = metrics.min_dcf(bonafide, spoof)
+        got = {"n_bonafide": bonafide.size, "n_spoof": spoof.size, "eer": eer,
+               "eer_threshold": eer_threshold, "minDCF": min_dcf,
+               "minDCF_threshold": min_dcf_threshold, "actDCF": metrics.act_dcf(bonafide, spoof)}
         for metric, value in got.items():
             assert value == pytest.approx(case[metric], abs=1e-9, rel=1e-9), (name, metric)
 
@@ -59,10 +64,11 @@ def test_cllr_is_official_where_that_is_finite_and_finite_where_it_overflows(cas
 def test_min_tdcf_is_official_in_three_forms(cases, system):
     compared = 0
     for name, (case, bonafide, spoof) in cases.items():
-        value, legacy = (metrics.min_tdcf(bonafide, spoof, ASV[system], legacy=old) for old in (False, True))
+        value, legacy = (metrics.min_tdcf(bonafide, spoof, ASV[system], legacy=old)
+                         for old in (False, True))
         assert np.isfinite([value, legacy]).all(), name
         published = case["min_tDCF"][system]
-        if isinstance(published, dict):     # the official program stops at fewer than three score values
+        if isinstance(published, dict):     # the official program needs three different scores
             compared += 1
             assert value == pytest.approx(published["asvspoof5"], abs=1e-9), name
             assert value == pytest.approx(published["asvspoof2021"], abs=1e-9), name
@@ -81,9 +87,11 @@ def test_the_operating_point_counts_misses_below_and_false_alarms_at_or_above():
 
 def test_an_absent_class_gives_nan_and_no_warning():
     for bonafide, spoof in (([], [1.0]), ([1.0], []), ([], [])):
-        assert np.isnan(metrics.eer(bonafide, spoof)).all() and np.isnan(metrics.min_dcf(bonafide, spoof)).all()
-        assert np.isnan([metrics.cllr(bonafide, spoof), metrics.auc(bonafide, spoof), metrics.act_dcf(bonafide, spoof),
-                         metrics.min_tdcf(bonafide, spoof), metrics.hter(bonafide, spoof, 0)]).all()
+        assert np.isnan(metrics.eer(bonafide, spoof)).all()
+        assert np.isnan(metrics.min_dcf(bonafide, spoof)).all()
+        assert np.isnan(metrics.hter(bonafide, spoof, 0))
+        for metric in (metrics.cllr, metrics.auc, metrics.act_dcf, metrics.min_tdcf):
+            assert np.isnan(metric(bonafide, spoof))
 
 
 def test_scores_that_are_not_numbers_are_refused():
@@ -93,9 +101,12 @@ def test_scores_that_are_not_numbers_are_refused():
 
 
 def test_asv_rates_are_taken_at_the_verification_systems_own_eer():
-    target, nontarget, spoof = np.array([2.0, 3.0, 4.0, 0.5]), np.array([-1.0, 0.0, 1.0, 2.5]), np.array([3.5, -2.0])
+    target = np.array([2.0, 3.0, 4.0, 0.5])
+    nontarget = np.array([-1.0, 0.0, 1.0, 2.5])
+    spoof = np.array([3.5, -2.0])
     assert metrics.eer(target, nontarget) == (0.25, 1.0)
-    assert metrics.asv_error_rates(target, nontarget, spoof) == metrics.AsvRates(false_alarm=0.5, miss=0.25, spoof=0.5)
+    assert (metrics.asv_error_rates(target, nontarget, spoof)
+            == metrics.AsvRates(false_alarm=0.5, miss=0.25, spoof=0.5))
 
 
 scores = st.lists(st.integers(-6, 6).map(lambda n: n / 2), min_size=1, max_size=30)
@@ -107,9 +118,12 @@ def test_the_det_curve_is_a_stable_sort_with_bona_fide_first(bonafide, spoof):
     order = np.argsort(both, kind="stable")
     labels = np.array([1] * len(bonafide) + [0] * len(spoof))[order]
     curve = det_curve(bonafide, spoof)
-    np.testing.assert_array_equal(curve.frr, np.concatenate(([0], np.cumsum(labels) / len(bonafide))))
-    np.testing.assert_allclose(curve.far, np.concatenate(([1], 1 - np.cumsum(1 - labels) / len(spoof))), atol=1e-15)
-    np.testing.assert_array_equal(curve.thresholds, np.concatenate(([both.min() - 0.001], both[order])))
+    miss = np.cumsum(labels) / len(bonafide)
+    false_alarm = 1 - np.cumsum(1 - labels) / len(spoof)
+    thresholds = np.concatenate(([both.min() - 0.001], both[order]))
+    np.testing.assert_array_equal(curve.miss, np.concatenate(([0], miss)))
+    np.testing.assert_allclose(curve.false_alarm, np.concatenate(([1], false_alarm)), atol=1e-15)
+    np.testing.assert_array_equal(curve.thresholds, thresholds)
 
 
 @given(scores, scores)

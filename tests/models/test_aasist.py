@@ -25,8 +25,10 @@ def published(request, shared):
     """(model with published weights, reference figures, reference inputs)."""
     folder = shared / "reference" / "aasist"
     model = build_model(CONFIGS[PUBLISHED[request.param]]).eval()
-    model.load_state_dict(torch.load(folder / f"{request.param}.pth", map_location="cpu", weights_only=True))
-    return model, np.load(folder / f"ref_{request.param}.npz"), torch.from_numpy(np.load(folder / "inputs.npz")["x"])
+    model.load_state_dict(torch.load(folder / f"{request.param}.pth", map_location="cpu",
+                                     weights_only=True))
+    return model, np.load(folder / f"ref_{request.param}.npz"), torch.from_numpy(
+        np.load(folder / "inputs.npz")["x"])
 
 
 @torch.inference_mode()
@@ -78,7 +80,8 @@ def test_random_weights_give_the_published_figures_without_the_reference_folder(
     assert np.abs(hidden[0] - np.array(expected["last_hidden_float32"])[0]).max() <= 2e-5
 
 
-@pytest.mark.parametrize("architecture, parameters, dead", [("aasist", 297866, 512), ("aasist-l", 85306, 272)])
+@pytest.mark.parametrize("architecture, parameters, dead",
+                         [("aasist", 297866, 512), ("aasist-l", 85306, 272)])
 def test_parameter_counts_are_the_published_ones(architecture, parameters, dead):
     model = build_model(CONFIGS[architecture])
     assert sum(p.numel() for p in model.parameters()) == parameters
@@ -87,7 +90,8 @@ def test_parameter_counts_are_the_published_ones(architecture, parameters, dead)
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_weights_load_strictly(name, shared):
-    state = torch.load(shared / "reference" / "aasist" / f"{name}.pth", map_location="cpu", weights_only=True)
+    state = torch.load(shared / "reference" / "aasist" / f"{name}.pth", map_location="cpu",
+                       weights_only=True)
     assert set(build_model(CONFIGS[PUBLISHED[name]]).state_dict()) == set(state)
     build_model(CONFIGS[PUBLISHED[name]]).load_state_dict(state, strict=True)
 
@@ -110,7 +114,8 @@ def test_a_training_step_moves_the_weights_as_the_plain_forward_does():
         torch.nn.functional.cross_entropy(model.train()(waves.double())[1], labels).backward()
         gradients.append({name: p.grad for name, p in model.named_parameters()})
     plain, ours = gradients
-    assert all(torch.allclose(ours[name], plain[name], rtol=1e-6, atol=1e-9) for name in ours if ".bn1." not in name)
+    assert all(torch.allclose(ours[name], plain[name], rtol=1e-6,
+                              atol=1e-9) for name in ours if ".bn1." not in name)
     assert all(ours[name] is None for name in ours if ".bn1." in name)
 
 
@@ -123,11 +128,15 @@ def test_gradients_are_those_of_the_function_in_float64():
     weights = {name: p.detach() for name, p in model.named_parameters() if ".bn1." not in name}
     parts = sorted({name.split(".")[0] for name in weights})
     waves = torch.from_numpy(random_input()[:, :4600]).double()
-    directions = {name: torch.from_numpy(np.random.default_rng(len(name)).standard_normal(tuple(p.shape)) / p.numel() ** 0.5)
-                  for name, p in [*weights.items(), ("waves", waves)]}
+    directions = {
+        name: torch.from_numpy(
+            np.random.default_rng(len(name)).standard_normal(tuple(p.shape)) / p.numel()**0.5)
+        for name, p in [*weights.items(), ("waves", waves)]
+    }
 
     def logits(steps):
-        moved = {name: p + steps[1 + parts.index(name.split(".")[0])] * directions[name] for name, p in weights.items()}
+        moved = {name: p + steps[1 + parts.index(name.split(".")[0])] * directions[name] for
+            name, p in weights.items()}
         return torch.func.functional_call(model, moved, waves + steps[0] * directions["waves"])[1]
 
     steps = torch.zeros(1 + len(parts), dtype=torch.float64, requires_grad=True)
@@ -138,7 +147,8 @@ def test_a_batch_scores_as_its_waves_one_by_one():
     model = build_model(CONFIGS["aasist-l"]).eval()
     waves = torch.from_numpy(random_input()[:, :16000])
     together = figures_of(model, waves)[1]
-    assert np.abs(together - np.concatenate([figures_of(model, wave[None])[1] for wave in waves])).max() <= 1e-5
+    assert np.abs(together - np.concatenate([figures_of(model, wave[None])[1]
+                                             for wave in waves])).max() <= 1e-5
 
 
 def test_the_shortest_input_is_2315_samples():
@@ -153,7 +163,8 @@ def test_a_band_mask_silences_those_bands_and_no_others():
     waves = torch.from_numpy(random_input()[:1, :4000])
     plain, masked = bands(waves), bands(waves, (30, 9))
     assert (masked[:, :, 10:13] == 0).all() and (plain[:, :, 10:13] != 0).all()
-    assert torch.equal(masked[:, :, :10], plain[:, :, :10]) and torch.equal(masked[:, :, 13:], plain[:, :, 13:])
+    assert torch.equal(masked[:, :, :10],
+                       plain[:, :, :10]) and torch.equal(masked[:, :, 13:], plain[:, :, 13:])
 
 
 def test_band_masks_are_drawn_from_the_published_ranges_and_repeat_with_the_seed():
@@ -165,7 +176,8 @@ def test_band_masks_are_drawn_from_the_published_ranges_and_repeat_with_the_seed
 
 def test_training_returns_the_dropped_out_layer_as_published():
     torch.manual_seed(0)
-    hidden, logits = (model := build_model(CONFIGS["aasist-l"]).train())(torch.from_numpy(random_input()[:, :8000]))
+    hidden, logits = (model := build_model(CONFIGS["aasist-l"]).train())(torch.from_numpy(
+        random_input()[:, :8000]))
     assert 0.3 < (hidden == 0).float().mean() < 0.7
     assert torch.allclose(model.out_layer(hidden), logits)
 

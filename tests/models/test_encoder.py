@@ -5,7 +5,7 @@ import soundfile
 import torch
 
 from models import CONFIGS, build_model
-from models.encoder import LogMel, SpeechEncoder, mel_filters, statistics
+from models.encoder import SpeechEncoder, WhisperLogMel, mel_filters, statistics
 from tests.helpers.example_speech import EXAMPLES
 from utils.common.errors import InputError
 from utils.training.encoder_weights import load_encoder_weights
@@ -39,21 +39,24 @@ def test_every_layer_equals_the_published_encoder(model, weights, speech):
         for length in (N_SAMPLES, 30001, 480):
             waves = speech[:, :length]
             mel = model.encoder.log_mel(waves).numpy()
-            for ours, published in zip(model.encoder(waves), session.run(None, {"mel": mel}), strict=True):
+            for ours, published in zip(model.encoder(waves), session.run(None, {"mel": mel}),
+                                       strict=True):
                 assert np.abs(ours.numpy() - published).max() < 1e-4
 
 
 def test_the_mel_filters_are_slaneys():
     torchaudio = pytest.importorskip("torchaudio")
-    published = torchaudio.functional.melscale_fbanks(201, 0, 8000, 80, 16000, norm="slaney", mel_scale="slaney").T
+    published = torchaudio.functional.melscale_fbanks(201, 0, 8000, 80, 16000, norm="slaney",
+                                                      mel_scale="slaney").T
     assert torch.allclose(mel_filters(), published, atol=1e-6)
 
 
 def test_the_log_mel_spectrogram_is_whispers(speech):
-    power = torch.stft(speech, 400, 160, window=torch.hann_window(400), return_complex=True)[..., :-1].abs() ** 2
+    power = torch.stft(speech, 400, 160, window=torch.hann_window(400),
+                       return_complex=True)[..., :-1].abs() ** 2
     level = (mel_filters() @ power).clamp(min=1e-10).log10()
     published = (torch.maximum(level, level.max() - 8) + 4) / 4
-    ours = LogMel()(speech)
+    ours = WhisperLogMel()(speech)
     assert ours.shape == (1, 80, N_SAMPLES // 160) and torch.allclose(ours, published, atol=1e-4)
 
 
@@ -65,7 +68,8 @@ def test_one_wave_does_not_touch_another_in_its_batch(model, speech):
 
 def test_statistics_are_mean_deviation_and_step():
     frames = torch.tensor([[[0.0, 1.0], [2.0, 1.0], [1.0, 1.0]]])
-    assert torch.allclose(statistics(frames), torch.tensor([[1, 1, (2 / 3) ** 0.5, 1e-4, 1.5, 0]]), atol=1e-6)
+    assert torch.allclose(statistics(frames), torch.tensor([[1, 1, (2 / 3) ** 0.5, 1e-4, 1.5, 0]]),
+                          atol=1e-6)
 
 
 def test_silence_gives_finite_logits_and_gradients(model):
@@ -86,25 +90,32 @@ def test_a_frozen_encoder_keeps_its_weights_while_the_read_out_learns(weights, s
     load_encoder_weights(model.encoder, weights)
     model.encoder.requires_grad_(False)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], 1e-2, weight_decay=0.1)
+    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], 1e-2,
+                                  weight_decay=0.1)
     waves = torch.cat([speech[:, :16000], speech[:, 16000:32000]])
     torch.nn.functional.cross_entropy(model(waves)[1], torch.tensor([0, 1])).backward()
     optimiser.step()
-    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
-    assert {"out_layer.weight", "out_layer.bias"} <= changed and not any(name.startswith("encoder") for name in changed)
+    changed = {name for name,
+                        value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert {"out_layer.weight",
+            "out_layer.bias"} <= changed and not any(name.startswith("encoder") for name in changed)
 
 
-@pytest.mark.filterwarnings("ignore")  # the older exporter warns that it is the older one, and of fixed shapes
+# the older exporter warns that it is the older one, and of fixed shapes
+@pytest.mark.filterwarnings("ignore")
 def test_the_exported_model_gives_the_same_logits(model, speech, tmp_path):
     import onnxruntime
     path = tmp_path / "encoder.onnx"
-    torch.onnx.export(model, (torch.zeros(1, N_SAMPLES),), str(path), dynamo=False, opset_version=17,
-                      input_names=["waves"], output_names=["last_hidden", "logits"],
+    torch.onnx.export(model, (torch.zeros(1, N_SAMPLES),), str(path), dynamo=False,
+                      opset_version=17, input_names=["waves"],
+                      output_names=["last_hidden", "logits"],
                       dynamic_axes={"waves": {0: "batch"}, "logits": {0: "batch"}})
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     waves = torch.cat([speech, speech.flip(1) * 0.1])
     with torch.no_grad():
-        assert np.abs(session.run(["logits"], {"waves": waves.numpy()})[0] - model(waves)[1].numpy()).max() < 1e-4
+        assert np.abs(
+            session.run(["logits"], {"waves": waves.numpy()})[0] -
+            model(waves)[1].numpy()).max() < 1e-4
 
 
 def test_the_weights_are_float16_values_exactly(model):
@@ -112,7 +123,8 @@ def test_the_weights_are_float16_values_exactly(model):
 
 
 def test_a_file_without_weights_is_refused_in_a_sentence(tmp_path, weights):
-    contents = {"damaged.onnx": weights.read_bytes()[:100_000], "text.onnx": b"not a model", "empty.onnx": b""}
+    contents = {"damaged.onnx": weights.read_bytes()[:100_000], "text.onnx": b"not a model",
+                "empty.onnx": b""}
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
     for name in (*contents, "absent.onnx"):

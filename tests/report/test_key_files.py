@@ -1,4 +1,4 @@
-"""Score and key files of every ASVspoof edition are read as they are; wrong ones end in a sentence naming the line."""
+"""Score and key files of every ASVspoof are read; wrong ones end in a sentence with the line."""
 import pytest
 
 from utils.common.errors import InputError
@@ -15,15 +15,18 @@ def row(utterance: str, key: str, attack: str = "-", speaker: str = "-", gender:
 
 FORMATS = {
     "2019 protocol": ("LA_0039 LA_E_2834763 - A11 spoof\nLA_0014 LA_E_8877452 - - bonafide\n",
-                      [row("LA_E_2834763", "spoof", "A11", "LA_0039"), row("LA_E_8877452", "bonafide", "-", "LA_0014")]),
-    "ASVspoof 5, early": ("T_4850 T_0000000000 F - A05 spoof\nT_3734 T_0000000011 M - bonafide bonafide\n",
+                      [row("LA_E_2834763", "spoof", "A11", "LA_0039"),
+                       row("LA_E_8877452", "bonafide", "-", "LA_0014")]),
+    "ASVspoof 5, early": ("T_4850 T_0000000000 F - A05 spoof\n"
+                          "T_3734 T_0000000011 M - bonafide bonafide\n",
                           [row("T_0000000000", "spoof", "A05", "T_4850", "F"),
                            row("T_0000000011", "bonafide", "-", "T_3734", "M")]),
     "2021 keys": ("LA_0009 LA_E_9332881 alaw ita_tx A07 spoof notrim eval\n"
                   "LA_0020 LA_E_6866159 alaw ita_tx bonafide bonafide notrim eval\n",
                   [row("LA_E_9332881", "spoof", "A07", "LA_0009", "-", "alaw", "eval"),
                    row("LA_E_6866159", "bonafide", "-", "LA_0020", "-", "alaw", "eval")]),
-    "2021 DF keys": ("LA_0023 DF_E_2000011 nocodec asvspoof A14 spoof notrim eval traditional_vocoder - - - -\n",
+    "2021 DF keys": ("LA_0023 DF_E_2000011 nocodec asvspoof A14 spoof notrim eval "
+                     "traditional_vocoder - - - -\n",
                      [row("DF_E_2000011", "spoof", "A14", "LA_0023", "-", "nocodec", "eval")]),
     "ASVspoof 5": ("E_1607 E_0009538969 M C05 2 E_0009486171 AC1 A26 spoof -\n"
                    "D_0461 D_0000000190 M - - - - bonafide bonafide -\n",
@@ -39,7 +42,8 @@ FORMATS = {
 SCORES = {"ASVspoof 5 package": "filename\tcm-score\nE_1\t-1.5\nE_2\t2e0\n",
           "columns swapped": "cm-score\tfilename\n-1.5\tE_1\n2\tE_2\n",
           "2021": "E_1 -1.5\nE_2 2.0\n", "2019": "E_1 A07 spoof -1.5\nE_2 - bonafide 2.0\n",
-          "three columns": "E_1 spoof -1.5\nE_2 bonafide 2\n", "blank lines and CRLF": "\nE_1 -1.5\r\n\r\nE_2 2.0\r\n\r\n",
+          "three columns": "E_1 spoof -1.5\nE_2 bonafide 2\n",
+          "blank lines and CRLF": "\nE_1 -1.5\r\n\r\nE_2 2.0\r\n\r\n",
           "byte order mark": "\ufefffilename\tcm-score\nE_1\t-1.5\nE_2\t2.0\n"}
 
 
@@ -63,16 +67,18 @@ def test_every_official_score_format_is_read(tmp_path, name):
 
 
 def test_2019_scores_carry_their_keys(tmp_path):
-    assert read_keyed_scores(write(tmp_path, SCORES["2019"])) == [row("E_1", "spoof", "A07"), row("E_2", "bonafide")]
-    with pytest.raises(InputError, match="give the key file too"):
+    rows = read_keyed_scores(write(tmp_path, SCORES["2019"]))
+    assert rows == [row("E_1", "spoof", "A07"), row("E_2", "bonafide")]
+    with pytest.raises(InputError, match="name the key file too"):
         read_keyed_scores(write(tmp_path, SCORES["2021"]))
 
 
 def test_2021_trials_are_those_of_the_eval_phase_unless_asked(tmp_path):
     line = "LA_0009 LA_E_{} alaw ita_tx A07 spoof notrim {}\n"
-    path = write(tmp_path, line.format(1, "eval") + line.format(2, "progress") + line.format(3, "hidden"))
-    taken = [[row.utterance[-1] for row in read_keys(path, phase)] for phase in ("eval", "progress", "all")]
-    assert taken == [["1"], ["2"], ["1", "2", "3"]]
+    path = write(tmp_path, line.format(1, "eval") + line.format(2, "progress")
+                 + line.format(3, "hidden"))
+    for phase, expected in (("eval", "1"), ("progress", "2"), ("all", "123")):
+        assert "".join(line.utterance[-1] for line in read_keys(path, phase)) == expected
     with pytest.raises(InputError, match="no trial of the phase 'other'"):
         read_keys(path, "other")
 
@@ -80,7 +86,8 @@ def test_2021_trials_are_those_of_the_eval_phase_unless_asked(tmp_path):
 @pytest.mark.parametrize("text, why", [
     ("", "is empty"), ("filename\tcm-label\n", "lists no trials"), ("a b c\n", "3 columns"),
     ("u1 maybe\n", "line 1: the key is 'maybe'"),
-    ("u1 spoof\nu2 spoof extra\n", "line 2 does not have 2 columns"), ("u1 spoof\nu1 spoof\n", "lists a trial twice"),
+    ("u1 spoof\nu2 spoof extra\n", "line 2 does not have 2 columns"),
+    ("u1 spoof\nu1 spoof\n", "lists a trial twice"),
     ("filename cm-score\nu1 0.3\n", "no column of keys")])
 def test_wrong_key_files_are_refused(tmp_path, text, why):
     with pytest.raises(InputError, match=why):
@@ -90,7 +97,7 @@ def test_wrong_key_files_are_refused(tmp_path, text, why):
 @pytest.mark.parametrize("text, why", [
     ("u1 high\n", "line 1: the score is 'high'"), ("u1 1\nu2 nan\n", "line 2: the score is 'nan'"),
     ("u1 inf\n", "not a finite number"),
-    ("u1 1\nu1 2\n", "line 2: u1 has a score already"), ("a b c d e\n", "5 columns"),
+    ("u1 1\nu1 2\n", "line 2: u1 already has a score"), ("a b c d e\n", "5 columns"),
     ("filename cm-label\nu1 spoof\n", "no column of scores")])
 def test_wrong_score_files_are_refused(tmp_path, text, why):
     with pytest.raises(InputError, match=why):
@@ -99,7 +106,8 @@ def test_wrong_score_files_are_refused(tmp_path, text, why):
 
 def test_files_that_are_no_text_or_not_there_are_refused(tmp_path):
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00\x80" * 100)
-    for name, why in (("binary", "not a text file"), ("", "cannot be read"), ("none", "there is no file")):
+    for name, why in (("binary", "not a text file"), ("", "cannot be read"),
+                      ("none", "does not exist")):
         with pytest.raises(InputError, match=why):
             read_scores(tmp_path / name)
 

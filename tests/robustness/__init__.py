@@ -1,1 +1,3 @@
-"""Faults injected into every step as a person runs it, and bad input: `python -m tests.robustness` prints the table."""
+"""Faults injected into every step as a person runs it, and bad input: `python -m tests.robustness`
+prints the table.
+"""

@@ -1,7 +1,7 @@
 """Inject every fault at full size and print the table of the README.
 
-    python -m tests.robustness                                  everything: about 15 minutes of CPU time
-    python -m tests.robustness --only kills,disk --kills 10
+python -m tests.robustness                                  everything: about 15 minutes of CPU time
+python -m tests.robustness --only kills,disk --kills 10
 """
 import argparse
 import shutil
@@ -21,21 +21,28 @@ from tests.robustness.steps import ALL, INFER, STEPS
 from utils.common.files import atomic_write
 
 HEAD = ("| what | tried | outcome |", "|---|---|---|")
-KINDS = ("files", "zoo", "hostile", "fuzz", "kills", "interrupts", "disk", "pairs", "limits", "load")
+KINDS = ("files", "zoo", "hostile", "fuzz", "kills", "interrupts", "disk", "pairs", "limits",
+         "load")
 
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--only", default=",".join(KINDS), 
+    parser.add_argument("--only", default=",".join(KINDS),
                         help=f"faults to inject, separated by commas (default: {','.join(KINDS)})")
     parser.add_argument("--kills", type=int, default=50, help="kills per step (default: 50)")
-    parser.add_argument("--interrupts", type=int, default=10, help="interruptions per step by Ctrl-C (default: 10)")
-    parser.add_argument("--levels", type=int, default=6, help="levels at which a small disk is full, per step (default: 6)")
-    parser.add_argument("--pairs", type=int, default=6, help="pairs of runs at once, per step (default: 6)")
-    parser.add_argument("--limits", type=int, default=6, help="limits of memory per step (default: 6)")
-    parser.add_argument("--files", type=int, default=2000, help="recordings for the folder inference (default: 2000)")
+    parser.add_argument("--interrupts", type=int, default=10,
+                        help="interruptions per step by Ctrl-C (default: 10)")
+    parser.add_argument("--levels", type=int, default=6,
+                        help="levels at which a small disk is full, per step (default: 6)")
+    parser.add_argument("--pairs", type=int, default=6,
+                        help="pairs of runs at once, per step (default: 6)")
+    parser.add_argument("--limits", type=int, default=6,
+                        help="limits of memory per step (default: 6)")
+    parser.add_argument("--files", type=int, default=2000,
+                        help="recordings for the folder inference (default: 2000)")
     parser.add_argument("--examples", type=int, default=3000, help="damaged files (default: 3000)")
-    parser.add_argument("--seed", type=int, default=1, help="of every instant, level and damage (default: 1)")
+    parser.add_argument("--seed", type=int, default=1,
+                        help="of every instant, level and damage (default: 1)")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "robustness",
                         help="folder for the table (default: results/robustness)")
     return parser
@@ -55,7 +62,8 @@ def inject(bench: Bench, args: argparse.Namespace, say: Callable[[str], None]) -
     if "kills" in chosen:
         yield from (kills.kills(bench, step, args.kills, args.seed, say) for step in STEPS)
     if "interrupts" in chosen:
-        yield from (kills.interrupts(bench, step, args.interrupts, args.seed, say) for step in STEPS)
+        yield from (kills.interrupts(bench, step, args.interrupts, args.seed,
+                                     say) for step in STEPS)
     if "disk" in chosen:
         yield from (disk.full_disk_if_any(bench, step, args.levels, args.seed, say) for step in ALL)
         yield disk.full_output(bench, INFER, say)
@@ -64,18 +72,24 @@ def inject(bench: Bench, args: argparse.Namespace, say: Callable[[str], None]) -
         yield pairs.replaced_while_read(bench, 3 * args.pairs, args.seed, say)
     if "limits" in chosen:
         yield limits.diverging_loss(bench, args.limits, args.seed, say)
-        yield from (limits.short_memory(bench, step, args.limits, args.seed, say) for step in limits.HUNGRY)
+        yield from (limits.short_memory(bench, step, args.limits, args.seed,
+                                        say) for step in limits.HUNGRY)
     if "load" in chosen:
         yield from load.load(bench, args.files, say)
 
 
 def write_table(rows: list[Row], args: argparse.Namespace, seconds: float) -> str:
-    """Write the table, with how it was made, every wrong outcome by its name, and the rows step by step; returns it."""
+    """Write the table, with how it was made, every wrong outcome by its name, and the rows step by
+    step; returns it.
+    """
     lines = [*HEAD, *(row.text() for row in grouped(rows, [step.name for step in ALL])), ""]
     wrong = [line for row in rows for line in row.wrong]
-    lines.append(f"{len(rows)} rows, {len(wrong)} wrong outcomes; made by `python -m tests.robustness --only {args.only} "
-                 f"--seed {args.seed}` in {seconds / 60:.0f} minutes ({child_seconds() / 60:.0f} of CPU time).")
-    lines += [*(f"- WRONG: {line}" for line in wrong), "", "Step by step:", "", *HEAD, *(row.text() for row in rows)]
+    minutes, cpu_minutes = seconds / 60, child_seconds() / 60
+    lines.append(f"{len(rows)} rows, {len(wrong)} wrong outcomes; made by `python -m "
+                 f"tests.robustness --only {args.only} --seed {args.seed}` in {minutes:.0f} "
+                 f"minutes ({cpu_minutes:.0f} of CPU time).")
+    lines += [*(f"- WRONG: {line}" for line in wrong), "", "Step by step:", "", *HEAD,
+              *(row.text() for row in rows)]
     text = "\n".join(lines) + "\n"
     with atomic_write(args.out / "table.md") as file:
         file.write(text)
@@ -99,7 +113,8 @@ def main(argv: list[str] | None = None) -> int:
             rows.append(row)
             for line in row.wrong:
                 say(f"WRONG: {line}")
-            write_table(rows, args, time.monotonic() - begun)       # after every row: a stopped run keeps its own
+            # after every row: a stopped run keeps its own
+            write_table(rows, args, time.monotonic() - begun)
     finally:
         bench.close()
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,6 +1,8 @@
-"""The files that a step leaves: their sums, which of them are of no whole run, and how they are moved about.
+"""The files that a step leaves: their sums, which of them are of no whole run, and how they are
+moved about.
 
-Left out of sums: the seconds that an epoch took, which are wall time (in history.csv and in the models' metadata).
+Left out of sums: the seconds that an epoch took, which are wall time (in history.csv and in the
+models' metadata).
 """
 import hashlib
 import re
@@ -15,7 +17,8 @@ SECONDS = re.compile(rb'"seconds": [0-9.]+')
 
 def unlike(found: dict[str, str], expected: dict[str, str]) -> list[str]:
     """Names that are not the same in both."""
-    return sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
+    return sorted(name for name in found.keys() | expected.keys()
+                  if found.get(name) != expected.get(name))
 
 
 def unfinished(name: str) -> bool:
@@ -24,7 +27,9 @@ def unfinished(name: str) -> bool:
 
 
 def passing(step: Step, path: Path) -> bool:
-    """Whether a file of a training under way is a whole one: a checkpoint that loads, a history without a torn line."""
+    """Whether a file of a training under way is a whole one: a checkpoint that loads, a history
+    without a torn line.
+    """
     from utils.common.errors import InputError
     from utils.detector.checkpoint import load_checkpoint
     if step.name != "train":
@@ -61,7 +66,8 @@ def _checkpoint_digest(path: Path) -> str:
             for number, item in enumerate(value):
                 add(item, f"{name}/{number}")
         elif not re.fullmatch(r"/history/\d+/seconds", name):
-            plain = value.numpy().tobytes() if isinstance(value, torch.Tensor) else repr(value).encode()
+            plain = value.numpy().tobytes() if isinstance(value,
+                                                          torch.Tensor) else repr(value).encode()
             total.update(name.encode() + plain)
 
     try:

@@ -1,7 +1,9 @@
-"""A parent that has the libraries loaded and forks a child for each script, so that fifty kills cost no fifty imports of torch.
+"""A parent that has the libraries loaded and forks a child for each script, so that fifty kills
+cost no fifty imports of torch.
 
-The child is a process of its own that runs the script's file as `python SCRIPT` would; only the imports are behind it.
-One JSON job per line on stdin; answers the child's number at its start, and its exit code (negative: the signal) at its end.
+The child is a process of its own that runs the script's file as `python SCRIPT` would; only the
+imports are behind it. One JSON job per line on stdin; answers the child's number at its start, and
+its exit code (negative: the signal) at its end.
 """
 import contextlib
 import importlib
@@ -11,9 +13,10 @@ import runpy
 import sys
 import traceback
 
-LIBRARIES = ("torch", "torch.utils.data", "torch.optim.swa_utils", "torch.onnx", "torch._dynamo", "onnx", "onnxruntime",
-             "scipy.optimize", "scipy.stats", "scipy.signal", "matplotlib.figure", "matplotlib.backends.backend_agg", "PIL.Image",
-             "soundfile", "soxr", "av", "tqdm")
+LIBRARIES = ("torch", "torch.utils.data", "torch.optim.swa_utils", "torch.onnx", "torch._dynamo",
+             "onnx", "onnxruntime", "scipy.optimize", "scipy.stats", "scipy.signal",
+             "matplotlib.figure", "matplotlib.backends.backend_agg", "PIL.Image", "soundfile",
+             "soxr", "av", "tqdm")
 
 
 def child(job: dict) -> None:
@@ -33,7 +36,8 @@ def child(job: dict) -> None:
     except BaseException:
         traceback.print_exc()
     sys.stdout.flush()
-    os._exit(code)      # without the libraries' own farewell: it joins threads that stayed in the parent
+    # without the libraries' own farewell: it joins threads that stayed in the parent
+    os._exit(code)
 
 
 def main() -> None:

@@ -1,4 +1,6 @@
-"""Damaged files of every format for a given number of examples: whole sound or one sentence. Runs in a process of its own."""
+"""Damaged files of every format for a given number of examples: whole sound or one sentence. Runs
+in a process of its own.
+"""
 import json
 import subprocess
 import sys
@@ -12,11 +14,14 @@ LIMIT = 1800    # seconds
 
 
 def fuzz(examples: int, seed: int, say: Callable[[str], None] = print) -> Row:
-    """Let hypothesis damage so many files; a crash or a hang of the decoder ends the process and is seen here."""
+    """Let hypothesis damage so many files; a crash or a hang of the decoder ends the process and is
+    seen here.
+    """
     command = [sys.executable, "-m", "tests.robustness.fuzz", str(examples), str(seed)]
     row = Row("fuzz over every format", f"{examples:,} damaged files")
     try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT, check=False)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT,
+                              check=False)
     except subprocess.TimeoutExpired:
         row.wrong.append(f"{row.what}: no end within {LIMIT} s")
         return row
@@ -31,7 +36,9 @@ def fuzz(examples: int, seed: int, say: Callable[[str], None] = print) -> Row:
 
 
 def examine(examples: int, seed: int) -> dict:
-    """The outcomes of `examples` damaged files; any error but a refusal in one sentence passes through."""
+    """The outcomes of `examples` damaged files; any error but a refusal in one sentence passes
+    through.
+    """
     from hypothesis import HealthCheck, given, settings
     from hypothesis import seed as seeded
     from hypothesis import strategies as st
@@ -42,7 +49,8 @@ def examine(examples: int, seed: int) -> dict:
     zoo, outcomes = build(example()), Counter({"refused in one sentence": 0, "heard whole": 0})
 
     @seeded(seed)
-    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples, deadline=None, database=None,
+              suppress_health_check=list(HealthCheck))
     @given(kind=st.sampled_from(KINDS), steps=st.lists(STEP, min_size=1, max_size=3))
     def damage(kind: str, steps: list) -> None:
         content = spoil(zoo[kind], steps, zoo)

@@ -1,4 +1,6 @@
-"""A folder of many recordings with one in twenty broken: all accounted for, memory flat, good files as fast as without."""
+"""A folder of many recordings with one in twenty broken: all accounted for, memory flat, good files
+as fast as without.
+"""
 import json
 import time
 from collections.abc import Callable
@@ -17,7 +19,9 @@ BLOCKS = 4          # runs that clean and broken sets take in turns
 
 
 def load(bench: Bench, count: int, say: Callable[[str], None] = print) -> list[Row]:
-    """Score `count` files in one run, then the same in blocks, in turns with blocks that hold the good ones alone."""
+    """Score `count` files in one run, then the same in blocks, in turns with blocks that hold the
+    good ones alone.
+    """
     ready(bench, INFER)
     folders = _write(bench, count)
     rows = [_whole(bench, count)]
@@ -29,10 +33,13 @@ def load(bench: Bench, count: int, say: Callable[[str], None] = print) -> list[R
 
 
 def _write(bench: Bench, count: int) -> list[Path]:
-    """The folders load/0, load/1, ... with good and broken files, and clean/0, clean/1, ... with links to the good ones."""
+    """The folders load/0, load/1, ... with good and broken files, and clean/0, clean/1, ... with
+    links to the good ones.
+    """
     clips = sorted((bench.home / "audio").glob("0*.flac"))
     broken = [kind for kind in kinds() if kind.outcome == REFUSED and kind.place is None]
-    broken.sort(key=lambda kind: kind.format != "M4A")      # those for the second decoder first: from then on it is loaded
+    # those for the second decoder first: from then on it is loaded
+    broken.sort(key=lambda kind: kind.format != "M4A")
     wave, folders = example(), []
     for number in range(count):
         folder = bench.home / "load" / str(number * BLOCKS // count)
@@ -53,22 +60,28 @@ def _write(bench: Bench, count: int) -> list[Path]:
 
 
 def _step(folder: str) -> Step:
-    return Step("load", INFER.script, (*SCORING, "--input_file", folder, "--output", "load.jsonl"), ())
+    return Step("load", INFER.script, (*SCORING, "--input_file", folder, "--output", "load.jsonl"),
+                ())
 
 
 def _whole(bench: Bench, count: int) -> Row:
     bad = len(range(EVERY // 2, count, EVERY))
     row = Row("folder inference", f"{{tried}} files, {bad:,} of them broken")
-    process = bench.start(bench.command(_step("load")), out=-3)     # subprocess.DEVNULL: nobody empties a pipe meanwhile
+    # subprocess.DEVNULL: nobody empties a pipe meanwhile
+    process = bench.start(bench.command(_step("load")), out=-3)
     early, peak = _watch(bench.home / "load.jsonl.partial", process, min(EARLY, count // 2))
     done = ended(process)
     records = [json.loads(line) for line in (bench.home / "load.jsonl").read_text().splitlines()]
     row.tried = len({record["file"] for record in records})
     failed = [record for record in records if record["error"]]
     row.outcomes.update({"scored": len(records) - len(failed), "refused": len(failed)})
-    row.outcomes.update({f"MB at {min(EARLY, count // 2):,} files": round(early), "MB at the end": round(peak)})
-    if len({record["file"] for record in records}) != count or len(failed) != bad or done.code != 1 or done.traceback():
-        row.wrong.append(f"{row.what}: {len(records)} records, {len(failed)} failed, exit code {done.code}: {done.err[-600:]}")
+    row.outcomes.update({f"MB at {min(EARLY, count // 2):,} files": round(early),
+                         "MB at the end": round(peak)})
+    if len({record["file"]
+            for record in records
+            }) != count or len(failed) != bad or done.code != 1 or done.traceback():
+        row.wrong.append(f"{row.what}: {len(records)} records, {len(failed)} failed, "
+                         f"exit code {done.code}: {done.err[-600:]}")
     if count > EARLY and peak - early > GROWTH:
         row.wrong.append(f"{row.what}: memory grew from {early:.1f} to {peak:.1f} MB")
     (bench.home / "load.jsonl").unlink()
@@ -76,7 +89,9 @@ def _whole(bench: Bench, count: int) -> Row:
 
 
 def _watch(journal: Path, process, count: int) -> tuple[float, float]:
-    """(MB, MB): the peak of the process' memory as first seen with `count` records kept, and until its end."""
+    """(MB, MB): the peak of the process' memory as first seen with `count` records kept, and until
+    its end.
+    """
     early, peak = None, 0.0
     while process.poll() is None:
         try:
@@ -92,7 +107,8 @@ def _watch(journal: Path, process, count: int) -> tuple[float, float]:
 
 
 def _throughput(bench: Bench, folders: list[Path]) -> Row:
-    row, spent, good = Row("CPU time per good file, one in twenty broken against none", "{tried} runs in turns"), [0.0, 0.0], 0
+    row, spent, good = Row("CPU time per good file, one in twenty broken against none",
+                           "{tried} runs in turns"), [0.0, 0.0], 0
     for number, folder in enumerate(folders):
         good += len(list((bench.home / "clean" / folder.name).iterdir()))
         turn = ("load", "clean") if number % 2 else ("clean", "load")
@@ -104,7 +120,8 @@ def _throughput(bench: Bench, folders: list[Path]) -> Row:
     ratio = spent[1] / spent[0]
     row.how += f", {good:,} good files each"
     clean, mixed = (1000 * used / good for used in spent)
-    row.outcomes.update({f"ms without, {mixed:.2f} ms among broken ones, ratio {ratio:.3f}": round(clean, 2)})
+    row.outcomes.update({f"ms without, {mixed:.2f} ms among broken ones, ratio {ratio:.3f}": round(
+        clean, 2)})
     if ratio > 1 + SLOWER:
         row.wrong.append(f"{row.what}: {ratio:.3f}")
     return row

@@ -11,12 +11,15 @@ class Step:
     script: str
     options: tuple[str, ...]
     outputs: tuple[str, ...]
-    other: tuple[str, ...] = ()       # options of an earlier run with other settings, whose results lie there already
-    markers: tuple[str, ...] = ()     # patterns of files that say: what lies beside me is of one run
+    # options of an earlier run with other settings, whose results lie there already
+    other: tuple[str, ...] = ()
+    # patterns of files that say: what lies beside me is of one run
+    markers: tuple[str, ...] = ()
     code: int = 0                     # exit code when all goes well
     first: str = ""                   # Python that runs in the process before the script
     stop: str = ""                    # the same, for the earlier run alone
-    heavy: bool = False               # imports so much that most runs are forks of a parent that has it loaded
+    # imports so much that most runs are forks of a parent that has it loaded
+    heavy: bool = False
 
 
 @dataclass
@@ -31,7 +34,8 @@ class Row:
     def text(self) -> str:
         """The line in Markdown."""
         told = ", ".join(f"{count:,} {what}" for what, count in self.outcomes.items())
-        return f"| {self.what} | {self.how.format(tried=f'{self.tried:,}')} | {told}; {len(self.wrong)} wrong |"
+        how = self.how.format(tried=f"{self.tried:,}")
+        return f"| {self.what} | {how} | {told}; {len(self.wrong)} wrong |"
 
 
 def grouped(rows: list[Row], steps: list[str]) -> list[Row]:
@@ -65,9 +69,11 @@ class Done:
     @property
     def sentence(self) -> str:
         """The last line on stderr, without progress bars."""
-        lines = [line for line in re.split(r"[\r\n]+", self.err) if line.startswith(("error: ", "interrupted: "))]
+        lines = [line for line in re.split(r"[\r\n]+", self.err) if line.startswith((
+            "error: ", "interrupted: "))]
         return lines[-1] if lines else ""
 
     def traceback(self) -> bool:
         """Whether anything that a programmer would read was printed."""
-        return any(word in self.out + self.err for word in ("Traceback", "Exception ignored", "terminate called", "Segmentation"))
+        return any(word in self.out + self.err for word in ("Traceback", "Exception ignored",
+                                                            "terminate called", "Segmentation"))

@@ -1,4 +1,6 @@
-"""The faults of `python -m tests.robustness`, a few of each kind: what is injected and judged is the same, at a small size."""
+"""The faults of `python -m tests.robustness`, a few of each kind: what is injected and judged is
+the same, at a small size.
+"""
 import sys
 
 import pytest
@@ -11,7 +13,8 @@ from tests.robustness.records import Row
 from tests.robustness.steps import ALL, EVALUATE, INFER, PREPARE, PREPROCESS, STEPS, TRAIN
 from tests.robustness.zoo import hard_files
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kill -9, small disks and limits of memory as Linux has them")
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="kill -9, small disks and limits of memory as Linux has them")
 SEED = 8
 TOLD = "told in one sentence, exit code 1"
 
@@ -28,7 +31,9 @@ def by_name(step) -> str:
 
 
 def nothing_wrong(row: Row, *outcomes: str, least: int = 1) -> None:
-    """The row has no wrong outcome, and each of these so often at least: something was really injected."""
+    """The row has no wrong outcome, and each of these so often at least: something was really
+    injected.
+    """
     assert not row.wrong, "\n".join(row.wrong)
     assert outcomes and all(row.outcomes[name] >= least for name in outcomes), row.text()
 
@@ -68,7 +73,8 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_epoch(bench):
 
 @pytest.mark.parametrize("step", (TRAIN, PREPROCESS), ids=by_name)
 def test_short_memory_names_the_flag_to_lower(bench, step):
-    nothing_wrong(limits.short_memory(bench, step, 1, SEED), f"told in one sentence that names {limits.HUNGRY[step][2]}")
+    nothing_wrong(limits.short_memory(bench, step, 1, SEED),
+                  f"told in one sentence that names {limits.HUNGRY[step][2]}")
 
 
 def test_a_folder_with_broken_files_is_accounted_for(bench):
@@ -77,4 +83,5 @@ def test_a_folder_with_broken_files_is_accounted_for(bench):
 
 
 def test_hard_flac_files_have_their_samples_and_score(bench, shared):
-    nothing_wrong(hard_files(bench, shared), "with the recorded sum of their samples", "scored", least=5)
+    nothing_wrong(hard_files(bench, shared), "with the recorded sum of their samples", "scored",
+                  least=5)

@@ -1,4 +1,6 @@
-"""Bad and odd files through the inference script, one by one and all at once; the five FLAC files that libsndfile refuses."""
+"""Bad and odd files through the inference script, one by one and all at once; the five FLAC files
+that libsndfile refuses.
+"""
 import csv
 import hashlib
 import json
@@ -17,8 +19,11 @@ from utils.common.errors import shown
 HARD = Path("reference") / "hard-audio"
 
 
-def audio_zoo(bench: Bench, count: int | None = None, say: Callable[[str], None] = print) -> list[Row]:
-    """Every kind (or `count` evenly chosen ones) alone, then the whole folder: outcome, words and exit code as they should be."""
+def audio_zoo(bench: Bench, count: int | None = None, say: Callable[
+    [str], None] = print) -> list[Row]:
+    """Every kind (or `count` evenly chosen ones) alone, then the whole folder: outcome, words and
+    exit code as they should be.
+    """
     ready(bench, INFER)
     chosen, wave = kinds(), example()
     chosen = chosen[::-(-len(chosen) // count)] if count else chosen
@@ -30,7 +35,8 @@ def audio_zoo(bench: Bench, count: int | None = None, say: Callable[[str], None]
     say(f"{alone.what}: {dict(alone.outcomes)}, {len(alone.wrong)} wrong")
     together = _together(bench, chosen, paths)
     say(f"{together.what}: {dict(together.outcomes)}, {len(together.wrong)} wrong")
-    remove(bench.home / "zoo")     # links to nowhere and pipes: nothing that later faults could copy
+    # links to nowhere and pipes: nothing that later faults could copy
+    remove(bench.home / "zoo")
     return [_tail(alone), _tail(together)]
 
 
@@ -61,7 +67,8 @@ def _judge(row: Row, name: str, done, came: str, expected: str, code: int) -> No
         row.wrong.append(f"{row.what}: {name}: {done.err[-600:]}")
     if done.code != code:
         row.outcomes["wrong exit codes"] += 1
-        row.wrong.append(f"{row.what}: {name} ended with {done.code}, not {code}: {done.err[-300:]}")
+        row.wrong.append(
+            f"{row.what}: {name} ended with {done.code}, not {code}: {done.err[-300:]}")
 
 
 def _together(bench: Bench, chosen: list[Kind], paths: dict[str, Path]) -> Row:
@@ -71,7 +78,8 @@ def _together(bench: Bench, chosen: list[Kind], paths: dict[str, Path]) -> Row:
     records = {record["file"]: record for record in map(json.loads, table.read_text().splitlines())}
     expected = dict(_in_folder(bench, chosen, paths))
     if records.keys() != expected.keys():
-        row.wrong.append(f"{row.what}: not accounted for: {sorted(records.keys() ^ expected.keys())}")
+        row.wrong.append(
+            f"{row.what}: not accounted for: {sorted(records.keys() ^ expected.keys())}")
     for name, record in records.items():
         if name in expected:
             row.tried += 1
@@ -84,7 +92,8 @@ def _together(bench: Bench, chosen: list[Kind], paths: dict[str, Path]) -> Row:
     return row
 
 
-def _in_folder(bench: Bench, chosen: list[Kind], paths: dict[str, Path]) -> Iterator[tuple[str, Kind]]:
+def _in_folder(bench: Bench, chosen: list[Kind], paths: dict[str,
+                                                             Path]) -> Iterator[tuple[str, Kind]]:
     """What a search of the folder finds: files with an audio suffix."""
     for kind in chosen:
         path = paths[kind.name]
@@ -93,12 +102,14 @@ def _in_folder(bench: Bench, chosen: list[Kind], paths: dict[str, Path]) -> Iter
 
 
 def hard_files(bench: Bench, shared: Path, say: Callable[[str], None] = print) -> Row:
-    """Real FLAC files that libsndfile refuses: their samples have the recorded sum, and they score."""
+    """Real FLAC files that libsndfile refuses: their samples have the recorded sum, and they score.
+    """
     from utils.audio.decode import load_audio
     ready(bench, INFER)
     folder = shared / HARD
     with open(folder / "expected.tsv", encoding="utf-8", newline="") as file:
-        expected = {line["file"]: line["sha256_of_pcm_by_ffmpeg"] for line in csv.DictReader(file, delimiter="\t")}
+        expected = {line["file"]: line["sha256_of_pcm_by_ffmpeg"] for line in csv.DictReader(
+            file, delimiter="\t")}
     row = Row("FLAC files that libsndfile refuses", "{tried} files")
     row.outcomes = Counter({"with the recorded sum of their samples": 0, "scored": 0})
     for name, recorded in expected.items():

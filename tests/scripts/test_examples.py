@@ -1,4 +1,5 @@
-"""The examples in data/examples: what their documents say of them is so, and a first verdict needs nothing else."""
+"""The examples in data/examples: what their documents say of them is so, and a first verdict needs
+nothing else."""
 import csv
 import json
 import re
@@ -34,9 +35,15 @@ def verdicts(tmp_path_factory) -> dict[str, dict]:
     """What the shipped model says of each clip, by the clip's name."""
     output = tmp_path_factory.mktemp("verdicts") / "verdicts.jsonl"
     files = [str(path) for key in ("bonafide", "spoof") for path in example_files(key)]
-    assert infer(["--input_file", *files, "--model", str(MODEL), "--force_cpu", "--output", str(output)]) == 0
+    assert infer(
+        ["--input_file", *files, "--model",
+         str(MODEL), "--force_cpu", "--output",
+         str(output)]) == 0
     records = map(json.loads, output.read_text(encoding="utf-8").splitlines())
-    return {re.split(r"[/\\]", record["file"])[-1].removesuffix(".flac"): record for record in records}
+    return {
+        re.split(r"[/\\]", record["file"])[-1].removesuffix(".flac"): record
+        for record in records
+    }
 
 
 def test_the_list_the_attribution_and_the_folder_name_the_same_clips():
@@ -45,11 +52,13 @@ def test_the_list_the_attribution_and_the_folder_name_the_same_clips():
     assert len(names) == len(set(names)) and set(names) == clips == recorded().keys()
     assert all(row["key"] == recorded()[row["utterance"]][1] for row in listed())
     text = (EXAMPLES / "ATTRIBUTION.md").read_text(encoding="utf-8")
-    assert all(text.count(f"| {name} |") == 2 for name in names)      # its verdict, its source and licence
+    # its verdict, its source and licence
+    assert all(text.count(f"| {name} |") == 2 for name in names)
 
 
 def test_the_examples_are_few_small_and_of_the_stated_lengths():
-    assert len(listed()) <= 12 and sum(path.stat().st_size for path in EXAMPLES.iterdir()) < 1_500_000
+    assert len(listed()) <= 12
+    assert sum(path.stat().st_size for path in EXAMPLES.iterdir()) < 1_500_000
     for row in listed():
         about = soundfile.info(EXAMPLES / f"{row['utterance']}.flac")
         assert (about.samplerate, about.channels, about.subtype) == (16000, 1, "PCM_16")
@@ -59,7 +68,8 @@ def test_the_examples_are_few_small_and_of_the_stated_lengths():
 def test_the_list_can_be_read_as_that_of_a_folder_of_trials():
     labels = [line.labels for line in read_table(EXAMPLES)]
     assert sorted(label.is_bonafide for label in labels) == [False] * 6 + [True] * 6
-    assert len({label.attack for label in labels}) == 7 and len({label.speaker for label in labels}) == 10
+    assert len({label.attack for label in labels}) == 7
+    assert len({label.speaker for label in labels}) == 10
 
 
 @pytest.mark.parametrize("name", recorded())
@@ -74,7 +84,8 @@ def test_the_first_verdict_of_the_readme_is_what_the_command_prints():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     clip = re.search(r"simplified_inference\.py --input_file (data/examples/\w+\.flac)", readme)[1]
     shown = re.search(rf"```\n({re.escape(clip)}: .*?)\n```", readme, re.DOTALL)[1].splitlines()
-    done = subprocess.run([sys.executable, "utils/simplified_inference.py", "--input_file", clip, "--model", str(MODEL),
+    done = subprocess.run([sys.executable, "utils/simplified_inference.py", "--input_file", clip,
+        "--model", str(MODEL),
                            "--force_cpu"], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     missing = [line for line in shown if "..." not in line and line not in done.stdout.splitlines()]

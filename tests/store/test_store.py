@@ -1,4 +1,4 @@
-"""The store on disk: what was written is read, a killed write goes on, a failed one leaves the old store alone."""
+"""The store on disk: read as written, resumed after a kill, unchanged by a failure."""
 import errno
 import multiprocessing
 import os
@@ -19,9 +19,11 @@ from utils.trials.labels import Labels
 from utils.common.files import read_json, write_json
 from utils.common.locks import only_run
 
-DESCRIPTION = {"subset": "dev", "settings": {"limit": None, "seed": 0}, "trial_list_sha256": "0" * 64,
-               "corpus": {"name": "test", "description": "a test", "demo": False, "seen_attacks": []},
-               "environment": {"packages": {}}}
+DESCRIPTION = {
+    "subset": "dev", "settings": {"limit": None, "seed": 0}, "trial_list_sha256": "0" * 64,
+    "corpus": {"name": "test", "description": "a test", "demo": False, "seen_attacks": []},
+    "environment": {"packages": {}}}
+OTHER = DESCRIPTION | {"trial_list_sha256": "1" * 64}
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +69,16 @@ def test_what_was_written_is_read(tmp_path, waves, monkeypatch):
         assert np.array_equal(store.read(number, 100, 50), wave[100:150])
         assert np.array_equal(store.read(number, len(wave) - 5, 50), wave[-5:])
         assert len(store.read(number, len(wave) + 9)) == 0
-    assert store.info["counts"] == {"selected": 12, "stored": 12, "skipped": 0, "bonafide": 4, "spoof": 8,
-                                    "samples": sum(map(len, waves))}
+    assert store.info["counts"] == {"selected": 12, "stored": 12, "skipped": 0, "bonafide": 4,
+                                    "spoof": 8, "samples": sum(map(len, waves))}
 
 
 def test_shards_hold_nothing_but_the_samples(tmp_path, waves):
     build(tmp_path / "dev", waves)
-    assert (tmp_path / "dev" / shard_name(0)).read_bytes() == np.concatenate(waves).astype("<i2").tobytes()
-    assert sorted(path.name for path in (tmp_path / "dev").iterdir()) == ["index.tsv", shard_name(0), "store.json"]
+    folder = tmp_path / "dev"
+    assert (folder / shard_name(0)).read_bytes() == np.concatenate(waves).astype("<i2").tobytes()
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["index.tsv", shard_name(0), "store.json"]
 
 
 def test_a_store_may_be_sent_to_spawned_processes(tmp_path, waves):
@@ -94,14 +98,16 @@ def test_what_cannot_be_decoded_leaves_no_sample_and_is_named(tmp_path, waves):
         assert writer.add(*about(1), broken(), lambda: 16000) == r"x.flac was cut\tshort"
         writer.add(*about(2), [waves[2]], lambda: 16000)
         info = writer.finish()
-    assert info["skipped"] == [["D_0001", r"x.flac was cut\tshort"]] and info["counts"]["skipped"] == 1
+    assert info["skipped"] == [["D_0001", r"x.flac was cut\tshort"]]
+    assert info["counts"]["skipped"] == 1
     store = Store(tmp_path / "dev")
-    assert [row.utterance for row in store.rows] == ["D_0000", "D_0002"] and np.array_equal(store.read(1), waves[2])
+    assert [row.utterance for row in store.rows] == ["D_0000", "D_0002"]
+    assert np.array_equal(store.read(1), waves[2])
 
 
 @pytest.mark.parametrize("shard_bytes", (500_000, 1 << 28))
-def test_whatever_a_kill_leaves_the_rerun_ends_in_the_same_bytes(tmp_path, waves, monkeypatch, shard_bytes):
-    """Every state a kill can leave: a journal cut at any byte, shards that hold more than the journal says."""
+def test_whatever_a_kill_leaves_a_rerun_repairs(tmp_path, waves, monkeypatch, shard_bytes):
+    """A kill can cut the journal at any byte; the shards may hold more than the journal says."""
     monkeypatch.setattr(store_writer, "SHARD_BYTES", shard_bytes)
     monkeypatch.setattr(store_writer, "COMMIT_BYTES", 1)
     build(tmp_path / "whole", waves)
@@ -140,11 +146,11 @@ def test_other_settings_do_not_go_on_with_a_half_built_store(tmp_path, waves):
 def test_the_old_store_stays_until_the_new_one_is_complete(tmp_path, waves):
     path = tmp_path / "dev"
     old = content(build(path, waves[:4]).path)
-    with pytest.raises(RuntimeError), StoreWriter(path, DESCRIPTION | {"trial_list_sha256": "1" * 64}) as writer:
+    with pytest.raises(RuntimeError), StoreWriter(path, OTHER) as writer:
         fill(writer, waves[:8])
         raise RuntimeError
     assert content(path) == old
-    assert len(build(path, waves, DESCRIPTION | {"trial_list_sha256": "1" * 64})) == 12
+    assert len(build(path, waves, OTHER)) == 12
 
 
 @pytest.mark.parametrize("killed_after", ("description", "old moved", "new moved"))
@@ -172,10 +178,11 @@ def test_an_old_store_comes_back_where_the_new_one_was_lost(tmp_path, waves):
     assert len(Store(tmp_path / "dev")) == 4
 
 
-def test_a_full_disk_is_said_and_the_rest_goes_on_later(tmp_path, waves, monkeypatch):
-    """The disk is full at the third write (a real ENOSPC needs a small file system: tests/benchmarks)."""
+def test_a_full_disk_is_reported_and_the_rest_is_written_later(tmp_path, waves, monkeypatch):
+    """The disk is full at the third write. tests/robustness fills a small file system for real."""
     path = tmp_path / "dev"
-    with pytest.raises(InputError, match="the disk is full"), StoreWriter(path, DESCRIPTION) as writer:
+    message = "the disk is full"
+    with pytest.raises(InputError, match=message), StoreWriter(path, DESCRIPTION) as writer:
         fill(writer, waves[:2])
         monkeypatch.setattr(writer, "_append", full_disk)
         fill(writer, waves)
@@ -201,11 +208,16 @@ def damage_index(path: Path) -> None:
     (path / "index.tsv").write_text("".join(text[:-1]) + text[-1][:10])
 
 
+def describe(path: Path, **changes: object) -> None:
+    """Change store.json."""
+    write_json(path / "store.json", read_json(path / "store.json") | changes)
+
+
 DAMAGES = {
     "no description": lambda path: (path / "store.json").unlink(),
     "no JSON": lambda path: (path / "store.json").write_text("{"),
-    "incomplete": lambda path: write_json(path / "store.json", read_json(path / "store.json") | {"complete": False}),
-    "from the future": lambda path: write_json(path / "store.json", read_json(path / "store.json") | {"format": 99}),
+    "incomplete": lambda path: describe(path, complete=False),
+    "from the future": lambda path: describe(path, format=99),
     "shard missing": lambda path: (path / shard_name(0)).unlink(),
     "shard cut": lambda path: os.truncate(path / shard_name(0), 1000),
     "shard too long": lambda path: open(path / shard_name(0), "ab").write(b"xx"),
@@ -224,9 +236,10 @@ def test_a_damaged_store_is_refused_in_one_sentence(tmp_path, waves, damage):
     assert "dev" in str(error.value) and "\n" not in str(error.value)
 
 
-def test_the_second_of_two_runs_is_told_and_a_dead_one_leaves_no_lock(tmp_path):
+def test_the_second_of_two_runs_is_refused_and_a_dead_one_leaves_no_lock(tmp_path):
     with only_run(tmp_path / "dev.lock", "writing dev"):
-        with pytest.raises(InputError, match=f"process {os.getpid()}"), only_run(tmp_path / "dev.lock", "writing dev"):
+        message = f"process {os.getpid()}"
+        with pytest.raises(InputError, match=message), only_run(tmp_path / "dev.lock", "writing"):
             pass
     (tmp_path / "dev.lock").write_text("999999\n")  # what a killed run leaves
     with only_run(tmp_path / "dev.lock", "writing dev"):
@@ -242,13 +255,14 @@ def test_a_store_of_before_sources_were_known_is_read(tmp_path, waves):
     store = Store(path)
     assert [row.labels.source for row in store.rows[:3]] == ["lab 0", "lab 1", "lab 0"]
     index = path / "index.tsv"
-    index.write_text("".join(line.rsplit("\t", 1)[0] + "\n" for line in index.read_text().splitlines()))
+    lines = index.read_text().splitlines()
+    index.write_text("".join(line.rsplit("\t", 1)[0] + "\n" for line in lines))
     old = Store(path)
     assert {row.labels.source for row in old.rows} == {"-"} and read_one(old) == read_one(store)
 
 
 def test_ctrl_c_while_the_journal_is_written_doubles_nothing(tmp_path, monkeypatch):
-    """The lines are on disk, but the writer does not know it yet: on its way out it writes them again."""
+    """The lines are on disk before the writer knows it; when it exits, it writes them again."""
     wave, written = np.arange(500, dtype=np.int16), store_writer._flush
 
     def interrupted(file):

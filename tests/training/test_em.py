@@ -1,4 +1,5 @@
-"""LFCC-GMM: the likelihoods and the expectation-maximisation of the textbook, and the same scores after export."""
+"""LFCC-GMM: the likelihoods and the expectation-maximisation of the textbook, and the same scores
+after export."""
 import numpy as np
 import pytest
 import torch
@@ -9,19 +10,22 @@ from tests.helpers.aasist_weights import random_checkpoint, random_input
 from utils.export import export
 from utils.detector.checkpoint import save_checkpoint
 from utils.detector.engines import load_engine
+from utils.training.batches import Batch
 from utils.training.learners.em import affordable, em_pass, start
 
 COMPONENTS = 4
 
 
-def noises(count: int, batches: int, seed: int = 0) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Batches of coloured noise, of another colour for each class: waves (count, 8000), labels (count,)."""
+def noises(count: int, batches: int, seed: int = 0) -> list[Batch]:
+    """Batches of coloured noise, of another colour for each class: waves (count, 8000), labels
+    (count,)."""
     rng, found = np.random.default_rng(seed), []
     for _ in range(batches):
         labels = np.arange(count) % 2
         waves = rng.standard_normal((count, 8000)) * rng.uniform(0.01, 0.3, (count, 1))
         waves[:, 1:] += np.where(labels, 0.9, -0.4)[:, None] * waves[:, :-1]
-        found.append((torch.from_numpy(waves.astype(np.float32)), torch.from_numpy(labels)))
+        found.append(Batch(torch.from_numpy(waves.astype(np.float32)), torch.from_numpy(labels),
+                           []))
     return found
 
 
@@ -48,12 +52,14 @@ def published(model: LFCCGMM, label: int):
 
 def frames_of(model: LFCCGMM, batches, label: int) -> np.ndarray:
     """(n, 60) of all frames of a class."""
-    return np.concatenate([model.front_end(waves[labels == label]).transpose(1, 2).flatten(0, 1).double().numpy()
-                           for waves, labels in batches])
+    return np.concatenate([
+        model.front_end(batch.waves[batch.labels == label]).transpose(1, 2).flatten(
+            0, 1).double().numpy() for batch in batches
+    ])
 
 
 def test_the_score_is_the_mean_log_likelihood_ratio_per_frame(fitted):
-    waves = noises(4, 1, seed=5)[0][0]
+    waves = noises(4, 1, seed=5)[0].waves
     embedding, logits = fitted(waves)
     for wave, likelihoods, pair in zip(waves, embedding, logits, strict=True):
         frames = fitted.front_end(wave[None])[0].T.double().numpy()
@@ -85,9 +91,9 @@ def test_every_pass_makes_the_frames_likelier_and_the_classes_part(fitted):
     start(model, batches, utterances=12, seed=1)
     losses = [em_pass(model, batches) for _ in range(4)]
     assert losses == sorted(losses, reverse=True)
-    waves, labels = noises(8, 1, seed=9)[0]
-    logits = model(waves)[1]
-    assert torch.equal(logits.argmax(dim=1), labels)
+    batch = noises(8, 1, seed=9)[0]
+    logits = model(batch.waves)[1]
+    assert torch.equal(logits.argmax(dim=1), batch.labels)
 
 
 def test_the_same_seed_gives_the_same_mixtures_and_another_others():
@@ -103,10 +109,12 @@ def test_a_component_that_nobody_speaks_for_keeps_its_place(fitted):
     model.load_state_dict(fitted.state_dict())
     model.means[:, 0] = 1e4
     em_pass(model, noises(8, 1))
-    assert (model.means[:, 0] == 1e4).all() and all(torch.isfinite(p).all() for p in model.parameters())
+    assert (model.means[:, 0] == 1e4).all()
+    assert all(torch.isfinite(p).all() for p in model.parameters())
 
 
-@pytest.mark.parametrize("utterances, components", [(10_000, 512), (128, 512), (100, 256), (5, 16), (1, 4), (0, 1)])
+@pytest.mark.parametrize("utterances, components", [(10_000, 512), (128, 512), (100, 256), (5, 16),
+                                                    (1, 4), (0, 1)])
 def test_few_data_get_fewer_components(utterances, components):
     assert affordable(512, utterances, 403) == components
     assert affordable(3, utterances, 403) == min(3, components)
@@ -120,8 +128,11 @@ def test_the_exported_mixtures_give_the_same_scores(fitted, tmp_path):
     torch.manual_seed(0)
     config = {"architecture": "lfcc-gmm", "components": COMPONENTS}
     assert isinstance(build_model(config), LFCCGMM)
-    save_checkpoint(tmp_path / "m.pt", random_checkpoint() | {"architecture": "lfcc-gmm", "config": config,
-                                                              "state_dict": fitted.state_dict()})
+    save_checkpoint(
+        tmp_path / "m.pt",
+        random_checkpoint()
+        | {"architecture": "lfcc-gmm", "config": config, "state_dict": fitted.state_dict()})
     assert export.export_onnx(tmp_path / "m.pt", tmp_path / "m.onnx") <= 1e-5
-    ours, exported = (load_engine(tmp_path / f"m.{kind}", threads=1).logits(random_input()) for kind in ("pt", "onnx"))
+    ours, exported = (load_engine(tmp_path / f"m.{kind}", threads=1).logits(random_input())
+                      for kind in ("pt", "onnx"))
     assert np.abs(ours - exported).max() <= 1e-5

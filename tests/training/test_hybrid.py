@@ -1,4 +1,5 @@
-"""The hybrid of AASIST and a speech encoder: its statistics, its closed-form fit, its export, and the model in the box."""
+"""The hybrid of AASIST and a speech encoder: its statistics, its closed-form fit, its export, and
+the model in the box."""
 import contextlib
 import csv
 import io
@@ -22,11 +23,13 @@ from utils.detector.engines import PRETRAINED, default_model, load_engine
 from utils.export.export import quickest_engine
 from utils.detector.scoring import score_blocks
 from utils.detector.torch_engine import TorchEngine
-from utils.parallel.group import Alone
+from utils.parallel.join import Alone
+from utils.training.batches import Batch
 from utils.training.learners.ridge import fit, row_weights
 from utils.trials.labels import Labels
 
-SMALL = {"aasist": {"channels": [4, 4, 4, 4], "gat_dims": [8, 4], "pool_ratios": [0.5, 0.7, 0.5]}, "n_blocks": 0, "max_frames": 30}
+SMALL = {"aasist": {"channels": [4, 4, 4, 4], "gat_dims": [8, 4], "pool_ratios": [0.5, 0.7, 0.5]},
+    "n_blocks": 0, "max_frames": 30}
 N = 6400
 ALONE = Alone(torch.device("cpu"))
 
@@ -43,13 +46,19 @@ def hybrid() -> Hybrid:
 
 def waves(count: int) -> torch.Tensor:
     rng = np.random.default_rng(5)
-    return torch.from_numpy((rng.standard_normal((count, N)) * rng.uniform(0.01, 0.3, (count, 1))).astype(np.float32))
+    return torch.from_numpy((rng.standard_normal(
+        (count, N)) * rng.uniform(0.01, 0.3, (count, 1))).astype(np.float32))
 
 
 def test_band_statistics_are_means_and_deviations_over_bands_of_those_over_time():
     features = torch.randn(2, 3, 23, 7)
     mean, deviation = features.mean(3), features.std(3, correction=0)
-    expected = [mean.mean(2), deviation.mean(2), mean.std(2, correction=0), deviation.std(2, correction=0)]
+    expected = [
+        mean.mean(2),
+        deviation.mean(2),
+        mean.std(2, correction=0),
+        deviation.std(2, correction=0)
+    ]
     assert torch.allclose(band_statistics(features), torch.cat(expected, 1), atol=1e-5)
 
 
@@ -58,23 +67,28 @@ def test_the_exported_hybrid_has_its_statistics_and_logits(hybrid):
     engine = quickest_engine(hybrid, {"n_samples": N})
     with torch.inference_mode():
         hidden, logits = hybrid(x)
-    assert np.abs(engine.last_hidden(x.numpy()) - hidden.double().numpy()).max() < 1e-4 * hidden.abs().max()
+    assert np.abs(engine.last_hidden(x.numpy())
+                  - hidden.double().numpy()).max() < 1e-4 * hidden.abs().max()
     assert np.abs(engine.logits(x.numpy()) - logits.double().numpy()).max() < 1e-5
-    live = TorchEngine(hybrid, {"n_samples": N}).last_hidden(x.numpy())     # by which a GPU computes them
-    assert live.dtype == np.float32 and np.abs(live - hidden.numpy()).max() < 1e-5 * hidden.abs().max()
+    # by which a GPU computes them
+    live = TorchEngine(hybrid, {"n_samples": N}).last_hidden(x.numpy())
+    assert live.dtype == np.float32
+    assert np.abs(live - hidden.numpy()).max() < 1e-5 * hidden.abs().max()
 
 
 def test_the_fit_is_the_weighted_ridge_regression_on_standardised_statistics(hybrid):
     x, labels = waves(12), torch.tensor([0, 1] * 6)
     weights = np.random.default_rng(1).uniform(0.5, 1.5, 12)
     weights /= weights.sum()
-    batches = [(x[k:k + 5], labels[k:k + 5]) for k in range(0, 12, 5)]
-    loss = fit(hybrid, batches, [weights[k:k + 5] for k in range(0, 12, 5)], 0.01, ALONE)
+    batches = [Batch(x[k:k + 5], labels[k:k + 5], [(0, i) for i in range(k, min(k + 5, 12))])
+               for k in range(0, 12, 5)]
+    loss = fit(hybrid, batches, weights, 0.01, ALONE)
     with torch.inference_mode():
         z, logits = (part.double().numpy() for part in hybrid(x))
     target = 2.0 * labels.numpy() - 1
     centred = np.sqrt(weights)[:, None] * (z - weights @ z)
-    slope = centred.T @ np.linalg.solve(centred @ centred.T + 0.01 * np.eye(12), np.sqrt(weights) * (target - weights @ target))
+    slope = centred.T @ np.linalg.solve(centred @ centred.T + 0.01 * np.eye(12),
+                                        np.sqrt(weights) * (target - weights @ target))
     score = (z - weights @ z) @ slope + weights @ target
     assert np.abs(weights @ z).max() < 1e-4
     assert np.abs(logits[:, 1] - logits[:, 0] - score).max() < 1e-3    # float32 statistics
@@ -83,25 +97,30 @@ def test_the_fit_is_the_weighted_ridge_regression_on_standardised_statistics(hyb
 
 def test_a_penalty_too_small_for_so_few_utterances_is_told(hybrid):
     with pytest.raises(InputError, match="give a larger --ridge"):
-        fit(hybrid, [(waves(4), torch.tensor([0, 1, 0, 1]))], [np.full(4, 0.25)], 1e-300, ALONE)
+        fit(hybrid, [Batch(waves(4), torch.tensor([0, 1, 0, 1]), [(0, i) for i in range(4)])],
+            np.full(4, 0.25), 1e-300, ALONE)
 
 
 def test_each_class_has_half_the_weight_and_large_sources_less_than_their_number():
-    rows = [Row("bonafide", "a", "-")] * 16 + [Row("bonafide", "b", "-")] + [Row("spoof", "a", "x")] * 4 + [Row("spoof", "a", "y")] * 4
+    rows = [Row("bonafide", "a", "-")] * 16 + [Row(
+        "bonafide", "b", "-")] + [Row("spoof", "a", "x")] * 4 + [Row("spoof", "a", "y")] * 4
     weights = row_weights(rows, 0.5)
     assert weights[:17].sum() == pytest.approx(0.5) and weights[17:].sum() == pytest.approx(0.5)
-    assert weights[:16].sum() / weights[16] == pytest.approx(4) and weights[17:21].sum() == pytest.approx(weights[21:].sum())
+    assert weights[:16].sum() / weights[16] == pytest.approx(4)
+    assert weights[17:21].sum() == pytest.approx(weights[21:].sum())
 
 
 def test_a_hybrid_is_fitted_tested_and_exported_by_the_training_script(shared, tmp_path):
     from notebooks.aasist_training import main
     from utils.import_weights import main as import_weights
     aasist = tmp_path / "aasist.pt"
-    assert import_weights(["--weights", str(shared / "reference/aasist/ASVspoof5-baseline.pth"), "--architecture", "aasist",
+    assert import_weights(["--weights", str(shared / "reference/aasist/ASVspoof5-baseline.pth"),
+        "--architecture", "aasist",
                            "--output", str(aasist)]) == 0
     tiny_stores(tmp_path / "data", {"train": 12, "dev": 8, "eval": 8})
     encoder = shared / "reference/encoders/whisper-base/whisper_base_encoder_l2_f16.onnx"
-    given = {"--architecture": "hybrid", "--init_from": aasist, "--encoder": encoder, "--run_name": "h", "--data_dir": tmp_path / "data",
+    given = {"--architecture": "hybrid", "--init_from": aasist, "--encoder": encoder, "--run_name":
+        "h", "--data_dir": tmp_path / "data",
              "--checkpoint_dir": tmp_path / "c", "--results_dir": tmp_path / "r"}
     assert main([*(str(word) for pair in given.items() for word in pair), "--test"]) == 0
     checkpoint = load_checkpoint(tmp_path / "c/h/best.pt")
@@ -109,24 +128,33 @@ def test_a_hybrid_is_fitted_tested_and_exported_by_the_training_script(shared, t
     assert (tmp_path / "c/h/best.onnx").stat().st_size < 18e6
     _check_box(tmp_path, checkpoint)
     _check_bench(tmp_path)
-    again = given | {"--init_from": tmp_path / "again.pt", "--encoder": tmp_path / "box/detector.onnx", "--run_name": "again", "--ridge": 0.5}
-    assert main([str(word) for pair in again.items() for word in pair]) == 0     # from the box alone, without any other weights
+    again = given | {"--init_from": tmp_path / "again.pt", "--encoder": tmp_path /
+        "box/detector.onnx", "--run_name": "again", "--ridge": 0.5}
+    # from the box alone, without any other weights
+    assert main([str(word) for pair in again.items() for word in pair]) == 0
     refitted = load_checkpoint(tmp_path / "c/again/best.pt")
     assert refitted["args"]["ridge"] == 0.5 and checkpoint["args"]["ridge"] == 0.004
     refitted = refitted["state_dict"]
-    assert refitted["out_layer.weight"].abs().sum() < checkpoint["state_dict"]["out_layer.weight"].abs().sum()    # a larger penalty
-    assert all(torch.equal(value, refitted[name]) for name, value in checkpoint["state_dict"].items() if name.startswith(("aasist.", "encoder.")))
+    # a larger penalty
+    assert refitted["out_layer.weight"].abs().sum(
+    ) < checkpoint["state_dict"]["out_layer.weight"].abs().sum()
+    assert all(
+        torch.equal(value, refitted[name]) for name, value in checkpoint["state_dict"].items()
+        if name.startswith(("aasist.", "encoder.")))
 
 
 def _check_bench(tmp_path: Path) -> None:
-    """The bench of ablations fits what the script fits: its first row has the script's EERs; folds leave each source out once."""
+    """The bench of ablations fits what the script fits: its first row has the script's EERs; folds
+    leave each source out once."""
     from tests.benchmarks.bench_generalisation import open_bench
     from tests.benchmarks.folds import folds_of_both, folds_of_train
     metrics = json.loads((tmp_path / "r/h/metrics.json").read_text())
     trials = tmp_path / "trials.tsv"
-    trials.write_text("utterance\tcategory\n" + "".join(f"eval{number}\ttts\n" for number in range(8)))
+    trials.write_text("utterance\tcategory\n"
+                      + "".join(f"eval{number}\ttts\n" for number in range(8)))
     seed = metrics["model"]["trained_on"]["seed"]
-    bench = open_bench(tmp_path / "c/h/best.pt", tmp_path / "data", trials, tmp_path / "cache", [seed])
+    bench = open_bench(tmp_path / "c/h/best.pt", tmp_path / "data", trials, tmp_path / "cache",
+                       [seed])
 
     def said() -> None:
         bench.row("the recipe")
@@ -136,19 +164,24 @@ def _check_bench(tmp_path: Path) -> None:
         folds_of_both(bench)
     rows = printed(said)
     assert rows[0][:3] == ["the recipe", "12", f"{100 * metrics['eer']:.1f}"]
-    assert rows[1][:2] == ["the pool alone", "not in these stores"] and rows[2][:2] == ["without augmentation", "12"]
-    assert [row[1:4] for row in rows[5:8]] == [["1", "2", "2"]] * 3 and rows[8][:4] == ["all folds together", "3", "6", "6"]
-    assert [row[0] for row in rows[11:]] == ["trained on train's sources", "trained on train's and dev's"]
+    assert rows[1][:2] == ["the pool alone", "not in these stores"]
+    assert rows[2][:2] == ["without augmentation", "12"]
+    assert [row[1:4] for row in rows[5:8]] == [["1", "2", "2"]] * 3
+    assert rows[8][:4] == ["all folds together", "3", "6", "6"]
+    assert [row[0] for row in rows[11:]] == ["trained on train's sources", "trained on train's and "
+                                                                           "dev's"]
     assert rows[11][1] == rows[8][4]        # the same folds, of the same three sources
     _check_statistics(bench, tmp_path / "cache", seed)
 
 
 def _check_statistics(bench, cache: Path, seed: int) -> None:
-    """Crops are those of the checkpoint's augmentation or the one asked for; those in the folder are of the same stores."""
+    """Crops are those of the checkpoint's augmentation or the one asked for; those in the folder
+    are of the same stores."""
     from utils.training.data import CropDataset
     assert bench.augmentation == "speed"
     statistics, store = bench.statistics, bench.statistics.stores["train"]
-    for augmentation, found in (("speed", bench.crops["train", seed]), ("none", statistics.crops("train", seed, range(12), "none"))):
+    for augmentation, found in (("speed", bench.crops["train", seed]), ("none", statistics.crops(
+        "train", seed, range(12), "none"))):
         wave = CropDataset(store, 64600, seed, augmentation)[0, 7][0].numpy()
         assert np.array_equal(found[7], statistics.engine.last_hidden(wave[None])[0])
     assert np.array_equal(statistics.crops("train", seed, [7, 9, 10], "none"), found[[7, 9, 10]])
@@ -158,7 +191,8 @@ def _check_statistics(bench, cache: Path, seed: int) -> None:
     with pytest.raises(InputError, match="another folder"):
         statistics.crops("train", seed, range(12), "none")
     store.info["settings"]["limit"] = None
-    (cache / f"crops-train-12-none-seed{seed}.npz").rename(cache / f"crops-train-12-speed-seed{seed}.npz")
+    (cache / f"crops-train-12-none-seed{seed}.npz").rename(cache /
+        f"crops-train-12-speed-seed{seed}.npz")
     with pytest.raises(InputError, match="another augmentation"):
         statistics.crops("train", seed, range(12), "speed")
 
@@ -168,7 +202,8 @@ def printed(say) -> list[list[str]]:
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
         say()
-    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.getvalue().splitlines() if line]
+    return [[cell.strip() for cell in line.split("|")[1:-1]]
+            for line in said.getvalue().splitlines() if line]
 
 
 class ReadOut(torch.nn.Module):
@@ -183,11 +218,16 @@ class ReadOut(torch.nn.Module):
 
 
 class Telling:
-    """Statistics that tell a clip's class by one value for each source: of no use for sources that a fit did not see."""
+    """Statistics that tell a clip's class by one value for each source: of no use for sources that
+    a fit did not see."""
 
     def __init__(self, stores: dict, width: int):
-        rng, names = np.random.default_rng(0), sorted({row.labels.source for store in stores.values() for row in store.rows})
-        self.found = {subset: (rng.standard_normal((len(store.rows), width)) * 0.01).astype(np.float32) for subset, store in stores.items()}
+        rng = np.random.default_rng(0)
+        names = sorted({row.labels.source for store in stores.values() for row in store.rows})
+        self.found = {
+            subset: (rng.standard_normal((len(store.rows), width)) * 0.01).astype(np.float32)
+            for subset, store in stores.items()
+        }
         for subset, store in stores.items():
             for found, row in zip(self.found[subset], store.rows):
                 found[:len(names)] = 0
@@ -201,10 +241,16 @@ class Telling:
 
 
 def bench_of(sources: dict[str, list[str]], keys: tuple[str, ...] = ("bonafide", "spoof")):
-    """A bench of ten utterances for each source of a subset, train, dev or eval, their keys in turn; two seeds."""
+    """A bench of ten utterances for each source of a subset, train, dev or eval, their keys in
+    turn; two seeds."""
     from tests.benchmarks.fits import Bench
-    stores = {subset: SimpleNamespace(rows=[SimpleNamespace(labels=Labels(key=keys[n % len(keys)], source=source), utterance=f"{source}-{n}")
-                                            for source in names for n in range(10)]) for subset, names in sources.items()}
+    stores = {
+        subset: SimpleNamespace(rows=[
+            SimpleNamespace(labels=Labels(key=keys[n % len(keys)], source=source),
+                            utterance=f"{source}-{n}") for source in names for n in range(10)
+        ])
+        for subset, names in sources.items()
+    }
     recipe = {"source_power": 0.75, "ridge": 0.01, "augmentation": "none"}
     categories = {row.utterance: "tts" for row in stores["eval"].rows}
     return Bench(ReadOut(), recipe, stores, Telling(stores, 16), categories, [1, 2])
@@ -213,11 +259,14 @@ def bench_of(sources: dict[str, list[str]], keys: tuple[str, ...] = ("bonafide",
 def test_folds_leave_whole_sources_of_train_and_dev_out_but_never_copies_and_the_default_corpus():
     from tests.benchmarks.fits import percent
     from tests.benchmarks.folds import dealt, folds_of_both, folds_of_train, left_out
-    bench = bench_of({"train": ["a", "b", "c", "d", "copies", "default-corpus"], "dev": ["a", "e", "f"], "eval": ["g"]})
+    bench = bench_of({"train": ["a", "b", "c", "d", "copies", "default-corpus"], "dev": ["a", "e",
+        "f"], "eval": ["g"]})
     folds = dealt(bench, ["train", "dev"])
     numbers = sorted(set(folds["train"][:40]) | set(folds["dev"]))
     assert set(numbers) <= {1, 2, 3, 4, 5} and len(numbers) > 2 and set(folds["train"][40:]) == {0}
-    assert all(len(set(fold[at:at + 10])) == 1 for fold in folds.values() for at in range(0, len(fold), 10))
+    assert all(
+        len(set(fold[at:at + 10])) == 1 for fold in folds.values()
+        for at in range(0, len(fold), 10))
     assert folds["train"][0] == folds["dev"][0]       # a source of both
     fitted = []
     fit, bench.fit = bench.fit, lambda parts: fitted.append(parts) or fit(parts)
@@ -225,38 +274,49 @@ def test_folds_leave_whole_sources_of_train_and_dev_out_but_never_copies_and_the
     assert len(fitted) == len(numbers)
     for number, parts in zip(numbers, fitted):
         for subset, which, found in parts:
-            assert which.tolist() == np.flatnonzero(folds[subset] != number).tolist() and len(found) == len(which)
+            assert which.tolist() == np.flatnonzero(folds[subset] != number).tolist()
+            assert len(found) == len(which)
     rows = printed(lambda: (folds_of_train(bench), folds_of_both(bench)))
     cells = [row[4] for row in rows[2:-4]] + rows[-2][1:] + rows[-1][1:]
-    assert min(float(cell.split(" ± ")[0]) for cell in cells) > 10      # clips of unseen sources are not told apart
-    assert [row[0] for row in rows[-2:]] == ["trained on train's sources", "trained on train's and dev's"]
+    # clips of unseen sources are not told apart
+    assert min(float(cell.split(" ± ")[0]) for cell in cells) > 10
+    assert [row[0] for row in rows[-2:]] == ["trained on train's sources", "trained on train's and "
+                                                                           "dev's"]
     fit([("train", np.arange(60), bench.crops["train", 1])])
-    assert percent(bench.scores("train"), bench.bonafide["train"], folds["train"] > 0) == 0      # while those that a fit saw are
+    # while those that a fit saw are
+    assert percent(bench.scores("train"), bench.bonafide["train"], folds["train"] > 0) == 0
 
 
 @pytest.mark.parametrize("sources, keys", [
     ({"train": ["a", "b", "copies"], "dev": ["c"], "eval": ["d"]}, ("bonafide",)),
     ({"train": ["a"], "dev": ["c"], "eval": ["d"]}, ("bonafide", "spoof")),
-    ({"train": ["copies"], "dev": [], "eval": ["d"]}, ("bonafide", "spoof")), ({"train": ["a"], "dev": ["a"], "eval": ["d"]}, ("bonafide", "spoof"))])
+    ({"train": ["copies"], "dev": [], "eval": ["d"]}, ("bonafide", "spoof")), ({"train": ["a"],
+        "dev": ["a"], "eval": ["d"]}, ("bonafide", "spoof"))])
 def test_a_class_or_source_that_is_missing_is_told_in_the_tables_of_the_bench(sources, keys):
     from tests.benchmarks.bench_generalisation import ablation
     from tests.benchmarks.folds import folds_of_both, folds_of_train
     bench = bench_of(sources, keys)
     rows = printed(lambda: (ablation(bench), folds_of_train(bench), folds_of_both(bench)))
-    assert rows[2][1] == ("not in these stores" if len(keys) < 2 else f"{10 * len(sources['train'])}")
+    assert rows[2][1] == ("not in these stores" if len(keys) < 2 else
+        f"{10 * len(sources['train'])}")
     if "a" not in sources["train"] or len(keys) < 2:
-        assert rows[-1][1] == "nan ± nan" and [row[1] for row in rows if row[0] == "the pool alone, full"] == ["not in these stores"]
+        assert rows[-1][1] == "nan ± nan"
+        assert [row[1] for row in rows if row[0] == "the pool alone, full"] == ["not in these "
+                                                                                "stores"]
 
 
 def _check_box(tmp_path: Path, checkpoint: dict) -> None:
     """Packing a model and unpacking it gives the same weights, bit for bit."""
     from utils.pack_detector import main
     box = tmp_path / "box"
-    assert main(["pack", "--model", str(tmp_path / "c/h/best.pt"), "--box", str(box), "--description", "a test"]) == 0
+    assert main(["pack", "--model", str(tmp_path / "c/h/best.pt"), "--box", str(box),
+        "--description", "a test"]) == 0
     assert main(["unpack", "--box", str(box), "--output", str(tmp_path / "again.pt")]) == 0
     again = load_checkpoint(tmp_path / "again.pt")
-    assert all(torch.equal(value, again["state_dict"][name]) for name, value in checkpoint["state_dict"].items())
-    assert {key: value for key, value in again.items() if key != "state_dict"}.keys() >= {"calibration", "decision", "trained_on"}
+    assert all(torch.equal(value, again["state_dict"][name]) for name, value in checkpoint[
+        "state_dict"].items())
+    assert {key: value for key, value in again.items() if key != "state_dict"}.keys() >= {
+        "calibration", "decision", "trained_on"}
 
 
 def test_the_box_holds_a_calibrated_hybrid_of_less_than_20_mb_and_the_way_back_to_it(tmp_path):
@@ -265,17 +325,23 @@ def test_the_box_holds_a_calibrated_hybrid_of_less_than_20_mb_and_the_way_back_t
     engine = load_engine(PRETRAINED)
     assert engine.metadata["calibration"] and engine.metadata["decision"]
     assert main(["unpack", "--output", str(tmp_path / "box.pt")]) == 0
-    x = np.random.default_rng(0).standard_normal((1, engine.metadata["n_samples"])).astype(np.float32) * 0.05
+    x = np.random.default_rng(0).standard_normal(
+        (1, engine.metadata["n_samples"])).astype(np.float32) * 0.05
     assert np.abs(load_engine(tmp_path / "box.pt").logits(x) - engine.logits(x)).max() < 1e-4
 
 
 def test_the_box_tells_real_speech_from_fakes_of_sources_that_it_never_heard(shared):
-    """Twelve clips of each class, the first by name of those it was not trained on; over all 761 its EER is 12.9 %."""
+    """Twelve clips of each class, the first by name of those it was not trained on; over all 761
+    its EER is 12.9 %."""
     with open(shared / "audio/train-pool/trials.tsv", encoding="utf-8", newline="") as file:
-        rows = sorted((row for row in csv.DictReader(file, delimiter="\t") if row["open"] == "0"), key=lambda row: row["utterance"])
+        rows = sorted((row for row in csv.DictReader(file, delimiter="\t") if row["open"] == "0"),
+                      key=lambda row: row["utterance"])
     engine = load_engine(PRETRAINED)
-    bonafide, spoof = (np.array([score_blocks(engine, [load_audio(shared / f"audio/train-pool/{row['utterance']}.flac")]).score
-                                 for row in [row for row in rows if row["key"] == key][:12]]) for key in ("bonafide", "spoof"))
+    bonafide, spoof = (np.array([
+        score_blocks(engine,
+                     [load_audio(shared / f"audio/train-pool/{row['utterance']}.flac")]).score
+        for row in [row for row in rows if row["key"] == key][:12]
+    ]) for key in ("bonafide", "spoof"))
     assert eer(bonafide, spoof)[0] < 0.25
     assert (bonafide < engine.metadata["decision"]["threshold"]).sum() <= 1
 

@@ -1,4 +1,5 @@
-"""Promises of training: the same seed gives the same model, resumed or not; what is saved is enough to score."""
+"""Promises of training: the same seed gives the same model, resumed or not; what is saved is enough
+to score."""
 import csv
 import json
 import shutil
@@ -22,32 +23,36 @@ from utils.metrics.metrics import eer
 from utils.detector.checkpoint import load_checkpoint
 from utils.detector.engines import load_engine
 from utils.detector.scoring import score_store
-from utils.training.batches import BalancedOrder, ShuffledOrder
+from utils.training.orders import BalancedOrder, ShuffledOrder
 from utils.training.data import CropDataset
 from utils.trials.draws import draw_nested
-from utils.training.optimisation import learning_rate
-from utils.training.recipes import recipe_for
+from utils.training.learners.optimisation import learning_rate
+from utils.training.architectures import recipe_for
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def step(script: str, *options: object) -> subprocess.CompletedProcess:
     """Run a script of the project as a person would, from another folder."""
-    return subprocess.run([sys.executable, str(ROOT / script), *map(str, options)], capture_output=True, text=True, cwd=ROOT.parent)
+    return subprocess.run([sys.executable, str(ROOT / script), *map(str, options)],
+                          capture_output=True, text=True, cwd=ROOT.parent)
 
 
 def train(data_dir: Path, out: Path, *options: object) -> subprocess.CompletedProcess:
     """A short training of the small model on real speech; everything it writes goes below `out`."""
-    return step("notebooks/aasist_training.py", "--small_model", "--batch_size", 8, "--data_dir", data_dir,
-                "--checkpoint_dir", out / "checkpoints", "--results_dir", out / "results", *options)
+    return step("notebooks/aasist_training.py", "--small_model", "--batch_size", 8, "--data_dir",
+                data_dir, "--checkpoint_dir", out / "checkpoints", "--results_dir", out / "results",
+                *options)
 
 
 @pytest.fixture(scope="module")
 def data_dir(clips: dict[str, list[Path]], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A prepared and preprocessed corpus of real speech in ASVspoof5's format: one part of dev, split by speaker."""
+    """A prepared and preprocessed corpus of real speech in ASVspoof5's format: one part of dev,
+    split by speaker."""
     data = tmp_path_factory.mktemp("training") / "data"
     build_raw(data / "raw", clips, speakers=9, utterances=8)
-    for script, options in (("utils/prepare_dataset.py", ()), ("utils/preprocess_data.py", ("--subset", "dev"))):
+    for script, options in (("utils/prepare_dataset.py", ()), ("utils/preprocess_data.py", (
+        "--subset", "dev"))):
         done = step(script, "--data_dir", data, *options)
         assert done.returncode == 0, done.stderr
     return data
@@ -70,14 +75,17 @@ def same_weights(one: dict, two: dict) -> bool:
 @pytest.mark.parametrize("recipe", ["default", "published"])
 def test_two_and_two_epochs_equal_four_to_the_last_bit(data_dir, four_epochs, tmp_path, recipe):
     options = ["--recipe", recipe, "--resume", "--run_name"]
-    runs = [(tmp_path, "halves", 2), (tmp_path, "halves", 4)] + [(tmp_path, "whole", 4)] * (recipe == "published")
+    runs = [(tmp_path, "halves", 2),
+            (tmp_path, "halves", 4)] + [(tmp_path, "whole", 4)] * (recipe == "published")
     for out, name, epochs in runs:
         done = train(data_dir, out, "--epochs", epochs, *options, name)
         assert done.returncode == 0, done.stderr
     whole_out = four_epochs if recipe == "default" else tmp_path
-    whole, halves = (out / "checkpoints" / name for out, name in ((whole_out, "whole"), (tmp_path, "halves")))
+    whole, halves = (out / "checkpoints" / name for out, name in ((whole_out, "whole"), (tmp_path,
+        "halves")))
     for part in ("model", "average"):
-        assert same_weights(*(torch.load(run / "last.pt", weights_only=True)["training"][part] for run in (whole, halves)))
+        assert same_weights(*(torch.load(run / "last.pt", weights_only=True)["training"][part]
+                              for run in (whole, halves)))
     for name in ("best.pt", "last.pt"):
         assert same_weights(*(load_checkpoint(run / name)["state_dict"] for run in (whole, halves)))
 
@@ -86,8 +94,10 @@ def folders(data: Path, clips: dict, train: int) -> None:
     """Listed folders as train, dev and eval; attacks X and Y in train, Y and Z in eval."""
     for part, count, attacks in (("train", train, "XY"), ("dev", 8, "X"), ("eval", 8, "YZ")):
         shutil.rmtree(data / "raw" / part, ignore_errors=True)
-        listed(data / "raw" / part / "pool", clips, [(f"{part}{n}", *(("spoof", attacks[n // 2 % len(attacks)]), ("bonafide", "-"))[n % 2])
-                                                     for n in range(count)], "utterance key attack")
+        listed(
+            data / "raw" / part / "pool", clips,
+            [(f"{part}{n}", *(("spoof", attacks[n // 2 % len(attacks)]), ("bonafide", "-"))[n % 2])
+             for n in range(count)], "utterance key attack")
     assert prepare_dataset.main(["--data_dir", str(data)]) == 0
 
 
@@ -102,7 +112,8 @@ def test_attacks_stand_apart_by_training_where_folders_were_prepared_together(cl
         return tuple(found.get(part, {}).get("attacks") for part in ("seen", "unseen"))
     assert told(tmp_path / "results/f/metrics.json") == (["Y"], ["Z"])
     folders(data, clips, 12)
-    assert preprocess_data.main(["--data_dir", str(data), "--workers", "1", "--subset", "train"]) == 0
+    assert preprocess_data.main(["--data_dir",
+                                 str(data), "--workers", "1", "--subset", "train"]) == 0
     with pytest.raises(InputError, match="preprocess the eval subset of the same corpus"):
         tiny_stores.train(data, tmp_path, "--epochs", 1, *options, "--resume", "--more_data")
     assert preprocess_data.main(["--data_dir", str(data), "--workers", "1"]) == 0
@@ -112,14 +123,16 @@ def test_attacks_stand_apart_by_training_where_folders_were_prepared_together(cl
 
 def test_what_is_told_of_an_average_that_was_kept_is_of_the_average(tmp_path, capsys):
     data = tiny_stores.tiny_stores(tmp_path / "data")
-    tiny_stores.train(data, tmp_path, "--recipe", "published", "--batch_size", 100, "--epochs", 1, "--learning_rate", 1e-6,
+    tiny_stores.train(data, tmp_path, "--recipe", "published", "--batch_size", 100, "--epochs", 1,
+        "--learning_rate", 1e-6,
                       "--run_name", "a", "--seeds", 1234)
     run, dev = tmp_path / "checkpoints/a-seed1234", Store(data / "processed/dev")
     genuine = np.array([row.labels.is_bonafide for row in dev.rows])
     kept, best_epoch = (eer(scores[genuine], scores[~genuine])[0] for scores in (
         score_store(load_engine(run / name), dev) for name in ("best.pt", "best_epoch.pt")))
     assert kept < best_epoch      # or else this test shows nothing
-    assert load_checkpoint(run / "best.pt")["origin"].endswith(f"the average of 1 epochs, dev EER {kept:.2%}")
+    assert load_checkpoint(run / "best.pt")["origin"].endswith("the average of 1 epochs, dev EER "
+                                                               f"{kept:.2%}")
     assert f"kept the average of 1 epochs, dev EER {kept:.2%}: " in capsys.readouterr().out
     told = json.loads((tmp_path / "results/a/seeds.json").read_text())
     assert told["runs"][0]["dev_eer"] == told["summary"]["dev_eer"]["mean"] == pytest.approx(kept)
@@ -128,8 +141,10 @@ def test_what_is_told_of_an_average_that_was_kept_is_of_the_average(tmp_path, ca
 def test_dev_is_said_to_have_chosen_the_epoch_only_where_there_were_several(tmp_path):
     data = tiny_stores.tiny_stores(tmp_path / "data", {"train": 40, "dev": 40})
     for epochs, chose in ((1, False), (2, True)):
-        tiny_stores.train(data, tmp_path, "--architecture", "lfcc-gmm", "--components", 2, "--epochs", epochs, "--run_name", str(epochs))
-        said = load_checkpoint(tmp_path / f"checkpoints/{epochs}/best.pt")["decision"]["band_origin"]
+        tiny_stores.train(data, tmp_path, "--architecture", "lfcc-gmm", "--components", 2,
+            "--epochs", epochs, "--run_name", str(epochs))
+        said = load_checkpoint(
+            tmp_path / f"checkpoints/{epochs}/best.pt")["decision"]["band_origin"]
         assert "fitted the calibration" in said and ("chose the epoch" in said) == chose
 
 
@@ -158,13 +173,16 @@ def test_checkpoint_holds_everything_needed_to_score(four_epochs):
 def test_test_leaves_figures_pictures_and_report(four_epochs):
     results = four_epochs / "results/whole"
     metrics = json.loads((results / "metrics.json").read_text())
-    assert 0 <= metrics["eer"] <= 1 and metrics["eer_interval"][0] <= metrics["eer"] <= metrics["eer_interval"][1]
+    assert 0 <= metrics["eer"] <= 1
+    assert metrics["eer_interval"][0] <= metrics["eer"] <= metrics["eer_interval"][1]
     assert {"min_dcf", "act_dcf", "cllr", "seen", "unseen"} <= metrics.keys()
-    for name in ("scores.tsv", "keys.tsv", "det.png", "roc.png", "history.csv", "history.png", "report.html"):
+    for name in ("scores.tsv", "keys.tsv", "det.png", "roc.png", "history.csv", "history.png",
+        "report.html"):
         assert (results / name).stat().st_size > 0, name
 
 
-def test_inference_gives_an_eval_utterance_the_score_of_the_evaluation(data_dir, four_epochs, tmp_path):
+def test_inference_gives_an_eval_utterance_the_score_of_the_evaluation(
+        data_dir, four_epochs, tmp_path):
     import soundfile
     store = Store(data_dir / "processed/eval")
     lines = (four_epochs / "results/whole/scores.tsv").read_text().splitlines()[1:]
@@ -172,31 +190,38 @@ def test_inference_gives_an_eval_utterance_the_score_of_the_evaluation(data_dir,
     for index in (0, len(store) - 1):
         soundfile.write(tmp_path / "one.wav", store.read(index), 16000, subtype="PCM_16")
         for model in ("best.onnx", "best.pt"):
-            done = step("utils/simplified_inference.py", "--input_file", tmp_path / "one.wav", "--force_cpu", "--json",
+            done = step("utils/simplified_inference.py", "--input_file", tmp_path / "one.wav",
+                "--force_cpu", "--json",
                         "--model", four_epochs / "checkpoints/whole" / model)
             assert done.returncode == 0, done.stderr
-            assert json.loads(done.stdout)["score"] == pytest.approx(float(evaluated[store.rows[index].utterance]), abs=1e-5)
+            assert json.loads(done.stdout)["score"] == pytest.approx(
+                float(evaluated[store.rows[index].utterance]), abs=1e-5)
 
 
 def test_a_run_is_never_overwritten_and_never_resumed_with_other_settings(data_dir, four_epochs):
     again = train(data_dir, four_epochs, "--epochs", 4, "--run_name", "whole")
     assert again.returncode == 1 and "--resume" in again.stderr
-    other = train(data_dir, four_epochs, "--epochs", 5, "--run_name", "whole", "--resume", "--seed", 2)
+    other = train(data_dir, four_epochs, "--epochs", 5, "--run_name", "whole", "--resume", "--seed",
+                  2)
     assert other.returncode == 1 and "seed = 1" in other.stderr and "Traceback" not in other.stderr
 
 
 def test_a_run_is_not_resumed_on_other_data(data_dir, four_epochs):
-    done = train(data_dir, four_epochs, "--epochs", 5, "--run_name", "whole", "--resume", "--max_samples", 20)
+    done = train(data_dir, four_epochs, "--epochs", 5, "--run_name", "whole", "--resume",
+        "--max_samples", 20)
     assert done.returncode == 1 and "max_samples" in done.stderr
     other = four_epochs / "other"
     shutil.copytree(data_dir, other)
-    assert step("utils/preprocess_data.py", "--data_dir", other, "--subset", "train", "--limit", 20).returncode == 0
+    assert step("utils/preprocess_data.py", "--data_dir", other, "--subset", "train", "--limit",
+                20).returncode == 0
     done = train(other, four_epochs, "--epochs", 5, "--run_name", "whole", "--resume")
     assert done.returncode == 1 and "other data" in done.stderr and "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("options", [("--seed", -1), ("--learning_rate", 0), ("--learning_rate", "nan"), ("--num_workers", -1),
-                                     ("--epochs", 0), ("--batch_size", "x"), ("--architecture", "aasist")])
+@pytest.mark.parametrize("options", [("--seed", -1), ("--learning_rate", 0), ("--learning_rate",
+    "nan"), ("--num_workers", -1),
+                                     ("--epochs", 0), ("--batch_size", "x"), ("--architecture",
+                                         "aasist")])
 def test_impossible_settings_are_usage_errors(tmp_path, options):
     done = train(tmp_path, tmp_path, *options)
     assert done.returncode == 2 and "Traceback" not in done.stderr
@@ -210,13 +235,17 @@ def test_a_loss_that_is_no_number_stops_and_names_the_batch(data_dir, tmp_path):
 
 def test_missing_store_is_one_sentence(tmp_path):
     done = train(tmp_path / "nothing", tmp_path)
-    assert done.returncode == 1 and "preprocess_data.py" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 1
+    assert "preprocess_data.py" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("recipe", ["default", "published"])
 def test_aasist_trains_with_either_recipe(data_dir, tmp_path, recipe):
-    done = step("notebooks/aasist_training.py", "--architecture", "aasist-l", "--recipe", recipe, "--epochs", 1, "--batch_size", 2,
-                "--max_samples", 4, "--data_dir", data_dir, "--checkpoint_dir", tmp_path / "c", "--results_dir", tmp_path / "r")
+    done = step("notebooks/aasist_training.py", "--architecture", "aasist-l", "--recipe", recipe,
+        "--epochs", 1, "--batch_size", 2,
+                "--max_samples", 4, "--data_dir", data_dir, "--checkpoint_dir", tmp_path / "c",
+                    "--results_dir", tmp_path / "r")
     assert done.returncode == 0, done.stderr
     assert load_checkpoint(tmp_path / "c/aasist-l-1/best.pt")["architecture"] == "aasist-l"
 

@@ -1,4 +1,5 @@
-"""Starting from weights, freezing, balance by source, teachers, early stopping, several seeds, more data."""
+"""Starting from weights, freezing, balance by source, teachers, early stopping, several seeds, more
+data."""
 import json
 from collections import Counter
 from dataclasses import replace
@@ -17,10 +18,10 @@ from utils.common.errors import InputError
 from utils.detector.checkpoint import load_checkpoint, save_checkpoint
 from utils.detector.engines import load_engine
 from utils.detector.scoring import score_store
-from utils.training.batches import BalancedOrder, make_order
+from utils.training.orders import BalancedOrder, make_order
 from utils.training.data import CropDataset
-from utils.training.recipes import recipe_for
-from utils.training.teacher import Teacher, distillation_loss
+from utils.training.architectures import recipe_for
+from utils.training.learners.teacher import Teacher, distillation_loss
 from utils.training.transfer import freeze, renew_statistics, start_from
 
 
@@ -42,27 +43,37 @@ def weights(path: Path) -> dict:
 
 
 def test_a_run_starts_from_the_weights_given_and_keeps_what_is_frozen(data, parent, tmp_path):
-    train(data, tmp_path, "--epochs", 1, "--run_name", "c", "--init_from", parent / "best.pt", "--freeze", "1", "--averaging", "none")
-    child, before, after = load_checkpoint(tmp_path / "checkpoints/c/last.pt"), weights(parent / "best.pt"), None
+    train(data, tmp_path, "--epochs", 1, "--run_name", "c", "--init_from", parent / "best.pt",
+        "--freeze", "1", "--averaging", "none")
+    child = load_checkpoint(tmp_path / "checkpoints/c/last.pt")
+    before = weights(parent / "best.pt")
+    after = None
     after = child["state_dict"]
     frozen = [name for name in before if name.startswith(("bin_norm.", "stem.", "blocks.0."))]
-    assert len(frozen) > 15 and all(torch.equal(before[name], after[name]) for name in frozen)   # statistics and counters too
+    # statistics and counters too
+    assert len(frozen) > 15
+    assert all(torch.equal(before[name], after[name]) for name in frozen)
     assert not torch.equal(before["blocks.1.conv1.weight"], after["blocks.1.conv1.weight"])
-    assert torch.dist(before["blocks.1.conv1.weight"], after["blocks.1.conv1.weight"]) < 0.5    # one short epoch away, not drawn anew
-    assert "run p" in child["trained_on"]["start"]["origin"] and child["args"]["init_from"].startswith("best.pt (SHA-256 ")
+    # one short epoch away, not drawn anew
+    assert torch.dist(before["blocks.1.conv1.weight"], after["blocks.1.conv1.weight"]) < 0.5
+    assert "run p" in child["trained_on"]["start"]["origin"]
+    assert child["args"]["init_from"].startswith("best.pt (SHA-256 ")
 
 
 def test_a_frozen_run_resumes_exactly(data, parent, tmp_path):
-    options = ("--init_from", parent / "best.pt", "--freeze", "stem,bin_norm,norm", "--balance", "source", "--teacher", parent / "best.pt")
+    options = ("--init_from", parent / "best.pt", "--freeze", "stem,bin_norm,norm", "--balance",
+        "source", "--teacher", parent / "best.pt")
     train(data, tmp_path, "--epochs", 2, "--run_name", "whole", *options)
     for epochs in (1, 2):
         train(data, tmp_path, "--epochs", epochs, "--run_name", "halves", "--resume", *options)
-    whole, halves = (weights(tmp_path / "checkpoints" / name / "last.pt") for name in ("whole", "halves"))
+    whole, halves = (weights(tmp_path / "checkpoints" / name / "last.pt") for name in ("whole",
+        "halves"))
     assert all(torch.equal(whole[name], halves[name]) for name in whole)
 
 
 def test_published_weights_are_a_start(shared, tmp_path):
-    import_weights.main(["--weights", str(shared / "reference/aasist/ASVspoof5-baseline.pth"), "--architecture", "aasist",
+    import_weights.main(["--weights", str(shared / "reference/aasist/ASVspoof5-baseline.pth"),
+        "--architecture", "aasist",
                          "--output", str(tmp_path / "b.pt")])
     model = build_model(CONFIGS["aasist"])
     origin = start_from(model, CONFIGS["aasist"], tmp_path / "b.pt")
@@ -70,13 +81,15 @@ def test_published_weights_are_a_start(shared, tmp_path):
     resting = freeze(model, "aasist", "2")
     learning = {name.split(".")[0] for name, p in model.named_parameters() if not p.requires_grad}
     assert learning == {"first_bn", "encoder"} and len(resting) == 4
-    assert {name[:9] for name, p in model.named_parameters() if p.requires_grad and name.startswith("encoder")} == {
+    assert {name[:9] for name, p in model.named_parameters() if p.requires_grad and name.startswith(
+        "encoder")} == {
         f"encoder.{n}" for n in (2, 3, 4, 5)}
     with pytest.raises(InputError, match="holds a network of architecture aasist, not aasist-l"):
         start_from(build_model(CONFIGS["aasist-l"]), CONFIGS["aasist-l"], tmp_path / "b.pt")
 
 
-@pytest.mark.parametrize("parts, message", [("encoder.9", "no such part"), ("stem,blocks,projection,attention,out_layer,bin_norm", "nothing")])
+@pytest.mark.parametrize("parts, message", [("encoder.9", "no such part"), (
+    "stem,blocks,projection,attention,out_layer,bin_norm", "nothing")])
 def test_parts_that_cannot_be_frozen_are_named(parts, message):
     with pytest.raises(InputError, match=message):
         freeze(build_model(CONFIGS["small"]), "small", parts)
@@ -87,9 +100,12 @@ def test_no_gradient_is_computed_for_frozen_blocks():
     for module in freeze(model.train(), "small", "1"):
         module.eval()
     seen = []
-    model.blocks[0].register_forward_hook(lambda module, inputs, output: seen.append(output.requires_grad))
+    model.blocks[0].register_forward_hook(
+        lambda module, inputs, output: seen.append(output.requires_grad))
     model(torch.randn(2, 16000))[1].sum().backward()
-    assert seen == [False] and model.blocks[1].conv1.weight.grad is not None and model.blocks[0].conv1.weight.grad is None
+    assert seen == [False]
+    assert model.blocks[1].conv1.weight.grad is not None
+    assert model.blocks[0].conv1.weight.grad is None
 
 
 def test_renewed_statistics_are_those_of_PyTorch_and_leave_frozen_ones_alone():
@@ -101,21 +117,27 @@ def test_renewed_statistics_are_those_of_PyTorch_and_leave_frozen_ones_alone():
     batches = [torch.randn(4, 16000) for _ in range(2)]
     update_bn(batches, theirs)
     renew_statistics(ours, [], batches)
-    assert all(torch.equal(a, b) for a, b in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(ours.state_dict().values(),
+                                          theirs.state_dict().values(), strict=True))
     before = ours.stem[1].running_mean.clone()
     renew_statistics(ours, [ours.stem], [batch + 0.1 for batch in batches])
-    assert torch.equal(before, ours.stem[1].running_mean) and not torch.equal(ours.bin_norm.running_mean, theirs.bin_norm.running_mean)
+    assert torch.equal(before, ours.stem[1].running_mean)
+    assert not torch.equal(ours.bin_norm.running_mean, theirs.bin_norm.running_mean)
 
 
 def test_sampling_by_source_gives_shares_like_the_power_of_its_size():
-    keys, sources = ["bonafide"] * 100 + ["spoof"] * 110, ["x"] * 64 + ["y"] * 36 + ["big"] * 100 + ["small"] * 9 + ["one"]
+    keys = ["bonafide"] * 100 + ["spoof"] * 110
+    sources = ["x"] * 64 + ["y"] * 36 + ["big"] * 100 + ["small"] * 9 + ["one"]
     drawn = {}
     for power in (0.0, 0.5, 1.0):
         order = BalancedOrder(keys, sources, batch_size=10, seed=1, power=power)
         batches = [batch for epoch in range(30) for batch in order.epoch(epoch)]
-        assert all(Counter(keys[i] for i in batch) == {"bonafide": 5, "spoof": 5} for batch in batches)
+        assert all(
+            Counter(keys[i] for i in batch) == {"bonafide": 5, "spoof": 5} for batch in batches)
         counts = Counter(sources[i] for batch in batches for i in batch)
-        drawn[power] = [counts[name] / sum(counts.values()) * 2 for name in ("x", "big", "small", "one")]
+        drawn[power] = [counts[name] / sum(counts.values()) * 2 for name in ("x", "big", "small",
+            "one")]
         assert order.epoch(3) == BalancedOrder(keys, sources, 10, 1, power).epoch(3)
     assert np.allclose(drawn[0.0], [1 / 2, 1 / 3, 1 / 3, 1 / 3], atol=0.02)
     assert np.allclose(drawn[0.5], [8 / 14, 10 / 14, 3 / 14, 1 / 14], atol=0.02)
@@ -123,18 +145,28 @@ def test_sampling_by_source_gives_shares_like_the_power_of_its_size():
 
 
 def test_each_way_to_balance(data):
-    """What an epoch draws of each group, on average: two attacks and two sources, crossed, in uneven numbers."""
+    """What an epoch draws of each group, on average: two attacks and two sources, crossed, in
+    uneven numbers."""
     rows = Store(data / "processed/train").rows
     sizes = {("bonafide", "-", "x"): 12, ("bonafide", "-", "y"): 4,
-             ("spoof", "A", "x"): 16, ("spoof", "A", "y"): 4, ("spoof", "B", "x"): 4, ("spoof", "B", "y"): 4}
+             ("spoof", "A", "x"): 16, ("spoof", "A", "y"): 4, ("spoof", "B", "x"): 4, ("spoof", "B",
+                 "y"): 4}
     groups = [group for group, size in sizes.items() for _ in range(size)]
-    uneven = [replace(rows[0], labels=Labels(key=key, attack=attack, source=source)) for key, attack, source in groups]
-    expected = {"none": [36 / 44 * size for size in sizes.values()],      # three batches of 12 out of 44
-                "class": [9, 3, 48 / 7, 12 / 7, 12 / 7, 12 / 7],          # two batches, each class in proportion
+    uneven = [
+        replace(rows[0], labels=Labels(key=key, attack=attack, source=source))
+        for key, attack, source in groups
+    ]
+    # three batches of 12 out of 44
+    expected = {"none": [36 / 44 * size for size in sizes.values()],
+                # two batches, each class in proportion
+                "class": [9, 3, 48 / 7, 12 / 7, 12 / 7, 12 / 7],
                 "attack": [9, 3, 4.8, 1.2, 3, 3], "source": [6, 6, 4.8, 3, 1.2, 3]}
     for balance, drawn in expected.items():
-        order = make_order(uneven, recipe_for("small", "default", balance=balance, batch_size=12, source_power=0.0), 1)
-        counts = Counter(groups[i] for epoch in range(500) for batch in order.epoch(epoch) for i in batch)
+        order = make_order(
+            uneven, recipe_for("small", "default", balance=balance, batch_size=12,
+                               source_power=0.0), 1)
+        counts = Counter(
+            groups[i] for epoch in range(500) for batch in order.epoch(epoch) for i in batch)
         assert np.allclose([counts[group] / 500 for group in sizes], drawn, atol=0.15), balance
     nowhere = [replace(row, labels=replace(row.labels, source="-")) for row in rows]
     with pytest.raises(InputError, match="names no sources"):
@@ -142,15 +174,19 @@ def test_each_way_to_balance(data):
 
 
 def test_a_student_follows_its_teacher_even_against_the_labels(data, parent, tmp_path):
-    """From the same start, one student learns the labels, another the scores of a teacher that has them the wrong way round."""
+    """From the same start, one student learns the labels, another the scores of a teacher that has
+    them the wrong way round."""
     teacher = load_checkpoint(parent / "best.pt") | {"calibration": None, "decision": None}
-    teacher["state_dict"] |= {name: teacher["state_dict"][name].flip(0) for name in ("out_layer.weight", "out_layer.bias")}
+    teacher["state_dict"] |= {name: teacher["state_dict"][name].flip(0) for name in (
+        "out_layer.weight", "out_layer.bias")}
     save_checkpoint(tmp_path / "teacher.pt", teacher)
     store, agreement = Store(data / "processed/train"), {}
     expected = score_store(load_engine(tmp_path / "teacher.pt"), store, progress=False)
     for name, weight in (("labels", 0), ("teacher", 1)):
-        train(data, tmp_path, "--epochs", 12, "--run_name", name, "--teacher", tmp_path / "teacher.pt", "--distil_weight", weight,
-              "--augment", "none", "--seed", 3, "--averaging", "none", "--learning_rate", 0.01, "--balance", "class", "--crop_seconds", 1.25)
+        train(data, tmp_path, "--epochs", 12, "--run_name", name, "--teacher", tmp_path /
+            "teacher.pt", "--distil_weight", weight,
+              "--augment", "none", "--seed", 3, "--averaging", "none", "--learning_rate", 0.01,
+                  "--balance", "class", "--crop_seconds", 1.25)
         engine = load_engine(tmp_path / "checkpoints" / name / "last.pt")
         engine.metadata["calibration"] = None
         agreement[name] = np.corrcoef(score_store(engine, store, progress=False), expected)[0, 1]
@@ -158,14 +194,23 @@ def test_a_student_follows_its_teacher_even_against_the_labels(data, parent, tmp
     assert agreement["teacher"] > agreement["labels"] + 0.2
 
 
+def listen(teacher: Teacher) -> list[int]:
+    """A list that grows by the size of each batch that the teacher scores from now on."""
+    heard = []
+    logits = teacher.engine.logits
+    teacher.engine.logits = lambda waves: heard.append(len(waves)) or logits(waves)
+    return heard
+
+
 def test_a_teacher_hears_the_same_crop_and_a_fixed_crop_once(data, parent):
-    """Utterances of 20,000 samples. Crops that start anywhere are not kept: nobody asks for them again."""
+    """Utterances of 20,000 samples. Crops that start anywhere are not kept: nobody asks for them
+    again."""
     store = Store(data / "processed/train")
     for samples, calls, kept in ((16000, [2, 2, 1], 0), (20000, [2], 2), (24000, [2], 2)):
         teacher = Teacher(parent / "best.pt", CropDataset(store, samples, 1))
-        heard, logits = [], teacher.engine.logits
-        teacher.engine.logits = lambda waves: heard.append(len(waves)) or logits(waves)
-        first, again, other = (teacher.scores(items) for items in ([(0, 3), (0, 4)], [(0, 4), (0, 3)], [(1, 3), (1, 3)]))
+        heard = listen(teacher)
+        first, again, other = (teacher.scores(items)
+                               for items in ([(0, 3), (0, 4)], [(0, 4), (0, 3)], [(1, 3), (1, 3)]))
         assert torch.allclose(first, again.flip(0), atol=1e-4) and other[0] == other[1]
         assert heard == calls and len(teacher.known) == kept
     teacher = Teacher(parent / "best.pt", CropDataset(store, 20000, 1))
@@ -185,12 +230,14 @@ def test_the_distillation_loss_is_least_at_the_teachers_scores():
 
 
 def test_early_stopping_and_smoothing(data, tmp_path, capsys):
-    train(data, tmp_path, "--epochs", 30, "--early_stop", 1, "--run_name", "e", "--label_smoothing", 0.2)
+    train(data, tmp_path, "--epochs", 30, "--early_stop", 1, "--run_name", "e", "--label_smoothing",
+          0.2)
     history = load_checkpoint(tmp_path / "checkpoints/e/last.pt")["history"]
     lowest = min(row["dev_eer"] for row in history)
     assert "stopped early: 1 epochs" in capsys.readouterr().out and len(history) < 30
     assert [row["dev_eer"] for row in history].index(lowest) == len(history) - 2
-    train(data, tmp_path, "--epochs", 30, "--early_stop", 1, "--run_name", "e", "--label_smoothing", 0.2, "--resume")
+    train(data, tmp_path, "--epochs", 30, "--early_stop", 1, "--run_name", "e", "--label_smoothing",
+          0.2, "--resume")
     assert len(load_checkpoint(tmp_path / "checkpoints/e/last.pt")["history"]) == len(history)
 
 
@@ -218,8 +265,10 @@ def test_a_run_goes_on_with_more_data_where_that_is_asked_for(tmp_path):
     with pytest.raises(InputError, match="add --more_data"):
         train(data, tmp_path, "--epochs", 2, "--run_name", "m", "--resume")
     train(data, tmp_path, "--epochs", 2, "--run_name", "m", "--resume", "--more_data")
-    train(data, tmp_path, "--epochs", 3, "--run_name", "m", "--resume")       # its data are these now
-    last, best = (load_checkpoint(tmp_path / "checkpoints/m" / name) for name in ("last.pt", "best.pt"))
+    # its data are these now
+    train(data, tmp_path, "--epochs", 3, "--run_name", "m", "--resume")
+    last, best = (load_checkpoint(tmp_path / "checkpoints/m" / name) for name in ("last.pt",
+        "best.pt"))
     assert len(last["history"]) == 3 and last["history"][0] == first["history"][0]
     assert last["trained_on"]["utterances"] == 32
     # The earlier best was judged anew on the dev set of today, and calibrated on it.
@@ -227,7 +276,8 @@ def test_a_run_goes_on_with_more_data_where_that_is_asked_for(tmp_path):
     assert best["trained_on"]["data"]["dev"]["utterances"] == len(dev) == 16
 
 
-@pytest.mark.parametrize("options", [("--seeds", "1,1"), ("--seeds", "1,2", "--seed", "1"), ("--more_data",), ("--distil_weight", "2"),
+@pytest.mark.parametrize("options", [("--seeds", "1,1"), ("--seeds", "1,2", "--seed", "1"), (
+    "--more_data",), ("--distil_weight", "2"),
                                      ("--label_smoothing", "-1")])
 def test_impossible_options_are_usage_errors(tmp_path, options):
     with pytest.raises(SystemExit) as ended:

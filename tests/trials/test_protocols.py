@@ -1,4 +1,4 @@
-"""Protocols: told apart by their number of columns, tolerant of how they were saved, strict in what they say."""
+"""Protocols: recognised by their number of columns, in any text form, strict in what they say."""
 import csv
 import io
 
@@ -9,7 +9,8 @@ from utils.trials.protocols import read_protocol
 from utils.trials.releases import ProtocolLine
 from utils.common.errors import InputError
 
-GENUINE = (b"T_4850 T_0000000000 F - - - AC3 A05 spoof -\nT_3734 T_0000000011 F - - - - bonafide bonafide -\n"
+GENUINE = (b"T_4850 T_0000000000 F - - - AC3 A05 spoof -\n"
+           b"T_3734 T_0000000011 F - - - - bonafide bonafide -\n"
            b"E_1607 E_0009538969 M C05 2 E_0009486171 AC1 A26 spoof -\n")
 
 
@@ -33,9 +34,12 @@ def test_genuine_lines_of_ASVspoof5_are_read():
 
 
 @pytest.mark.parametrize("line, expected", [
-    (b"T_4850 T_0000000000 F - A05 spoof", protocol_line("T_4850", "T_0000000000", "F", "-", "A05", "spoof")),
-    (b"LA_0039 LA_E_2834763 - A11 spoof", protocol_line("LA_0039", "LA_E_2834763", "-", "-", "A11", "spoof")),
-    (b"LA_0069 LA_D_1047731 - - bonafide", protocol_line("LA_0069", "LA_D_1047731", "-", "-", "-", "bonafide")),
+    (b"T_4850 T_0000000000 F - A05 spoof",
+     protocol_line("T_4850", "T_0000000000", "F", "-", "A05", "spoof")),
+    (b"LA_0039 LA_E_2834763 - A11 spoof",
+     protocol_line("LA_0039", "LA_E_2834763", "-", "-", "A11", "spoof")),
+    (b"LA_0069 LA_D_1047731 - - bonafide",
+     protocol_line("LA_0069", "LA_D_1047731", "-", "-", "-", "bonafide")),
     (b"LA_0009 LA_E_9332881 alaw ita_tx A07 spoof notrim eval",
      protocol_line("LA_0009", "LA_E_9332881", "-", "alaw", "A07", "spoof", "eval")),
     (b"LA_0040 LA_E_6977360 none none bonafide bonafide notrim eval",
@@ -44,14 +48,16 @@ def test_each_release_is_known_by_its_columns(line, expected):
     assert parse(line) == [expected]
 
 
-@pytest.mark.parametrize("saved", [GENUINE.replace(b" ", b"\t"), GENUINE.replace(b" ", b"  \t "),
-                                   b"\xef\xbb\xbf" + GENUINE, GENUINE.replace(b"\n", b"\r\n"), GENUINE.rstrip(), b"\n" + GENUINE + b"\n \n"])
+@pytest.mark.parametrize("saved", [
+    GENUINE.replace(b" ", b"\t"), GENUINE.replace(b" ", b"  \t "), b"\xef\xbb\xbf" + GENUINE,
+    GENUINE.replace(b"\n", b"\r\n"), GENUINE.rstrip(), b"\n" + GENUINE + b"\n \n"])
 def test_how_a_protocol_was_saved_does_not_matter(saved):
     assert parse(saved) == LINES
 
 
-def test_a_header_line_is_passed_over():
-    header = b"SPEAKER_ID FLAC_FILE_NAME SPEAKER_GENDER CODEC CODEC_Q CODEC_SEED ATTACK_TAG ATTACK_LABEL KEY TMP\n"
+def test_a_header_line_is_ignored():
+    header = (b"SPEAKER_ID FLAC_FILE_NAME SPEAKER_GENDER CODEC CODEC_Q CODEC_SEED ATTACK_TAG "
+              b"ATTACK_LABEL KEY TMP\n")
     assert parse(header + GENUINE) == LINES
 
 
@@ -85,8 +91,11 @@ def test_text_of_another_encoding_is_refused():
 
 
 def test_genuine_utterances_of_ASVspoof_keep_their_labels(shared):
-    with open(shared / "reference" / "asvspoof" / "trials.tsv", encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["dataset"] == "ASVspoof2019-LA"]
-    text = "\n".join(f"{row['speaker']} {row['utterance']} - {row['attack']} {row['key']}" for row in rows)
-    assert [(line.utterance, line.labels.key, line.labels.attack) for line in parse(text.encode())] == [
+    path = shared / "reference" / "asvspoof" / "trials.tsv"
+    with open(path, encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file, delimiter="\t")
+                if row["dataset"] == "ASVspoof2019-LA"]
+    lines = [f"{row['speaker']} {row['utterance']} - {row['attack']} {row['key']}" for row in rows]
+    found = parse("\n".join(lines).encode())
+    assert [(line.utterance, line.labels.key, line.labels.attack) for line in found] == [
         (row["utterance"], row["key"], row["attack"]) for row in rows]

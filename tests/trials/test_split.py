@@ -1,13 +1,13 @@
-"""Missing subsets: cut from a part that is there by speaker, balanced, seeded, with attacks only eval has."""
+"""Missing subsets: cut by speaker, balanced, seeded, with attacks that only eval has."""
 from collections import Counter
 
 import pytest
 
-from utils.corpora.write_lists import kept_apart
-from utils.trials.split import SplitOptions, plan_subsets, split
-from utils.trials.labels import Labels
-from utils.trials.trial import SUBSETS, Trial
 from utils.common.errors import InputError
+from utils.corpora.write_lists import kept_apart
+from utils.trials.labels import Labels
+from utils.trials.split import SplitOptions, plan_subsets, split
+from utils.trials.trial import SUBSETS, Trial
 
 ALL = list(SUBSETS)
 
@@ -19,7 +19,10 @@ def trial(number: int, speaker: str, attack: str = "-", gender: str = "F") -> Tr
 
 
 def trials(speakers: int, utterances: int, attacks: int = 8) -> list[Trial]:
-    """Every third utterance bona fide, the others of one attack after another; speakers differ in how many."""
+    """Every third utterance is bona fide, the others of one attack after another.
+
+    Speakers differ in how many they have.
+    """
     made = []
     for speaker in range(speakers):
         for turn in range(utterances + speaker % 5):
@@ -56,11 +59,13 @@ def test_no_speaker_is_in_two_subsets(subsets):
 def test_the_shares_are_60_20_20_for_each_key_attack_and_gender():
     part = trials(100, 30)
     lists, held_out = split("dev", part, ALL, SplitOptions(0))
-    for stratum, total in Counter((t.labels.key, t.labels.attack, t.labels.gender) for t in part).items():
+    strata = [(t.labels.key, t.labels.attack, t.labels.gender) for t in part]
+    found = {subset: Counter((t.labels.key, t.labels.attack, t.labels.gender) for t in trials)
+             for subset, trials in lists.items()}
+    for stratum, total in Counter(strata).items():
         if stratum[1] not in held_out:
             for subset, share in (("train", 0.6), ("dev", 0.2), ("eval", 0.2)):
-                count = sum((t.labels.key, t.labels.attack, t.labels.gender) == stratum for t in lists[subset])
-                assert count / total == pytest.approx(share, abs=0.05)
+                assert found[subset][stratum] / total == pytest.approx(share, abs=0.05)
 
 
 def test_a_quarter_of_the_attacks_is_for_eval_alone():
@@ -72,29 +77,34 @@ def test_a_quarter_of_the_attacks_is_for_eval_alone():
 
 
 @pytest.mark.parametrize("trained, eval_alone, dev_alone", [
-    (set(), 4, 4), ({"A01", "A02"}, 4, 4), ({"A09", "A10"}, 3, 3), ({"A09"}, 4, 3), ({f"A{n:02}" for n in range(9, 16)}, 1, 0)])
-def test_where_dev_is_halved_what_eval_has_beyond_train_is_not_in_dev(trained, eval_alone, dev_alone):
+    (set(), 4, 4), ({"A01", "A02"}, 4, 4), ({"A09", "A10"}, 3, 3), ({"A09"}, 4, 3),
+    ({f"A{n:02}" for n in range(9, 16)}, 1, 0)])
+def test_where_dev_is_halved_attacks_new_to_train_are_in_one_half(trained, eval_alone, dev_alone):
     lists, held_out = split("dev", trials(40, 30), ["dev", "eval"], SplitOptions(0), trained)
     attacks = {subset: {t.labels.attack for t in found} - {"-"} for subset, found in lists.items()}
-    assert held_out == attacks["eval"] - attacks["dev"] == attacks["eval"] - trained and len(held_out) == eval_alone
+    assert held_out == attacks["eval"] - attacks["dev"] == attacks["eval"] - trained
+    assert len(held_out) == eval_alone
     assert attacks["eval"] & attacks["dev"] == {f"A{n:02}" for n in range(9, 17)} & trained
     assert len(attacks["dev"] - attacks["eval"]) == dev_alone
 
 
 @pytest.mark.parametrize("attacks, trained", [(1, set()), (8, {f"A{n:02}" for n in range(9, 17)})])
-def test_where_dev_is_halved_and_has_one_attack_or_trains_alone_nothing_is_left_out(attacks, trained):
-    lists, held_out = split("dev", part := trials(10, 30, attacks), ["dev", "eval"], SplitOptions(0), trained)
+def test_where_no_attack_can_be_kept_from_dev_nothing_is_left_out(attacks, trained):
+    part = trials(10, 30, attacks)
+    lists, held_out = split("dev", part, ["dev", "eval"], SplitOptions(0), trained)
     assert held_out == set() and sum(map(len, lists.values())) == len(part)
 
 
 def test_no_attack_is_held_out_where_eval_is_a_part_of_its_own():
-    lists, held_out = split("train", part := trials(10, 30), ["train", "dev"], SplitOptions(0))
+    part = trials(10, 30)
+    lists, held_out = split("train", part, ["train", "dev"], SplitOptions(0))
     assert held_out == set() and sum(map(len, lists.values())) == len(part)
 
 
 def test_the_same_seed_gives_the_same_split_whatever_the_order_and_another_seed_another():
     part = trials(40, 9)
-    once, again, other = (split("dev", p, ALL, SplitOptions(seed))[0] for p, seed in ((part, 7), (part[::-1], 7), (part, 8)))
+    once, again, other = (split("dev", found, ALL, SplitOptions(seed))[0]
+                          for found, seed in ((part, 7), (part[::-1], 7), (part, 8)))
     assert speakers_of(once) == speakers_of(again) != speakers_of(other)
 
 
@@ -115,28 +125,33 @@ def test_speakers_of_one_class_each_are_paired():
 
 
 def test_attacks_are_not_held_out_where_too_little_would_be_left():
-    part = [trial(n, f"s{n}") for n in range(4)] + [trial(n + 4, f"s{n}", f"A{n:02}") for n in range(4)]
-    lists, held_out = split("dev", part[:3] + part[4:7] + [trial(99, "s2", "A03")], ALL, SplitOptions(0))
-    assert held_out == set() or all({t.labels.key for t in found} == {"bonafide", "spoof"} for found in lists.values())
+    bonafide = [trial(n, f"s{n}") for n in range(3)]
+    spoof = [trial(n + 4, f"s{n}", f"A{n:02}") for n in range(3)]
+    part = [*bonafide, *spoof, trial(99, "s2", "A03")]
+    lists, held_out = split("dev", part, ALL, SplitOptions(0))
+    assert held_out == set() or all({t.labels.key for t in found} == {"bonafide", "spoof"}
+                                    for found in lists.values())
 
 
 def test_utterances_of_unknown_speaker_stand_for_themselves():
     part = [trial(n, "-", "-" if n % 2 else "A09") for n in range(20)]
     lists, _ = split("train", part, ALL, SplitOptions(0))
-    assert {subset: len(found) for subset, found in lists.items()} == {"train": 12, "dev": 4, "eval": 4}
+    assert [len(lists[subset]) for subset in ALL] == [12, 4, 4]
 
 
 @pytest.mark.parametrize("part", [trials(2, 9), [trial(n, f"s{n}") for n in range(50)],
                                   [trial(n, f"s{n}", "A09") for n in range(50)],
                                   [trial(n, f"s{n}", "A09" if n < 2 else "-") for n in range(50)]])
 def test_too_few_speakers_or_one_class_only_end_in_a_sentence(part):
-    with pytest.raises(InputError, match="cannot be split into train, dev, eval with both classes in each"):
+    with pytest.raises(InputError, match="cannot be split into train, dev, eval with both classes"):
         split("dev", part, ALL, SplitOptions(0))
 
 
-def test_only_attacks_that_a_subset_really_has_alone_are_named_and_what_is_left_out_is_counted():
-    lists = {"train": [trial(1, "a"), trial(2, "a", "A09")], "dev": [trial(3, "b"), trial(4, "b", "A09"), trial(5, "b", "A10")],
+def test_attacks_that_one_subset_has_alone_are_named_and_left_out_clips_are_counted():
+    lists = {"train": [trial(1, "a"), trial(2, "a", "A09")],
+             "dev": [trial(3, "b"), trial(4, "b", "A09"), trial(5, "b", "A10")],
              "eval": [trial(6, "c"), trial(7, "c", "A11")]}
     assert kept_apart(lists, {"A11", "A12"}, found=9) == (
-        "; attacks kept for eval alone: A11; for dev alone: A10; spoofed clips that this leaves out: 2")
+        "; attacks kept for eval alone: A11; for dev alone: A10; "
+        "spoofed clips that this leaves out: 2")
     assert kept_apart(lists, set(), found=7) == "; no attack is kept for eval alone"

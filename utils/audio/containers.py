@@ -1,7 +1,8 @@
 """Is the file whole? What its container promises, compared with the bytes that are there.
 
-Both decoders end quietly where the bytes end: libsndfile for WAV, AIFF, AU, CAF, W64 and Ogg, libav for nearly all it
-reads. So the promise is read here, and a file that does not keep it is refused. What has no container is in frames.py.
+Both decoders end quietly where the bytes end: libsndfile for WAV, AIFF, AU, CAF, W64 and Ogg, libav
+for nearly all it reads. So the promise is read here, and a file that does not keep it is refused.
+What has no container is in frames.py.
 """
 import hashlib
 import struct
@@ -16,10 +17,13 @@ from utils.audio.file_types import Kind
 from utils.audio.sources import AudioError, Opened
 
 LEFT_TO_PYAV = (  # WAV format tags that libsndfile opens
-    0x31,              # GSM: it takes the padding byte after an odd number of blocks for one more block
+    # GSM: it takes the padding byte after an odd number of blocks for one more block
+    0x31,
     0x50, 0x55)        # MPEG: its libmpg123 covers damage with silence, and writes to stderr
-LARGEST_HEADER = 512      # bytes: a file below that without any sound was cut; a longer one is for the decoder to say
-PLACEHOLDER = 0x7FFFF000  # bytes: a length from here on was written by a program that could not know the end
+# bytes: a file below that without any sound was cut; a longer one is for the decoder to say
+LARGEST_HEADER = 512
+# bytes: a length from here on was written by a program that could not know the end
+PLACEHOLDER = 0x7FFFF000
 
 
 @dataclass(slots=True)
@@ -29,7 +33,8 @@ class Facts:
     slack: float = 0.0             # s that a decoder may leave out: encoder delay and padding
     frames: int | None = None      # promised samples per channel, exact
     unmarked_end: bool = False     # nothing in the file tells whether it ends here
-    end: int | None = None         # bytes from here on are no sound, and a decoder would take them for it
+    # bytes from here on are no sound, and a decoder would take them for it
+    end: int | None = None
     libsndfile: bool = True        # False for what it opens and does not read well
     flac_sum: "FlacSum | None" = None
 
@@ -51,8 +56,9 @@ def cut_short(source: Opened, what: str, promised: int, there: int) -> AudioErro
 
 
 def check_container(source: Opened, kind: Kind) -> Facts:
-    """The promises of a container, after comparing them with the length of the file; `AudioError` where it is cut
-    short."""
+    """The promises of a container, after comparing them with the length of the file; `AudioError`
+    where it is cut short.
+    """
     check = _CHECKS.get(kind.name)
     try:
         return check(source) if check else Facts(unmarked_end=True)
@@ -62,8 +68,9 @@ def check_container(source: Opened, kind: Kind) -> Facts:
 
 def _chunks(source: Opened, position: int, layout: str, align: int,
             inclusive: bool = False) -> Iterator[tuple[bytes, int, int]]:
-    """(identifier, first byte, length) of each chunk; `layout` is the struct of the chunk header (identifier,
-    length)."""
+    """(identifier, first byte, length) of each chunk; `layout` is the struct of the chunk header
+    (identifier, length).
+    """
     header = struct.calcsize(layout)
     while position + header <= source.size:
         name, length = struct.unpack(layout, read_at(source, position, header))
@@ -90,7 +97,8 @@ def _wave(source: Opened, position: int, layout: str, align: int, inclusive: boo
                 length = long_length
             if length > there and length < PLACEHOLDER or align != 2 and length > there:
                 raise cut_short(source, "sound", length, there)
-            facts.unmarked_end, facts.end = length > there or length <= 0 < there, start + length if inclusive else None
+            facts.unmarked_end = length > there or length <= 0 < there
+            facts.end = start + length if inclusive else None
             return facts
     if source.size < LARGEST_HEADER:
         raise AudioError(f"{source.name} was cut short: it ends before its sound begins")
@@ -110,7 +118,9 @@ def _wav(source: Opened) -> Facts:
 
 
 def _nist(source: Opened) -> Facts:
-    """The text header of a SPHERE file: 1024 bytes with lines like `sample_count -i 52000`, samples per channel."""
+    """The text header of a SPHERE file: 1024 bytes with lines like `sample_count -i 52000`, samples
+    per channel.
+    """
     for line in read_at(source, 0, 1024).decode("ascii", "replace").splitlines():
         name, _, value = line.partition(" -i ")
         if name == "sample_count" and value.strip().isdecimal():
@@ -146,7 +156,9 @@ def _avi(source: Opened) -> Facts:
 
 
 def _flv(source: Opened) -> Facts:
-    """A header of 9 bytes, then for each tag the length of the one before (4 bytes) and its own 11 bytes of header."""
+    """A header of 9 bytes, then for each tag the length of the one before (4 bytes) and its own 11
+    bytes of header.
+    """
     position = 9 + 4
     while position < source.size:
         length = 11 + int.from_bytes(read_at(source, position + 1, 3).ljust(3, b"\xff"), "big") + 4
@@ -163,32 +175,40 @@ def _mpeg_ts(source: Opened) -> Facts:
 
 
 def _ogg(source: Opened) -> Facts:
-    """Every page in turn (RFC 3533). Android's recorder never marks the last one, so a missing mark is no error."""
+    """Every page in turn (RFC 3533). Android's recorder never marks the last one, so a missing mark
+    is no error.
+    """
     position, beginning, chained, last = 0, True, False, {}
     while position < source.size:
         head = read_at(source, position, 27 + 255)
         if head[:4] != b"OggS"[:len(head)]:
-            raise AudioError(f"{source.name} is damaged at byte {position}: no Ogg page begins where the last one ends")
+            raise AudioError(f"{source.name} is damaged at byte {position}: "
+                             "no Ogg page begins where the last one ends")
         length = 27 + head[26] + sum(head[27:27 + head[26]]) if len(head) > 26 else 27
         if position + length > source.size:
             raise AudioError(f"{source.name} was cut short: its last Ogg page is not whole")
-        if not _ogg_sum_is_right(read_at(source, position, length)):  # libsndfile would leave the page out, and go on
-            raise AudioError(f"{source.name} is damaged: the Ogg page at byte {position} has not the sum stored with it")
+        # libsndfile would leave the page out, and go on
+        if not _ogg_sum_is_right(read_at(source, position, length)):
+            raise AudioError(f"{source.name} is damaged: the Ogg page at byte {position} has not "
+                             "the sum stored with it")
         flags, (serial, number) = head[5], struct.unpack("<II", head[14:22])
         if not flags & 2 and last.get(serial, number - 1) != number - 1:
-            raise AudioError(f"{source.name} is damaged: Ogg pages are missing before byte {position}")
+            raise AudioError(f"{source.name} is damaged: "
+                             f"Ogg pages are missing before byte {position}")
         chained |= bool(flags & 2) and not beginning
         beginning &= bool(flags & 2)
         last[serial], position = number, position + length
-    return Facts(unmarked_end=not flags & 4, libsndfile=not chained)  # of a chain it would read the first link alone
+    # of a chain it would read the first link alone
+    return Facts(unmarked_end=not flags & 4, libsndfile=not chained)
 
 
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 def _ogg_sum_is_right(page: bytes) -> bool:
-    """The sum of a page (RFC 3533: polynomial 0x04c11db7 over the page with zeros for the sum) is zlib's CRC-32 with
-    all bits mirrored and nothing inverted."""
+    """The sum of a page (RFC 3533: polynomial 0x04c11db7 over the page with zeros for the sum) is
+    zlib's CRC-32 with all bits mirrored and nothing inverted.
+    """
     stored = int.from_bytes(page[22:26].translate(_MIRRORED), "big")
     content = page[:22] + bytes(4) + page[26:]
     return zlib.crc32(content.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF == stored
@@ -214,7 +234,8 @@ def _mp4(source: Opened) -> Facts:
         if length < 8:
             break
         if position + length > source.size:
-            raise cut_short(source, f"part {name.decode('latin-1')!r}", length, source.size - position)
+            raise cut_short(source, f"part {name.decode('latin-1')!r}", length,
+                            source.size - position)
         seen.add(name)
         position += length
     if b"moov" not in seen:
@@ -223,7 +244,9 @@ def _mp4(source: Opened) -> Facts:
 
 
 def _element(data: bytes) -> tuple[int, int | None]:
-    """(bytes of identifier and length, length of the content or None where unknown) of an EBML element."""
+    """(bytes of identifier and length, length of the content or None where unknown) of an EBML
+    element.
+    """
     id_bytes = 9 - data[0].bit_length() if data and data[0] else 1
     first = data[id_bytes] if len(data) > id_bytes else 0
     count = 9 - first.bit_length() if first else 1
@@ -254,7 +277,9 @@ def _framed(source: Opened, walk) -> Facts:
 
 
 class FlacSum:
-    """The MD5 of all samples that a FLAC file carries, checked where the tolerant decoder was needed."""
+    """The MD5 of all samples that a FLAC file carries, checked where the tolerant decoder was
+    needed.
+    """
 
     def __init__(self, expected: bytes, bits: int) -> None:
         self.expected, self.bits, self._md5 = expected, bits, hashlib.md5(usedforsecurity=False)
@@ -264,7 +289,8 @@ class FlacSum:
         scale = 2.0 ** (self.bits - 1) / (32768 if block.dtype == np.int16 else 1)
         samples = np.rint(block.astype(np.float64) * scale).astype("<i4")
         width = (self.bits + 7) // 8
-        self._md5.update(np.ascontiguousarray(samples).view(np.uint8).reshape(-1, 4)[:, :width].tobytes())
+        octets = np.ascontiguousarray(samples).view(np.uint8).reshape(-1, 4)
+        self._md5.update(octets[:, :width].tobytes())
 
     def matches(self) -> bool:
         """Whether the samples so far are exactly those that were encoded."""
@@ -272,11 +298,12 @@ class FlacSum:
 
 
 _CHECKS = {
-    "WAV": _wav, "RF64": _wav, "W64": _w64, "AIFF": _aiff, "AU": _au, "CAF": _caf, "NIST SPHERE": _nist,
-    "FLAC": _flac, "Ogg": _ogg, "MP4": _mp4, "Matroska/WebM": _matroska, "ASF/WMA": _asf, "AVI": _avi, "FLV": _flv,
-    "MPEG-TS": _mpeg_ts,
-    "MP3": lambda source: _framed(source, frames.mp3), "AAC (ADTS)": lambda source: _framed(source, frames.adts),
-    "AMR": lambda source: _framed(source, frames.amr), "AC-3": lambda source: _framed(source, frames.ac3),
+    "WAV": _wav, "RF64": _wav, "W64": _w64, "AIFF": _aiff, "AU": _au, "CAF": _caf,
+    "NIST SPHERE": _nist, "FLAC": _flac, "Ogg": _ogg, "MP4": _mp4, "Matroska/WebM": _matroska,
+    "ASF/WMA": _asf, "AVI": _avi, "FLV": _flv, "MPEG-TS": _mpeg_ts,
+    "MP3": lambda source: _framed(source, frames.mp3),
+    "AAC (ADTS)": lambda source: _framed(source, frames.adts),
+    "AMR": lambda source: _framed(source, frames.amr),
+    "AC-3": lambda source: _framed(source, frames.ac3),
     "WavPack": lambda source: _framed(source, frames.wavpack),
-    "TTA": lambda source: Facts(),  # its header tells the samples, which the decoder hands on
 }

@@ -1,4 +1,4 @@
-"""The one way audio becomes samples: any file → 16 kHz mono int16, in blocks, whole or not at all.
+"""The one way audio becomes samples: any file → 16 kHz mono int16, in blocks, whole or none.
 
 soundfile reads what it reads well, PyAV the rest and what libsndfile refuses although it is sound.
 """
@@ -18,8 +18,10 @@ from utils.audio.sources import AudioError, AudioSource, Opened, open_source, pa
 from utils.common.errors import printable
 
 MIN_RATE, MAX_RATE = 4000, 768_000  # Hz: beyond these a header is wrong, not unusual
-ABSURD_PEAK = 16.0                  # times full scale (+24 dB): integers stored as float, or not sound at all
-_CLIP_LEVEL = {"PCM_U8": 127 / 128, "PCM_S8": 127 / 128, "ULAW": 0.98, "ALAW": 0.98}  # where full scale lies lower
+# times full scale (+24 dB): integers stored as float, or not sound at all
+ABSURD_PEAK = 16.0
+# where full scale lies lower
+_CLIP_LEVEL = {"PCM_U8": 127 / 128, "PCM_S8": 127 / 128, "ULAW": 0.98, "ALAW": 0.98}
 
 
 @dataclass(slots=True)
@@ -33,18 +35,22 @@ class AudioInfo:
     frames: int = 0              # samples per channel in the source
     n_samples: int = 0           # samples handed out, at 16 kHz
     seconds: float = 0.0
-    expected_seconds: float | None = None  # what the file says of its length, where it does: known from the first block
+    # what the file says of its length, where it does: known from the first block
+    expected_seconds: float | None = None
     peak: float = 0.0            # largest magnitude in the source; 1 is full scale
     clipped_fraction: float = 0.0  # share of the source's samples at full scale
-    in_phase: float = 1.0        # power of the channels' sum over the sum of their powers: 0 where they cancel out
-    unmarked_end: bool = False   # the format cannot tell whether the recording ends here or was cut between two frames
+    # power of the channels' sum over the sum of their powers: 0 where they cancel out
+    in_phase: float = 1.0
+    # the format cannot tell whether the recording ends here or was cut between two frames
+    unmarked_end: bool = False
 
 
 class AudioStream:
-    """Context manager and iterator of int16 blocks (n,), 16 kHz mono, in constant memory. `info` is complete at the
-    end.
+    """Context manager and iterator of int16 blocks (n,), 16 kHz mono, in constant memory. `info` is
+    complete at the end.
 
-    Raises `AudioError`, at any block: samples already handed out of a file that ends in an error are not to be used.
+    Raises `AudioError`, at any block: samples already handed out of a file that ends in an error
+    are not to be used.
     """
 
     def __init__(self, source: AudioSource) -> None:
@@ -83,10 +89,13 @@ class AudioStream:
         return AudioError(f"{self._opened.name} {reason}")
 
     def _decode(self) -> Iterator[np.ndarray]:
-        """int16 blocks at 16 kHz; a change of rate inside the file (chained streams) begins a new resampler."""
+        """int16 blocks at 16 kHz; a change of rate inside the file (chained streams) begins a new
+        resampler.
+        """
         resampler = None
         for rate, block in self._source_blocks():
-            if rate == SAMPLE_RATE and block.shape[1] == 1 and block.dtype == np.int16 and resampler is None:
+            as_it_is = rate == SAMPLE_RATE and block.shape[1] == 1 and block.dtype == np.int16
+            if as_it_is and resampler is None:
                 yield self._count(block[:, 0])
                 continue
             if resampler is None or resampler.rate != rate:
@@ -104,7 +113,9 @@ class AudioStream:
         return block
 
     def _source_blocks(self) -> Iterator[tuple[int, np.ndarray]]:
-        """(rate, block) as the source has them; PyAV where libsndfile refuses, which for FLAC may be in the middle."""
+        """(rate, block) as the source has them; PyAV where libsndfile refuses, which for FLAC may
+        be in the middle.
+        """
         refusal = None
         if self._kind.soundfile and self._facts.libsndfile:
             try:
@@ -121,15 +132,20 @@ class AudioStream:
             raise self._broken_off(error) from error
 
     def _broken_off(self, error: DecoderRefused) -> AudioError:
-        """What to say of a file in which a decoder stuck: cut short where that was its very end, else damaged."""
+        """What to say of a file in which a decoder stuck: cut short where that was its very end,
+        else damaged.
+        """
         promised = self._facts.frames
         if not error.at_end or promised and self.info.frames >= promised:
             return self._fail(f"cannot be decoded ({error})")
         of = f" of {promised}" if promised else ""
-        return self._fail(f"was cut short or is damaged at its end: {self.info.frames}{of} samples could be decoded")
+        return self._fail("was cut short or is damaged at its end: "
+                          f"{self.info.frames}{of} samples could be decoded")
 
     def _read(self, reader: Reader, skip: int) -> Iterator[tuple[int, np.ndarray]]:
-        """(rate, block) of one decoder, without the first `skip` samples; the whole is checked at its end."""
+        """(rate, block) of one decoder, without the first `skip` samples; the whole is checked at
+        its end.
+        """
         done, flac_sum = 0, self._facts.flac_sum if isinstance(reader, PyavReader) else None
         for block in reader.blocks():
             if flac_sum is not None:
@@ -141,7 +157,8 @@ class AudioStream:
                 yield reader.rate, fresh
         self._check_whole(reader, done)
         if flac_sum is not None and not flac_sum.matches():
-            raise self._fail("is damaged: its samples do not have the sum that was stored with them")
+            raise self._fail(
+                "is damaged: its samples do not have the sum that was stored with them")
 
     def _measure(self, reader: Reader, block: np.ndarray) -> None:
         """Refuse what is no sound; keep the figures of `info`."""
@@ -152,11 +169,13 @@ class AudioStream:
         full = FULL_SCALE if block.dtype == np.int16 else 1.0
         peak = max(float(high), -float(low)) / full
         if not peak < ABSURD_PEAK:  # NaN compares false
-            raise self._fail(f"holds values that are no sound (magnitude {peak:.3g} where full scale is 1)"
-                             if np.isfinite(peak) else "holds NaN or infinity instead of sound")
+            raise self._fail(
+                f"holds values that are no sound (magnitude {peak:.3g} where full scale is 1)"
+                if np.isfinite(peak) else "holds NaN or infinity instead of sound")
         info.peak = max(info.peak, peak)
         if peak >= self._clip_level:
-            at_full_scale = int(np.count_nonzero(np.abs(block.astype(np.float32)) >= self._clip_level * full))
+            loud = np.abs(block.astype(np.float32)) >= self._clip_level * full
+            at_full_scale = int(np.count_nonzero(loud))
             self._clipped += at_full_scale / block.shape[1]
         if block.shape[1] > 1:
             self._mixed(block)
@@ -180,9 +199,11 @@ class AudioStream:
         self._of_sum = self._of_channels = 0.0
         self._clipped, self._clip_level = 0.0, _CLIP_LEVEL.get(reader.codec, 32767 / 32768)
         promised = self._facts.frames or reader.frames
-        info.expected_seconds = promised / reader.rate if promised and reader.rate else self._facts.seconds or reader.seconds
+        info.expected_seconds = (promised / reader.rate if promised and reader.rate
+                                 else self._facts.seconds or reader.seconds)
         if not MIN_RATE <= reader.rate <= MAX_RATE:
-            raise self._fail(f"declares a sampling rate of {reader.rate} Hz, outside {MIN_RATE} to {MAX_RATE}")
+            raise self._fail(
+                f"declares a sampling rate of {reader.rate} Hz, outside {MIN_RATE} to {MAX_RATE}")
 
     def _check_whole(self, reader: Reader, done: int) -> None:
         """Compare what was decoded with what was promised."""
@@ -190,9 +211,11 @@ class AudioStream:
         if promised and done < promised:
             raise self._fail(f"was cut short: {done} of {promised} samples are there")
         if self._facts.frames and done > self._facts.frames:
-            raise self._fail(f"is damaged: {done} samples where its header says {self._facts.frames}")
-        if self._facts.seconds is not None and self.info.seconds + self._facts.slack < self._facts.seconds:
-            raise self._fail(f"is damaged: {self.info.seconds:.2f} of {self._facts.seconds:.2f} s could be decoded")
+            raise self._fail(
+                f"is damaged: {done} samples where its header says {self._facts.frames}")
+        seconds, expected = self.info.seconds, self._facts.seconds
+        if expected is not None and seconds + self._facts.slack < expected:
+            raise self._fail(f"is damaged: {seconds:.2f} of {expected:.2f} s could be decoded")
         if not done:
             raise self._fail("holds no sound, only a header")
 
@@ -202,25 +225,31 @@ def _identify(opened: Opened) -> tuple[Opened, Kind]:
     head = opened.file.read(HEAD)
     while tag := id3_length(head):
         if tag >= opened.size:
-            raise AudioError(f"{opened.name} holds no sound, only a tag, or was cut short within it")
+            raise AudioError(
+                f"{opened.name} holds no sound, only a tag, or was cut short within it")
         opened = part_of(opened, tag, opened.size)
         head = opened.file.read(HEAD)
     kind = sniff(head, opened.name)
     if kind is OTHER:
         what = not_audio(head)
-        raise AudioError(f"{opened.name} is not audio: it is {what}" if what else
-                         f"{opened.name} is not audio of a kind that can be read: convert it to WAV or FLAC first")
+        if what:
+            raise AudioError(f"{opened.name} is not audio: it is {what}")
+        raise AudioError(f"{opened.name} is not audio of a kind that can be read: "
+                         "convert it to WAV or FLAC first")
     return opened, kind
 
 
 def open_audio(source: AudioSource) -> AudioStream:
-    """The stream of `source`: a path, (path, offset, size) of a slice, or a binary file object. Use it in a with
-    statement."""
+    """The stream of `source`: a path, (path, offset, size) of a slice, or a binary file object. Use
+    it in a with statement.
+    """
     return AudioStream(source)
 
 
 def load_audio(source: AudioSource) -> np.ndarray:
-    """All of `source` as int16 (n,), 16 kHz mono: exactly the blocks of `open_audio`, joined. Raises `AudioError`."""
+    """All of `source` as int16 (n,), 16 kHz mono: exactly the blocks of `open_audio`, joined.
+    Raises `AudioError`.
+    """
     with open_audio(source) as stream:
         blocks = list(stream)
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)

@@ -1,8 +1,9 @@
-"""What a file is, by its first bytes; its name is never asked, except for raw G.722, which has no header at all.
+"""What a file is, by its first bytes; its name is never asked, except for raw G.722, which has no
+header at all.
 
-Left out on purpose, though libsndfile opens them: VOC, IRCAM, PAF, PVF, SVX, AVR, HTK, MAT4/5, MPC2K, WVE, SDS, XI,
-SD2. They do not say how long they are, or libsndfile does not look, so a file cut short would pass for whole; some are
-no sound at all.
+Left out on purpose, though libsndfile opens them: VOC, IRCAM, PAF, PVF, SVX, AVR, HTK, MAT4/5,
+MPC2K, WVE, SDS, XI, SD2. They do not say how long they are, or libsndfile does not look, so a file
+cut short would pass for whole; some are no sound at all.
 """
 from dataclasses import dataclass
 
@@ -16,7 +17,9 @@ AUDIO_SUFFIXES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A container. `av` is libav's name for it where PyAV may read it; `soundfile` says whether that is tried first."""
+    """A container. `av` is libav's name for it where PyAV may read it; `soundfile` says whether
+    that is tried first.
+    """
     name: str
     av: str | None = None
     soundfile: bool = False
@@ -25,17 +28,21 @@ class Kind:
 WAV, RF64, W64 = Kind("WAV", "wav", True), Kind("RF64", "wav", True), Kind("W64", "w64", True)
 AIFF, AU, CAF = Kind("AIFF", "aiff", True), Kind("AU", "au", True), Kind("CAF", "caf", True)
 FLAC, OGG = Kind("FLAC", "flac", True), Kind("Ogg", "ogg", True)
-MP3 = Kind("MP3", "mp3")  # libsndfile writes warnings of its own on stderr, and stops early in files that were joined
+# libsndfile writes warnings of its own on stderr, and stops early in files that were joined
+MP3 = Kind("MP3", "mp3")
 NIST, OTHER = Kind("NIST SPHERE", "nistsphere", True), Kind("unknown")
 MP4, MATROSKA, ASF = Kind("MP4", "mov"), Kind("Matroska/WebM", "matroska"), Kind("ASF/WMA", "asf")
-ADTS, AMR, AVI, FLV = Kind("AAC (ADTS)", "aac"), Kind("AMR", "amr"), Kind("AVI", "avi"), Kind("FLV", "flv")
+ADTS, AMR = Kind("AAC (ADTS)", "aac"), Kind("AMR", "amr")
+AVI, FLV = Kind("AVI", "avi"), Kind("FLV", "flv")
 G722 = Kind("raw G.722", "g722")
 
 _MAGIC = (  # (offset, bytes, kind)
-    (0, b"fLaC", FLAC), (0, b"OggS", OGG), (0, b"RF64", RF64), (0, b"BW64", RF64), (0, b"riff\x2e\x91\xcf\x11", W64),
-    (0, b".snd", AU), (0, b"dns.", AU), (0, b"caff", CAF), (0, b"NIST_1A", NIST), (0, b"#!AMR", AMR),
-    (0, b"\x1a\x45\xdf\xa3", MATROSKA), (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", ASF), (0, b"FLV\x01", FLV),
-    (4, b"ftyp", MP4), (4, b"moov", MP4), (4, b"mdat", MP4), (4, b"wide", MP4), (0, b"wvpk", Kind("WavPack", "wv")),
+    (0, b"fLaC", FLAC), (0, b"OggS", OGG), (0, b"RF64", RF64), (0, b"BW64", RF64),
+    (0, b"riff\x2e\x91\xcf\x11", W64), (0, b".snd", AU), (0, b"dns.", AU), (0, b"caff", CAF),
+    (0, b"NIST_1A", NIST), (0, b"#!AMR", AMR), (0, b"\x1a\x45\xdf\xa3", MATROSKA),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", ASF), (0, b"FLV\x01", FLV),
+    (4, b"ftyp", MP4), (4, b"moov", MP4), (4, b"mdat", MP4), (4, b"wide", MP4),
+    (0, b"wvpk", Kind("WavPack", "wv")),
     (0, b"TTA1", Kind("TTA", "tta")), (0, b"MAC ", Kind("Monkey's Audio", "ape")),
     (0, b"MPCK", Kind("Musepack", "mpc8")), (0, b"MP+", Kind("Musepack", "mpc")),
     (0, b".RMF", Kind("RealMedia", "rm")), (0, b"\x0b\x77", Kind("AC-3", "ac3")),
@@ -46,10 +53,12 @@ _MAGIC = (  # (offset, bytes, kind)
 _NOT_AUDIO = (
     (b"PK\x03\x04", "a ZIP archive"), (b"\x1f\x8b", "a gzip archive"), (b"%PDF", "a PDF document"),
     (b"\x89PNG", "a PNG picture"), (b"\xff\xd8\xff", "a JPEG picture"), (b"GIF8", "a GIF picture"),
-    (b"BM", "a bitmap picture"), (b"\x7fELF", "a program"), (b"MZ", "a program"), (b"<!DOCTYPE", "a web page"),
+    (b"BM", "a bitmap picture"), (b"\x7fELF", "a program"), (b"MZ", "a program"),
+    (b"<!DOCTYPE", "a web page"),
     (b"<html", "a web page"), (b"<?xml", "an XML document"), (b"7z\xbc\xaf", "a 7z archive"),
     (b"Rar!", "a RAR archive"), (b"SQLite", "a database"), (b"\x93NUMPY", "a NumPy array"),
-    (b"version https://git-lfs", "a Git LFS pointer, not the file it stands for"), (b"#EXTM3U", "a playlist"),
+    (b"version https://git-lfs", "a Git LFS pointer, not the file it stands for"),
+    (b"#EXTM3U", "a playlist"),
 )
 
 
@@ -62,7 +71,8 @@ def id3_length(head: bytes) -> int:
 
 
 def sniff(head: bytes, name: str) -> Kind:
-    """The kind of the file that begins with `head` (what follows an ID3 tag, where there is one)."""
+    """The kind of the file that begins with `head` (what follows an ID3 tag, where there is one).
+    """
     if head[:4] in (b"RIFF", b"RIFX"):
         return {b"WAVE": WAV, b"AVI ": AVI}.get(head[8:12], OTHER)
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):

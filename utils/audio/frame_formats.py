@@ -1,5 +1,6 @@
-"""Formats that are nothing but frames (MP3, ADTS, AMR, AC-3, WavPack): every frame is visited, since nothing else
-tells their length."""
+"""Formats that are nothing but frames (MP3, ADTS, AMR, AC-3, WavPack): every frame is visited,
+since nothing else tells their length.
+"""
 import struct
 from collections.abc import Callable
 
@@ -14,18 +15,26 @@ _BITRATES = {  # kbit/s by (version 1?, layer), ISO/IEC 11172-3 and 13818-3
     (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
     (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
-_ADTS_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
-_AMR_NB = (12, 13, 15, 17, 19, 20, 26, 31, 5, 0, 0, 0, 0, 0, 0, 0)      # bytes after the first, RFC 4867
+_ADTS_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000,
+               7350)
+# bytes after the first, RFC 4867
+_AMR_NB = (12, 13, 15, 17, 19, 20, 26, 31, 5, 0, 0, 0, 0, 0, 0, 0)
 _AMR_WB = (17, 23, 32, 36, 40, 46, 50, 58, 60, 5, 0, 0, 0, 0, 0, 0)
-_AC3_KBITS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)  # ETSI TS 102 366
+# ETSI TS 102 366
+_AC3_KBITS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576,
+              640)
 _AC3_RATES = (48000, 44100, 32000)
-_TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN", b"LYRICS200", b"ID3", b"3DI")  # what may follow the frames
+# what may follow the frames
+_TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN", b"LYRICS200", b"ID3", b"3DI")
 
-Header = Callable[[bytes], tuple[int, float] | None]  # first bytes of a frame → (length in bytes, seconds)
+# first bytes of a frame → (length in bytes, seconds)
+Header = Callable[[bytes], tuple[int, float] | None]
 
 
 def mp3_header(head: bytes) -> tuple[int, float] | None:
-    """(bytes, seconds) of the MPEG audio frame that `head` begins with; None where it begins with none."""
+    """(bytes, seconds) of the MPEG audio frame that `head` begins with; None where it begins with
+    none.
+    """
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return None
     version, layer = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3)
@@ -42,15 +51,18 @@ def mp3_header(head: bytes) -> tuple[int, float] | None:
 
 def adts_header(head: bytes) -> tuple[int, float] | None:
     """(bytes, seconds) of the ADTS frame that `head` begins with."""
-    if len(head) < 7 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0 or (rate := head[2] >> 2 & 15) >= len(_ADTS_RATES):
+    if len(head) < 7 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0:
+        return None
+    if (rate := head[2] >> 2 & 15) >= len(_ADTS_RATES):
         return None
     length = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
     return (length, 1024 * ((head[6] & 3) + 1) / _ADTS_RATES[rate]) if length >= 7 else None
 
 
 def mp3(source: Opened) -> tuple[float, float, bool]:
-    """(seconds, slack in seconds, whether the file says how many frames it has); `AudioError` where frames are
-    missing."""
+    """(seconds, slack in seconds, whether the file says how many frames it has); `AudioError` where
+    frames are missing.
+    """
     start = _first(source, mp3_header, 1 << 16)
     length, step = mp3_header(_read(source, start, 4))
     promised = _announced(_read(source, start, length))
@@ -102,7 +114,9 @@ def ac3(source: Opened) -> tuple[float, float, bool]:
 
 
 def wavpack(source: Opened) -> tuple[None, float, bool]:
-    """As `mp3`, for the blocks of WavPack, which tell the samples to the decoder and not the seconds here."""
+    """As `mp3`, for the blocks of WavPack, which tell the samples to the decoder and not the
+    seconds here.
+    """
     def header(head: bytes) -> tuple[int, float] | None:
         length = 8 + int.from_bytes(head[4:8], "little")
         return (length, 0.0) if head[:4] == b"wvpk" and length >= 32 else None
@@ -120,15 +134,18 @@ def _first(source: Opened, header: Header, reach: int) -> int:
     """The first byte at which two frames follow one another, within `reach` bytes."""
     head = _read(source, 0, reach)
     for at in range(len(head)):
-        if head[at] == 0xFF and (found := header(head[at:at + 8])):
-            if header(_read(source, at + found[0], 8)) or at + found[0] == source.size:
-                return at
-    raise AudioError(f"{source.name} is not audio that can be read, or was cut short: no two whole frames in it")
+        if head[at] != 0xFF or not (found := header(head[at:at + 8])):
+            continue
+        if header(_read(source, at + found[0], 8)) or at + found[0] == source.size:
+            return at
+    raise AudioError(f"{source.name} is not audio that can be read, or was cut short: "
+                     "no two whole frames in it")
 
 
 def _walk(source: Opened, position: int, header: Header, needed: int) -> tuple[int, float]:
-    """(frames, seconds) from `position` to the end; `AudioError` where something else stands between or the last is
-    cut."""
+    """(frames, seconds) from `position` to the end; `AudioError` where something else stands
+    between or the last is cut.
+    """
     count, seconds = 0, 0.0
     while position < source.size:
         head = _read(source, position, max(needed, 11))
@@ -139,10 +156,12 @@ def _walk(source: Opened, position: int, header: Header, needed: int) -> tuple[i
                 continue
             if head.startswith(_TAGS) or not any(_read(source, position, 4096)):
                 break
-            raise AudioError(f"{source.name} is damaged at byte {position}: no frame begins where the last one ends")
+            raise AudioError(f"{source.name} is damaged at byte {position}: "
+                             "no frame begins where the last one ends")
         if position + found[0] > source.size:
-            raise AudioError(f"{source.name} was cut short: its last frame should have {found[0]} bytes, "
-                             f"{source.size - position} are there")
+            raise AudioError(
+                f"{source.name} was cut short: its last frame should have {found[0]} bytes, "
+                f"{source.size - position} are there")
         count, seconds, position = count + 1, seconds + found[1], position + found[0]
     return count, seconds
 

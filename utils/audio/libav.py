@@ -1,4 +1,6 @@
-"""The second decoder, PyAV (libav inside its wheel, no ffmpeg on the system): what libsndfile does not read."""
+"""The second decoder, PyAV (libav inside its wheel, no ffmpeg on the system): what libsndfile does
+not read.
+"""
 from collections.abc import Iterator
 
 import numpy as np
@@ -7,12 +9,19 @@ from utils.audio.file_types import MP4, Kind
 from utils.audio.libsndfile import BLOCK, DecoderRefused
 from utils.audio.sources import Opened
 
-STRICT = {"err_detect": "crccheck+explode"}  # an error is an error, not something to cover with silence
-WITH_SUMS = ("flac", "tta", "wavpack")  # codecs whose frames carry a sum, looked at only when asked for
+# an error is an error, not something to cover with silence
+STRICT = {"err_detect": "crccheck+explode"}
+# codecs whose frames carry a sum, looked at only when asked for
+WITH_SUMS = ("flac", "tta", "wavpack")
+
+# Containers whose length is that of the samples, to the sample.
+EXACT_LENGTH = ("FLAC", "WAV", "AIFF", "CAF", "WavPack", "TTA", "Monkey's Audio")
 
 
 class PyavReader:
-    """libav. Only the demuxer of the sniffed kind may look at the bytes: no playlists, no other files, no network."""
+    """libav. Only the demuxer of the sniffed kind may look at the bytes: no playlists, no other
+    files, no network.
+    """
     decoder = "PyAV"
 
     def __init__(self, source: Opened, kind: Kind) -> None:
@@ -20,7 +29,8 @@ class PyavReader:
         self._errors, self._size = (av.error.FFmpegError, ValueError), source.size
         source.file.seek(0)
         try:
-            self._container = av.open(source.file, format=kind.av, options={"protocol_whitelist": ""} | STRICT)
+            self._container = av.open(source.file, format=kind.av,
+                                      options={"protocol_whitelist": ""} | STRICT)
         except self._errors as error:
             raise DecoderRefused(f"{kind.name}: {_reason(error)}") from error
         self._stream = next(iter(self._container.streams.audio), None)
@@ -33,10 +43,11 @@ class PyavReader:
             context.options = STRICT
         self.container, self.codec = kind.name, context.name
         self.rate, self.channels = context.sample_rate or 0, context.channels or 0
-        self.packets = self._stream.frames if kind is MP4 else 0  # as the index of the file lists them
+        # as the index of the file lists them
+        self.packets = self._stream.frames if kind is MP4 else 0
         self.frames = None
         self.seconds = self._container.duration / av.time_base if self._container.duration else None
-        if self._stream.duration and kind.name in ("FLAC", "WAV", "AIFF", "CAF", "WavPack", "TTA", "Monkey's Audio"):
+        if self._stream.duration and kind.name in EXACT_LENGTH:
             self.frames = round(float(self._stream.duration * self._stream.time_base) * self.rate)
 
     def blocks(self) -> Iterator[np.ndarray]:
@@ -86,7 +97,8 @@ class PyavReader:
         try:
             return _samples(frame)
         except self._errors as error:   # integers of 64 bits, which NumPy is not given
-            raise DecoderRefused(f"samples of the form {frame.format.name}, which are not known") from error
+            raise DecoderRefused(
+                f"samples of the form {frame.format.name}, which are not known") from error
 
 
 def _reason(error: Exception) -> str:

@@ -31,13 +31,15 @@ class Reader(Protocol):
     seconds: float | None  # about how long it is, where the container says; not checked
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """(n, channels) per block: int16, or float32 with full scale 1. Raises `DecoderRefused` where the bytes are
-        broken."""
+        """(n, channels) per block: int16, or float32 with full scale 1. Raises `DecoderRefused`
+        where the bytes are broken.
+        """
         ...
 
 
 class SoundfileReader:
-    """libsndfile. 16-bit mono at 16 kHz comes out as the int16 it is; everything else as float32."""
+    """libsndfile. 16-bit mono at 16 kHz comes out as the int16 it is; everything else as float32.
+    """
     decoder, seconds = "soundfile", None
 
     def __init__(self, source: Opened) -> None:
@@ -46,7 +48,9 @@ class SoundfileReader:
             self._file = soundfile.SoundFile(source.file)
         except soundfile.LibsndfileError as error:
             raise DecoderRefused(error.error_string) from error
-        self.rate, self.channels, self.frames = self._file.samplerate, self._file.channels, self._file.frames
+        self.rate = self._file.samplerate
+        self.channels = self._file.channels
+        self.frames = self._file.frames
         self.container, self.codec = self._file.format, self._file.subtype
         if self.frames >= 1 << 62:  # libsndfile's way to say that the header does not tell
             self.frames = None

@@ -1,4 +1,6 @@
-"""Decoding many files in order, some of them ahead of time in threads (the decoders work outside Python's lock)."""
+"""Decoding many files in order, some of them ahead of time in threads (the decoders work outside
+Python's lock).
+"""
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,7 +12,8 @@ from utils.audio.decode import open_audio
 from utils.audio.sources import AudioSource
 
 AHEAD = 4          # files decoded in advance per worker
-LARGE = 32 << 20   # bytes: a file from here on is never held whole, but streamed when its turn comes
+# bytes: a file from here on is never held whole, but streamed when its turn comes
+LARGE = 32 << 20
 Item = TypeVar("Item")
 
 
@@ -38,8 +41,10 @@ class Decoding:
         return list(self._stream())
 
 
-def decode_in_order(items: Iterable[tuple[Item, AudioSource, int]], workers: int) -> Iterator[tuple[Item, Decoding]]:
-    """`items` are (anything, source, bytes); yields (the same thing, its decoding) in the same order.
+def decode_in_order(items: Iterable[tuple[Item, AudioSource, int]],
+                    workers: int) -> Iterator[tuple[Item, Decoding]]:
+    """`items` are (anything, source, bytes); yields (the same thing, its decoding) in the same
+    order.
 
     With `workers` 0 nothing is read ahead, and memory is that of one block.
     """

@@ -1,5 +1,6 @@
-"""Where audio bytes come from: a file, a slice of an archive, or an open binary file; always seen as one seekable
-file."""
+"""Where audio bytes come from: a file, a slice of an archive, or an open binary file; always seen
+as one seekable file.
+"""
 import io
 import os
 import shutil
@@ -12,7 +13,8 @@ from typing import BinaryIO
 
 from utils.common.errors import InputError, printable
 
-SMALL = 4 << 20  # bytes: what is smaller is read whole, which is faster than asking the file for every piece
+# bytes: what is smaller is read whole, which is faster than asking the file for every piece
+SMALL = 4 << 20
 
 
 class AudioError(InputError):
@@ -24,24 +26,27 @@ AudioSource = str | os.PathLike | tuple[str | os.PathLike, int, int] | BinaryIO
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Audio bytes ready to be read: a seekable binary file without a name, a printable name for messages, its
-    length."""
+    """Audio bytes ready to be read: a seekable binary file without a name, a printable name for
+    messages, its length.
+    """
     file: BinaryIO
     name: str
     size: int
 
 
 class Memory(io.BytesIO):
-    """Bytes as a file that takes any place to seek to, as decoders of damaged files ask for places before the
-    beginning."""
+    """Bytes as a file that takes any place to seek to, as decoders of damaged files ask for places
+    before the beginning.
+    """
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         return super().seek(max(0, offset) if whence == os.SEEK_SET else offset, whence)
 
 
 class Slice(io.RawIOBase):
-    """`size` bytes of `file` from `offset`, seen as a file of its own. Nothing is copied; closing it leaves `file`
-    open."""
+    """`size` bytes of `file` from `offset`, seen as a file of its own. Nothing is copied; closing
+    it leaves `file` open.
+    """
 
     def __init__(self, file: BinaryIO, offset: int, size: int) -> None:
         super().__init__()
@@ -73,14 +78,18 @@ class Slice(io.RawIOBase):
 
 def part_of(opened: Opened, start: int, end: int) -> Opened:
     """The same bytes without those before `start` and from `end` on."""
-    return Opened(io.BufferedReader(Slice(opened.file, start, end - start), 1 << 16), opened.name, end - start)
+    part = io.BufferedReader(Slice(opened.file, start, end - start), 1 << 16)
+    return Opened(part, opened.name, end - start)
 
 
 def source_name(source: AudioSource) -> str:
-    """A printable name for messages: the path, `path at byte N` for a slice, or the stream's own name."""
+    """A printable name for messages: the path, `path at byte N` for a slice, or the stream's own
+    name.
+    """
     if isinstance(source, tuple):
         return source_name(source[0]) + (f" at byte {source[1]}" if source[1] else "")
-    name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else getattr(source, "name", None)
+    is_path = isinstance(source, (str, os.PathLike))
+    name = os.fspath(source) if is_path else getattr(source, "name", None)
     if not isinstance(name, str):
         return "the given stream"
     return name if name.isprintable() else printable(name)
@@ -124,7 +133,8 @@ def _open_path(path: str | os.PathLike, name: str) -> BinaryIO:
 
 def _view(file: BinaryIO, name: str, offset: int, size: int, available: int) -> Opened:
     if offset + size > available:
-        raise AudioError(f"{name} was cut short: it should have {size} bytes, but the file that holds it ends before")
+        raise AudioError(f"{name} was cut short: it should have {size} bytes, "
+                         "but the file that holds it ends before")
     if size == 0:
         raise AudioError(f"{name} is empty (0 bytes)")
     if size <= SMALL:

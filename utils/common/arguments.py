@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 
 def _number(text: str, parse: Callable, fits: Callable, wanted: str):
-    """The number that `text` says; `ArgumentTypeError` where it says none or one that does not fit."""
+    """The number that `text` says; `ArgumentTypeError` where it says none or one that does not fit.
+    """
     try:
         value = parse(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What made a result: versions, platform and commit, for every file that a step leaves behind."""
+"""Versions, platform and commit that made a result; every result file records them."""
 import importlib.metadata
 import platform
 import subprocess
@@ -6,7 +6,8 @@ from functools import lru_cache
 
 from utils.common.files import ROOT
 
-PACKAGES = ("torch", "torchaudio", "numpy", "scipy", "scikit-learn", "soundfile", "soxr", "av", "onnxruntime")
+PACKAGES = ("torch", "torchaudio", "numpy", "scipy", "scikit-learn", "soundfile", "soxr", "av",
+            "onnxruntime")
 
 
 def _version(package: str) -> str | None:
@@ -18,8 +19,8 @@ def _version(package: str) -> str | None:
 
 def _commit() -> str | None:
     try:
-        done = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=ROOT, capture_output=True,
-                              text=True, timeout=10)
+        done = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=ROOT,
+                              capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None
@@ -28,5 +29,6 @@ def _commit() -> str | None:
 @lru_cache(maxsize=1)
 def environment() -> dict:
     """Python, platform, package versions and the code's commit (None outside a checkout)."""
-    return {"python": platform.python_version(), "platform": platform.platform(), "machine": platform.machine(),
-            "packages": {name: v for name in PACKAGES if (v := _version(name))}, "commit": _commit()}
+    packages = {name: version for name in PACKAGES if (version := _version(name))}
+    return {"python": platform.python_version(), "platform": platform.platform(),
+            "machine": platform.machine(), "packages": packages, "commit": _commit()}

@@ -92,9 +92,10 @@ class Detector:
     def judge(self, file: AudioFile, tap: Tap | None = None) -> dict:
         """The record of one recording, as `--json` prints it.
 
-        `file`: a path, the bytes of an audio file, or an open binary file. A file that cannot be
-        read gives a record with "error"; no recording is judged in part. `tap` sees every block
-        of samples, for a picture or a progress bar. Raises `Interrupted` on Ctrl-C.
+        `file`: a path, the bytes of an audio file, or an open binary file (seekable where
+        explanations are asked for). A file that cannot be read gives a record with "error"; no
+        recording is judged in part. `tap` sees every block of samples, for a picture or a
+        progress bar. Raises `Interrupted` on Ctrl-C.
         """
         source = io.BytesIO(file) if isinstance(file, bytes) else file
         recording = Recording()

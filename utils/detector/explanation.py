@@ -74,11 +74,13 @@ def explain(engine: Engine, source: AudioSource, scored: RecordingScore,
     start, end = round(window.start * SAMPLE_RATE), round(window.end * SAMPLE_RATE)
     with open_audio(source) as stream:
         wave = waveform(take(stream, start, end - start))
-    times, bands = _times(len(wave)), _bands()
-    scores = [_score(engine, part.silenced(wave)) for part in (*times, *bands)]
+    times = _times(len(wave))
+    bands = [Band(low, high) for low, high in zip(BAND_EDGES_HZ, BAND_EDGES_HZ[1:])]
+    silenced = [*times, *bands]
+    scores = [_score(engine, part.silenced(wave)) for part in silenced]
     score = _score(engine, wave)
     parts = [part.place(start) | {"moved": score - without}
-             for part, without in zip((*times, *bands), scores)]
+             for part, without in zip(silenced, scores)]
     return {"start": window.start, "end": window.end, "score": score,
             "times": parts[:len(times)], "bands": parts[len(times):],
             "strongest": sorted(parts, key=lambda part: -abs(part["moved"]))[:STRONGEST],
@@ -110,10 +112,6 @@ def take(blocks: Iterable[np.ndarray], start: int, count: int) -> np.ndarray:
 def _times(length: int) -> list[Time]:
     edges = np.linspace(0, length, SEGMENTS + 1).round().astype(int).tolist()
     return [Time(low, high) for low, high in zip(edges, edges[1:]) if high > low]
-
-
-def _bands() -> list[Band]:
-    return [Band(low, high) for low, high in zip(BAND_EDGES_HZ, BAND_EDGES_HZ[1:])]
 
 
 def _score(engine: Engine, wave: np.ndarray) -> float:

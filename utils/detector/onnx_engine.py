@@ -30,7 +30,8 @@ class OnnxEngine:
     def from_file(cls, path: Path, threads: int | None = None) -> "OnnxEngine":
         """An engine for the model at `path`, checked; `InputError` says what is wrong with it."""
         content = _read(path)
-        engine = cls(content, _metadata(content, path), threads, path)
+        engine = cls(content, {}, threads, path)
+        engine.metadata = _metadata(content, path)
         inputs = [entry.name for entry in engine.session.get_inputs()]
         outputs = [entry.name for entry in engine.session.get_outputs()]
         if inputs != ["waves"] or "logits" not in outputs:

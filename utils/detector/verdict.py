@@ -53,13 +53,11 @@ def judge(scored: RecordingScore, info: AudioInfo, metadata: dict,
                   f"{SURE_SECONDS:.0f} s: shorter ones of both kinds score alike")
         return Verdict(UNCERTAIN, [reason], warnings)
     outcome = decision.outcome(scored.score)
-    return Verdict(outcome, _in_band(decision) if outcome == UNCERTAIN else [], warnings)
-
-
-def _in_band(decision: Decision) -> list[str]:
-    low, high = decision.band
-    return [f"the score lies between {low:.2f} and {high:.2f}, where dev has utterances of both "
-            "kinds or the evidence is weak"]
+    if outcome == UNCERTAIN:
+        low, high = decision.band
+        reasons = [f"the score lies between {low:.2f} and {high:.2f}, where dev has utterances of "
+                   "both kinds or the evidence is weak"]
+    return Verdict(outcome, reasons, warnings)
 
 
 def obstacles(scored: RecordingScore) -> list[str]:

@@ -1,0 +1,1 @@
+"""Verdicts on many recordings: inputs, words, pictures and result files."""

@@ -1,128 +1,138 @@
-"""Many recordings one after the other: progress, results as they come, pictures, and the summary at the end."""
+"""Judge recordings one after the other: progress, results as they come, pictures, a summary."""
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
-from utils.signals import SAMPLE_RATE
 from utils.audio.decode import AudioInfo
 from utils.common.errors import InputError
-from utils.inference import words as text
 from utils.detector.detector import Detector, Interrupted
+from utils.inference import words
 from utils.inference.journal import Journal, json_line
+from utils.inference.picture import PICTURE_SUFFIXES, Sketch, draw, picture_path
+from utils.signals import SAMPLE_RATE
 
-LONG_SECONDS = 60  # from here on, one recording has a progress bar of its own
+MANY = 3            # with more recordings, one line each
+LONG_SECONDS = 60   # a longer recording gets a progress bar of its own
+
+Show = Callable[[dict], None]
 
 
-class Session:
-    """One run of the inference script over `paths`."""
+def judge_all(detector: Detector, paths: list[str], *, as_json: bool = False,
+              output: Path | None = None, picture: Path | None = None, left_out: int = 0) -> int:
+    """Judge all recordings and print the results; 0, or 1 where some failed.
 
-    def __init__(self, detector: Detector, paths: list[str], as_json: bool, output: Path | None,
-                 picture: Path | None) -> None:
-        self.detector, self.paths, self.as_json, self.picture, self.output = detector, paths, as_json, picture, output
-        if picture:
-            self._check_picture()
-        self.journal = Journal(output, detector.settings) if output else None
-        self.counts: Counter = Counter()
-        self.resumed = 0
+    `output`: file for the results. `picture`: folder or file for pictures. `left_out`: how many
+    other files the summary mentions. Ctrl-C writes the finished results first.
+    """
+    if picture:
+        _check_picture(picture, paths)
+    journal = Journal(output, detector.settings) if output else None
+    many = len(paths) > MANY
+    show = _printer(detector, as_json, many)
+    if many and not as_json:
+        print(*words.heading(detector), sep="\n")
+    counts: Counter = Counter()
+    resumed = 0
+    try:
+        for path in tqdm(paths, "analysing", unit="recording", disable=None if many else True):
+            record = journal.find(path) if journal else None
+            if record:
+                resumed += 1
+            else:
+                record = _judge(detector, path, paths, picture)
+                if journal:
+                    journal.add(path, record)
+            counts["failed" if record["error"] else record["verdict"] or "scored"] += 1
+            show(record)
+    except KeyboardInterrupt as stop:
+        _write_stopped(stop.record if isinstance(stop, Interrupted) else None, show, journal, paths)
+        raise
+    except BrokenPipeError:  # the reader of our output has closed it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    if journal:
+        journal.finish(paths)
+    if len(paths) > 1 or output or left_out:
+        print(_summary(counts, resumed, left_out, output),
+              file=sys.stderr if as_json else sys.stdout)
+    return 1 if counts["failed"] else 0
 
-    def _check_picture(self) -> None:
-        from utils.inference.picture import PICTURE_SUFFIXES
-        if self.picture.suffix.lower() in PICTURE_SUFFIXES and len(self.paths) > 1:
-            raise InputError(f"{len(self.paths)} recordings do not fit into the one picture {self.picture}: "
-                             "name a folder with --picture")
 
-    def run(self, left_out: int = 0) -> int:
-        """Analyse everything; 0 when all could be, 1 when some failed. On Ctrl-C what was finished is written first."""
-        many = len(self.paths) > text.MANY
-        if many and not self.as_json:
-            print(*text.heading(self.detector), sep="\n")
-        try:
-            for path in self._bar(self.paths) if many else self.paths:
-                self._tell(self._one(path), many)
-        except KeyboardInterrupt as stop:
-            self._stopped(stop.record if isinstance(stop, Interrupted) else None, many)
-            raise
-        except BrokenPipeError:  # whoever read our output has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 1
-        if self.journal:
-            self.journal.finish(self.paths)
-        self._summary(left_out)
-        return 1 if self.counts["failed"] else 0
+def _check_picture(picture: Path, paths: list[str]) -> None:
+    if picture.suffix.lower() in PICTURE_SUFFIXES and len(paths) > 1:
+        raise InputError(f"{picture} is one picture, and there are {len(paths)} recordings: "
+                         "name a folder with --picture")
 
-    def _one(self, path: str) -> dict:
-        record = self.journal.find(path) if self.journal else None
-        if record:
-            self.resumed += 1
-            return record
-        sketch = None
-        if self.picture:
-            from utils.inference.picture import Sketch
-            sketch = Sketch()
-        record = self.detector.judge(path, lambda opened: _progress(sketch.tap(opened) if sketch else opened, opened.info))
-        if sketch and not record["error"]:
-            record["picture"] = self._draw(path, sketch, record)
-        if self.journal:
-            self.journal.add(path, record)
-        return record
 
-    def _draw(self, path: str, sketch, record: dict) -> str:
-        from utils.inference.picture import draw, picture_path
-        file = picture_path(self.picture, path, self.paths)
-        draw(file, sketch, record)
-        return str(file)
-
-    def _tell(self, record: dict, many: bool) -> None:
-        self.counts["failed" if record["error"] else record["verdict"] or "scored"] += 1
-        lines = [json_line(record)] if self.as_json else [text.row(record)] if many else text.describe(record, self.detector)
-        if many:
-            from tqdm import tqdm
-            with tqdm.external_write_mode():
-                print(*lines, sep="\n", flush=True)
+def _printer(detector: Detector, as_json: bool, many: bool) -> Show:
+    """What prints a record: as JSON, as one line of many, or in full."""
+    def show(record: dict) -> None:
+        if as_json:
+            lines = [json_line(record)]
         else:
+            lines = [words.row(record)] if many else words.describe(record, detector)
+        with tqdm.external_write_mode():    # not into the progress bar
             print(*lines, sep="\n", flush=True)
+    return show
 
-    def _stopped(self, partial: dict | None, many: bool) -> None:
-        if partial:
-            self._tell(partial, many)
-        if self.journal:
-            self.journal.finish(self.paths, partial or {})
-            heard = ", and what was heard of the next recording," if partial else ""
-            print(f"{len(self.journal.places)} of {len(self.paths)} results{heard} are in {self.output}", file=sys.stderr)
 
-    def _summary(self, left_out: int) -> None:
-        if len(self.paths) == 1 and not (self.output or left_out):
-            return
-        counts = ", ".join(f"{count} {what}" for what, count in sorted(self.counts.items()))
-        extras = [f"{self.resumed} of them from the stopped run before"] * bool(self.resumed)
-        extras += [f"{left_out} file{'s' * (left_out != 1)} without an audio suffix left out"] * bool(left_out)
-        extras += [f"results in {self.output}"] * bool(self.output)
-        print(f"{len(self.paths)} recording{'s' * (len(self.paths) != 1)}: {'; '.join([counts, *extras])}",
-              file=sys.stderr if self.as_json else sys.stdout)
+def _judge(detector: Detector, path: str, paths: list[str], picture: Path | None) -> dict:
+    """The record of one recording; draws it where `picture` is given."""
+    if not picture:
+        return detector.judge(path, lambda stream: _progress(stream, stream.info))
+    sketch = Sketch()
+    record = detector.judge(path, lambda stream: _progress(sketch.tap(stream), stream.info))
+    if not record["error"]:
+        file = picture_path(picture, path, paths)
+        draw(file, sketch, record)
+        record["picture"] = str(file)
+    return record
 
-    @staticmethod
-    def _bar(paths: list[str]) -> Iterable[str]:
-        from tqdm import tqdm
-        return tqdm(paths, "analysing", unit="recording", disable=None)
+
+def _write_stopped(partial: dict | None, show: Show, journal: Journal | None,
+                   paths: list[str]) -> None:
+    """After Ctrl-C: show the unfinished record, and write all results to the output."""
+    if partial:
+        show(partial)
+    if journal:
+        journal.finish(paths, partial or {})
+        and_partial = ", and the finished part of the next recording," if partial else ""
+        print(f"{len(journal.places)} of {len(paths)} results{and_partial} are in "
+              f"{journal.output}", file=sys.stderr)
+
+
+def _summary(counts: Counter, resumed: int, left_out: int, output: Path | None) -> str:
+    parts = [", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))]
+    if resumed:
+        parts.append(f"{resumed} of them from the stopped run before")
+    if left_out:
+        files = "file" if left_out == 1 else "files"
+        parts.append(f"{left_out} {files} without an audio suffix left out")
+    if output:
+        parts.append(f"results in {output}")
+    total = counts.total()
+    return f"{total} recording{'' if total == 1 else 's'}: {'; '.join(parts)}"
 
 
 def _progress(blocks: Iterable[np.ndarray], info: AudioInfo) -> Iterator[np.ndarray]:
-    """Pass blocks on; once a recording turns out to be long, show how much of it is done, and how long it will take."""
-    seconds, bar = 0.0, None
+    """Pass blocks on; a long recording gets a progress bar with the time left."""
+    seconds = 0.0
+    bar = None
     try:
         for block in blocks:
             yield block
             seconds += len(block) / SAMPLE_RATE
-            if bar is None and seconds > LONG_SECONDS and sys.stderr.isatty():
-                from tqdm import tqdm
-                bar = tqdm(desc="recording", unit="s", unit_scale=True, initial=int(seconds), leave=False,
-                           total=round(info.expected_seconds) if info.expected_seconds else None)
-            elif bar is not None:
+            if bar is not None:
                 bar.update(len(block) / SAMPLE_RATE)
+            elif seconds > LONG_SECONDS and sys.stderr.isatty():
+                expected = round(info.expected_seconds) if info.expected_seconds else None
+                bar = tqdm(desc="recording", unit="s", unit_scale=True, initial=int(seconds),
+                           leave=False, total=expected)
     finally:
         if bar is not None:
             bar.close()

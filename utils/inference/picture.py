@@ -1,44 +1,46 @@
-"""A picture per recording: waveform, spectrogram, and the scores in time with threshold and band of uncertainty."""
+"""A picture of a recording: waveform, spectrogram, and scores over time with the decision."""
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from utils.signals import SAMPLE_RATE
 from utils.common.errors import printable
 from utils.common.files import atomic_write
-from utils.detector.scoring import Window
-from utils.detector.record import segments
 from utils.detector.decision import BONAFIDE, SPOOF, UNCERTAIN, Decision
+from utils.detector.record import segments
+from utils.detector.scoring import Window
+from utils.signals import SAMPLE_RATE
 
-FRAME = 512          # samples, 32 ms, side by side: one column of the spectrogram
-PIECES = 8           # of a frame, for the finer outline of the waveform
-MAX_COLUMNS = 2048   # about twice what a picture shows; beyond, neighbours are joined
+FRAME = 512          # samples (32 ms) of a column of the spectrogram, without overlap
+PIECES = 8           # of a frame, for the outline of the waveform
+MAX_COLUMNS = 2048   # twice what a picture shows; for longer recordings, neighbours are joined
 DYNAMIC_RANGE_DB = 80
 PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
 COLOURS = {BONAFIDE: "#2a6db0", UNCERTAIN: "#d9961a", SPOOF: "#b02a2a", None: "#1b1b1b"}
 
 
 class Sketch:
-    """The outline of a recording of any length, gathered block by block in constant memory."""
+    """The outline of a recording of any length, made block by block in constant memory."""
 
     def __init__(self) -> None:
-        self.low, self.high = np.zeros(MAX_COLUMNS * PIECES, np.int16), np.zeros(MAX_COLUMNS * PIECES, np.int16)
+        self.low = np.zeros(MAX_COLUMNS * PIECES, np.int16)
+        self.high = np.zeros(MAX_COLUMNS * PIECES, np.int16)
         self.power = np.zeros((MAX_COLUMNS, FRAME // 2 + 1), np.float32)
-        self.frames, self.per_column = 0, 1
+        self.frames = 0
+        self.per_column = 1
         self.rest = np.zeros(0, np.int16)
         self.samples = 0
         self._taper = np.hanning(FRAME).astype(np.float32) / 32768
 
     def tap(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Pass blocks on, looking at each."""
+        """Add each block and pass it on."""
         for block in blocks:
             self.add(block)
             yield block
 
     def add(self, block: np.ndarray) -> None:
-        """Take in the next int16 block (n,)."""
+        """Add the next int16 block (n,)."""
         self.samples += len(block)
         joined = np.concatenate([self.rest, block])
         whole = len(joined) // FRAME * FRAME
@@ -67,7 +69,7 @@ class Sketch:
 
     @property
     def columns(self) -> int:
-        """Columns in use, the last perhaps unfinished."""
+        """Columns in use; the last may be incomplete."""
         return -(-self.frames // self.per_column)
 
     @property
@@ -76,7 +78,7 @@ class Sketch:
         return self.columns * self.per_column * FRAME / SAMPLE_RATE
 
     def spectrogram_db(self) -> np.ndarray:
-        """Mean power per column and frequency in dB below the loudest: (columns, FRAME // 2 + 1)."""
+        """Mean power in dB below the highest, (columns, FRAME // 2 + 1)."""
         frames = np.full(self.columns, self.per_column)
         frames[-1:] -= self.columns * self.per_column - self.frames
         level = 10 * np.log10(self.power[:self.columns] / frames[:, None] + 1e-12)
@@ -84,9 +86,9 @@ class Sketch:
 
 
 def picture_path(target: Path, path: str, paths: list[str]) -> Path:
-    """Where the picture of `path`, one of `paths`, goes: `target` if that names a picture, else below that folder.
+    """The file for the picture of `path`: `target` if it names a picture, else a file below it.
 
-    There the recordings' own folders are kept, and their suffixes too, so that equal names do not collide.
+    Folders that `paths` do not share are kept, and so are suffixes: no two pictures collide.
     """
     if target.suffix.lower() in PICTURE_SUFFIXES:
         return target
@@ -100,7 +102,7 @@ def picture_path(target: Path, path: str, paths: list[str]) -> Path:
 
 
 def draw(file: Path, sketch: Sketch, record: dict) -> None:
-    """Write the picture of a recording that `sketch` saw; `record` is its analysis."""
+    """Write the picture of a recording from its sketch and its record."""
     import matplotlib
     matplotlib.use("Agg")
     from matplotlib import pyplot
@@ -125,17 +127,19 @@ def draw(file: Path, sketch: Sketch, record: dict) -> None:
 
 
 def drawable(name: str) -> str:
-    """`name` with a box for each character that the font of the picture does not have."""
+    """`name` with a box for each character that the picture's font lacks."""
     from matplotlib import font_manager
-    known = font_manager.get_font(font_manager.findfont(font_manager.FontProperties())).get_charmap()
+    file = font_manager.findfont(font_manager.FontProperties())
+    known = font_manager.get_font(file).get_charmap()
     return "".join(letter if ord(letter) in known else "\u25a1" for letter in name)
 
 
 def _draw_wave(axis, sketch: Sketch) -> None:
     count = sketch.columns * PIECES
-    low, high = sketch.low[:count] / 32768, sketch.high[:count] / 32768
-    axis.fill_between(np.linspace(0, sketch.end, count, endpoint=False), low, high, step="post", color="#35618f",
-                      linewidth=0.3)
+    low = sketch.low[:count] / 32768
+    high = sketch.high[:count] / 32768
+    times = np.linspace(0, sketch.end, count, endpoint=False)
+    axis.fill_between(times, low, high, step="post", color="#35618f", linewidth=0.3)
     peak = max(0.02, float(max(-low.min(initial=0), high.max(initial=0))))
     axis.set_ylim(-1.1 * peak, 1.1 * peak)
     axis.set_ylabel("amplitude")
@@ -156,30 +160,35 @@ def _draw_scores(axis, record: dict) -> None:
                                   (False, "#d8d8d8", "window without speech, not counted")):
         windows = [window for window in record["windows"] if window["speech"] == speech]
         if windows:
-            axis.hlines(*([window[name] for window in windows] for name in ("score", "start", "end")), colour, lw=1,
-                        label=label)
+            lines = [[window[name] for window in windows] for name in ("score", "start", "end")]
+            axis.hlines(*lines, colour, lw=1, label=label)
     if record["band"]:
-        axis.axhspan(*record["band"], color="#f0c96c", alpha=0.35, lw=0, label="band of uncertainty")
+        axis.axhspan(*record["band"], color="#f0c96c", alpha=0.35, lw=0,
+                     label="band of uncertainty")
     if record["threshold"] is not None:
         axis.axhline(record["threshold"], color="black", ls="--", lw=1, label="threshold")
-    for colour, lines in _timeline(record).items():
-        axis.hlines(*zip(*lines), COLOURS[colour], lw=3, label=colour or "mean of the windows")
+    for outcome, lines in _timeline(record).items():
+        axis.hlines(*zip(*lines), COLOURS[outcome], lw=3, label=outcome or "mean of the windows")
     axis.margins(y=0.2)
     axis.set_ylabel(f"{record['score_kind']}\n(up: bona fide)")
     axis.set_xlabel("seconds")
     if axis.get_legend_handles_labels()[0]:
-        axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize="x-small", ncols=7, frameon=False)
+        axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize="x-small", ncols=7,
+                    frameon=False)
 
 
 def _timeline(record: dict) -> dict[str | None, list[tuple[float, float, float]]]:
-    """(score, start, end) of the recording's pieces by their outcome; None where there is no threshold."""
+    """(score, start, end) of the recording's pieces by outcome; None without a threshold."""
     lines: dict[str | None, list] = {}
     if record["windows"]:
         edges, scores = segments([Window(**window) for window in record["windows"]])
-        line = Decision(record["threshold"], record["band"]) if record["threshold"] is not None else None
+        decision = None
+        if record["threshold"] is not None:
+            decision = Decision(record["threshold"], record["band"])
         for start, end, score in zip(edges, edges[1:], scores):
             if np.isfinite(score):
-                lines.setdefault(line.outcome(score) if line else None, []).append((score, start, end))
+                outcome = decision.outcome(score) if decision else None
+                lines.setdefault(outcome, []).append((score, start, end))
     return lines
 
 
@@ -188,9 +197,11 @@ def _draw_explanation(axis, explanation: dict) -> None:
     names = ([f"{part['start']:.1f} s" for part in explanation["times"]]
              + [f"{part['low_hz'] / 1000:g} kHz" for part in explanation["bands"]])
     moved = [part["moved"] for part in parts]
-    axis.bar(range(len(parts)), moved, color=["#35618f" if value > 0 else "#a03030" for value in moved])
+    colours = ["#35618f" if value > 0 else "#a03030" for value in moved]
+    axis.bar(range(len(parts)), moved, color=colours)
     axis.set_xticks(range(len(parts)), names, rotation=60, fontsize="x-small")
     axis.axhline(0, color="black", lw=0.6)
     axis.set_ylabel("moved the score\n(up: to bona fide)")
-    axis.set_xlabel(f"parts of the window from {explanation['start']:.1f} to {explanation['end']:.1f} s: time from, "
-                    "then band from (what the score rests on, no proof of a fake)", fontsize="small")
+    axis.set_xlabel(f"parts of the window from {explanation['start']:.1f} to "
+                    f"{explanation['end']:.1f} s, by their starts: first times, then frequency "
+                    "bands (this shows what moved the score and proves nothing)", fontsize="small")

@@ -1,21 +1,33 @@
-"""Bootstrap intervals: how far the figures would move with other trials of the same kind, or other speakers if many."""
-from collections.abc import Callable, Iterator
+"""Bootstrap intervals: how far a metric would move with other trials or speakers of the same kind.
+
+Efron & Tibshirani 1993 (percentile intervals). Each replicate is the official figure.
+"""
+from collections.abc import Iterator
 
 import numpy as np
 
-from utils.metrics.metrics import COST_FA, COST_MISS, PRIOR_SPOOF, bayes_threshold, checked, dcf
+from utils.metrics.det import checked
+from utils.metrics.metrics import COST_FA, COST_MISS, PRIOR_SPOOF, bayes_threshold, dcf
 
-REPLICATES, LEVEL = 1000, 0.95
-BINS = 1000           # thresholds kept per class; with fewer trials, every one of them
-CHUNK = 250           # replicates at a time, for memory
-MIN_SPEAKERS = 5      # fewer say nothing about other speakers
-MATRIX_CELLS = 20_000_000
-FEW_SPEAKERS = 20     # so few are too narrow: "95 %" held the true EER in 81-84 % (5 speakers), 90-93 % (20) of simulations
+REPLICATES = 1000
+LEVEL = 0.95
+BINS = 1000           # thresholds kept per class; a class with fewer scores keeps all of them
+CHUNK = 250           # replicates at a time, to save memory
+MIN_SPEAKERS = 5      # with fewer, trials are resampled
+MATRIX_CELLS = 20_000_000   # speakers times bins; beyond, histograms are made one by one
+# With so few speakers, intervals are too narrow. In simulations, "95 %" held the true EER
+# in 81-84 % of cases with 5 speakers, and in 90-93 % with 20.
+FEW_SPEAKERS = 20
 METRICS = ("eer", "min_dcf", "act_dcf", "cllr")
+
+Histograms = tuple[np.ndarray, np.ndarray]      # of bona fide and of spoof, (replicates, bins)
 
 
 def numbered_speakers(names: np.ndarray) -> np.ndarray | None:
-    """A number for the speaker of each trial, str (n,), an unknown one ("-") being a speaker of its own; None where none is known."""
+    """A number for the speaker of each trial, from names (n,); None where no speaker is known.
+
+    Each trial of an unknown speaker ("-") gets a number of its own.
+    """
     unknown = np.flatnonzero(names == "-")
     if unknown.size == names.size:
         return None
@@ -24,15 +36,72 @@ def numbered_speakers(names: np.ndarray) -> np.ndarray | None:
     return numbers
 
 
-def _edges(bonafide: np.ndarray, spoof: np.ndarray, threshold: float) -> tuple[np.ndarray, list[bool]]:
-    """Ascending scores that cut both classes into at most `BINS` parts each, with the fixed threshold; and, for each
-    class, whether all its scores are among them."""
-    distinct = [np.unique(group) for group in (bonafide, spoof)]
-    whole, grid = [values.size <= BINS for values in distinct], np.linspace(0, 1, BINS)
-    kept = [values if is_whole else np.quantile(group, grid, method="nearest")
-            for values, is_whole, group in zip(distinct, whole, (bonafide, spoof))]
+def bootstrap_interval(bonafide: np.ndarray, spoof: np.ndarray,
+                       bonafide_speakers: np.ndarray | None = None,
+                       spoof_speakers: np.ndarray | None = None,
+                       prior_spoof: float = PRIOR_SPOOF, cost_miss: float = COST_MISS,
+                       cost_fa: float = COST_FA, replicates: int = REPLICATES,
+                       seed: int = 0) -> dict:
+    """95 % percentile bootstrap intervals: {"eer": [low, high], ...} for each of `METRICS`.
+
+    Speakers are resampled with all their trials where at least five are known (integers >= 0,
+    numbered alike for both classes), else trials within each class. "by" says which, "speakers"
+    how many (None for trials). With `FEW_SPEAKERS` or fewer, intervals are too narrow. The
+    thresholds are all scores of a class with up to 1,000 different ones, else 1,000 quantiles.
+    A missing class gives an empty dict. A seed always gives the same result.
+    """
+    bonafide = checked(bonafide)
+    spoof = checked(spoof)
+    if not (bonafide.size and spoof.size and replicates):
+        return {}
+    costs = (prior_spoof, cost_miss, cost_fa)
+    threshold = bayes_threshold(*costs)
+    edges, whole = _edges(bonafide, spoof, threshold)
+    bins = [_bins(scores, edges) for scores in (bonafide, spoof)]
+    losses = [_mean_per_bin(np.logaddexp(0, -bonafide), bins[0], edges.size),
+              _mean_per_bin(np.logaddexp(0, spoof), bins[1], edges.size)]
+    speakers = _enough_speakers(bonafide_speakers, spoof_speakers)
+    rng = np.random.default_rng(seed)
+    draws = (_by_speaker(bins, speakers, edges.size, rng) if speakers
+             else _by_trial(bins, edges.size, rng))
+    at = int(np.searchsorted(edges, threshold))
+    values = []
+    for drawn in _first(replicates, draws):
+        values.append(_figures(*drawn, at, losses, costs, whole))
+    values = np.concatenate(values, axis=1)
+    n_speakers = np.union1d(*speakers).size if speakers else None
+    return {**_percentiles(values), "level": LEVEL,
+            "by": f"{n_speakers} speakers" if speakers else "trials", "speakers": n_speakers,
+            "replicates": values.shape[1], "seed": seed}
+
+
+def _percentiles(values: np.ndarray) -> dict[str, list[float]]:
+    """[low, high] of each of `METRICS` from its values (4, replicates)."""
+    tails = [(1 - LEVEL) / 2 * 100, (1 + LEVEL) / 2 * 100]
+    return {name: [float(value) for value in np.percentile(row, tails)]
+            for name, row in zip(METRICS, values) if row.size}
+
+
+def _edges(bonafide: np.ndarray, spoof: np.ndarray,
+           threshold: float) -> tuple[np.ndarray, list[bool]]:
+    """Ascending bin edges, at most `BINS` scores of each class and the fixed threshold.
+
+    Also, for each class, whether all its scores are edges.
+    """
+    kept = []
+    whole = []
+    for group in (bonafide, spoof):
+        distinct = np.unique(group)
+        whole.append(distinct.size <= BINS)
+        kept.append(distinct if whole[-1]
+                    else np.quantile(group, np.linspace(0, 1, BINS), method="nearest"))
     below = min(bonafide.min(), spoof.min(), threshold) - 1
     return np.unique(np.concatenate([[below], *kept, [threshold]])), whole
+
+
+def _bins(scores: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """The bin of each score: edges[k] <= score < edges[k + 1] in bin k."""
+    return np.searchsorted(edges, scores, side="right") - 1
 
 
 def _mean_per_bin(values: np.ndarray, bins: np.ndarray, count: int) -> np.ndarray:
@@ -40,105 +109,103 @@ def _mean_per_bin(values: np.ndarray, bins: np.ndarray, count: int) -> np.ndarra
     return np.bincount(bins, weights=values, minlength=count) / np.maximum(total, 1)
 
 
-def _by_trial(bins: np.ndarray, count: int, rng: np.random.Generator) -> Callable[[int], np.ndarray]:
-    """Draws (replicates, count) histograms of as many trials, resampled one by one."""
-    shares = np.bincount(bins, minlength=count) / bins.size
-    return lambda replicates: rng.multinomial(bins.size, shares, size=replicates).astype(float)
+def _enough_speakers(bonafide: np.ndarray | None,
+                     spoof: np.ndarray | None) -> list[np.ndarray] | None:
+    """The speakers of both classes, numbered from 0 together; None for fewer than five."""
+    if bonafide is None or spoof is None or np.union1d(bonafide, spoof).size < MIN_SPEAKERS:
+        return None
+    numbers = np.unique(np.concatenate([bonafide, spoof]), return_inverse=True)[1]
+    return [numbers[:len(bonafide)], numbers[len(bonafide):]]
 
 
-def _by_speaker(groups: list[np.ndarray], speakers: list[np.ndarray], count: int,
-                rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields histograms of both classes where speakers are resampled, each with all its trials."""
+def _by_trial(bins: list[np.ndarray], count: int,
+              rng: np.random.Generator) -> Iterator[Histograms]:
+    """Yields histograms of both classes where trials are resampled within each class."""
+    shares = [np.bincount(of_class, minlength=count) / of_class.size for of_class in bins]
+    while True:
+        yield tuple(rng.multinomial(of_class.size, share, size=CHUNK).astype(float)
+                    for of_class, share in zip(bins, shares))
+
+
+def _by_speaker(bins: list[np.ndarray], speakers: list[np.ndarray], count: int,
+                rng: np.random.Generator) -> Iterator[Histograms]:
+    """Yields histograms of both classes where speakers are resampled with all their trials."""
     n_speakers = 1 + max(int(who.max()) for who in speakers)
-    shares, sparse = np.full(n_speakers, 1 / n_speakers), n_speakers * count > MATRIX_CELLS
-    if not sparse:
-        tables = [np.bincount(who * count + bins, minlength=n_speakers * count).reshape(n_speakers, count).astype(float)
-                  for bins, who in zip(groups, speakers)]
+    shares = np.full(n_speakers, 1 / n_speakers)
+    sparse = n_speakers * count > MATRIX_CELLS
+    tables = [] if sparse else [_table(of_class, who, n_speakers, count)
+                                for of_class, who in zip(bins, speakers)]
     while True:
         weights = rng.multinomial(n_speakers, shares, size=CHUNK).astype(float)
         if sparse:
-            yield tuple(np.stack([np.bincount(bins, weights=row[who], minlength=count) for row in weights])
-                        for bins, who in zip(groups, speakers))
+            yield tuple(_weighted(of_class, who, weights, count)
+                        for of_class, who in zip(bins, speakers))
         else:
             yield tuple(weights @ table for table in tables)
 
 
-def _crossing(missed: np.ndarray, accepted: np.ndarray, sizes: tuple[np.ndarray, np.ndarray],
-              whole: list[bool]) -> np.ndarray:
-    """(replicates,) EER where the rates at bin edges (replicates, bins + 1) cross, in `sizes` trials of each class.
-
-    A class that is whole lies at the lower edge of its bin, so that the curve there takes it first, trial by trial, and
-    the EER is the official one: the mean of both rates where they are closest. Where neither class is whole, both are
-    taken to be spread evenly inside the bin.
-    """
-    at = np.argmax(missed[:, 1:] >= accepted[:, 1:], axis=1)[:, None]
-    miss, miss_after = (np.take_along_axis(missed, at + step, 1)[:, 0] for step in (0, 1))
-    accept, accept_after = (np.take_along_axis(accepted, at + step, 1)[:, 0] for step in (0, 1))
-    if not any(whole):
-        ahead, behind = accept - miss, miss_after - accept_after
-        return miss + (miss_after - miss) * ahead / (ahead + behind)
-    n_bonafide, n_spoof = sizes
-    far, frr = (accept, miss_after) if whole[0] else (accept_after, miss)
-    among_bonafide = frr >= far if whole[0] else far > frr
-    closest_frr, closest_far = np.ceil(far * n_bonafide - 0.5) / n_bonafide, np.floor(frr * n_spoof + 0.5) / n_spoof
-    return np.where(among_bonafide, far + closest_frr, frr + closest_far) / 2
+def _table(bins: np.ndarray, who: np.ndarray, n_speakers: int, count: int) -> np.ndarray:
+    """(speakers, bins): each speaker's histogram."""
+    cells = np.bincount(who * count + bins, minlength=n_speakers * count)
+    return cells.reshape(n_speakers, count).astype(float)
 
 
-def _figures(bonafide: np.ndarray, spoof: np.ndarray, at: int, surprise: list[np.ndarray], costs: tuple,
-             whole: list[bool]) -> np.ndarray:
-    """(4, replicates) EER, minDCF, actDCF and Cllr of histograms (replicates, bins); both classes drawn at least once."""
-    sizes = bonafide.sum(axis=1), spoof.sum(axis=1)
-    bonafide, spoof = bonafide / sizes[0][:, None], spoof / sizes[1][:, None]
-    start = np.zeros((len(bonafide), 1))
-    missed = np.concatenate([start, np.cumsum(bonafide, axis=1)], axis=1)
-    accepted = 1 - np.concatenate([start, np.cumsum(spoof, axis=1)], axis=1)
-    missed[:, -1], accepted[:, -1] = 1, 0      # whatever the rounding
-    min_dcf, act_dcf = dcf(missed, accepted, *costs).min(axis=1), dcf(missed[:, at], accepted[:, at], *costs)
-    cllr = (bonafide @ surprise[0] + spoof @ surprise[1]) / (2 * np.log(2))
-    return np.stack([_crossing(missed, accepted, sizes, whole), min_dcf, act_dcf, cllr])
+def _weighted(bins: np.ndarray, who: np.ndarray, weights: np.ndarray, count: int) -> np.ndarray:
+    """(replicates, bins): histograms with each trial counted as often as its speaker is drawn."""
+    return np.stack([np.bincount(bins, weights=row[who], minlength=count) for row in weights])
 
 
-def _bins(scores: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """The bin of each score: bin k holds edges[k] <= score < edges[k + 1], so that k bins lie below edges[k]."""
-    return np.searchsorted(edges, scores, side="right") - 1
-
-
-def bootstrap_interval(bonafide: np.ndarray, spoof: np.ndarray, bonafide_speakers: np.ndarray | None = None,
-                       spoof_speakers: np.ndarray | None = None, prior_spoof: float = PRIOR_SPOOF, cost_miss: float = COST_MISS,
-                       cost_fa: float = COST_FA, replicates: int = REPLICATES, seed: int = 0) -> dict:
-    """95 % percentile bootstrap intervals: {"eer": [low, high], "min_dcf", "act_dcf", "cllr", "by", "replicates", "seed"}.
-
-    Speakers are resampled with all their trials where at least five are known (integers >= 0, one numbering for both
-    classes), else trials within each class; "by" says which and "speakers" how many (None for trials); with
-    `FEW_SPEAKERS` or fewer the intervals are too narrow. Thresholds are the scores themselves up to 1,000 different
-    ones per class, 1,000 quantiles of each class above: a grid finer than any interval. An absent class gives an empty
-    dict. Deterministic for a seed.
-    """
-    bonafide, spoof = checked(bonafide), checked(spoof)
-    if not (bonafide.size and spoof.size and replicates):
-        return {}
-    costs, rng = (prior_spoof, cost_miss, cost_fa), np.random.default_rng(seed)
-    threshold = bayes_threshold(*costs)
-    edges, whole = _edges(bonafide, spoof, threshold)
-    groups = [_bins(scores, edges) for scores in (bonafide, spoof)]
-    surprise = [_mean_per_bin(np.logaddexp(0, sign * scores), bins, edges.size)
-                for scores, bins, sign in ((bonafide, groups[0], -1), (spoof, groups[1], 1))]
-    known = bonafide_speakers is not None and spoof_speakers is not None
-    n_speakers = np.union1d(bonafide_speakers, spoof_speakers).size if known else 0
-    if n_speakers >= MIN_SPEAKERS:
-        numbered = np.unique(np.concatenate([bonafide_speakers, spoof_speakers]), return_inverse=True)[1]
-        draws = _by_speaker(groups, [numbered[:bonafide.size], numbered[bonafide.size:]], edges.size, rng)
-    else:
-        draw = [_by_trial(bins, edges.size, rng) for bins in groups]
-        draws = iter(lambda: (draw[0](CHUNK), draw[1](CHUNK)), None)
-    at = int(np.searchsorted(edges, threshold))
-    values = []
+def _first(replicates: int, draws: Iterator[Histograms]) -> Iterator[Histograms]:
+    """The first `replicates` of the draws, without those that lack a class."""
     for done in range(0, replicates, CHUNK):
-        drawn = [group[:replicates - done] for group in next(draws)]
-        both = np.all([group.any(axis=1) for group in drawn], axis=0)     # few speakers may leave a class out
-        values.append(_figures(*(group[both] for group in drawn), at, surprise, costs, whole))
-    values = np.concatenate(values, axis=1)
-    tails = [(1 - LEVEL) / 2 * 100, (1 + LEVEL) / 2 * 100]
-    by = f"{n_speakers} speakers" if n_speakers >= MIN_SPEAKERS else "trials"
-    found = {name: [float(v) for v in np.percentile(row, tails)] for name, row in zip(METRICS, values) if row.size}
-    return {**found, "level": LEVEL, "by": by, "speakers": n_speakers if n_speakers >= MIN_SPEAKERS else None, "replicates": values.shape[1], "seed": seed}
+        bonafide, spoof = (group[:replicates - done] for group in next(draws))
+        both = bonafide.any(axis=1) & spoof.any(axis=1)     # few speakers may leave a class out
+        yield bonafide[both], spoof[both]
+
+
+def _figures(bonafide: np.ndarray, spoof: np.ndarray, at: int, losses: list[np.ndarray],
+             costs: tuple[float, float, float], whole: list[bool]) -> np.ndarray:
+    """(4, replicates) EER, minDCF, actDCF and Cllr of histograms (replicates, bins).
+
+    `at` is the edge of the Bayes threshold, `losses` the mean log loss per bin of each class.
+    """
+    sizes = (bonafide.sum(axis=1), spoof.sum(axis=1))
+    bonafide = bonafide / sizes[0][:, None]
+    spoof = spoof / sizes[1][:, None]
+    start = np.zeros((len(bonafide), 1))
+    miss = np.concatenate([start, np.cumsum(bonafide, axis=1)], axis=1)
+    false_alarm = 1 - np.concatenate([start, np.cumsum(spoof, axis=1)], axis=1)
+    miss[:, -1] = 1             # whatever the rounding
+    false_alarm[:, -1] = 0
+    min_dcf = dcf(miss, false_alarm, *costs).min(axis=1)
+    act_dcf = dcf(miss[:, at], false_alarm[:, at], *costs)
+    cllr = (bonafide @ losses[0] + spoof @ losses[1]) / (2 * np.log(2))
+    return np.stack([_crossing(miss, false_alarm, sizes, whole), min_dcf, act_dcf, cllr])
+
+
+def _crossing(miss: np.ndarray, false_alarm: np.ndarray, sizes: tuple[np.ndarray, np.ndarray],
+              whole: list[bool]) -> np.ndarray:
+    """(replicates,) EER where the rates at bin edges (replicates, bins + 1) cross.
+
+    `sizes` are the trials of each class. All scores of a class that is whole lie at the lower
+    edge of their bin, so the EER is the official one: the mean of both rates where they are
+    closest. Where neither class is whole, scores are assumed evenly spread inside the bin.
+    """
+    at = np.argmax(miss[:, 1:] >= false_alarm[:, 1:], axis=1)[:, None]
+    miss_before, miss_after = (np.take_along_axis(miss, at + step, 1)[:, 0] for step in (0, 1))
+    alarm_before, alarm_after = (np.take_along_axis(false_alarm, at + step, 1)[:, 0]
+                                 for step in (0, 1))
+    if not any(whole):
+        ahead = alarm_before - miss_before
+        behind = miss_after - alarm_after
+        return miss_before + (miss_after - miss_before) * ahead / (ahead + behind)
+    n_bonafide, n_spoof = sizes
+    if whole[0]:        # inside the bin, the curve visits its bona fide trials first
+        alarm, missed = alarm_before, miss_after
+        among_bonafide = missed >= alarm
+    else:
+        alarm, missed = alarm_after, miss_before
+        among_bonafide = alarm > missed
+    closest_miss = np.ceil(alarm * n_bonafide - 0.5) / n_bonafide
+    closest_alarm = np.floor(missed * n_spoof + 0.5) / n_spoof
+    return np.where(among_bonafide, alarm + closest_miss, missed + closest_alarm) / 2

@@ -1,0 +1,1 @@
+"""Several processes that do one job: a share for each, and the shares gathered."""

@@ -1,150 +1,172 @@
-"""results/<run>/report.html, one file with everything inside, and MODEL_CARD.md from the same figures."""
+"""report.html: one page that holds its pictures and loads nothing."""
 import base64
 import re
 from html import escape
 from pathlib import Path
 
-from utils.report import words as wording
-from utils.report.model_card import write_model_card
-from utils.report.evaluation import Evaluation
-from utils.report.worst_trials import plot_worst, worst_trials
 from utils.common.files import atomic_write
+from utils.report import words
+from utils.report.evaluation import Evaluation
+from utils.report.words import METRICS, number, percent, with_interval
+from utils.report.worst_trials import worst_trials
 
 STYLE = """
-body { font: 16px/1.55 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; color: #1c1c1c; background: #fff;
-       margin: 0 auto; max-width: 66rem; padding: 1.5rem; }
-h1 { font-size: 1.7rem; margin: 0 0 .3rem; } h2 { font-size: 1.25rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid #ddd; }
+body { font: 16px/1.55 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; color: #1c1c1c;
+       background: #fff; margin: 0 auto; max-width: 66rem; padding: 1.5rem; }
+h1 { font-size: 1.7rem; margin: 0 0 .3rem; }
+h2 { font-size: 1.25rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid #ddd; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .6rem 0; }
-th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid #e6e6e6; vertical-align: top; }
-th { font-weight: 600; } .scroll { overflow-x: auto; } .small, .range { font-size: .88rem; color: #444; }
+th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid #e6e6e6;
+         vertical-align: top; }
+th { font-weight: 600; }
+.scroll { overflow-x: auto; }
+.small, .range { font-size: .88rem; color: #444; }
 .range { white-space: nowrap; }
-.note { background: #fff4e0; border-left: 4px solid #d98c00; padding: .6rem .9rem; margin: 1rem 0; }
-.pair { display: flex; flex-wrap: wrap; gap: 1rem; } .pair figure { flex: 1 1 26rem; }
-figure { margin: .6rem 0; } img { max-width: 100%; height: auto; } code { word-break: break-all; }
+.note { background: #fff4e0; border-left: 4px solid #d98c00; padding: .6rem .9rem;
+        margin: 1rem 0; }
+.pair { display: flex; flex-wrap: wrap; gap: 1rem; }
+.pair figure { flex: 1 1 26rem; }
+figure { margin: .6rem 0; }
+img { max-width: 100%; height: auto; }
+code { word-break: break-all; }
 """
-METRICS = {"eer": "EER", "min_dcf": "minDCF", "act_dcf": "actDCF", "cllr": "Cllr (bits)"}
+PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8">\
+<meta name="viewport" content="width=device-width, initial-scale=1">\
+<title>{name}: evaluation</title><style>{style}</style></head>\
+<body><h1>{name}: evaluation on {subset}</h1>\
+<p class=small>{convention}. Score: {score}.</p>{body}</body></html>
+"""
 ALT = {"det": "DET curves with the operating point", "roc": "ROC curves with the operating point",
        "histogram": "Histogram of scores by key", "attacks": "EER of each attack with its interval",
-       "calibration": "Calibration: evidence stated against found, and cost over priors",
+       "calibration": "Calibration: stated and measured evidence, and cost at other priors",
        "history": "Loss and dev EER by epoch", "worst": "Spectrograms of the worst trials"}
 
 
-def _cell(text: str) -> str:
-    """An escaped cell; an interval in brackets goes below its figure, and neither is broken over lines."""
-    text = escape(text).replace(" %", "&nbsp;%")
-    return re.sub(r" \((\S+ to \S+)\)$", r"<br><span class=range>\1</span>", text)
+def write_report(path: Path, evaluation: Evaluation, pictures: dict[str, Path]) -> None:
+    """Write the page, with `pictures` (files by name) inside."""
+    with atomic_write(path) as file:
+        file.write(build_page(evaluation, pictures))
 
 
-def table(header: list[str], rows: list[list[str]]) -> str:
-    """An HTML table of escaped cells; without header the first column heads each row."""
-    head = f"<tr>{''.join(f'<th scope=col>{escape(cell)}</th>' for cell in header)}</tr>" if header else ""
-    body = "".join(f"<tr><th scope=row>{escape(name)}</th>{''.join(f'<td>{_cell(cell)}</td>' for cell in cells)}</tr>"
-                   for name, *cells in rows)
-    return f"<div class=scroll><table>{head}{body}</table></div>"
+def build_page(evaluation: Evaluation, pictures: dict[str, Path]) -> str:
+    """The report as one HTML page."""
+    images = {name: _image(name, file) for name, file in pictures.items()}
+    body = "".join(f"<p class=note>{escape(text)}</p>" for text in words.warnings(evaluation))
+    body += "".join(f"<section><h2>{escape(title)}</h2>{html}</section>"
+                    for title, html in _sections(evaluation, images).items() if html)
+    metrics = evaluation.metrics
+    facts = {name: escape(metrics[name]) for name in ("subset", "convention", "score")}
+    return PAGE.format(name=escape(evaluation.name), style=STYLE, body=body, **facts)
 
 
-def image(name: str, pictures: dict[str, Path]) -> str:
-    """A picture inside the page; nothing where there is none."""
-    if name not in pictures:
-        return ""
-    data = base64.b64encode(pictures[name].read_bytes()).decode("ascii")
+def _sections(evaluation: Evaluation, images: dict[str, str]) -> dict[str, str]:
+    """HTML by title; empty where the trials do not allow a section."""
+    metrics = evaluation.metrics
+    facts = words.training_facts(evaluation) | words.evaluation_facts(evaluation)
+    limits = "".join(f"<li>{escape(text)}</li>" for text in words.limits(evaluation))
+    curves = ""
+    if "det" in images:
+        curves = f"<div class=pair>{images['det']}{images['roc']}</div>"
+    return {"Figures": _figures(metrics),
+            "Model and data": _table([], [list(fact) for fact in facts.items()]),
+            "Operating point": _operating_point(metrics) + images["histogram"],
+            "DET and ROC": curves,
+            "By group": images.get("attacks", "") + _groups(metrics),
+            "Calibration": _calibration(metrics) + images.get("calibration", ""),
+            "Training": images.get("history", ""),
+            "Worst trials": _worst(evaluation) + images.get("worst", ""),
+            "Environment": _environment(evaluation), "Limits": f"<ul>{limits}</ul>"}
+
+
+def _image(name: str, file: Path) -> str:
+    """A picture with its data inside."""
+    data = base64.b64encode(file.read_bytes()).decode("ascii")
     return f'<figure><img alt="{escape(ALT[name])}" src="data:image/png;base64,{data}"></figure>'
 
 
-def metric_rows(parts: list[tuple[str, dict]]) -> list[list[str]]:
-    """One row per part: its trials and every metric, intervals in brackets."""
-    return [[name, *(wording.with_interval(part, metric) for metric in METRICS), wording.number(part["auc"]),
-             wording.number(part["min_tdcf"]), f"{part['trials']['bonafide']:,} / {part['trials']['spoof']:,}"]
-            for name, part in parts]
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    """An HTML table of escaped cells; the first column heads each row."""
+    head = ""
+    if header:
+        head = f"<tr>{''.join(f'<th scope=col>{escape(cell)}</th>' for cell in header)}</tr>"
+    body = ""
+    for name, *cells in rows:
+        body += f"<tr><th scope=row>{escape(name)}</th>{''.join(map(_cell, cells))}</tr>"
+    return f"<div class=scroll><table>{head}{body}</table></div>"
+
+
+def _cell(text: str) -> str:
+    """A table cell; an interval in brackets goes below its figure."""
+    text = escape(text).replace(" %", "&nbsp;%")
+    text = re.sub(r" \((\S+ to \S+)\)$", r"<br><span class=range>\1</span>", text)
+    return f"<td>{text}</td>"
 
 
 def _figures(metrics: dict) -> str:
-    header = ["", *METRICS.values(), "AUC", "min t-DCF", "bona fide / spoof"]
-    note = (f"{wording.interval_note(metrics)} {wording.price(metrics)}; minDCF and actDCF are normalised, 1 is what a detector "
-            "that does not listen costs. Cllr: 0 is perfect, 1 says nothing, above 1 misleads.")
-    return table(header, metric_rows(list(wording.parts(metrics)))) + f"<p class=small>{escape(note)}</p>"
+    rows = [[name, *(with_interval(part, metric) for metric in METRICS), number(part["auc"]),
+             number(part["min_tdcf"]), words.trials(part)] for name, part in words.parts(metrics)]
+    note = (f"{words.interval_note(metrics)} {words.costs(metrics)}. minDCF and actDCF are "
+            "normalised: 1 is the cost of a detector that ignores the recording. "
+            "Cllr: 0 is perfect, 1 carries no information, above 1 misleads.")
+    return (_table(["", *METRICS.values(), "AUC", "min t-DCF", "bona fide / spoof"], rows)
+            + f"<p class=small>{escape(note)}</p>")
 
 
-def _operating(metrics: dict) -> str:
-    rows = [[name, *(wording.percent(part["operating_point"][rate]) for rate in ("miss_rate", "false_alarm_rate", "hter")),
-             wording.number(part["operating_point"]["dcf"])] for name, part in wording.parts(metrics)]
-    return (f"<p>{escape(wording.decision_sentence(metrics))}</p>"
-            + table(["", "bona fide rejected", "spoof accepted", "HTER", "normalised cost"], rows))
+def _operating_point(metrics: dict) -> str:
+    rows = []
+    for name, part in words.parts(metrics):
+        point = part["operating_point"]
+        rates = [percent(point[rate]) for rate in ("miss_rate", "false_alarm_rate", "hter")]
+        rows.append([name, *rates, number(point["dcf"])])
+    header = ["", "bona fide rejected", "spoof accepted", "HTER", "normalised cost"]
+    return f"<p>{escape(words.decision_words(metrics))}</p>" + _table(header, rows)
 
 
 def _groups(metrics: dict) -> str:
     html = ""
-    for key, title in (("per_attack", "attack"), ("per_codec", "codec"), ("per_gender", "speaker group (gender)")):
-        if metrics.get(key):
-            rows = [[name, *(wording.with_interval(part, metric) for metric in METRICS),
-                     f"{part['trials']['bonafide']:,} / {part['trials']['spoof']:,}"] for name, part in metrics[key].items()]
-            html += table([title, *METRICS.values(), "bona fide / spoof"], rows)
+    for key, title in (("per_attack", "attack"), ("per_codec", "codec"), ("per_gender", "gender")):
+        rows = [[name, *(with_interval(part, metric) for metric in METRICS), words.trials(part)]
+                for name, part in metrics.get(key, {}).items()]
+        if rows:
+            html += _table([title, *METRICS.values(), "bona fide / spoof"], rows)
     return html
 
 
 def _calibration(metrics: dict) -> str:
     made = metrics.get("calibration")
     if not made:
-        return "<p>No calibration was fitted for these scores by this project.</p>"
+        return "<p>This project fitted no calibration for these scores.</p>"
     fitted = made["fitted"]
-    rows = [["Cllr (bits) here", wording.number(made["cllr_before"]), wording.number(made["cllr_after"])],
-            ["actDCF here", wording.number(made["act_dcf_before"]), wording.number(made["act_dcf_after"])],
-            [f"Cllr (bits) on {fitted.get('subset', 'dev')}", *(wording.number(fitted.get(f"cllr_{when}"))
-                                                                for when in ("before", "after"))]]
+    subset = fitted.get("subset", "dev")
+    rows = [["Cllr (bits) here", number(made["cllr_before"]), number(made["cllr_after"])],
+            ["actDCF here", number(made["act_dcf_before"]), number(made["act_dcf_after"])],
+            [f"Cllr (bits) on {subset}", number(fitted.get("cllr_before")),
+             number(fitted.get("cllr_after"))]]
     sign = "-" if fitted["offset"] < 0 else "+"
-    how = (f"LLR = {fitted['scale']:.5g} × score {sign} {abs(fitted['offset']):.5g} (natural logarithm), fitted on "
-           f"{fitted.get('trials', '?')} trials of {fitted.get('subset', 'dev')}: {fitted.get('method', 'method not recorded')}.")
-    return f"<p>{escape(how)}</p>" + table(["", "raw score", "calibrated"], rows)
+    text = (f"LLR = {fitted['scale']:.5g} × score {sign} {abs(fitted['offset']):.5g} (natural "
+            f"logarithm), fitted on {fitted.get('trials', '?')} trials of {subset}. "
+            f"Method: {fitted.get('method', 'not recorded')}.")
+    return f"<p>{escape(text)}</p>" + _table(["", "raw score", "calibrated"], rows)
 
 
-def _worst(evaluation: Evaluation, pictures: dict[str, Path]) -> str:
-    rows = [[row.utterance, row.labels.key, row.labels.attack, row.labels.speaker, f"{score:.3f}"] for row, score in
-            ((evaluation.rows[i], evaluation.scores[i]) for i in worst_trials(evaluation))]
-    text = ("The bona fide trials with the lowest scores and the spoof trials with the highest: the first place to look for "
-            "what the model gets wrong, and for wrong labels.")
-    return f"<p>{text}</p>" + table(["utterance", "key", "attack", "speaker", "score"], rows) + image("worst", pictures)
+def _worst(evaluation: Evaluation) -> str:
+    rows = []
+    for i in worst_trials(evaluation):
+        labels = evaluation.rows[i].labels
+        rows.append([evaluation.rows[i].utterance, labels.key, labels.attack, labels.speaker,
+                     f"{evaluation.scores[i]:.3f}"])
+    return ("<p>The bona fide trials with the lowest scores and the spoof trials with the highest. "
+            "Look here first for errors of the model and for wrong labels.</p>"
+            + _table(["utterance", "key", "attack", "speaker", "score"], rows))
 
 
 def _environment(evaluation: Evaluation) -> str:
-    made = {"trained with": evaluation.metadata.get("environment"), "evaluated with": evaluation.metrics["environment"]}
-    rows = [[name, wording.environment(environment)] for name, environment in made.items() if environment]
-    if arguments := evaluation.metadata.get("args"):
-        rows.append(["training arguments", ", ".join(f"{name} = {value}" for name, value in arguments.items())])
-    if asked := evaluation.metrics.get("arguments"):
-        rows.append(["evaluation arguments", ", ".join(f"{name} = {value}" for name, value in asked.items())])
-    return table([], rows)
-
-
-def build_page(evaluation: Evaluation, pictures: dict[str, Path]) -> str:
-    """The whole report as one HTML page that loads nothing from anywhere."""
-    metrics, name = evaluation.metrics, escape(evaluation.name)
-    limits = wording.limits(evaluation)
-    demo = (evaluation.metadata.get("trained_on") or {}).get("demo")
-    facts = {**wording.training_facts(evaluation), **wording.evaluation_facts(evaluation)}
-    sections = {
-        "What was trained on what": table([], [[key, value] for key, value in facts.items()]),
-        "Figures": _figures(metrics), "Operating point": _operating(metrics) + image("histogram", pictures),
-        "DET and ROC": f"<div class=pair>{image('det', pictures)}{image('roc', pictures)}</div>" if "det" in pictures else "",
-        "By group": image("attacks", pictures) + _groups(metrics) if _groups(metrics) else "",
-        "Calibration": _calibration(metrics) + image("calibration", pictures), "Training": image("history", pictures),
-        "Worst trials": _worst(evaluation, pictures), "Environment": _environment(evaluation),
-        "Limits": f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in limits)}</ul>"}
-    body = "".join(f"<section><h2>{escape(title)}</h2>{html}</section>" for title, html in sections.items() if html)
-    note = f"<p class=note>{escape(limits[0])}</p>" if demo else ""
-    return ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f"<title>{name}: evaluation</title><style>{STYLE}</style></head>"
-            f"<body><h1>{name}: evaluation on {escape(metrics['subset'])}</h1>"
-            f"<p class=small>{escape(metrics['convention'])}. Score: {escape(metrics['score'])}.</p>{note}{body}</body></html>\n")
-
-
-def write_report(run_dir: Path, evaluation: Evaluation, pictures: dict[str, Path]) -> Path:
-    """Write report.html and MODEL_CARD.md into `run_dir`; returns the report's path."""
-    if evaluation.store is not None:
-        pictures = {**pictures, "worst": plot_worst(run_dir / "worst.png", evaluation)}
-    else:
-        (run_dir / "worst.png").unlink(missing_ok=True)
-    with atomic_write(run_dir / "report.html") as file:
-        file.write(build_page(evaluation, pictures))
-    write_model_card(run_dir, evaluation)
-    return run_dir / "report.html"
+    made = {"trained with": evaluation.metadata.get("environment"),
+            "evaluated with": evaluation.metrics["environment"]}
+    rows = [[name, words.environment(packages)] for name, packages in made.items() if packages]
+    for name, arguments in (("training arguments", evaluation.metadata.get("args")),
+                            ("evaluation arguments", evaluation.metrics.get("arguments"))):
+        if arguments:
+            rows.append([name, words.arguments(arguments)])
+    return _table([], rows)

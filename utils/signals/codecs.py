@@ -1,13 +1,23 @@
-"""Lossy codecs and telephone channels on a wave in memory: mp3, AAC, Opus, AMR and G.722 by PyAV, G.711 by formula."""
+"""Lossy codecs and telephone channels on a waveform in memory, 16 kHz in and out.
+
+mp3, AAC, Opus, AMR and G.722 run in PyAV, Vorbis and others in libsndfile, G.711 is a formula.
+"""
 import functools
+import io
+from collections.abc import Iterator
 
 import numpy as np
 
-SAMPLE_RATE = 16000
-MU = 255
-PEAK = 0.99  # louder waves are turned down before a codec, or it would clip them
+from utils.signals import SAMPLE_RATE
+from utils.signals.length import cut_or_pad
+from utils.signals.resampling import resample
 
-# name: (encoder, sample rate in Hz, sample format, bit rates in bit/s; None where the codec has only one)
+MU = 255
+PEAK = 0.99         # a louder wave is turned down before a codec, or the codec would clip it
+G722_FRAME = 320    # samples
+LONGEST_DELAY = 4000    # samples
+
+# name: (encoder, sample rate in Hz, sample format, bit rates in bit/s; None where there is one)
 CODECS: dict[str, tuple[str, int, str, tuple[int, ...] | None]] = {
     "mp3": ("libmp3lame", 16000, "s16p", (24000, 32000, 48000, 64000)),
     "aac": ("aac", 16000, "fltp", (24000, 32000, 48000, 64000)),
@@ -19,7 +29,7 @@ CODECS: dict[str, tuple[str, int, str, tuple[int, ...] | None]] = {
 
 @functools.cache
 def available() -> tuple[str, ...]:
-    """The names of `CODECS` that this PyAV build can encode."""
+    """The names in `CODECS` that this PyAV build can encode."""
     import av
     found = []
     for name, (encoder, *_) in CODECS.items():
@@ -31,36 +41,26 @@ def available() -> tuple[str, ...]:
     return tuple(found)
 
 
-def resampled(wave: np.ndarray, rate_in: float, rate_out: float) -> np.ndarray:
-    """`wave` at another rate (soxr, high quality), float32."""
-    import soxr
-    return soxr.resample(wave.astype(np.float32), rate_in, rate_out, quality="HQ")
-
-
-def fitted(wave: np.ndarray, n: int) -> np.ndarray:
-    """`wave` cut, or padded with zeros, to n samples."""
-    return wave[:n] if len(wave) >= n else np.pad(wave, (0, n - len(wave)))
-
-
 def band_limited(wave: np.ndarray, rate: float) -> np.ndarray:
-    """Down to `rate` and back: nothing above rate / 2 is left; same length."""
-    return fitted(resampled(resampled(wave, SAMPLE_RATE, rate), rate, SAMPLE_RATE), len(wave))
+    """Resampled to `rate` in Hz and back: nothing above rate / 2 remains; float32, same length."""
+    narrow = resample(wave.astype(np.float32), SAMPLE_RATE, rate)
+    return cut_or_pad(resample(narrow, rate, SAMPLE_RATE), len(wave))
 
 
 def mu_law(wave: np.ndarray) -> np.ndarray:
-    """Through 8 bits of G.711's mu-law curve (the continuous formula) and back."""
+    """Through 8 bits of G.711's mu-law curve (the continuous formula) and back, float32."""
     level = np.sign(wave) * np.log1p(MU * np.minimum(np.abs(wave), 1)) / np.log1p(MU)
     code = np.round((level + 1) / 2 * MU) / MU * 2 - 1
     return (np.sign(code) * np.expm1(np.abs(code) * np.log1p(MU)) / MU).astype(np.float32)
 
 
 def telephone(wave: np.ndarray, coded: bool = True) -> np.ndarray:
-    """A telephone line: 300 to 3400 Hz at 8 kHz, through mu-law if `coded`, back at 16 kHz; same length."""
+    """A telephone line: 300 to 3400 Hz at 8 kHz, mu-law if `coded`; float32, same length."""
     from scipy.signal import sosfilt
-    line = sosfilt(_telephone_band(), resampled(wave, SAMPLE_RATE, 8000))
+    line = sosfilt(_telephone_band(), resample(wave.astype(np.float32), SAMPLE_RATE, 8000))
     if coded:
         line = mu_law(line)
-    return fitted(resampled(line, 8000, SAMPLE_RATE), len(wave))
+    return cut_or_pad(resample(line.astype(np.float32), 8000, SAMPLE_RATE), len(wave))
 
 
 @functools.cache
@@ -69,57 +69,121 @@ def _telephone_band() -> np.ndarray:
     return butter(4, (300, 3400), "bandpass", fs=8000, output="sos")
 
 
-def _frames(wave: np.ndarray, rate: int, sample_format: str, size: int):
-    """The wave as PyAV frames of `size` samples, the last one shorter."""
-    import av
-    if sample_format != "fltp":
-        wave = np.round(np.clip(wave, -1, 1) * 32767).astype(np.int16)
-    for start in range(0, len(wave), size):
-        part = np.ascontiguousarray(wave[None, start:start + size])
-        frame = av.AudioFrame.from_ndarray(part, format=sample_format, layout="mono")
-        frame.sample_rate, frame.pts = rate, start
-        yield frame
+def coded(wave: np.ndarray, name: str, rng: np.random.Generator) -> np.ndarray:
+    """`wave` (n,) through the codec `name` at a bit rate that is drawn; float32 (n,).
+
+    The codec's delay is taken out, to within a few samples.
+    """
+    encoder, rate, sample_format, bit_rates = CODECS[name]
+    bit_rate = int(rng.choice(bit_rates)) if bit_rates else None
+    line = resample(wave.astype(np.float32), SAMPLE_RATE, rate)
+    peak = float(np.abs(line).max(initial=0))  # of the line, because resampling overshoots
+    gain = PEAK / peak if peak > PEAK else 1.0
+    late = _encode_and_decode(line * gain, encoder, rate, sample_format, bit_rate)
+    line = _aligned(late, line) / gain
+    if rate != SAMPLE_RATE:
+        line = resample(line.astype(np.float32), rate, SAMPLE_RATE)
+    return cut_or_pad(line, len(wave)).astype(np.float32)
 
 
-def _through(wave: np.ndarray, encoder_name: str, rate: int, sample_format: str, bit_rate: int | None) -> np.ndarray:
-    """Encode and decode at the codec's own rate: float32, delayed by the codec."""
+def _encode_and_decode(wave: np.ndarray, encoder_name: str, rate: int, sample_format: str,
+                       bit_rate: int | None) -> np.ndarray:
+    """Float32 at the codec's own rate, later than `wave` by the codec's delay."""
     import av
     encoder = av.CodecContext.create(encoder_name, "w")
-    encoder.sample_rate, encoder.layout, encoder.format = rate, "mono", sample_format
+    encoder.sample_rate = rate
+    encoder.layout = "mono"
+    encoder.format = sample_format
     if bit_rate is not None:
         encoder.bit_rate = bit_rate
     encoder.open()
     frames = _frames(wave, rate, sample_format, encoder.frame_size or 320)
     packets = [packet for frame in frames for packet in encoder.encode(frame)]
     packets += encoder.encode(None)
+    return _decoded(encoder, packets, rate)
+
+
+def _frames(wave: np.ndarray, rate: int, sample_format: str, size: int) -> Iterator:
+    """The wave as PyAV frames of `size` samples; the last one is shorter."""
+    import av
+    if sample_format != "fltp":
+        wave = np.round(np.clip(wave, -1, 1) * 32767).astype(np.int16)
+    for start in range(0, len(wave), size):
+        part = np.ascontiguousarray(wave[None, start:start + size])
+        frame = av.AudioFrame.from_ndarray(part, format=sample_format, layout="mono")
+        frame.sample_rate = rate
+        frame.pts = start
+        yield frame
+
+
+def _decoded(encoder: object, packets: list, rate: int) -> np.ndarray:
+    """What the decoder that belongs to `encoder` makes of the packets: float32 at `rate`."""
+    import av
     decoder = av.CodecContext.create(av.Codec(encoder.codec.canonical_name, "r").name, "r")
-    decoder.sample_rate, decoder.layout = rate, "mono"
+    decoder.sample_rate = rate
+    decoder.layout = "mono"
     if encoder.extradata:
         decoder.extradata = encoder.extradata
-    decoded, out_rate = [], rate
+    parts = []
+    decoded_rate = rate
     for packet in [*packets, None]:
         for frame in decoder.decode(packet):
-            out_rate = frame.sample_rate
+            decoded_rate = frame.sample_rate
             samples = frame.to_ndarray().reshape(-1)
-            decoded.append(samples.astype(np.float32) / (32768 if samples.dtype == np.int16 else 1))
-    out = np.concatenate(decoded) if decoded else np.zeros(0, np.float32)
-    return out if out_rate == rate else resampled(out, out_rate, rate)
+            scale = 32768 if samples.dtype == np.int16 else 1
+            parts.append(samples.astype(np.float32) / scale)
+    whole = np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    return resample(whole, decoded_rate, rate)
 
 
-def coded(wave: np.ndarray, name: str, rng: np.random.Generator) -> np.ndarray:
-    """`wave` (n,) through the codec at one of its bit rates, in place of time to within a few samples; float32 (n,)."""
-    encoder, rate, sample_format, bit_rates = CODECS[name]
-    bit_rate = int(rng.choice(bit_rates)) if bit_rates else None
-    line = resampled(wave, SAMPLE_RATE, rate) if rate != SAMPLE_RATE else wave.astype(np.float32)
-    peak = float(np.abs(line).max(initial=0))  # of the line: resampling overshoots
-    gain = PEAK / peak if peak > PEAK else 1.0
-    line = _aligned(_through(line * gain, encoder, rate, sample_format, bit_rate), line) / gain
-    return fitted(resampled(line, rate, SAMPLE_RATE) if rate != SAMPLE_RATE else line, len(wave)).astype(np.float32)
-
-
-def _aligned(late: np.ndarray, reference: np.ndarray, longest: int = 4000) -> np.ndarray:
-    """`late` without the delay (up to `longest` samples) at which it fits the reference best."""
+def _aligned(late: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """`late` without the delay at which it matches the reference best."""
     from scipy.fft import irfft, next_fast_len, rfft
     size = next_fast_len(len(late) + len(reference), real=True)
-    match = irfft(rfft(late, size) * np.conj(rfft(reference, size)), size)[:longest]
+    match = irfft(rfft(late, size) * np.conj(rfft(reference, size)), size)[:LONGEST_DELAY]
     return late[int(np.argmax(match)):]
+
+
+def decode_g722(data: bytes) -> np.ndarray:
+    """A raw G.722 stream of 64 kbit/s: float64 at 16 kHz."""
+    import av
+    with av.open(io.BytesIO(data), format="g722") as container:
+        frames = [frame.to_ndarray().ravel() for frame in container.decode(audio=0)]
+    return np.concatenate(frames).astype(np.float64) / 32768 if frames else np.zeros(0)
+
+
+def through_g722(samples: np.ndarray) -> np.ndarray:
+    """`samples` (n,) after 64 kbit/s G.722, as telephone prompts are stored; float64 (n,).
+
+    `coded` also passes G.722, but scales to 32767: the default corpus must repeat this one.
+    """
+    import av
+    pcm = np.round(np.clip(samples, -1, 32767 / 32768) * 32768).astype(np.int16)
+    pcm = np.pad(pcm, (0, -len(pcm) % G722_FRAME))
+    encoder = av.CodecContext.create("g722", "w")
+    encoder.sample_rate = SAMPLE_RATE
+    encoder.format = "s16"
+    encoder.layout = "mono"
+    packets = []
+    for start in range(0, len(pcm), G722_FRAME):
+        part = pcm[None, start:start + G722_FRAME]
+        frame = av.AudioFrame.from_ndarray(part, format="s16", layout="mono")
+        frame.sample_rate = SAMPLE_RATE
+        packets += encoder.encode(frame)
+    packets += encoder.encode(None)
+    return cut_or_pad(decode_g722(b"".join(bytes(packet) for packet in packets)), len(samples))
+
+
+def through_file_format(samples: np.ndarray, container: str, subtype: str, quality: float,
+                        rate: int = SAMPLE_RATE) -> np.ndarray:
+    """`samples` (n,) after a lossy format of libsndfile at `rate` in Hz; float64 (n,).
+
+    `quality` lies between 0 (best) and 1 (smallest).
+    """
+    import soundfile
+    buffer = io.BytesIO()
+    soundfile.write(buffer, resample(samples, SAMPLE_RATE, rate), rate, format=container,
+                    subtype=subtype, compression_level=quality)
+    buffer.seek(0)
+    decoded, _ = soundfile.read(buffer, dtype="float64")
+    return cut_or_pad(resample(decoded, rate, SAMPLE_RATE), len(samples))

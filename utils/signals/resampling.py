@@ -1,35 +1,70 @@
-"""From any rate and channel count to 16 kHz mono int16, block by block."""
+"""Sampling rates: a streaming resampler for recordings, and two for whole waveforms."""
 import numpy as np
 import soxr
 
 from utils.signals import SAMPLE_RATE
+from utils.signals.length import mirror_ends
 
 FULL_SCALE = 32768.0
 
 
 class Resampler:
-    """Mixes down (mean over channels), resamples (soxr HQ, as a stream) and rounds once to int16, clipping not
-    wrapping."""
+    """Blocks of any rate and channel count to 16 kHz mono int16, in constant memory.
+
+    It averages the channels, resamples by soxr HQ as a stream, and rounds once.
+    """
 
     def __init__(self, rate: int) -> None:
         """`rate` is the source's sampling rate in Hz."""
         self.rate = rate
-        self._soxr = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1, "float32", "HQ")
+        self._soxr = None
+        if rate != SAMPLE_RATE:
+            self._soxr = soxr.ResampleStream(rate, SAMPLE_RATE, 1, "float32", "HQ")
 
     def push(self, block: np.ndarray) -> np.ndarray:
-        """`block` float (n, channels), full scale 1 → int16 (m,): what is ready by now."""
+        """The samples int16 (m,) that are ready after `block` float (n, channels), full scale 1."""
         mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
         if self._soxr is not None:
             mono = self._soxr.resample_chunk(np.ascontiguousarray(mono, np.float32))
         return to_int16(mono)
 
     def finish(self) -> np.ndarray:
-        """int16 (m,): what the filter still held at the end."""
+        """The last samples int16 (m,), which the filter still holds."""
         if self._soxr is None:
             return np.zeros(0, np.int16)
         return to_int16(self._soxr.resample_chunk(np.zeros(0, np.float32), last=True))
 
 
-def to_int16(wave: np.ndarray) -> np.ndarray:
-    """Float with full scale 1 → int16, rounded to nearest, clipped."""
-    return np.clip(np.rint(wave * FULL_SCALE), -32768, 32767).astype(np.int16)
+def to_int16(samples: np.ndarray) -> np.ndarray:
+    """Float samples with full scale 1 as int16: rounded to the nearest value, clipped."""
+    return np.clip(np.rint(samples * FULL_SCALE), -32768, 32767).astype(np.int16)
+
+
+def resample(samples: np.ndarray, rate_from: float, rate_to: float) -> np.ndarray:
+    """`samples` (n,) at another rate, by soxr HQ; the dtype stays."""
+    if rate_from == rate_to:
+        return samples
+    return soxr.resample(samples, rate_from, rate_to, "HQ")
+
+
+def fourier_resample(samples: np.ndarray, rate_from: int, rate_to: int) -> np.ndarray:
+    """Ideal resampling of a whole clip by Fourier transform, float64.
+
+    There and back gives the clip again, up to the lower of the two bands. soxr's filter would
+    attenuate 7.3 to 8 kHz at each passage, and so mark what passed through another rate.
+    """
+    if rate_from == rate_to:
+        return samples
+    common = int(np.gcd(rate_from, rate_to))
+    up = rate_to // common
+    down = rate_from // common
+    margin = -(-rate_from // 10 // down) * down  # 0.1 s, mirrored, so that the ends do not meet
+    length = -(-len(samples) * up // down)
+    padded = mirror_ends(samples, margin, margin + -len(samples) % down)
+    target = len(padded) // down * up
+    spectrum = np.fft.rfft(padded)
+    bins = np.zeros(target // 2 + 1, complex)
+    kept = min(len(bins), len(spectrum))
+    bins[:kept] = spectrum[:kept]
+    start = margin // down * up
+    return np.fft.irfft(bins, target)[start:start + length] * (up / down)

@@ -1,28 +1,23 @@
-"""Noise and rooms: coloured noise, babble made from other utterances, seeded synthetic room responses, filters."""
+"""Noise and rooms: coloured noise, babble, synthetic room responses, random filters."""
 from collections.abc import Callable
 
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 
-SAMPLE_RATE = 16000
+from utils.signals import SAMPLE_RATE
+from utils.signals.levels import add_at_snr
+
 COLOURS = {"white": 0.0, "pink": 1.0, "brown": 2.0}  # power falls as 1 / f**exponent
 DECAY_60_DB = 6.9078  # ln(1000): a reverberation time is that of a fall by 60 dB
 
-OtherUtterance = Callable[[np.random.Generator], np.ndarray]  # draws a wave float32 (n,) of the training set
+# Draws another wave float32 (n,) of the training set.
+OtherUtterance = Callable[[np.random.Generator], np.ndarray]
 
 
 def convolve(wave: np.ndarray, response: np.ndarray) -> np.ndarray:
     """`wave` through an FIR response, by FFT, cut to the wave's length."""
     size = next_fast_len(len(wave) + len(response) - 1, real=True)
     return irfft(rfft(wave, size) * rfft(response, size), size)[:len(wave)]
-
-
-def at_snr(wave: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
-    """`wave` with `noise` (n,) added at a ratio of their powers; unchanged where either is silent."""
-    signal, level = np.dot(wave, wave), np.dot(noise, noise)
-    if signal == 0 or level == 0:
-        return wave
-    return wave + noise * np.sqrt(signal / level * 10 ** (-snr_db / 10))
 
 
 def coloured_noise(n: int, rng: np.random.Generator, exponent: float) -> np.ndarray:
@@ -33,15 +28,18 @@ def coloured_noise(n: int, rng: np.random.Generator, exponent: float) -> np.ndar
     return irfft(spectrum * hertz ** (-exponent / 2), size)[:n]
 
 
-def add_noise(wave: np.ndarray, rng: np.random.Generator, snr_db: tuple[float, float] = (10, 40)) -> np.ndarray:
+def add_noise(wave: np.ndarray, rng: np.random.Generator,
+              snr_db: tuple[float, float] = (10, 40)) -> np.ndarray:
     """White, pink or brown noise at a random signal-to-noise ratio."""
     exponent = COLOURS[str(rng.choice(sorted(COLOURS)))]
-    return at_snr(wave, coloured_noise(len(wave), rng, exponent), rng.uniform(*snr_db))
+    noise = coloured_noise(len(wave), rng, exponent)
+    return add_at_snr(wave, noise, rng.uniform(*snr_db))
 
 
-def add_babble(wave: np.ndarray, rng: np.random.Generator, other: OtherUtterance, talkers: tuple[int, int] = (3, 6),
+def add_babble(wave: np.ndarray, rng: np.random.Generator, other: OtherUtterance,
+               talkers: tuple[int, int] = (3, 6),
                snr_db: tuple[float, float] = (10, 25)) -> np.ndarray:
-    """Several other utterances at equal power, each repeated from a random start, as a background."""
+    """Several other utterances at equal power as a background, each from a random start."""
     babble = np.zeros(len(wave))
     for _ in range(int(rng.integers(talkers[0], talkers[1] + 1))):
         talker = other(rng)
@@ -49,19 +47,20 @@ def add_babble(wave: np.ndarray, rng: np.random.Generator, other: OtherUtterance
         if power > 0:
             start = int(rng.integers(len(talker)))
             babble += np.resize(np.roll(talker, -start), len(wave)) / np.sqrt(power / len(talker))
-    return at_snr(wave, babble, rng.uniform(*snr_db))
+    return add_at_snr(wave, babble, rng.uniform(*snr_db))
 
 
 def room_response(rng: np.random.Generator, seconds: tuple[float, float] = (0.1, 0.7),
                   direct_db: tuple[float, float] = (-3, 15)) -> np.ndarray:
-    """A room's impulse response: the direct sound, then noise decaying by 60 dB within a random reverberation time.
+    """A room's impulse response: the direct sound, then decaying noise.
 
-    High frequencies decay faster: the tail is a sum of a low and a high part, the high one with 0.4 to 0.9 of the time.
-    `direct_db` is the energy of the direct sound over that of the tail.
+    It falls by 60 dB within a time of `seconds`, which is drawn. High frequencies decay faster:
+    in 0.4 to 0.9 of that time. `direct_db` is the energy of the direct sound over the tail's.
     """
     time60 = rng.uniform(*seconds)
     n = int(time60 * SAMPLE_RATE)
-    time, noise = np.arange(n) / SAMPLE_RATE, rng.standard_normal(n)
+    time = np.arange(n) / SAMPLE_RATE
+    noise = rng.standard_normal(n)
     smooth = convolve(noise, np.full(8, 1 / 8))
     high = (noise - smooth) * np.exp(-DECAY_60_DB * time / (time60 * rng.uniform(0.4, 0.9)))
     tail = smooth * np.exp(-DECAY_60_DB * time / time60) + high
@@ -71,23 +70,39 @@ def room_response(rng: np.random.Generator, seconds: tuple[float, float] = (0.1,
     return tail
 
 
+def small_room_response(rng: np.random.Generator) -> np.ndarray:
+    """A small room: decaying noise, T60 0.1 to 0.4 s, direct sound 6 to 20 dB above it.
+
+    Simpler than `room_response`; the default corpus must repeat it bit for bit.
+    """
+    decay = rng.uniform(0.1, 0.4)
+    length = int(decay * SAMPLE_RATE)
+    tail = rng.standard_normal(length) * 10 ** (-3 * np.arange(length) / length)
+    tail[:int(0.002 * SAMPLE_RATE)] = 0
+    tail *= 10 ** (-rng.uniform(6, 20) / 20) / np.sqrt(np.sum(tail ** 2))
+    tail[0] = 1.0
+    return tail
+
+
 def reverberate(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """`wave` in a synthetic room, at its old level."""
+    """`wave` in a synthetic room; its level stays."""
     wet = convolve(wave, room_response(rng))
     return wet * np.sqrt(np.dot(wave, wave) / max(np.dot(wet, wet), 1e-12))
 
 
-def equalise(wave: np.ndarray, rng: np.random.Generator, points: int = 8, spread_db: float = 4) -> np.ndarray:
-    """A smooth random curve: gains at `points` frequencies, equally spaced in log frequency from 60 Hz to 8 kHz."""
+def equalise(wave: np.ndarray, rng: np.random.Generator, points: int = 8,
+             spread_db: float = 4) -> np.ndarray:
+    """A smooth random curve: gains at `points` frequencies, log-spaced from 60 Hz to 8 kHz."""
     size = next_fast_len(len(wave) + 512, real=True)
     hertz = np.maximum(np.arange(size // 2 + 1) * SAMPLE_RATE / size, 1)
     knots = np.geomspace(60, SAMPLE_RATE / 2, points)
-    gain = 10 ** (np.interp(np.log(hertz), np.log(knots), rng.normal(0, spread_db, points)) / 20)
+    decibels = np.interp(np.log(hertz), np.log(knots), rng.normal(0, spread_db, points))
+    gain = 10 ** (decibels / 20)
     return irfft(rfft(wave, size) * gain, size)[:len(wave)]
 
 
-def mask_bands(wave: np.ndarray, rng: np.random.Generator, width_hz: tuple[float, float] = (100, 1000),
-               floor_db: float = -40) -> np.ndarray:
+def mask_bands(wave: np.ndarray, rng: np.random.Generator,
+               width_hz: tuple[float, float] = (100, 1000), floor_db: float = -40) -> np.ndarray:
     """One band of random place and width, weakened by 40 dB with soft edges."""
     size = next_fast_len(len(wave) + 512, real=True)
     hertz = np.arange(size // 2 + 1) * SAMPLE_RATE / size
@@ -97,9 +112,12 @@ def mask_bands(wave: np.ndarray, rng: np.random.Generator, width_hz: tuple[float
     return irfft(rfft(wave, size) * 10 ** (floor_db / 20 * inside), size)[:len(wave)]
 
 
-def mask_times(wave: np.ndarray, rng: np.random.Generator, seconds: tuple[float, float] = (0.02, 0.2)) -> np.ndarray:
-    """A stretch weakened by 40 dB, with edges of 5 ms."""
-    n, edge = len(wave), int(0.005 * SAMPLE_RATE)
-    width, centre = rng.uniform(*seconds) * SAMPLE_RATE, rng.uniform(0, n)
+def mask_times(wave: np.ndarray, rng: np.random.Generator,
+               seconds: tuple[float, float] = (0.02, 0.2)) -> np.ndarray:
+    """A stretch of time weakened by 40 dB, with edges of 5 ms."""
+    n = len(wave)
+    edge = int(0.005 * SAMPLE_RATE)
+    width = rng.uniform(*seconds) * SAMPLE_RATE
+    centre = rng.uniform(0, n)
     inside = np.clip((width / 2 - np.abs(np.arange(n) - centre)) / edge + 0.5, 0, 1)
     return wave * 10 ** (-2 * inside)

@@ -1,83 +1,101 @@
-"""Changes of time and pitch: speed, phase-vocoder stretch, pitch, silence trimming, placement. All keep the length."""
+"""Changes of tempo and pitch: a tape's speed, phase vocoders."""
 import numpy as np
 from scipy.signal import get_window
 
-from utils.signals.codecs import resampled
+from utils.signals import SAMPLE_RATE
+from utils.signals.length import repeat_from
+from utils.signals.resampling import resample
+from utils.signals.spectra import istft, stft
 
-SAMPLE_RATE = 16000
-N_FFT, HOP = 512, 128          # of the phase vocoder
-FRAME = 320                    # samples, for silence
-SILENCE_DB = 35                # below the loudest frame
-
-
-def refilled(wave: np.ndarray, n: int, start: int = 0) -> np.ndarray:
-    """n samples of `wave` from `start` (modulo its length), repeated as often as needed."""
-    return np.resize(np.roll(wave, -start), n)
+SIZE = 512    # of the frames of `stretch`
+HOP = 128
 
 
-def change_speed(wave: np.ndarray, factor: float) -> np.ndarray:
-    """Faster and higher by `factor` (a tape's speed); same length, refilled by repetition."""
-    return refilled(resampled(wave, SAMPLE_RATE * factor, SAMPLE_RATE), len(wave))
+def stretch(samples: np.ndarray, factor: float) -> np.ndarray:
+    """About n / factor samples at the same pitch, phases locked to the nearest spectral peak.
+
+    Laroche and Dolson, "Improved phase vocoder time-scale modification of audio", 1999.
+    """
+    window = get_window("hann", SIZE)
+    padded = np.pad(samples, (SIZE, 2 * SIZE))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, SIZE)[::HOP]
+    parts = _relocated(np.fft.rfft(frames * window, axis=1), factor)
+    whole = _overlap_add(np.fft.irfft(parts, SIZE, axis=1) * window, window)
+    return whole[SIZE:SIZE + max(1, int(len(samples) / factor))]
 
 
-def stretched(wave: np.ndarray, factor: float) -> np.ndarray:
-    """About n / factor samples at the same pitch: a phase vocoder, phases locked to the nearest spectral peak
-    (Laroche and Dolson, "Improved phase vocoder time-scale modification of audio", 1999)."""
-    window = get_window("hann", N_FFT)
-    padded = np.pad(wave, (N_FFT, 2 * N_FFT))
-    spectra = np.fft.rfft(np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP] * window, axis=1)
-    magnitude, phase = np.abs(spectra), np.angle(spectra)
-    expected = 2 * np.pi * HOP / N_FFT * np.arange(N_FFT // 2 + 1)
+def _relocated(spectra: np.ndarray, factor: float) -> np.ndarray:
+    """Spectra at every `factor`-th hop, their phases carried on from one to the next."""
+    magnitude = np.abs(spectra)
+    phase = np.angle(spectra)
+    expected = 2 * np.pi * HOP / SIZE * np.arange(SIZE // 2 + 1)
     steps = np.arange(0, len(spectra) - 1, factor)
-    parts, turned, before = np.empty((len(steps), len(expected)), dtype=complex), phase[0], phase[0]
+    parts = np.empty((len(steps), len(expected)), dtype=complex)
+    turned = phase[0]
+    before = phase[0]
     for k, step in enumerate(steps):
         at = int(step)
-        turn = expected + (phase[at + 1] - phase[at] - expected + np.pi) % (2 * np.pi) - np.pi  # over one hop
-        parts[k] = magnitude[at] * np.exp(1j * (phase[at] + turned_by(magnitude[at], turned - before)))
-        turned, before = np.angle(parts[k]) + turn, phase[min(int(step + factor), len(spectra) - 1)]
-    whole = _overlap_added(np.fft.irfft(parts, N_FFT, axis=1) * window, window)
-    return whole[N_FFT:N_FFT + max(1, int(len(wave) / factor))]
+        change = phase[at + 1] - phase[at] - expected + np.pi
+        turn = expected + change % (2 * np.pi) - np.pi  # over one hop
+        locked = lock_to_peaks(magnitude[at], turned - before)
+        parts[k] = magnitude[at] * np.exp(1j * (phase[at] + locked))
+        turned = np.angle(parts[k]) + turn
+        before = phase[min(int(step + factor), len(spectra) - 1)]
+    return parts
 
 
-def turned_by(magnitude: np.ndarray, turn: np.ndarray) -> np.ndarray:
-    """The phase turns (bins,), each bin taking that of the spectral peak nearest to it."""
-    peaks = 1 + np.flatnonzero((magnitude[1:-1] >= magnitude[:-2]) & (magnitude[1:-1] > magnitude[2:]))
+def lock_to_peaks(magnitude: np.ndarray, turn: np.ndarray) -> np.ndarray:
+    """Phase turns (bins,) in which each bin has that of the spectral peak nearest to it."""
+    inner = magnitude[1:-1]
+    peaks = 1 + np.flatnonzero((inner >= magnitude[:-2]) & (inner > magnitude[2:]))
     if len(peaks) < 2:
         return turn
-    return turn[peaks[np.searchsorted((peaks[1:] + peaks[:-1]) / 2, np.arange(len(turn)))]]
+    nearest = np.searchsorted((peaks[1:] + peaks[:-1]) / 2, np.arange(len(turn)))
+    return turn[peaks[nearest]]
 
 
-def _overlap_added(parts: np.ndarray, window: np.ndarray) -> np.ndarray:
-    """Frames (k, N_FFT) at hops of HOP, summed and divided by the windows' sum of squares."""
-    total, weight = np.zeros((2, (len(parts) - 1) * HOP + N_FFT))
+def _overlap_add(parts: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """Frames (k, SIZE) at hops of HOP, summed and divided by the windows' sum of squares."""
+    total, weight = np.zeros((2, (len(parts) - 1) * HOP + SIZE))
     for k, part in enumerate(parts):
-        total[k * HOP:k * HOP + N_FFT] += part
-        weight[k * HOP:k * HOP + N_FFT] += window ** 2
+        total[k * HOP:k * HOP + SIZE] += part
+        weight[k * HOP:k * HOP + SIZE] += window ** 2
     return total / np.maximum(weight, 1e-3)
 
 
-def stretch_time(wave: np.ndarray, factor: float) -> np.ndarray:
-    """Faster by `factor` at the same pitch; same length, refilled by repetition."""
-    return refilled(stretched(wave, factor), len(wave))
+def plain_stretch(samples: np.ndarray, factor: float, size: int = 1024, hop: int = 256
+                  ) -> np.ndarray:
+    """`factor` times as many samples at the same pitch, each bin's phase on its own.
+
+    It sounds worse than `stretch` on purpose: it is an attack of the default corpus.
+    """
+    spectra = stft(samples, size, hop)
+    advance = 2 * np.pi * hop * np.arange(size // 2 + 1) / size
+    phase = np.angle(spectra[0])
+    frames = []
+    for step in np.arange(0, len(spectra) - 1, 1 / factor):
+        left, right = spectra[int(step)], spectra[int(step) + 1]
+        part = step - int(step)
+        magnitude = (1 - part) * np.abs(left) + part * np.abs(right)
+        frames.append(magnitude * np.exp(1j * phase))
+        change = np.angle(right) - np.angle(left) - advance
+        phase = phase + advance + change - 2 * np.pi * np.round(change / (2 * np.pi))
+    return istft(np.array(frames), size, hop, int(len(samples) * factor))
 
 
-def shift_pitch(wave: np.ndarray, semitones: float) -> np.ndarray:
-    """Higher by `semitones` at the same tempo: stretched, then resampled; same length."""
+def change_speed(samples: np.ndarray, factor: float) -> np.ndarray:
+    """Faster and higher by `factor`, like a tape, as float32; the length stays by repetition."""
+    faster = resample(samples.astype(np.float32), SAMPLE_RATE * factor, SAMPLE_RATE)
+    return repeat_from(faster, len(samples))
+
+
+def change_tempo(samples: np.ndarray, factor: float) -> np.ndarray:
+    """Faster by `factor` at the same pitch; the length stays by repetition."""
+    return repeat_from(stretch(samples, factor), len(samples))
+
+
+def shift_pitch(samples: np.ndarray, semitones: float) -> np.ndarray:
+    """Higher by `semitones` at the same tempo, as float32; the length stays."""
     ratio = 2 ** (semitones / 12)
-    return refilled(resampled(stretched(wave, 1 / ratio), SAMPLE_RATE * ratio, SAMPLE_RATE), len(wave))
-
-
-def trimmed(wave: np.ndarray) -> np.ndarray:
-    """`wave` from its first to its last 20 ms frame within 35 dB of the loudest; itself where shorter or silent."""
-    count = len(wave) // FRAME
-    if count < 2:
-        return wave
-    power = (wave[:count * FRAME].reshape(count, FRAME).astype(np.float64) ** 2).mean(axis=1)
-    loud = np.flatnonzero(power > power.max() * 10 ** (-SILENCE_DB / 10))
-    return wave[loud[0] * FRAME:(loud[-1] + 1) * FRAME] if len(loud) else wave
-
-
-def placed(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Leading and trailing silence cut off, the rest repeated from a random place of itself; same length."""
-    core = trimmed(wave)
-    return refilled(core, len(wave), int(rng.integers(len(core))))
+    longer = stretch(samples, 1 / ratio).astype(np.float32)
+    return repeat_from(resample(longer, SAMPLE_RATE * ratio, SAMPLE_RATE), len(samples))

@@ -11,7 +11,7 @@ from utils.audio.read_ahead import decode_in_order
 from utils.common.errors import InputError
 from utils.common.locks import only_run
 from utils.common.provenance import environment
-from utils.parallel.ranks import Ranks, job, ranks, wait_for
+from utils.parallel.processes import Processes, job_name, place, wait_for
 from utils.store.merge import merge, part_path, remove
 from utils.store.reader import DESCRIPTION, SAMPLE
 from utils.store.replacement import bytes_written, difference, discard, recover
@@ -60,7 +60,7 @@ def build_store(data_dir: Path, subset: str, corpus: dict, options: BuildOptions
     Of several processes (RANK and WORLD_SIZE in the environment) each decodes its share, and
     number 0 merges them.
     """
-    here = ranks()
+    here = Processes(*place())
     path = data_dir / "processed" / subset
     lock = path if here.lead else part_path(path, here.rank, here.size)
     with only_run(lock.with_name(f"{lock.name}.lock"), f"writing {lock}"):
@@ -129,7 +129,7 @@ def refuse_many_skipped(writer: StoreWriter, total: int, last: str | None) -> No
             "check the download, then run python utils/prepare_dataset.py and this again")
 
 
-def build_in_parts(task: Task, here: Ranks) -> dict | None:
+def build_in_parts(task: Task, here: Processes) -> dict | None:
     """Decode this process' share; number 0 then merges all parts and returns the store.json.
 
     A complete part of a killed run is used again. With --force it is not, and the job's name in
@@ -152,7 +152,7 @@ def build_in_parts(task: Task, here: Ranks) -> dict | None:
 
 def _describe_parts(task: Task, size: int) -> dict[Path, dict]:
     """The description of every process' part, by its path."""
-    forced = {"forced_by": job()} if task.options.force else {}
+    forced = {"forced_by": job_name()} if task.options.force else {}
     parts = {}
     for number in range(size):
         settings = task.description["settings"] | {"part": [number, size]} | forced

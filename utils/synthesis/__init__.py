@@ -1,0 +1,1 @@
+"""How fakes are made: vocoders, speech engines and the default corpus."""

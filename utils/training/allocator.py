@@ -1,4 +1,4 @@
-"""Keep freed memory in the process: most of a plain training step on a CPU goes to asking the kernel for it again."""
+"""Keeps freed memory in the process: on a CPU, asking the kernel for it takes most of a step."""
 import ctypes
 import platform
 
@@ -9,11 +9,11 @@ _M_MMAP_MAX = -4
 
 
 def keep_freed_memory() -> bool:
-    """Make glibc serve large blocks from its heap and never give the heap back; whether that took effect.
+    """Make glibc serve large blocks from its heap and never give the heap back.
 
-    By default every block above 32 MB is mapped and unmapped anew, so each activation of each step costs one page
-    fault per 4 kB. The price is memory: the peak grows by about a third, and stays taken until the process ends.
-    Elsewhere than on Linux with glibc nothing happens. Call it before the first large allocation.
+    Returns whether that worked: it does on Linux with glibc only. By default every block above
+    32 MB is mapped anew, so each activation of each step costs a page fault per 4 kB. The price is
+    a third more memory, until the process ends. Call it before the first large allocation.
     """
     if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
         return False

@@ -1,112 +1,130 @@
-"""Which network a training run builds, and which of its options go together."""
+"""The one table of what can be trained, and which options of the command line fit together.
+
+A new network needs a row here and a module in models/, which holds its class and configuration.
+PyTorch is not imported: `--help` answers at once.
+"""
 import argparse
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
 
-from utils.common.errors import InputError
-from utils.parallel.ranks import launched
+from utils.parallel.processes import launched
+from utils.training.recipes import EM, GRADIENT, PUBLISHED, RIDGE
 
-if TYPE_CHECKING:
-    from torch import nn
-
-    from utils.store.reader import StoredTrial
-
-ARCHITECTURES = ("aasist", "aasist-l", "small", "lcnn", "lfcc-gmm", "encoder", "hybrid")
 FRONT_ENDS = ("lfcc", "logmel")
-SHORTEST_CROP = 0.2     # seconds, which every network takes
-FITTED = {"lfcc-gmm": "expectation-maximisation", "hybrid": "ridge regression"}    # what is learnt without gradients, and how
-_BELONGS = {"encoder": ("encoder", "hybrid"), "front_end": ("lcnn",), "components": ("lfcc-gmm",), "ridge": ("hybrid",)}   # option -> architectures
-_GRADIENTS = ("init_from", "freeze", "teacher", "distil_weight", "distil_temperature", "label_smoothing", "averaging")
+WHISPER = "FILE: the ONNX file with the first two blocks of Whisper base"
+AASIST_START = "FILE: a checkpoint of an AASIST, which it reads and leaves as it is"
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What the command line needs to know of a module in utils/training/learners."""
+    method: str
+    recipe: dict
+    options: tuple[str, ...] = ()       # beside those that set values of the recipe
+    several_processes: bool = True
+
+
+LEARNERS = {
+    "gradient": Learner("gradients", GRADIENT, ("init_from", "freeze", "teacher")),
+    "em": Learner("expectation-maximisation", EM, several_processes=False),
+    "ridge": Learner("ridge regression", RIDGE)}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What training needs to know of a network; its class and configuration lie in models/."""
+    learner: str = "gradient"                           # of `LEARNERS`
+    changes: dict = field(default_factory=dict)         # of the learner's recipe
+    options: tuple[str, ...] = ()                       # of this network alone
+    required: dict[str, str] = field(default_factory=dict)  # options without default, in words
+    given: tuple[str, ...] = ()     # parts whose weights come from a file and never change
+    starts: str | None = None       # the part that --init_from fills; None: the whole network
+    before_blocks: tuple[str, ...] = ()     # of --freeze N: the parts before the first block
+    blocks: str | None = None               # and the part that holds the blocks
+
+    @property
+    def recipe(self) -> dict:
+        """How it is trained unless told otherwise."""
+        return LEARNERS[self.learner].recipe | self.changes
+
+    def knows(self, option: str) -> bool:
+        """Whether an option of the command line says anything to this network."""
+        own = (*LEARNERS[self.learner].options, *self.options, *self.required)
+        return option in own or RECIPE_OPTIONS.get(option) in self.recipe
+
+
+# A network of 300,000 weights learns more slowly, and a laptop pays by the epoch.
+_AASIST = Architecture(changes={"learning_rate": 3e-4, "band_mask": True, "epochs": 10},
+                       before_blocks=("bands", "first_bn"), blocks="encoder")
+ARCHITECTURES: dict[str, Architecture] = {
+    "aasist": _AASIST,
+    "aasist-l": _AASIST,
+    "small": Architecture(before_blocks=("spectrogram", "bin_norm", "stem"), blocks="blocks"),
+    "lcnn": Architecture(changes={"learning_rate": 1e-3, "epochs": 8}, options=("front_end",)),
+    "lfcc-gmm": Architecture("em", options=("components",)),
+    # A logistic regression on 4,608 standardised statistics.
+    "encoder": Architecture(changes={"learning_rate": 2e-4, "epochs": 6}, given=("encoder",),
+                            required={"encoder": WHISPER}),
+    "hybrid": Architecture("ridge", given=("encoder", "aasist"), starts="aasist",
+                           required={"encoder": WHISPER, "init_from": AASIST_START}),
+}
+RECIPE_OPTIONS = {"augment": "augmentation"} | {name: name for name in (
+    "balance", "source_power", "ridge", "label_smoothing", "averaging", "crop_seconds",
+    "distil_weight", "distil_temperature", "batch_size", "learning_rate", "seed")}
+OPTIONS = (*RECIPE_OPTIONS, "init_from", "freeze", "teacher", "encoder", "front_end", "components")
 
 
 def chosen(args: argparse.Namespace) -> str:
-    """The architecture that the arguments ask for."""
+    """The name of the architecture that the arguments ask for."""
     return "small" if args.small_model else args.architecture or "aasist"
 
 
+def recipe_for(architecture: str, name: str, **given: object) -> dict:
+    """The recipe `name` ("default" or "published") of an architecture, with the user's values."""
+    recipe = PUBLISHED if name == "published" else ARCHITECTURES[architecture].recipe
+    return recipe | {key: value for key, value in given.items() if value is not None}
+
+
 def misuse(args: argparse.Namespace) -> str | None:
-    """Why these arguments do not go together, for a usage error; None where they do."""
-    architecture = chosen(args)
-    if args.architecture not in (None, architecture):
-        return f"--small_model and --architecture {args.architecture} ask for two networks: give one of them"
-    for option, owners in _BELONGS.items():
-        if getattr(args, option) is not None and architecture not in owners:
-            return f"--{option} belongs to --architecture {' or '.join(owners)}, not to {architecture}"
-    if architecture in _BELONGS["encoder"] and args.encoder is None:
-        return f"--architecture {architecture} needs --encoder FILE: the ONNX file with the first two blocks of Whisper base"
-    if architecture == "hybrid" and args.init_from is None:
-        return "--architecture hybrid needs --init_from FILE: a checkpoint of an AASIST, which it reads and leaves as it is"
-    if args.source_power is not None and args.balance != "source" and architecture != "hybrid":
-        return "--source_power belongs to --balance source: add that, or leave it out"
-    if architecture in FITTED:
-        return _misuse_of_fit(args, architecture) or _misuse_of_runs(args)
-    return _misuse_of_runs(args)
+    """Why these arguments do not fit together, for a usage error; None where they do."""
+    name = chosen(args)
+    network = ARCHITECTURES[name]
+    learner = LEARNERS[network.learner]
+    if args.architecture not in (None, name):
+        return (f"--small_model and --architecture {args.architecture} ask for two networks: "
+                "give one of them")
+    given = [option for option in OPTIONS if getattr(args, option) is not None]
+    if unknown := [option for option in given if not network.knows(option)]:
+        return _unknown(unknown, name, learner.method)
+    for option, what in network.required.items():
+        if option not in given:
+            return f"--architecture {name} needs --{option} {what}"
+    if args.recipe == "published" and network.learner != "gradient":
+        return (f"--recipe published needs gradients, and {name} learns by {learner.method}: "
+                "leave it out")
+    if launched() and not learner.several_processes:
+        return f"{name} learns in one process: start it without torchrun"
+    return _misuse_of_run(args, network)
 
 
-def _options(names: list[str], verb: str) -> str:
-    """The options that a sentence is about, with its verb: "--a needs", "--a and --b need"."""
-    *others, last = [f"--{name}" for name in names]
-    return f"{', '.join(others)} and {last} {verb}" if others else f"{last} {verb}s"
+def _unknown(options: list[str], name: str, method: str) -> str:
+    owners = [other for other, network in ARCHITECTURES.items() if network.knows(options[0])]
+    *others, last = [f"--{option}" for option in options]
+    subject = f"{', '.join(others)} and {last} have" if others else f"{last} has"
+    return (f"{subject} no meaning for {name}, which learns by {method}: leave "
+            f"{'them' if others else 'it'} out, or choose --architecture {' or '.join(owners)}")
 
 
-def _misuse_of_fit(args: argparse.Namespace, architecture: str) -> str | None:
-    how = FITTED[architecture]
-    if args.learning_rate is not None:
-        return f"--learning_rate does not go with {architecture}: {how} has none"
-    # A hybrid takes the AASIST in it from --init_from.
-    gradients = [name for name in _GRADIENTS if getattr(args, name) is not None and (architecture, name) != ("hybrid", "init_from")]
-    if gradients:
-        return f"{_options(gradients, 'belong')} to what learns by gradients: {architecture} is fitted by {how}"
-    if args.recipe == "published":
-        return f"--recipe published trains by gradients, {architecture} is fitted by {how}: leave it out"
-    if args.balance and architecture == "hybrid":
-        return "--balance draws batches, and hybrid is fitted to every utterance, weighted by source: give --source_power alone"
-    if launched() and architecture == "lfcc-gmm":
-        return f"{architecture} is fitted in one process: start it without torchrun"
-    return None
-
-
-def _misuse_of_runs(args: argparse.Namespace) -> str | None:
-    distil = [name for name in ("distil_weight", "distil_temperature") if getattr(args, name) is not None]
-    if distil and args.teacher is None:
-        return f"{_options(distil, 'need')} a teacher: add --teacher FILE, or leave {'it' if len(distil) == 1 else 'them'} out"
+def _misuse_of_run(args: argparse.Namespace, network: Architecture) -> str | None:
+    by_source = args.balance == "source" or "balance" not in network.recipe
+    if args.source_power is not None and not by_source:
+        return "--source_power needs --balance source: add that, or leave it out"
+    if args.teacher is None:
+        for option in ("distil_weight", "distil_temperature"):
+            if getattr(args, option) is not None:
+                return f"--{option} needs a teacher: add --teacher FILE, or leave it out"
     if args.seeds and args.seed is not None:
         return "--seeds names the seeds of several runs: leave out --seed"
     if args.more_data and not args.resume:
-        return "--more_data goes on with a run: add --resume, or start a run from its weights with --init_from"
+        return ("--more_data resumes a run: add --resume, or start a new run from its weights "
+                "with --init_from")
     return None
-
-
-def configuration(args: argparse.Namespace, rows: list["StoredTrial"]) -> dict:
-    """The configuration of the network for the training utterances `rows`."""
-    from models import CONFIGS
-    from models.front_ends import HOP
-    from utils.signals import N_SAMPLES
-    from utils.training.learners.em import affordable
-    config = CONFIGS[chosen(args)]
-    if args.front_end is not None:
-        config = config | {"front_end": args.front_end}
-    if "components" in config:
-        rarer = min(sum(row.labels.key == key for row in rows) for key in ("bonafide", "spoof"))
-        config = config | {"components": affordable(args.components or config["components"], rarer, N_SAMPLES // HOP)}
-    return config
-
-
-def check_crop(architecture: str, config: dict, seconds: float) -> None:
-    """`InputError` where the network of this configuration cannot take crops of so many seconds."""
-    from models.encoder import longest_input
-    from utils.signals import SAMPLE_RATE
-    if seconds < SHORTEST_CROP:
-        raise InputError(f"--crop_seconds {seconds:g} is too short for a network: give at least {SHORTEST_CROP}")
-    if "max_frames" in config and round(seconds * SAMPLE_RATE) > (longest := longest_input(config["max_frames"])):
-        raise InputError(f"--crop_seconds {seconds:g} is too long for {architecture}: give at most {longest / SAMPLE_RATE:.4f}")
-
-
-def give_weights(model: "nn.Module", encoder: Path | None) -> None:
-    """Give a freshly built network the weights that it does not learn, and freeze them. `InputError` for a bad file."""
-    if encoder is not None:
-        from utils.training.encoder_weights import load_encoder_weights
-        load_encoder_weights(model.encoder, encoder)
-        model.encoder.requires_grad_(False)
-    if hasattr(model, "aasist"):
-        model.aasist.requires_grad_(False)

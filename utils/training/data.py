@@ -1,4 +1,4 @@
-"""What is trained on: stores, cut to `--max_samples`, and seeded crops of their utterances."""
+"""The training data: stores, cut to `--max_samples`, and seeded crops of their utterances."""
 import functools
 from pathlib import Path
 
@@ -7,51 +7,61 @@ import soundfile
 import torch
 from torch.utils.data import Dataset
 
-from utils.signals import SAMPLE_RATE
-from utils.store.reader import Store, StorePart
 from utils.common.errors import InputError
 from utils.common.files import atomic_write
 from utils.detector.scoring import tile, waveform
-from utils.trials.draws import draw_nested
+from utils.signals import SAMPLE_RATE
+from utils.store.reader import Store, StorePart
 from utils.training.augment import Augmentation, make_augmentation
+from utils.trials.draws import draw_nested
 
 
 def open_part(data_dir: Path, subset: str, max_samples: int | None, seed: int) -> StorePart:
-    """The store of a subset, cut to `max_samples` by key and attack. `InputError` where a class is absent."""
+    """The store of a subset, cut to `max_samples` by key and attack.
+
+    Raises `InputError` where a class is missing.
+    """
     store = Store(data_dir / "processed" / subset)
-    part = StorePart(store, draw_nested([(row.labels.key, row.labels.attack) for row in store.rows], max_samples, seed))
+    groups = [(row.labels.key, row.labels.attack) for row in store.rows]
+    part = StorePart(store, draw_nested(groups, max_samples, seed))
     keys = {row.labels.key for row in part.rows}
     if len(keys) < 2:
-        raise InputError(f"the {subset} subset in {data_dir / 'processed'} holds only {' and '.join(keys) or 'no'} utterances: "
-                         "training needs both classes, preprocess more of it")
+        raise InputError(f"the {subset} subset in {data_dir / 'processed'} holds only "
+                         f"{' and '.join(keys) or 'no'} utterances, but training needs both "
+                         "classes: preprocess more of it")
     return part
 
 
 def identity(part: StorePart) -> dict:
-    """What tells the data of a store apart from other data: its trial list, how it was drawn, how much is used."""
-    return {"trial_list_sha256": part.info["trial_list_sha256"], "settings": part.info["settings"], "utterances": len(part)}
+    """What tells the data of a store from others: its trial list, its settings, its size."""
+    return {"trial_list_sha256": part.info["trial_list_sha256"],
+            "settings": part.info["settings"], "utterances": len(part)}
 
 
 def attacks_of(part: StorePart) -> list[str]:
-    """The attacks heard in a store, sorted."""
+    """The attacks of a store, sorted."""
     return sorted({row.labels.attack for row in part.rows} - {"-"})
 
 
 class CropDataset(Dataset):
-    """Crops of a store: item (epoch, index) is (wave float32 (n_samples,) in [-1, 1], label 1 bona fide or 0 spoof).
+    """Crops of a store. Item (epoch, index) is a wave float32 (n_samples,) in [-1, 1] and a label.
 
-    Where a crop starts, and what the augmentation does to it, depends on seed, epoch and utterance alone, so neither the
-    workers nor the order change it.
+    The label is 1 for bona fide, 0 for spoof. The start of a crop and its augmentation depend on
+    seed, epoch and utterance alone, so neither workers nor order change them.
     """
 
-    def __init__(self, store, n_samples: int, seed: int, augment: str = "none"):
-        self.store, self.n_samples, self.seed, self.augment = store, n_samples, seed, augment
+    def __init__(self, store: Store | StorePart, n_samples: int, seed: int, augment: str = "none"):
+        self.store = store
+        self.n_samples = n_samples
+        self.seed = seed
+        self.augment = augment
         self.bonafide = np.flatnonzero([row.labels.is_bonafide for row in store.rows])
 
     def __getitem__(self, item: tuple[int, int]) -> tuple[torch.Tensor, int]:
         epoch, index = item
         rng = np.random.default_rng([self.seed, epoch, index])
-        wave = self.augmentation(index)(waveform(self.crop(index, self._start(rng, index))), rng)
+        crop = waveform(self.crop(index, self._start(rng, index)))
+        wave = self.augmentation(index)(crop, rng)
         return torch.from_numpy(wave), int(self.store.rows[index].labels.is_bonafide)
 
     def start(self, epoch: int, index: int) -> int:
@@ -63,21 +73,26 @@ class CropDataset(Dataset):
 
     def crop(self, index: int, start: int) -> np.ndarray:
         """int16 (n_samples,) of an utterance from `start` on, repeated where it is shorter."""
-        return tile(self.store.read(index, start, min(self.n_samples, self.store.rows[index].n_samples - start)), self.n_samples)
+        count = min(self.n_samples, self.store.rows[index].n_samples - start)
+        return tile(self.store.read(index, start, count), self.n_samples)
 
     def augmentation(self, index: int) -> Augmentation:
-        """What is done to an utterance. The talkers of its babble are bona fide, so that no crop of real speech holds spoofed
-        speech, and others than itself."""
+        """What is done to an utterance.
+
+        The talkers of its babble are others, and bona fide: no crop of real speech holds spoofed
+        speech.
+        """
         others = self.bonafide[self.bonafide != index]
-        return make_augmentation(self.augment, functools.partial(self._one_of, others) if len(others) else None)
+        talker = functools.partial(self._one_of, others) if len(others) else None
+        return make_augmentation(self.augment, talker)
 
     def _one_of(self, utterances: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         index = int(rng.choice(utterances))
-        return waveform(self.store.read(index, 0, min(self.n_samples, self.store.rows[index].n_samples)))
+        return waveform(self.store.read(index, 0, self.n_samples))
 
 
-def write_examples(folder: Path, store, seed: int) -> None:
-    """One utterance of each class, drawn at random and not for its score, as WAV files to try the detector on."""
+def write_examples(folder: Path, store: Store, seed: int) -> None:
+    """One utterance of each class as a WAV file to try the detector on, drawn at random."""
     rng = np.random.default_rng([seed, 0xE8A])
     for key in ("bonafide", "spoof"):
         index = int(rng.choice([i for i, row in enumerate(store.rows) if row.labels.key == key]))

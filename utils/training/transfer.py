@@ -1,4 +1,4 @@
-"""Where a run's weights start from (--init_from), and what of its network it leaves alone (--freeze)."""
+"""Where a run's weights start (--init_from, --encoder), and which parts never learn (--freeze)."""
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -10,15 +10,17 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from utils.common.errors import InputError
 from utils.common.files import file_sha256
 from utils.detector.checkpoint import load_checkpoint
+from utils.training.architectures import ARCHITECTURES
+from utils.training.encoder_weights import load_encoder_weights
 
-NORMS = "norm"    # of --freeze: the statistics of every batch norm stay, its weights may learn
-# What --freeze N means: what stands before the first block, and the list that the blocks are in.
-_BLOCKS = {"aasist": (("bands", "first_bn"), "encoder"), "aasist-l": (("bands", "first_bn"), "encoder"),
-           "small": (("spectrogram", "bin_norm", "stem"), "blocks")}
+NORMS = "norm"    # of --freeze: all batch-norm statistics stay, the weights of the norms may learn
 
 
 def file_id(path: Path | None) -> str | None:
-    """What a run notes of a file that it was given: name and SHA-256; None for none. `InputError` where it cannot be read."""
+    """What a run notes of a given file: name and SHA-256; None for none.
+
+    Raises `InputError` where it cannot be read.
+    """
     if path is None:
         return None
     try:
@@ -27,89 +29,115 @@ def file_id(path: Path | None) -> str | None:
         raise InputError(f"{path} cannot be read ({error.strerror}): name another file") from error
 
 
+def give_weights(model: nn.Module, config: dict, encoder: Path | None,
+                 start: Path | None) -> dict | None:
+    """Fill a fresh network from the files of --encoder and --init_from; freeze its given parts.
+
+    Returns what the checkpoint `start` says of its origin. Raises `InputError` for a bad file.
+    """
+    if encoder is not None:
+        load_encoder_weights(model.encoder, encoder)
+    for part in ARCHITECTURES[config["architecture"]].given:
+        getattr(model, part).requires_grad_(False)
+    return start_from(model, config, start) if start else None
+
+
 def start_from(model: nn.Module, config: dict, path: Path) -> dict:
     """Give `model` the weights of the checkpoint at `path`; returns what it says of its origin.
 
-    A hybrid takes its AASIST from there, whether it is one or has one. `InputError` where that is no checkpoint, or of
-    another architecture or configuration.
+    Where only a part of the network starts from a checkpoint, this may be one of the part, or of
+    a network that has the part. Raises `InputError` for no checkpoint, or another architecture or
+    configuration.
     """
     if path.suffix == ".onnx":
-        raise InputError(f"{path} is an exported model, which cannot be trained: name the checkpoint beside it (.pt)")
+        raise InputError(f"{path} is an exported model, which cannot be trained: name the "
+                         "checkpoint beside it (.pt)")
     checkpoint = load_checkpoint(path)
-    if config["architecture"] == "hybrid":
-        model, config, checkpoint = model.aasist, _aasist_in(config), _its_aasist(checkpoint)
-    if checkpoint["config"]["architecture"] != config["architecture"]:
-        raise InputError(f"{path} holds a network of architecture {checkpoint['config']['architecture']}, not {config['architecture']}: name a "
-                         "checkpoint of the same, or ask for its --architecture")
-    if checkpoint["config"] != config:
-        differing = [f"{name} {checkpoint['config'].get(name)} instead of {config.get(name)}"
-                     for name in sorted(config.keys() | checkpoint["config"].keys())
-                     if checkpoint["config"].get(name) != config.get(name)]
-        raise InputError(f"{path} holds another network than the one to be trained ({'; '.join(differing)}): name a checkpoint of "
-                         "the same, or ask for its --architecture")
-    model.load_state_dict(checkpoint["state_dict"])
-    return {"origin": checkpoint.get("origin"), "trained_on": (checkpoint.get("trained_on") or {}).get("description")}
+    weights, found = checkpoint["state_dict"], checkpoint["config"]
+    part = ARCHITECTURES[config["architecture"]].starts
+    if part is not None:
+        model, config = getattr(model, part), _config_of(part, config)
+        if part in found:
+            weights = {name.removeprefix(f"{part}."): value for name, value in weights.items()
+                       if name.startswith(f"{part}.")}
+            found = _config_of(part, found)
+    _check_same(found, config, path)
+    model.load_state_dict(weights)
+    description = (checkpoint.get("trained_on") or {}).get("description")
+    return {"origin": checkpoint.get("origin"), "trained_on": description}
 
 
-def _aasist_in(config: dict) -> dict:
-    return {"architecture": "aasist"} | config["aasist"]
+def _config_of(part: str, config: dict) -> dict:
+    return {"architecture": part} | config[part]
 
 
-def _its_aasist(checkpoint: dict) -> dict:
-    """The checkpoint of the AASIST in that of a hybrid; any other as it is."""
-    if checkpoint["config"]["architecture"] != "hybrid":
-        return checkpoint
-    weights = {name.removeprefix("aasist."): value for name, value in checkpoint["state_dict"].items() if name.startswith("aasist.")}
-    return checkpoint | {"config": _aasist_in(checkpoint["config"]), "state_dict": weights}
+def _check_same(found: dict, wanted: dict, path: Path) -> None:
+    if found["architecture"] != wanted["architecture"]:
+        raise InputError(f"{path} holds a network of architecture {found['architecture']}, not "
+                         f"{wanted['architecture']}: name another checkpoint, or choose its "
+                         "--architecture")
+    differing = [f"{name} {found.get(name)} instead of {wanted.get(name)}"
+                 for name in sorted(found.keys() | wanted.keys())
+                 if found.get(name) != wanted.get(name)]
+    if differing:
+        raise InputError(f"{path} holds a network with other settings ({'; '.join(differing)}): "
+                         "name another checkpoint, or choose its --architecture")
 
 
 def freeze(model: nn.Module, architecture: str, parts: str) -> list[nn.Module]:
-    """Freeze `parts` of `model` (names of modules or weights, a number of blocks, "norm"; between commas).
+    """Freeze `parts` of `model`: names of modules or weights, a number of blocks, "norm".
 
-    Their weights no longer ask for gradients, so that no backward pass is made for what lies before the first learning
-    layer. Returns the modules that stay in evaluation mode, whose batch-norm statistics (and dropout) thus rest too.
-    `InputError` for a name that the network does not have.
+    Commas separate parts. Frozen weights ask for no gradients, so no backward pass is made for
+    what lies before the first learning layer. Returns the modules that stay in evaluation mode:
+    their batch-norm statistics and dropout rest too. Raises `InputError` for an unknown name.
     """
-    names, modules, resting = _names(architecture, parts), dict(model.named_modules()), []
-    for name in names:
+    modules = dict(model.named_modules())
+    resting = []
+    for name in _names(architecture, parts):
         if name == NORMS:
             resting += [module for module in model.modules() if isinstance(module, _BatchNorm)]
             continue
-        frozen = [p for known, p in model.named_parameters() if (known + ".").startswith(name + ".")]
+        frozen = [parameter for known, parameter in model.named_parameters()
+                  if (known + ".").startswith(name + ".")]
         if not frozen and name not in modules:
-            raise InputError(f"--freeze {name}: the network {architecture} has no such part, only "
-                             f"{', '.join(dict(model.named_children()))} and what is in them")
+            raise InputError(f"--freeze {name}: the network {architecture} has no such part. It "
+                             f"has {', '.join(dict(model.named_children()))} and their parts")
         for parameter in frozen:
             parameter.requires_grad_(False)
         resting += [modules[name]] if name in modules else []
-    if not any(p.requires_grad for p in model.parameters()):
-        raise InputError(f"--freeze {parts} leaves nothing of {architecture} to be trained: name fewer parts")
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise InputError(f"--freeze {parts} leaves nothing of {architecture} to be trained: "
+                         "name fewer parts")
     return resting
 
 
 def _names(architecture: str, parts: str) -> list[str]:
-    found = []
+    network = ARCHITECTURES[architecture]
+    names = []
     for part in filter(None, (part.strip() for part in parts.split(","))):
         if not part.isdecimal():
-            found.append(part)
-        elif architecture in _BLOCKS:
-            before, blocks = _BLOCKS[architecture]
-            found += [*before, *(f"{blocks}.{number}" for number in range(int(part)))]
+            names.append(part)
+        elif network.blocks:
+            names += network.before_blocks
+            names += [f"{network.blocks}.{number}" for number in range(int(part))]
         else:
-            raise InputError(f"--freeze {part}: blocks are counted in {', '.join(_BLOCKS)} only; name the parts of {architecture}")
-    return found
+            counted = [name for name, other in ARCHITECTURES.items() if other.blocks]
+            raise InputError(f"--freeze {part}: blocks are counted in {', '.join(counted)} only. "
+                             f"Name the parts of {architecture}")
+    return names
 
 
 @torch.no_grad()
 def renew_statistics(model: nn.Module, resting: list[nn.Module], waves: Iterable[Tensor],
-                     randomness: Callable[[], AbstractContextManager] = nullcontext) -> None:
-    """Renew the batch-norm statistics of `model`, except in `resting`, by a pass over batches of waves (B, n_samples).
+                     whole_batch: Callable[[], AbstractContextManager] = nullcontext) -> None:
+    """Renew the batch-norm statistics of `model`, except in `resting`, over (B, n_samples) waves.
 
-    They become the plain mean over batches, as by torch.optim.swa_utils.update_bn. The pass is one of training, so dropout
-    and masks are drawn, each batch's inside `randomness()`: of several processes, what one would draw for the whole batch.
+    They become the plain mean over batches, as by torch.optim.swa_utils.update_bn. The pass is one
+    of training, so dropout and masks are drawn, each batch's inside `whole_batch()`.
     """
     still = {id(inner) for module in resting for inner in module.modules()}
-    norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and id(module) not in still]
+    norms = [module for module in model.modules()
+             if isinstance(module, _BatchNorm) and id(module) not in still]
     momenta = [module.momentum for module in norms]
     model.train()
     for module in resting:
@@ -118,7 +146,7 @@ def renew_statistics(model: nn.Module, resting: list[nn.Module], waves: Iterable
         module.reset_running_stats()
         module.momentum = None
     for batch in waves:
-        with randomness():
+        with whole_batch():
             model(batch)
     for module, momentum in zip(norms, momenta, strict=True):
         module.momentum = momentum

@@ -200,9 +200,14 @@ def _deal_rest(strata: Strata, shares: dict[str, float], home: dict[str, str], s
     rest = sorted(set(strata) - set(home))
     random.Random(f"speakers {seed}").shuffle(rest)
     for group in sorted(rest, key=lambda group: -strata[group].total()):
-        def gain(subset: str) -> float:      # how much the squared distance from the shares shrinks
-            share = shares[subset] / weight
-            return sum(count * (share - (have[subset][stratum] + count / 2) / total[stratum])
-                       / (share * total[stratum]) for stratum, count in strata[group].items())
-        home[group] = max(shares, key=gain)
-        have[home[group]].update(strata[group])
+        counts = strata[group]
+        gains = {subset: _gain(counts, have[subset], total, share / weight)
+                 for subset, share in shares.items()}
+        home[group] = max(gains, key=gains.__getitem__)
+        have[home[group]].update(counts)
+
+
+def _gain(counts: Counter, have: Counter, total: Counter, share: float) -> float:
+    """How much nearer to its share of each stratum these counts bring a subset (squared error)."""
+    return sum(count * (share - (have[stratum] + count / 2) / total[stratum])
+               / (share * total[stratum]) for stratum, count in counts.items())

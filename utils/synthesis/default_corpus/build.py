@@ -1,4 +1,5 @@
-"""The build: sources fetched, a plan drawn from the seed, clips made by several processes, protocols and papers at the end."""
+"""The build: sources fetched, a plan drawn from the seed, clips made by several processes,
+protocols and papers at the end."""
 import contextlib
 import multiprocessing
 import os
@@ -10,21 +11,25 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+from utils.common.errors import InputError
+from utils.common.files import atomic_write, disk_errors, read_json, write_json
 from utils.synthesis.default_corpus.attacks import ATTACKS, TINY_ATTACKS, Attack, missing_needs
 from utils.synthesis.default_corpus.attribution import attribution, corpus_info
-from utils.synthesis.default_corpus.plan import DEFAULT, MINIMUM_SPEAKERS, TINY, Clip, Size, fingerprint, make_plan, scaled
-from utils.synthesis.default_corpus.debian_speech import (NO_SPEECH, download_packages, list_sources, list_user_sources, unpack_package,
-                                                  wanted_files)
+from utils.synthesis.default_corpus.debian_speech import (NO_SPEECH, download_packages,
+                                                          list_sources, list_user_sources,
+                                                          unpack_package, wanted_files)
+from utils.synthesis.default_corpus.plan import (DEFAULT, MINIMUM_SPEAKERS, TINY, Clip, Size,
+                                                 fingerprint, make_plan, scaled)
 from utils.synthesis.default_corpus.speakers import FULL_VOICES, TINY_VOICES, Voice
 from utils.synthesis.tts.texts import read_captions
 from utils.trials.trial import SUBSETS
-from utils.common.errors import InputError
-from utils.common.files import atomic_write, disk_errors, read_json, write_json
 
 NAME = "default_corpus"
-PROTOCOLS = {"train": "ASVspoof5.train.tsv", "dev": "ASVspoof5.dev.track_1.tsv", "eval": "ASVspoof5.eval.track_1.tsv"}
+PROTOCOLS = {"train": "ASVspoof5.train.tsv", "dev": "ASVspoof5.dev.track_1.tsv", "eval":
+    "ASVspoof5.eval.track_1.tsv"}
 MOST_SKIPPED = 0.05       # of the planned clips; above it something is wrong with an engine
-FREE_SPACE = 1_500_000_000   # bytes a full build needs at its peak (downloads, unpacked sources, clips)
+# bytes a full build needs at its peak (downloads, unpacked sources, clips)
+FREE_SPACE = 1_500_000_000
 CHUNK = 8
 FLITE_PACKAGES = ("flite", "libflite1")
 
@@ -36,18 +41,25 @@ def _size(size: "str | int") -> Size:
         return TINY
     if isinstance(size, int) and size >= 100:
         return scaled(size)
-    raise InputError(f"the size of the default corpus is 'default', 'tiny' or a number of clips of at least 100, not {size!r}")
+    raise InputError("the size of the default corpus is 'default', 'tiny' or a number of clips of "
+                     f"at least 100, not {size!r}")
 
 
-def _choose_attacks(wanted: "list[str] | None", tiny: bool) -> tuple[list[Attack], dict[str, list[str]]]:
+def _choose_attacks(wanted: "list[str] | None",
+                    tiny: bool) -> tuple[list[Attack], dict[str, list[str]]]:
     """The attacks to build, and those left out with what they lack here."""
     names = {name.lower() for name in wanted} if wanted else None
-    unknown = (names or set()) - {name for attack in ATTACKS for name in (attack.tag.lower(), attack.name)}
+    unknown = (names or
+               set()) - {name
+                         for attack in ATTACKS
+                         for name in (attack.tag.lower(), attack.name)}
     if unknown:
-        raise InputError(f"there is no attack {', '.join(sorted(unknown))}: choose among {', '.join(a.name for a in ATTACKS)}")
+        raise InputError(f"there is no attack {', '.join(sorted(unknown))}: choose among "
+                         f"{', '.join(a.name for a in ATTACKS)}")
     chosen, absent = [], {}
     for attack in ATTACKS:
-        if not (names & {attack.tag.lower(), attack.name} if names else not tiny or attack.tag in TINY_ATTACKS):
+        if not (names & {attack.tag.lower(), attack.name}
+                if names else not tiny or attack.tag in TINY_ATTACKS):
             continue
         if lacking := missing_needs(attack):
             absent[attack.tag] = lacking
@@ -57,19 +69,23 @@ def _choose_attacks(wanted: "list[str] | None", tiny: bool) -> tuple[list[Attack
 
 
 def _without(voices: tuple[Voice, ...], reasons: dict[str, str]) -> tuple[Voice, ...]:
-    """The voices but those of packages that could not be had; `InputError` where too few speakers remain for a subset."""
+    """The voices but those of packages that could not be had; `InputError` where too few speakers
+    remain for a subset."""
     left = tuple(voice for voice in voices if voice.package not in reasons)
     for subset in SUBSETS:
-        if reasons and len({voice.speaker for voice in left if voice.subset == subset}) < MINIMUM_SPEAKERS:
+        if reasons and len({voice.speaker
+                            for voice in left if voice.subset == subset}) < MINIMUM_SPEAKERS:
             raise InputError(NO_SPEECH.format(why=next(iter(reasons.values()))))
     return left
 
 
 def _fetch(work: Path, downloads: Path, voices: tuple[Voice, ...], absent: dict[str, list[str]],
            pool: ProcessPoolExecutor) -> tuple[Voice, ...]:
-    """Download and unpack the packages of real speech, each into its own folder below `work`; the voices that were had.
+    """Download and unpack the packages of real speech, each into its own folder below `work`; the
+    voices that were had.
 
-    A package that apt cannot give is named on stderr and in `absent`, and its voices are done without.
+    A package that apt cannot give is named on stderr and in `absent`, and its voices are done
+    without.
     """
     debs, reasons = download_packages(downloads, sorted({voice.package for voice in voices}))
     left = _without(voices, reasons)
@@ -79,7 +95,10 @@ def _fetch(work: Path, downloads: Path, voices: tuple[Voice, ...], absent: dict[
         print(f"default corpus: {reason}: it does without {lost}; to try again, delete "
               f"{downloads.parent / 'corpus_info.json'} and run the same command", file=sys.stderr)
     largest_first = sorted(debs, key=lambda name: -debs[name].stat().st_size)
-    jobs = [pool.submit(unpack_package, debs[name], work / name, wanted_files(voices, name)) for name in largest_first]
+    jobs = [
+        pool.submit(unpack_package, debs[name], work / name, wanted_files(voices, name))
+        for name in largest_first
+    ]
     for job in jobs:
         job.result()
     return left
@@ -98,15 +117,18 @@ def _fetch_flite(work: Path, downloads: Path, absent: dict[str, list[str]]) -> N
 
 
 def _start_worker() -> None:
-    """One thread per process: the same sums in the same order on any machine, and no fight over the cores."""
+    """One thread per process: the same sums in the same order on any machine, and no fight over the
+    cores."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
-    os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = "1"   # else torch keeps working memory for every length it meets: 2.7 GB
+    # else torch keeps working memory for every length it meets: 2.7 GB
+    os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = "1"
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
 
 
-def _make_clips(clips: list[Clip], corpus: Path, speech: Path, work: Path, seed: int) -> list[tuple[str, str]]:
+def _make_clips(clips: list[Clip], corpus: Path, speech: Path, work: Path,
+                seed: int) -> list[tuple[str, str]]:
     from utils.synthesis.default_corpus.make_clip import make_clip
     if any(clip.attack in ("A04", "A08") for clip in clips):
         import torch
@@ -116,13 +138,15 @@ def _make_clips(clips: list[Clip], corpus: Path, speech: Path, work: Path, seed:
 
 
 def _chunks(plan: list[Clip]) -> Iterator[list[Clip]]:
-    """Clips of one attack together (an engine is loaded once per process and chunk), the costly attacks first."""
+    """Clips of one attack together (an engine is loaded once per process and chunk), the costly
+    attacks first."""
     order = {"A04": 0, "A08": 0, "A10": 1, "A02": 2}
     ordered = sorted(plan, key=lambda clip: (order.get(clip.attack, 9), clip.attack))
     start = 0
     while start < len(ordered):
         end = start + 1
-        while end < len(ordered) and end < start + CHUNK and ordered[end].attack == ordered[start].attack:
+        while end < len(
+                ordered) and end < start + CHUNK and ordered[end].attack == ordered[start].attack:
             end += 1
         yield ordered[start:end]
         start = end
@@ -138,15 +162,20 @@ def _make_all(plan: list[Clip], corpus: Path, speech: Path, work: Path, seed: in
     for half_written in corpus.glob("flac_*/.*.tmp"):
         half_written.unlink()
     skipped: dict[str, str] = {}
-    with tqdm(total=len(plan), desc="default corpus", unit="clip", file=sys.stderr, smoothing=0.05) as bar:
-        jobs = {pool.submit(_make_clips, chunk, corpus, speech, work, seed): len(chunk) for chunk in _chunks(plan)}
+    with tqdm(total=len(plan), desc="default corpus", unit="clip", file=sys.stderr,
+              smoothing=0.05) as bar:
+        jobs = {
+            pool.submit(_make_clips, chunk, corpus, speech, work, seed): len(chunk)
+            for chunk in _chunks(plan)
+        }
         for job in as_completed(jobs):
             skipped |= dict(job.result())
             bar.update(jobs[job])
     if len(skipped) > MOST_SKIPPED * len(plan):
         reason, count = Counter(skipped.values()).most_common(1)[0]
-        raise InputError(f"{len(skipped)} of {len(plan)} clips of the default corpus could not be made (most often, {count} times: "
-                         f"{reason}): check the installed engines, or leave some out")
+        raise InputError(f"{len(skipped)} of {len(plan)} clips of the default corpus could not be "
+                         f"made (most often, {count} times: {reason}): check the installed "
+                         "engines, or leave some out")
     return dict(sorted(skipped.items()))
 
 
@@ -157,11 +186,13 @@ def _workers(count: int) -> Iterator[ProcessPoolExecutor]:
     try:
         yield pool
     except KeyboardInterrupt:
-        print("\nstopping: the clips that are being made are finished first", file=sys.stderr, flush=True)
+        print("\nstopping: the clips that are being made are finished first", file=sys.stderr,
+              flush=True)
         raise
     except BrokenProcessPool as error:
-        raise InputError("a process that builds the default corpus was killed (most likely for lack of memory): run the same "
-                         "command again with fewer workers; what was finished is kept") from error
+        raise InputError("a process that builds the default corpus was killed (most likely for "
+                         "lack of memory): run the same command again with fewer workers; what was "
+                         "finished is kept") from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -173,7 +204,9 @@ def _write_protocols(corpus: Path, plan: list[Clip], skipped: dict[str, str]) ->
             for clip in plan:
                 if clip.subset == subset and clip.utterance not in skipped:
                     spoof = clip.attack != "-"
-                    ending = f"{labels[clip.attack]} {clip.attack} spoof -" if spoof else "- bonafide bonafide -"
+                    ending = "- bonafide bonafide -"
+                    if spoof:
+                        ending = f"{labels[clip.attack]} {clip.attack} spoof -"
                     file.write(f"{clip.speaker} {clip.utterance} {clip.gender} - - - {ending}\n")
 
 
@@ -189,20 +222,25 @@ def _clear_other_build(corpus: Path, sum_of_plan: str) -> None:
     write_json(mark, {"plan": sum_of_plan})
 
 
-def _working_attacks(chosen: list[Attack], absent: dict[str, list[str]], work: Path, pool: ProcessPoolExecutor) -> list[Attack]:
+def _working_attacks(chosen: list[Attack], absent: dict[str, list[str]], work: Path,
+                     pool: ProcessPoolExecutor) -> list[Attack]:
     """The attacks whose engine speaks on this machine; the others are added to `absent`."""
     from utils.synthesis.default_corpus.make_clip import try_engine
-    trials = {attack: pool.submit(try_engine, attack.tag, work) for attack in chosen if attack.tag not in absent}
+    trials = {
+        attack: pool.submit(try_engine, attack.tag, work)
+        for attack in chosen if attack.tag not in absent
+    }
     for attack, trial in trials.items():
         if reason := trial.result():
             absent[attack.tag] = [reason]
-    for tag, lacking in sorted((attack.tag, absent[attack.tag]) for attack in ATTACKS if attack.tag in absent):
+    for tag, lacking in sorted(
+        (attack.tag, absent[attack.tag]) for attack in ATTACKS if attack.tag in absent):
         print(f"default corpus: attack {tag} is left out ({', '.join(lacking)})", file=sys.stderr)
     working = [attack for attack in chosen if attack.tag not in absent]
     for subset in SUBSETS:
         if not any(subset in attack.subsets for attack in working):
-            raise InputError(f"no spoofing engine works for the {subset} subset of the default corpus: "
-                             "pip install -r requirements.txt, or choose other attacks")
+            raise InputError(f"no spoofing engine works for the {subset} subset of the default "
+                             "corpus: pip install -r requirements.txt, or choose other attacks")
     return working
 
 
@@ -220,37 +258,48 @@ def _build(request: dict, corpus: Path, workers: int) -> None:
             _fetch_flite(work, corpus / ".downloads", absent)
         chosen = _working_attacks(chosen, absent, work, pool)
         sources = sources or list_sources(work, voices, minimum)
-        captions = read_captions(work / "tuxpaint-stamps-default", {source.language for source in sources} | {"en"})
+        captions = read_captions(work / "tuxpaint-stamps-default",
+                                 {source.language
+                                  for source in sources} | {"en"})
         plan = make_plan(sources, chosen, captions, size, seed)
         _clear_other_build(corpus, fingerprint(plan, seed))
         skipped = _make_all(plan, corpus, own_speech or work, work, seed, pool)
     _write_protocols(corpus, plan, skipped)
     with atomic_write(corpus / "ATTRIBUTION.md") as file:
         file.write(attribution(voices, chosen))
-    write_json(corpus / "corpus_info.json", corpus_info(request, corpus, plan, skipped, chosen, absent))
+    write_json(corpus / "corpus_info.json",
+               corpus_info(request, corpus, plan, skipped, chosen, absent))
     shutil.rmtree(work, ignore_errors=True)
 
 
-def build_default_corpus(raw_dir: Path, seed: int = 1, workers: int = 2, size: "str | int" = "default",
-                         bonafide_dir: "Path | None" = None, attacks: "list[str] | None" = None) -> Path:
-    """Build the embedded default corpus in `raw_dir/default_corpus`, in ASVspoof5's own layout, and return that folder.
+def build_default_corpus(raw_dir: Path, seed: int = 1, workers: int = 2,
+                         size: "str | int" = "default", bonafide_dir: "Path | None" = None,
+                         attacks: "list[str] | None" = None) -> Path:
+    """Build the embedded default corpus in `raw_dir/default_corpus`, in ASVspoof5's own layout, and
+    return that folder.
 
-    Real speech comes from Debian packages, or from `bonafide_dir` (one folder per speaker, at least six; all of it is
-    taken as English, and as never coded lossily); spoofs from the engines that are installed (`attacks`: tags or names,
-    all by default). `size` is "default" (`plan.DEFAULT`; `plan.planned_clips` counts it), "tiny" (`plan.TINY`: short clips
-    from one small package) or a number of clips. A package or an engine that cannot be had is named and done without.
-    The same seed gives the same clips, whatever `workers`; killed at any instant, the next call goes on. Raises
-    `InputError` where speech, engines or disk space are missing.
+    Real speech comes from Debian packages, or from `bonafide_dir` (one folder per speaker, at least
+    six; all of it is taken as English, and as never coded lossily); spoofs from the engines that
+    are installed (`attacks`: tags or names, all by default). `size` is "default" (`plan.DEFAULT`;
+    `plan.planned_clips` counts it), "tiny" (`plan.TINY`: short clips from one small package) or a
+    number of clips. A package or an engine that cannot be had is named and done without. The same
+    seed gives the same clips, whatever `workers`; killed at any instant, the next call goes on.
+    Raises `InputError` where speech, engines or disk space are missing.
     """
-    _size(size), _choose_attacks(attacks, size == "tiny")   # a wrong request is refused before anything is fetched
+    # a wrong request is refused before anything is fetched
+    _size(size), _choose_attacks(attacks, size == "tiny")
     corpus = raw_dir / NAME
-    request = {"seed": seed, "size": size, "attacks": attacks, "bonafide_dir": str(bonafide_dir.resolve()) if bonafide_dir else None}
+    request = {
+        "seed": seed, "size": size, "attacks": attacks,
+        "bonafide_dir": str(bonafide_dir.resolve()) if bonafide_dir else None
+    }
     info = corpus / "corpus_info.json"
     if info.is_file() and read_json(info).get("request") == request:
         return corpus
     with disk_errors(corpus):
         corpus.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(corpus).free < FREE_SPACE and size != "tiny":
-        raise InputError(f"the default corpus needs {FREE_SPACE / 1e9:.1f} GB of free disk space in {corpus}: free some and run again")
+        raise InputError(f"the default corpus needs {FREE_SPACE / 1e9:.1f} GB of free disk space "
+                         f"in {corpus}: free some and run again")
     _build(request, corpus, workers)
     return corpus

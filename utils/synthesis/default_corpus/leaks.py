@@ -1,7 +1,7 @@
 """The leak check: can something that is not the synthesis tell the classes apart?
 
-For each trivial feature a logistic regression is trained on the train subset and scored on eval, whose speakers it has
-not heard. 50 % equal error rate means that the feature says nothing.
+For each trivial feature a logistic regression is trained on the train subset and scored on eval,
+whose speakers it has not heard. 50 % equal error rate means that the feature says nothing.
 """
 import csv
 from collections.abc import Callable
@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from utils.synthesis.default_corpus.recordings import active_rms, active_span, frame_levels
-from utils.synthesis.default_corpus.vocoder_attacks import stft
+from utils.signals.levels import active_rms, active_span, frame_levels
+from utils.signals.spectra import stft
 
 BANDS = 24
 
@@ -21,7 +21,8 @@ def _duration(samples: np.ndarray) -> np.ndarray:
 
 
 def _level(samples: np.ndarray) -> np.ndarray:
-    return np.array([20 * np.log10(np.std(samples) + 1e-9), 20 * np.log10(np.abs(samples).max() + 1e-9)])
+    return np.array(
+        [20 * np.log10(np.std(samples) + 1e-9), 20 * np.log10(np.abs(samples).max() + 1e-9)])
 
 
 def _crest(samples: np.ndarray) -> np.ndarray:
@@ -32,13 +33,18 @@ def _silence(samples: np.ndarray) -> np.ndarray:
     levels = frame_levels(samples)
     first, last = active_span(samples)
     top = np.percentile(levels, 95)
-    return np.array([first, len(samples) - last, np.mean(levels < top - 35) * 16000, 400 * (np.percentile(levels, 5) - top)]) / 16000
+    return np.array([
+        first,
+        len(samples) - last,
+        np.mean(levels < top - 35) * 16000, 400 * (np.percentile(levels, 5) - top)
+    ]) / 16000
 
 
 def _band_levels(samples: np.ndarray) -> np.ndarray:
     powers = np.abs(stft(samples, 512, 256)) ** 2
     edges = np.unique(np.round(np.geomspace(2, 256, BANDS + 1)).astype(int))
-    return 10 * np.log10(np.stack([powers[:, a:b].mean(axis=1) for a, b in zip(edges, edges[1:])], axis=1) + 1e-10)
+    return 10 * np.log10(
+        np.stack([powers[:, a:b].mean(axis=1) for a, b in zip(edges, edges[1:])], axis=1) + 1e-10)
 
 
 def _spectrum(samples: np.ndarray) -> np.ndarray:
@@ -51,7 +57,8 @@ def _spectrum_spread(samples: np.ndarray) -> np.ndarray:
 
 
 FEATURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "duration": _duration, "level": _level, "crest factor": _crest, "silence": _silence, "long-term spectrum": _spectrum,
+    "duration": _duration, "level": _level, "crest factor": _crest, "silence": _silence,
+        "long-term spectrum": _spectrum,
     "spectral spread": _spectrum_spread}
 
 
@@ -79,19 +86,28 @@ def _eer(scores: np.ndarray, spoofed: np.ndarray) -> float:
 
 
 def leak_check(corpus: Path) -> dict[str, dict[str, float]]:
-    """Per feature the eval EER (fractions): over all attacks under "all", over those of train under "seen", and per attack."""
+    """Per feature the eval EER (fractions): over all attacks under "all", over those of train under
+    "seen", and per attack."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
-    train, test = (read_protocol(corpus / name) for name in ("ASVspoof5.train.tsv", "ASVspoof5.eval.track_1.tsv"))
-    train_features, test_features = _features(corpus / "flac_T", train), _features(corpus / "flac_E_eval", test)
+    train, test = (read_protocol(corpus / name) for name in ("ASVspoof5.train.tsv",
+        "ASVspoof5.eval.track_1.tsv"))
+    train_features = _features(corpus / "flac_T", train)
+    test_features = _features(corpus / "flac_E_eval", test)
     labels, truth = (np.array([row[8] == "spoof" for row in rows]) for rows in (train, test))
     attacks = np.array([row[7] for row in test])
     seen = sorted({row[7] for row in train} - {"bonafide"})
     figures = {}
     for name in FEATURES:
-        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000, class_weight="balanced"))
+        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000, class_weight=
+            "balanced"))
         scores = model.fit(train_features[name], labels).decision_function(test_features[name])
-        groups = {"all": truth, "seen": np.isin(attacks, seen)} | {tag: attacks == tag for tag in sorted(set(attacks[truth]))}
-        figures[name] = {group: round(_eer(scores[~truth | chosen], truth[~truth | chosen]), 4) for group, chosen in groups.items()}
+        groups = {"all": truth, "seen": np.isin(attacks, seen)
+                  } | {tag: attacks == tag
+                       for tag in sorted(set(attacks[truth]))}
+        figures[name] = {
+            group: round(_eer(scores[~truth | chosen], truth[~truth | chosen]), 4)
+            for group, chosen in groups.items()
+        }
     return figures

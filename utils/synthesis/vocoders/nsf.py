@@ -1,14 +1,17 @@
-"""Neural source-filter models (Wang, Takaki and Yamagishi, 2019 and 2020): hn-sinc-NSF and cyclic-noise NSF at 16 kHz.
+"""Neural source-filter models (Wang, Takaki and Yamagishi, 2019 and 2020): hn-sinc-NSF and
+cyclic-noise NSF at 16 kHz.
 
-A sine or cyclic-noise source at the pitch of the speech is filtered by dilated convolutions that mel and F0 steer.
+A sine or cyclic-noise source at the pitch of the speech is filtered by dilated convolutions that
+mel and F0 steer.
 """
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from utils.signals.mel import nsf_mel
+from utils.signals import SAMPLE_RATE
+from utils.signals.length import cut_or_pad, mirror_ends
+from utils.synthesis.vocoders.features import nsf_mel
 from utils.synthesis.vocoders.nsf_excitation import cyclic_source, harmonic_source, pitch
-from utils.signals.speech import RATE, fit, lengthen
 from utils.synthesis.vocoders.weights import Weights
 
 HOP, TAPS, SMOOTH = 80, 31, 320
@@ -17,11 +20,13 @@ NOISE_STD = {False: 0.1 / 3, True: 0.001}   # of the noise branch's source: hn, 
 
 def is_nsf(weights: Weights) -> bool:
     """Whether these are the weights of one of the three NSF models."""
-    return {"m_filter.l_har_blocks.0.l_ff_1.weight", "m_cond.l_cut_f_smooth.weight", "input_mean"} <= weights.keys()
+    return {"m_filter.l_har_blocks.0.l_ff_1.weight", "m_cond.l_cut_f_smooth.weight",
+            "input_mean"} <= weights.keys()
 
 
 def smooth(x: torch.Tensor, taps: int) -> torch.Tensor:
-    """Moving average over the last axis of (1, channels, time), the ends repeated; longer by one on the right."""
+    """Moving average over the last axis of (1, channels, time), the ends repeated; longer by one on
+    the right."""
     padded = F.pad(x, ((taps - 1) // 2, taps // 2), mode="replicate").double()
     sums = F.pad(padded.cumsum(2), (1, 0))
     return ((sums[..., taps:] - sums[..., :-taps]) / taps).float()
@@ -33,7 +38,8 @@ def time_varying(signal: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
 
 
 def sinc_filters(cutoff: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Low-pass and high-pass taps (time, 31) at a cut-off (time,) given as a share of 8 kHz; Hamming window."""
+    """Low-pass and high-pass taps (time, 31) at a cut-off (time,) given as a share of 8 kHz;
+    Hamming window."""
     m = torch.arange(-(TAPS // 2), TAPS // 2 + 1)
     window = 0.54 + 0.46 * torch.cos(2 * torch.pi * m / TAPS)
     sinc = cutoff[:, None] * torch.sinc(cutoff[:, None] * m)
@@ -43,7 +49,7 @@ def sinc_filters(cutoff: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 class NSF:
     """Copy-synthesis by one of the three NSF models; which one, its weights tell."""
-    rate, batch = RATE, 1
+    rate, batch = SAMPLE_RATE, 1
 
     def __init__(self, weights: Weights) -> None:
         self.weights = weights
@@ -53,16 +59,20 @@ class NSF:
     def _recurrent(self) -> torch.nn.LSTM:
         prefix = "m_cond.l_blstm.l_blstm."
         lstm = torch.nn.LSTM(81, 32, bidirectional=True, batch_first=True)
-        lstm.load_state_dict({name.removeprefix(prefix): value for name, value in self.weights.items()
-                              if name.startswith(prefix)})
+        lstm.load_state_dict({
+            name.removeprefix(prefix): value
+            for name, value in self.weights.items() if name.startswith(prefix)
+        })
         return lstm
 
     def _convolve(self, x: torch.Tensor, layer: str) -> torch.Tensor:
-        return torch.tanh(F.conv1d(x, self.weights[layer + ".weight"], self.weights[layer + ".bias"], padding=1))
+        return torch.tanh(
+            F.conv1d(x, self.weights[layer + ".weight"], self.weights[layer + ".bias"], padding=1))
 
     def _condition(self, mel: torch.Tensor, f0: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Features at frame rate → context (1, 64, time) and cut-off (time,) at sample rate."""
-        x = (torch.cat((mel, f0[:, None]), dim=1) - self.weights["input_mean"]) / self.weights["input_std"]
+        x = (torch.cat((mel, f0[:, None]), dim=1) - self.weights["input_mean"]) / self.weights[
+            "input_std"]
         if self._lstm is not None:
             hidden = self._convolve(self._lstm(x[None])[0].transpose(1, 2), "m_cond.l_conv1d")
         else:
@@ -70,15 +80,19 @@ class NSF:
             for layer in range(3):
                 hidden = self._convolve(hidden, f"m_cond.l_conv1ds.{layer}")
         if not self.cyclic:  # the last channel of the context is F0 itself
-            hidden = torch.cat((hidden[:, :63], x[None, :, 80:].transpose(1, 2), hidden[:, 63:]), dim=1)
+            hidden = torch.cat((hidden[:, :63], x[None, :, 80:].transpose(1, 2), hidden[:, 63:]),
+                               dim=1)
         long = smooth(smooth(hidden.repeat_interleave(HOP, dim=2), HOP), HOP)
         voiced = (f0 > 0).float().repeat_interleave(HOP)
-        return long[:, :64], smooth((long[:, 64] * 0.2 + voiced * 0.4 + 0.3)[None], SMOOTH).flatten()
+        return long[:, :64], smooth((long[:, 64] * 0.2 + voiced * 0.4 + 0.3)[None],
+                                    SMOOTH).flatten()
 
     def _dense(self, x: torch.Tensor, layer: str) -> torch.Tensor:
-        return F.conv1d(x, self.weights[layer + ".weight"][..., None], self.weights.get(layer + ".bias"))
+        return F.conv1d(x, self.weights[layer + ".weight"][..., None], self.weights.get(layer +
+            ".bias"))
 
-    def _block(self, signal: torch.Tensor, context: torch.Tensor, name: str, layers: int) -> torch.Tensor:
+    def _block(self, signal: torch.Tensor, context: torch.Tensor, name: str,
+               layers: int) -> torch.Tensor:
         """What the block adds to its signal (1, 1, time), before its last tanh."""
         h = torch.tanh(self._dense(signal, name + "l_ff_1"))
         for k in range(layers):
@@ -90,33 +104,41 @@ class NSF:
         return self._dense(h, name + "l_ff_3")
 
     @torch.inference_mode()
-    def generate(self, mel: np.ndarray, f0: np.ndarray, source: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        """Mel (frames, 80), F0 in Hz (frames,), harmonic and noise source (80 * frames,) → waveform, as long."""
-        mel, f0, source, noise = (torch.from_numpy(np.asarray(x)).float() for x in (mel, f0, source, noise))
+    def generate(self, mel: np.ndarray, f0: np.ndarray, source: np.ndarray,
+                 noise: np.ndarray) -> np.ndarray:
+        """Mel (frames, 80), F0 in Hz (frames,), harmonic and noise source (80 * frames,) →
+        waveform, as long."""
+        mel, f0, source, noise = (
+            torch.from_numpy(np.asarray(x)).float() for x in (mel, f0, source, noise))
         context, cutoff = self._condition(mel, f0)
         harmonic = source[None, None]
         for index in range(5):
-            harmonic = harmonic + torch.tanh(self._block(harmonic, context, f"m_filter.l_har_blocks.{index}.", 10))
+            harmonic = harmonic + torch.tanh(self._block(harmonic, context,
+                f"m_filter.l_har_blocks.{index}.", 10))
         added = self._block(noise[None, None], context, "m_filter.l_noi_blocks.0.", 5)
         rest = added if self.cyclic else noise + torch.tanh(added)
         low, high = sinc_filters(cutoff)
-        return (time_varying(harmonic.flatten(), low) + time_varying(rest.flatten(), high)).double().numpy()
+        return (time_varying(harmonic.flatten(), low)
+                + time_varying(rest.flatten(), high)).double().numpy()
 
     def sources(self, f0: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Harmonic and noise source (80 * frames,) for a pitch contour (frames,) in Hz, 0 where unvoiced."""
+        """Harmonic and noise source (80 * frames,) for a pitch contour (frames,) in Hz, 0 where
+        unvoiced."""
         long = np.repeat(f0, HOP)
         if self.cyclic:
             source = cyclic_source(long, rng)
         else:
-            weight, bias = (self.weights["m_source.l_linear." + part].double().numpy() for part in ("weight", "bias"))
+            weight, bias = (self.weights["m_source.l_linear." + part].double().numpy() for part in (
+                "weight", "bias"))
             source = np.tanh(harmonic_source(long, rng) @ weight[0] + bias[0])
         return source, rng.standard_normal(len(long)) * NOISE_STD[self.cyclic]
 
     def _copy(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        longer = lengthen(clip, HOP)
+        longer = mirror_ends(clip, 0, HOP)
         mel, f0 = nsf_mel(longer), pitch(longer)
         frames = min(len(mel), len(f0))
-        return fit(self.generate(mel[:frames], f0[:frames], *self.sources(f0[:frames], rng)), len(clip))
+        return cut_or_pad(self.generate(mel[:frames], f0[:frames], *self.sources(f0[:frames], rng)),
+                          len(clip))
 
     def copies(self, clips: list[np.ndarray], rngs: list[np.random.Generator]) -> list[np.ndarray]:
         """Clips at 16 kHz → their copies, of the same lengths; phases and noise are drawn."""

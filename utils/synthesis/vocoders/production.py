@@ -1,8 +1,9 @@
-"""Makes the files of a vocoded corpus: bonafide/SPEAKER/x.flac and spoof/ATTACK/SPEAKER/x.flac, whole or not there.
+"""Makes the files of a vocoded corpus: bonafide/SPEAKER/x.flac and spoof/ATTACK/SPEAKER/x.flac,
+whole or not there.
 
-Both classes pass through `signal.last_stage`. What is there is kept; the rest comes out as if no run had stopped.
+Both classes pass through `signal.last_stage`. What is there is kept; the rest comes out as if no
+run had stopped.
 """
-import io
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -13,12 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.common.generators import generator
 from utils.common.errors import InputError
 from utils.common.files import atomic_write
+from utils.common.generators import generator
+from utils.signals.levels import speech_level
+from utils.signals.wave_files import pcm_file
 from utils.synthesis.vocoders.catalogue import Spec, Vocoder, open_vocoder
 from utils.synthesis.vocoders.clips import SILENT, Clip, read_crop
-from utils.signals.speech import FLOOR, LEVEL, RATE, last_stage, speech_level
+from utils.synthesis.vocoders.last_stage import FLOOR, LEVEL, last_stage
 
 GROUP = 8   # clips that one job of a vocoder without batches takes
 
@@ -34,7 +37,8 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Some clips for one vocoder (None: the bona fide side). All of them go through it together, in this order."""
+    """Some clips for one vocoder (None: the bona fide side). All of them go through it together, in
+    this order."""
     spec: Spec | None
     clips: tuple[Clip, ...]
 
@@ -50,7 +54,8 @@ def relative_path(clip: Clip, spec: Spec | None) -> str:
 
 
 def jobs_for(spec: Spec | None, clips: list[Clip]) -> list[Job]:
-    """The clips in groups. A group never depends on what is done already: vocoders that work side by side need that."""
+    """The clips in groups. A group never depends on what is done already: vocoders that work side
+    by side need that."""
     size = open_vocoder(spec).batch if spec else GROUP
     size = max(size, GROUP)
     return [Job(spec, tuple(clips[start:start + size])) for start in range(0, len(clips), size)]
@@ -59,27 +64,30 @@ def jobs_for(spec: Spec | None, clips: list[Clip]) -> list[Job]:
 @lru_cache(maxsize=2)
 def _vocoder(spec: Spec) -> Vocoder:
     import torch
-    torch.set_num_threads(1)     # one thread per process, and sums in one order whatever the machine
+    # one thread per process, and sums in one order whatever the machine
+    torch.set_num_threads(1)
     return open_vocoder(spec)
 
 
 def write_flac(path: Path, samples: np.ndarray) -> None:
     """int16 (n,) at 16 kHz → a FLAC file, whole or not there."""
-    import soundfile
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, RATE, format="FLAC", subtype="PCM_16")
     with atomic_write(path, "wb") as file:
-        file.write(buffer.getvalue())
+        file.write(pcm_file(samples, "FLAC"))
 
 
 def work(job: Job, setting: Setting) -> dict[str, str]:
-    """Make what is missing of a job; returns why, by clip name, for each clip that nothing could be made of."""
-    missing = {clip.name for clip in job.clips if not (setting.output / relative_path(clip, job.spec)).is_file()}
+    """Make what is missing of a job; returns why, by clip name, for each clip that nothing could be
+    made of."""
+    missing = {
+        clip.name
+        for clip in job.clips if not (setting.output / relative_path(clip, job.spec)).is_file()
+    }
     if not missing:
         return {}
     if job.spec is None:
         return _bona_fide([clip for clip in job.clips if clip.name in missing], setting)
-    together = job.clips if _vocoder(job.spec).batch > 1 else [clip for clip in job.clips if clip.name in missing]
+    together = job.clips if _vocoder(
+        job.spec).batch > 1 else [clip for clip in job.clips if clip.name in missing]
     return _copies(job.spec, list(together), missing, setting)
 
 
@@ -101,7 +109,8 @@ def _copies(spec: Spec, clips: list[Clip], missing: set[str], setting: Setting) 
     rngs = [generator(setting.seed, clip.name, spec.attack) for clip in clips]
     vocoder, failed = _vocoder(spec), {}
     # One by one without batches, so that a kill loses one copy only.
-    for part in ([slice(None)] if vocoder.batch > 1 else [slice(i, i + 1) for i in range(len(clips))]):
+    for part in ([slice(None)]
+                 if vocoder.batch > 1 else [slice(i, i + 1) for i in range(len(clips))]):
         loud = [crop * (LEVEL / level) for crop, level in zip(crops[part], levels[part])]
         for clip, level, copy in zip(clips[part], levels[part], vocoder.copies(loud, rngs[part])):
             if not np.isfinite(copy).all() or speech_level(copy) < SILENT:
@@ -111,32 +120,37 @@ def _copies(spec: Spec, clips: list[Clip], missing: set[str], setting: Setting) 
     return failed
 
 
-def _finish(clip: Clip, spec: Spec | None, samples: np.ndarray, level: float, setting: Setting) -> None:
+def _finish(clip: Clip, spec: Spec | None, samples: np.ndarray, level: float,
+            setting: Setting) -> None:
     """Write one file: a clip and its copies share the depth of the noise floor, not the noise."""
     path = relative_path(clip, spec)
     depth = generator(setting.seed, clip.name, "floor").uniform(*FLOOR)
-    write_flac(setting.output / path, last_stage(samples, level, depth, generator(setting.seed, path, "noise")))
+    write_flac(setting.output / path,
+               last_stage(samples, level, depth, generator(setting.seed, path, "noise")))
 
 
 def _count(job: Job, setting: Setting) -> int:
     return sum((setting.output / relative_path(clip, job.spec)).is_file() for clip in job.clips)
 
 
-def produce(jobs: list[Job], setting: Setting, workers: int) -> Iterator[tuple[Job, int, dict[str, str]]]:
-    """Do the jobs, yielding for each (it, files there now, what failed). The outcome does not depend on `workers`."""
+def produce(jobs: list[Job], setting: Setting,
+            workers: int) -> Iterator[tuple[Job, int, dict[str, str]]]:
+    """Do the jobs, yielding for each (it, files there now, what failed). The outcome does not
+    depend on `workers`."""
     if workers == 1:
         for job in jobs:
             failed = work(job, setting)
             yield job, _count(job, setting), failed
         return
-    with ProcessPoolExecutor(min(workers, max(1, len(jobs))), mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(min(workers, max(1, len(jobs))),
+                             mp_context=get_context("spawn")) as pool:
         running = {pool.submit(work, job, setting): job for job in jobs}
         try:
             for done in as_completed(running):
                 yield running[done], _count(running[done], setting), done.result()
         except BrokenProcessPool as error:
-            raise InputError("a worker process was killed, perhaps for lack of memory: run the same command again with "
-                             "fewer --workers") from error
+            raise InputError("a worker process was killed, perhaps for lack of memory: run the "
+                             "same command again with fewer --workers") from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

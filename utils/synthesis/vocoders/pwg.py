@@ -1,4 +1,5 @@
-"""Parallel WaveGAN (Yamamoto et al., 2020): noise shaped into speech by a WaveNet that a mel spectrogram steers."""
+"""Parallel WaveGAN (Yamamoto et al., 2020): noise shaped into speech by a WaveNet that a mel
+spectrogram steers."""
 from pathlib import Path
 
 import numpy as np
@@ -6,8 +7,10 @@ import torch
 from torch.nn import functional as F
 
 from utils.common.errors import InputError
-from utils.signals.mel import pwg_mel
-from utils.signals.speech import RATE, fit, lengthen, resample
+from utils.signals import SAMPLE_RATE
+from utils.signals.length import cut_or_pad, mirror_ends
+from utils.signals.resampling import fourier_resample
+from utils.synthesis.vocoders.features import pwg_mel
 from utils.synthesis.vocoders.weights import Weights
 
 HOP, LAYERS, CYCLE, WIDTH = 256, 30, 10, 64
@@ -16,7 +19,8 @@ STATISTICS = ("mel_mean_estimated", "mel_std_estimated")
 
 def is_pwg(weights: Weights) -> bool:
     """Whether these are the weights of a Parallel WaveGAN generator."""
-    return {"first_conv.weight", "upsample_net.conv_in.weight", "conv_layers.0.conv1x1_aux.weight"} <= weights.keys()
+    return {"first_conv.weight", "upsample_net.conv_in.weight",
+            "conv_layers.0.conv1x1_aux.weight"} <= weights.keys()
 
 
 class ParallelWaveGAN:
@@ -25,8 +29,8 @@ class ParallelWaveGAN:
 
     def __init__(self, weights: Weights, path: Path | None = None) -> None:
         if missing := [name for name in STATISTICS if name not in weights]:
-            raise InputError(f"the Parallel WaveGAN weights {path} lack {' and '.join(missing)} (80 values each, of "
-                             "log10 mel): add them to the .npz")
+            raise InputError(f"the Parallel WaveGAN weights {path} lack {' and '.join(missing)} "
+                             "(80 values each, of log10 mel): add them to the .npz")
         self.weights = weights
         self._mean, self._std = (weights[name].double().numpy()[:, None] for name in STATISTICS)
 
@@ -35,19 +39,24 @@ class ParallelWaveGAN:
         return (mel - self._mean) / self._std
 
     def _upsample(self, mel: torch.Tensor) -> torch.Tensor:
-        """(1, 80, frames) → (1, 80, 256 * frames): four times repetition and one shared filter over time."""
-        c = F.conv1d(F.pad(mel, (2, 2), mode="replicate"), self.weights["upsample_net.conv_in.weight"])
+        """(1, 80, frames) → (1, 80, 256 * frames): four times repetition and one shared filter over
+        time."""
+        c = F.conv1d(F.pad(mel, (2, 2), mode="replicate"), self.weights[
+            "upsample_net.conv_in.weight"])
         for layer in (1, 3, 5, 7):
-            kernel = self.weights[f"upsample_net.upsample.up_layers.{layer}.weight"].reshape(1, 1, -1)
+            kernel = self.weights[f"upsample_net.upsample.up_layers.{layer}.weight"].reshape(
+                1, 1, -1)
             c = c.repeat_interleave(4, dim=2).transpose(0, 1)
             c = F.conv1d(c, kernel, padding=kernel.shape[2] // 2).transpose(0, 1)
         return c
 
     def _convolve(self, x: torch.Tensor, layer: str, dilation: int = 1) -> torch.Tensor:
         weight, bias = self.weights[layer + ".weight"], self.weights[layer + ".bias"]
-        return F.conv1d(x, weight, bias, padding=dilation * (weight.shape[2] // 2), dilation=dilation)
+        return F.conv1d(x, weight, bias, padding=dilation * (weight.shape[2] // 2),
+                        dilation=dilation)
 
-    def _layer(self, x: torch.Tensor, c: torch.Tensor, index: int) -> tuple[torch.Tensor | None, torch.Tensor]:
+    def _layer(self, x: torch.Tensor, c: torch.Tensor,
+               index: int) -> tuple[torch.Tensor | None, torch.Tensor]:
         """One residual block: (what goes on to the next, what is added to the output)."""
         name = f"conv_layers.{index}."
         h = self._convolve(x, name + "conv", 2 ** (index % CYCLE))
@@ -60,7 +69,8 @@ class ParallelWaveGAN:
 
     @torch.inference_mode()
     def generate(self, mel: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        """Normalised mel (80, frames) and standard normal noise (256 * frames,) → waveform (256 * frames,)."""
+        """Normalised mel (80, frames) and standard normal noise (256 * frames,) → waveform (256 *
+        frames,)."""
         c = self._upsample(torch.from_numpy(mel[None]).float())
         x = self._convolve(torch.from_numpy(noise[None, None]).float(), "first_conv")
         total = torch.zeros(1)
@@ -72,9 +82,10 @@ class ParallelWaveGAN:
         return self._convolve(y, "last_conv_layers.3").flatten().double().numpy()
 
     def _copy(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        mel = self.normalise(pwg_mel(resample(lengthen(clip, 800), RATE, self.rate)))
+        mel = self.normalise(
+            pwg_mel(fourier_resample(mirror_ends(clip, 0, 800), SAMPLE_RATE, self.rate)))
         wave = self.generate(mel, rng.standard_normal(HOP * mel.shape[1]))
-        return fit(resample(wave, self.rate, RATE), len(clip))
+        return cut_or_pad(fourier_resample(wave, self.rate, SAMPLE_RATE), len(clip))
 
     def copies(self, clips: list[np.ndarray], rngs: list[np.random.Generator]) -> list[np.ndarray]:
         """Clips at 16 kHz → their copies, of the same lengths; the noise is drawn."""

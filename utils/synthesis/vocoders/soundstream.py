@@ -1,11 +1,12 @@
-"""SoundStream as released with Lyra 1.3 (Zeghidour et al., 2021): a neural codec, run by TensorFlow Lite."""
+"""SoundStream as released with Lyra 1.3 (Zeghidour et al., 2021): a neural codec, run by TensorFlow
+Lite."""
 import importlib.util
 from pathlib import Path
 
 import numpy as np
 
 from utils.common.errors import InputError
-from utils.signals.speech import fit
+from utils.signals.length import cut_or_pad
 
 FRAME = 320                          # samples at 16 kHz: 20 ms
 STAGES = 46                          # of the residual quantiser, 4 bits each
@@ -29,7 +30,8 @@ class _Step:
         self._output = self._interpreter.get_output_details()[0]
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
-        self._interpreter.set_tensor(self._input["index"], values.reshape(self._input["shape"]).astype(np.float32))
+        self._interpreter.set_tensor(self._input["index"],
+                                     values.reshape(self._input["shape"]).astype(np.float32))
         self._interpreter.invoke()
         return self._interpreter.get_tensor(self._output["index"])
 
@@ -40,35 +42,42 @@ class SoundStream:
 
     def __init__(self, folder: Path, quantisers: int = STAGES) -> None:
         if importlib.util.find_spec("ai_edge_litert") is None:
-            raise InputError("the SoundStream codec needs a TensorFlow Lite interpreter: pip install ai-edge-litert")
+            raise InputError("the SoundStream codec needs a TensorFlow Lite interpreter: pip "
+                             "install ai-edge-litert")
         if not is_soundstream(folder):
-            raise InputError(f"{folder} does not hold {', '.join(FILES)}: give the folder of Lyra 1.3 that does")
+            raise InputError(f"{folder} does not hold {', '.join(FILES)}: give the folder of Lyra "
+                             "1.3 that does")
         self.folder, self.quantisers = folder, quantisers
 
     def _quantise(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Features (frames, 64) → indices (frames, 46), -1 where unused, and the features they stand for."""
+        """Features (frames, 64) → indices (frames, 46), -1 where unused, and the features they
+        stand for."""
         from ai_edge_litert.interpreter import Interpreter
         quantiser = Interpreter(model_path=str(self.folder / FILES[1]), num_threads=1)
-        encode, decode = quantiser.get_signature_runner("encode"), quantiser.get_signature_runner("decode")
+        encode = quantiser.get_signature_runner("encode")
+        decode = quantiser.get_signature_runner("decode")
         indices, kept = [], []
         for frame in features.astype(np.float32):
-            found = encode(input_frames=frame.reshape(1, 1, -1), num_quantizers=np.int32(self.quantisers))["output_0"]
+            found = encode(input_frames=frame.reshape(1, 1, -1),
+                           num_quantizers=np.int32(self.quantisers))["output_0"]
             found[self.quantisers:] = -1
             indices.append(found.ravel())
             kept.append(next(iter(decode(encoding_indices=found).values())).ravel())
         return np.array(indices), np.array(kept)
 
     def encode(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Samples, a whole number of frames → the encoder's features (frames, 64) and the indices (frames, 46)."""
+        """Samples, a whole number of frames → the encoder's features (frames, 64) and the indices
+        (frames, 46)."""
         encoder = _Step(self.folder / FILES[0])
         features = np.array([encoder(frame).ravel() for frame in samples.reshape(-1, FRAME)])
         return features, self._quantise(features)[0]
 
     def _copy(self, clip: np.ndarray) -> np.ndarray:
         encoder, decoder = _Step(self.folder / FILES[0]), _Step(self.folder / FILES[2])
-        frames = fit(clip, -(-len(clip) // FRAME) * FRAME).reshape(-1, FRAME)
+        frames = cut_or_pad(clip, -(-len(clip) // FRAME) * FRAME).reshape(-1, FRAME)
         _, kept = self._quantise(np.array([encoder(frame).ravel() for frame in frames]))
-        return np.concatenate([decoder(features).ravel() for features in kept]).astype(np.float64)[:len(clip)]
+        return np.concatenate([decoder(features).ravel() for features in kept]).astype(
+            np.float64)[:len(clip)]
 
     def copies(self, clips: list[np.ndarray], rngs: list[np.random.Generator]) -> list[np.ndarray]:
         """Clips at 16 kHz → their copies, of the same lengths. The codec draws nothing."""

@@ -1,6 +1,8 @@
-"""WaveGRU of Lyra v1 (Kleijn et al., 2021): sample by sample in four bands, a mixture of logistics for each. 16 kHz.
+"""WaveGRU of Lyra v1 (Kleijn et al., 2021): sample by sample in four bands, a mixture of logistics
+for each. 16 kHz.
 
-A step is one pass over the weights whatever the number of clips, so that many run side by side: (features, clips).
+A step is one pass over the weights whatever the number of clips, so that many run side by side:
+(features, clips).
 """
 import numpy as np
 import scipy.signal
@@ -8,11 +10,15 @@ import scipy.sparse
 import torch
 
 from utils.common.errors import InputError
-from utils.signals.mel import lyra_mel
-from utils.signals.speech import RATE, fit, lengthen
+from utils.signals import SAMPLE_RATE
+from utils.signals.length import cut_or_pad, mirror_ends
+from utils.synthesis.vocoders.features import lyra_mel
 from utils.synthesis.vocoders.weights import Weights
 
-HOP, COLUMNS, STEPS = 640, 8, 20        # samples of a frame; columns of conditioning in it; steps of a column
+# samples of a frame; columns of conditioning in it; steps of a column
+HOP = 640
+COLUMNS = 8
+STEPS = 20
 WIDTH, HEADS, BANDS, PARTS = 1024, 16, 4, 8
 SILENCE = float(np.log(500.0) / 10)     # the mel value of silence
 DELAY = 1000                            # samples by which the output is late
@@ -43,23 +49,26 @@ def merge_bands(bands: np.ndarray) -> np.ndarray:
 
 class WaveGRU:
     """Copy-synthesis by Lyra v1's generator, in floating point and without its quantiser."""
-    rate, batch = RATE, 64
+    rate, batch = SAMPLE_RATE, 64
 
     def __init__(self, weights: Weights) -> None:
         self.weights = weights
-        # A gate sees its own sixteenth of the state only: sixteen small products in place of one that is mostly zeros.
+        # A gate sees its own sixteenth of the state only: sixteen small products in place of one
+        # that is mostly zeros.
         size = WIDTH // HEADS
         split = weights["gru_layer.weight"].reshape(3, HEADS, size, HEADS, size)
-        self._gru = torch.stack([split[:, head, :, head].reshape(3 * size, size) for head in range(HEADS)])
+        self._gru = torch.stack(
+            [split[:, head, :, head].reshape(3 * size, size) for head in range(HEADS)])
         if self._gru.count_nonzero() != weights["gru_layer.weight"].count_nonzero():
-            raise InputError("the WaveGRU weights are not those of Lyra v1 (their recurrent layer has other zeros): "
-                             "give that file")
+            raise InputError("the WaveGRU weights are not those of Lyra v1 (their recurrent layer "
+                             "has other zeros): give that file")
         bias = weights["gru_layer.bias"].reshape(3, HEADS, size)
         self._gru_bias = bias.transpose(0, 1).reshape(HEADS, 3 * size, 1)
         self._to_gates, self._proj = (scipy.sparse.csr_matrix(weights[name + ".weight"].numpy())
                                       for name in ("conv_to_gates", "proj"))
         self._heads = torch.cat([weights[name + ".weight"] for name in ("mix", "means", "scales")])
-        self._heads_bias = torch.cat([weights[name + ".bias"] for name in ("mix", "means", "scales")])[:, None]
+        self._heads_bias = torch.cat(
+            [weights[name + ".bias"] for name in ("mix", "means", "scales")])[:, None]
 
     def _dense(self, x: torch.Tensor, layer: str) -> torch.Tensor:
         return x @ self.weights[layer + ".weight"].T + self.weights[layer + ".bias"]
@@ -78,20 +87,26 @@ class WaveGRU:
         return self._dense(x, "conv_cond")
 
     def gates(self, column: torch.Tensor) -> torch.Tensor:
-        """A conditioning column of each clip (1024, clips) → what it adds to the gates (3072, clips)."""
+        """A conditioning column of each clip (1024, clips) → what it adds to the gates (3072,
+        clips)."""
         product = torch.from_numpy(self._to_gates @ column.numpy())
-        return product + (self.weights["conv_to_gates.bias"] + self.weights["ar_to_gates.bias"])[:, None]
+        return product + (self.weights["conv_to_gates.bias"]
+                          + self.weights["ar_to_gates.bias"])[:, None]
 
-    def step(self, h: torch.Tensor, last: torch.Tensor, gates: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """State (1024, clips), the samples before (4, clips), `gates` → (new state, parameters (3, 4, 8, clips))."""
+    def step(self, h: torch.Tensor, last: torch.Tensor,
+             gates: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """State (1024, clips), the samples before (4, clips), `gates` → (new state, parameters (3,
+        4, 8, clips))."""
         count = h.shape[1]
-        a = torch.addmm(gates, self.weights["ar_to_gates.weight"], last / 32768).reshape(3, WIDTH, count)
+        a = torch.addmm(gates, self.weights["ar_to_gates.weight"], last / 32768).reshape(
+            3, WIDTH, count)
         g = torch.baddbmm(self._gru_bias, self._gru, h.reshape(HEADS, WIDTH // HEADS, count))
         g = g.reshape(HEADS, 3, WIDTH // HEADS, count).transpose(0, 1).reshape(3, WIDTH, count)
         reset, update = torch.sigmoid(g[:2] + a[:2])
         new = torch.tanh(reset * g[2] + a[2])
         h = new + update * (h - new)
-        p = torch.relu(torch.from_numpy(self._proj @ h.numpy()) + self.weights["proj.bias"][:, None])
+        p = torch.relu(
+            torch.from_numpy(self._proj @ h.numpy()) + self.weights["proj.bias"][:, None])
         return h, torch.addmm(self._heads_bias, self._heads, p).reshape(3, BANDS, PARTS, count)
 
     @torch.inference_mode()
@@ -99,8 +114,9 @@ class WaveGRU:
                  forced: np.ndarray | None = None) -> np.ndarray:
         """Mels (frames, 160) and uniform draws (steps, 4, clips) → band samples (steps, 4, clips).
 
-        Clips end where the draws do; shorter mels are followed by silence. `forced` band samples are fed back in place
-        of the clips' own (to compare with a reference, from which a free run parts at the first different rounding).
+        Clips end where the draws do; shorter mels are followed by silence. `forced` band samples
+        are fed back in place of the clips' own (to compare with a reference, from which a free run
+        parts at the first different rounding).
         """
         frames = -(-len(mixture) // (COLUMNS * STEPS))
         columns = torch.stack([self.condition(_extend(mel, frames)) for mel in mels], dim=2)
@@ -118,20 +134,26 @@ class WaveGRU:
 
     def copies(self, clips: list[np.ndarray], rngs: list[np.random.Generator]) -> list[np.ndarray]:
         """Clips at 16 kHz → their copies, of the same lengths; the samples are drawn."""
-        longer = [lengthen(clip, DELAY) for clip in clips]
+        longer = [mirror_ends(clip, 0, DELAY) for clip in clips]
         steps = -(-max(map(len, longer)) // BANDS)
         draws = np.stack([rng.random((steps, 2, BANDS), dtype=np.float32) for rng in rngs], axis=-1)
         mixture, logistic = draws[:, 0], draws[:, 1].astype(np.float64)
-        bands = self.generate([lyra_mel(clip) for clip in longer], mixture, LEAST + (1 - 2 * LEAST) * logistic)
-        return [fit(merge_bands(bands[..., i])[DELAY:], len(clip)) for i, clip in enumerate(clips)]
+        bands = self.generate([lyra_mel(clip) for clip in longer], mixture, LEAST +
+                              (1 - 2 * LEAST) * logistic)
+        return [
+            cut_or_pad(merge_bands(bands[..., i])[DELAY:], len(clip))
+            for i, clip in enumerate(clips)
+        ]
 
 
 def _extend(mel: np.ndarray, frames: int) -> np.ndarray:
-    return np.concatenate((mel[:frames], np.full((max(0, frames - len(mel)), mel.shape[1]), SILENCE)))
+    return np.concatenate((mel[:frames], np.full((max(0, frames - len(mel)), mel.shape[1]),
+                                                 SILENCE)))
 
 
 def draw(parameters: torch.Tensor, mixture: torch.Tensor, odds: torch.Tensor) -> torch.Tensor:
-    """One sample per band from parameters (3, 4, 8, clips): the first part whose summed weight exceeds `mixture`."""
+    """One sample per band from parameters (3, 4, 8, clips): the first part whose summed weight
+    exceeds `mixture`."""
     weight, means, scales = parameters
     cumulative = torch.softmax(weight, dim=1).cumsum(1)
     part = (cumulative <= mixture[:, None]).sum(1, keepdim=True).clamp_(max=PARTS - 1)

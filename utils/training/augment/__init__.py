@@ -1,16 +1,19 @@
 """Augmentation of training waves: seeded chains of numpy operations, the same for both classes.
 
-`make_augmentation(name)` gives a callable: wave float32 (n,) and a generator to a wave float32 (n,). What it does
-depends on these two alone; seed the generator by (seed, epoch, utterance) and no order or worker count changes it.
+`make_augmentation(name)` gives a callable: wave float32 (n,) and a generator to a wave float32
+(n,). What it does depends on these two alone; seed the generator by (seed, epoch, utterance) and no
+order or worker count changes it.
 """
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from utils.signals import codecs, rooms as room, time_and_pitch as timing
-from utils.training.augment.rawboost import ALGORITHMS, rawboost
+from utils.signals import codecs, rooms, time_and_pitch
+from utils.signals.length import repeat_from
+from utils.signals.levels import within_full_scale, without_edge_silence
 from utils.signals.rooms import OtherUtterance
+from utils.training.augment.rawboost import ALGORITHMS, rawboost
 
 NAMES = ("none", "speed", "rawboost", "full")
 Operation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
@@ -32,7 +35,8 @@ class Step:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """A chain of steps, in order. The wave it returns is float32, of the length it was given, with a peak of 1 at most."""
+    """A chain of steps, in order. The wave it returns is float32, of the length it was given, with
+    a peak of 1 at most."""
     name: str
     steps: tuple[Step, ...]
 
@@ -41,7 +45,7 @@ class Augmentation:
             return np.zeros(0, np.float32)
         for step in self.steps:
             wave = step(wave, rng)
-        return _within_range(np.asarray(wave, dtype=np.float32))
+        return within_full_scale(np.asarray(wave, dtype=np.float32))
 
     def describe(self) -> str:
         """One line per step, for the log."""
@@ -50,20 +54,26 @@ class Augmentation:
 
 
 def make_augmentation(name: str, other: OtherUtterance | None = None) -> Augmentation:
-    """The chain called `name`: none, speed, rawboost or full. `other` draws further waves for babble; without it there is none.
+    """The chain called `name`: none, speed, rawboost or full. `other` draws further waves for
+    babble; without it there is none.
 
     Raises ValueError for another name.
     """
     if name not in NAMES:
         raise ValueError(f"unknown augmentation {name!r}: known are {', '.join(NAMES)}")
-    speed = Step("speed", 1.0, (lambda w, r: timing.change_speed(w, r.uniform(0.88, 1.12)),), "0.88 to 1.12, pitch goes along")
-    return Augmentation(name, {"none": (), "speed": (speed,), "rawboost": (_rawboost_step(1.0, tuple(ALGORITHMS)),),
-                               "full": _full_steps(other)}[name])
+    speed = Step("speed", 1.0, (lambda w, r: time_and_pitch.change_speed(w, r.uniform(0.88, 1.12)),
+                                ), "0.88 to 1.12, pitch goes along")
+    return Augmentation(
+        name, {
+            "none": (), "speed": (speed, ), "rawboost": (_rawboost_step(1.0, tuple(ALGORITHMS)), ),
+            "full": _full_steps(other)
+        }[name])
 
 
-def _within_range(wave: np.ndarray) -> np.ndarray:
-    peak = np.abs(wave).max()
-    return wave / peak if peak > 1 else wave
+def placed(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The wave without silence at its ends, repeated from a random place; the length stays."""
+    core = without_edge_silence(wave)
+    return repeat_from(core, len(wave), int(rng.integers(len(core))))
 
 
 def _gain(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -71,39 +81,48 @@ def _gain(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _rawboost_step(probability: float, algorithms: tuple[int, ...]) -> Step:
-    return Step("RawBoost", probability, tuple(lambda w, r, k=k: rawboost(w, r, k) for k in algorithms),
+    return Step("RawBoost", probability,
+                tuple(lambda w, r, k=k: rawboost(w, r, k) for k in algorithms),
                 f"algorithm {', '.join(map(str, algorithms))} of Tak et al. 2022")
 
 
 def _codec_step(probability: float) -> Step:
     names = codecs.available()
     choices = tuple(lambda w, r, k=k: codecs.coded(w, k, r) for k in names)
-    channels = (lambda w, r: codecs.telephone(w, coded=bool(r.integers(2))), lambda w, r: codecs.mu_law(w))
-    return Step("codec", probability, choices + channels, f"{', '.join(names)}, telephone band, mu-law")
+    channels = (lambda w, r: codecs.telephone(w, coded=bool(r.integers(2))),
+                lambda w, r: codecs.mu_law(w))
+    return Step("codec", probability, choices + channels, f"{', '.join(names)}, telephone band, "
+                                                          "mu-law")
 
 
 def _noise_step(probability: float, other: OtherUtterance | None) -> Step:
-    choices, text = (room.add_noise,), "white, pink or brown at 10 to 40 dB"
+    choices, text = (rooms.add_noise,), "white, pink or brown at 10 to 40 dB"
     if other is not None:
-        choices, text = (*choices, lambda w, r: room.add_babble(w, r, other)), f"{text}, or babble of 3 to 6 at 10 to 25 dB"
+        choices = (*choices, lambda w, r: rooms.add_babble(w, r, other))
+        text = f"{text}, or babble of 3 to 6 at 10 to 25 dB"
     return Step("noise", probability, choices, text)
 
 
 def _full_steps(other: OtherUtterance | None) -> tuple[Step, ...]:
     """From the talker to the listener: delivery, room, noise, equipment, line, level."""
     return (
-        Step("placement", 0.5, (timing.placed,), "edge silence cut off, the rest repeated from a random place"),
-        Step("speed", 0.15, (lambda w, r: timing.change_speed(w, r.uniform(0.9, 1.1)),), "0.9 to 1.1, pitch goes along"),
+        Step("placement", 0.5, (placed, ), "edge silence cut off, the rest repeated from a random "
+             "place"),
+        Step("speed", 0.15, (lambda w, r: time_and_pitch.change_speed(w, r.uniform(0.9, 1.1)),
+                             ), "0.9 to 1.1, pitch goes along"),
         # Rare: a phase vocoder leaves traces of its own on bona fide speech.
-        Step("pitch or tempo", 0.03, (lambda w, r: timing.shift_pitch(w, r.uniform(-2, 2)),
-                                      lambda w, r: timing.stretch_time(w, r.uniform(0.9, 1.1))),
+        Step("pitch or tempo", 0.03,
+             (lambda w, r: time_and_pitch.shift_pitch(w, r.uniform(-2, 2)),
+              lambda w, r: time_and_pitch.change_tempo(w, r.uniform(0.9, 1.1))),
              "-2 to 2 semitones, or tempo 0.9 to 1.1"),
-        Step("room", 0.15, (room.reverberate,), "synthetic response, 0.1 to 0.7 s"),
+        Step("room", 0.15, (rooms.reverberate, ), "synthetic response, 0.1 to 0.7 s"),
         _noise_step(0.35, other),
-        Step("equaliser", 0.5, (room.equalise,), "8 random gains of 4 dB (deviation)"),
+        Step("equaliser", 0.5, (rooms.equalise, ), "8 random gains of 4 dB (deviation)"),
         _rawboost_step(0.2, (1, 2, 3, 5)),
-        Step("bandwidth", 0.2, (lambda w, r: codecs.band_limited(w, r.uniform(7000, 15500)),), "3.5 to 7.75 kHz"),
+        Step("bandwidth", 0.2, (lambda w, r: codecs.band_limited(w, r.uniform(7000, 15500)),
+                                ), "3.5 to 7.75 kHz"),
         _codec_step(0.3),
-        Step("masking", 0.15, (room.mask_bands, room.mask_times), "a band of 0.1 to 1 kHz, or 20 to 200 ms, by -40 dB"),
-        Step("gain", 0.5, (_gain,), "-12 to 6 dB"),
+        Step("masking", 0.15, (rooms.mask_bands, rooms.mask_times), "a band of 0.1 to 1 kHz, or 20 "
+             "to 200 ms, by -40 dB"),
+        Step("gain", 0.5, (_gain, ), "-12 to 6 dB"),
     )

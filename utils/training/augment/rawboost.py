@@ -1,8 +1,10 @@
-"""RawBoost (Tak et al., "RawBoost: a raw data boosting and augmentation method applied to automatic speaker
-verification anti-spoofing", ICASSP 2022), written from its formulae; every filter runs by FFT, in blocks and in float32.
+"""RawBoost (Tak et al., "RawBoost: a raw data boosting and augmentation method applied to automatic
+speaker verification anti-spoofing", ICASSP 2022), written from its formulae; every filter runs by
+FFT, in blocks and in float32.
 
-The three noises: `convolve_nonlinear` (LnL, linear and non-linear convolutive), `add_impulses` (ISD, impulsive and
-signal-dependent, additive), `add_stationary` (SSI, stationary and signal-independent, additive). Waves are float (n,).
+The three noises: `convolve_nonlinear` (LnL, linear and non-linear convolutive), `add_impulses`
+(ISD, impulsive and signal-dependent, additive), `add_stationary` (SSI, stationary and
+signal-independent, additive). Waves are float (n,).
 """
 import functools
 from dataclasses import dataclass
@@ -10,14 +12,19 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.fft import irfft, rfft
 
-SAMPLE_RATE = 16000
+from utils.signals import SAMPLE_RATE
+from utils.signals.levels import within_full_scale
+
 RESPONSE_POINTS = 512  # frequencies at which a filter's gain is measured, as published
 BLOCK = 4096           # samples per transform, several times the longest filter (5 * 99 taps)
-AT_ONCE = 1 << 15      # samples transformed in one call: larger arrays go back to the system and cost page faults anew
+# samples transformed in one call: larger arrays go back to the system and cost page faults anew
+AT_ONCE = 1 << 15
 
-# What each published algorithm number applies, in order; 8 applies its two side by side and adds them.
+# What each published algorithm number applies, in order; 8 applies its two side by side and adds
+# them.
 ALGORITHMS: dict[int, tuple[str, ...]] = {
-    1: ("lnl",), 2: ("isd",), 3: ("ssi",), 4: ("lnl", "isd", "ssi"), 5: ("lnl", "isd"), 6: ("lnl", "ssi"),
+    1: ("lnl",), 2: ("isd",), 3: ("ssi",), 4: ("lnl", "isd", "ssi"), 5: ("lnl", "isd"), 6: ("lnl",
+        "ssi"),
     7: ("isd", "ssi"), 8: ("lnl", "isd")}
 PARALLEL = 8
 
@@ -31,7 +38,8 @@ class Settings:
     taps: tuple[int, int] = (10, 100)             # per notch; made odd
     gain_db: tuple[float, float] = (0, 0)         # of a filter's strongest frequency
     orders: int = 5                               # powers of the wave in LnL
-    order_loss_db: tuple[float, float] = (5, 20)  # taken from the lower and upper gain for LnL's powers above one
+    # taken from the lower and upper gain for LnL's powers above one
+    order_loss_db: tuple[float, float] = (5, 20)
     impulse_percent: float = 10                   # at most, of the samples
     impulse_gain: float = 2
     snr_db: tuple[float, float] = (10, 40)        # of SSI
@@ -41,14 +49,9 @@ PUBLISHED = Settings()
 hamming = functools.cache(np.hamming)  # of the few odd lengths there are
 
 
-def limited(wave: np.ndarray) -> np.ndarray:
-    """`wave` over its peak, where the peak is above 1."""
-    peak = np.abs(wave).max(initial=0)
-    return wave / peak if peak > 1 else wave
-
-
 def band_stop(taps: int, low: float, high: float) -> np.ndarray:
-    """Linear-phase band-stop of odd length, Hamming window, unit gain at 0 Hz: what scipy's `firwin` gives for it."""
+    """Linear-phase band-stop of odd length, Hamming window, unit gain at 0 Hz: what scipy's
+    `firwin` gives for it."""
     left, right = 2 * low / SAMPLE_RATE, 2 * high / SAMPLE_RATE
     angle = np.pi * np.arange(1, taps // 2 + 1)
     half = (np.sin(left * angle) - np.sin(right * angle)) / angle
@@ -56,9 +59,10 @@ def band_stop(taps: int, low: float, high: float) -> np.ndarray:
     return windowed / windowed.sum()
 
 
-def draw_filter(rng: np.random.Generator, settings: Settings = PUBLISHED, gain_db: tuple[float, float] | None = None
-                ) -> np.ndarray:
-    """A cascade of random notches as one FIR filter (taps,), its strongest frequency at a random gain."""
+def draw_filter(rng: np.random.Generator, settings: Settings = PUBLISHED,
+                gain_db: tuple[float, float] | None = None) -> np.ndarray:
+    """A cascade of random notches as one FIR filter (taps,), its strongest frequency at a random
+    gain."""
     response, total = np.ones(1), np.ones(1)
     for _ in range(settings.bands):
         centre, width = rng.uniform(*settings.centre_hz), rng.uniform(*settings.width_hz)
@@ -83,9 +87,11 @@ def _delay(taps: int) -> int:
 
 
 def filtered_sum(waves: np.ndarray, filters: list[np.ndarray]) -> np.ndarray:
-    """(n,) float32: the sum of the waves (k, n), each through its own filter with the delay taken out.
+    """(n,) float32: the sum of the waves (k, n), each through its own filter with the delay taken
+    out.
 
-    Overlap-save: the filters are laid with their delays in line, so that they add up before the one transform back.
+    Overlap-save: the filters are laid with their delays in line, so that they add up before the one
+    transform back.
     """
     front = max(_delay(len(taps)) for taps in filters)
     aligned = [np.pad(taps, (front - _delay(len(taps)), 0)) for taps in filters]
@@ -106,25 +112,27 @@ def filtered_sum(waves: np.ndarray, filters: list[np.ndarray]) -> np.ndarray:
 
 
 def convolve_nonlinear(wave: np.ndarray, filters: list[np.ndarray]) -> np.ndarray:
-    """LnL: the sum over k of wave**k through filter k, delays taken out, mean removed, limited to a peak of 1."""
+    """LnL: the sum over k of wave**k through filter k, delays taken out, mean removed, limited to a
+    peak of 1."""
     powers = np.empty((len(filters), len(wave)), np.float32)
     powers[0] = wave
     for k in range(1, len(filters)):
         np.multiply(powers[k - 1], powers[0], out=powers[k])
     shaped = filtered_sum(powers, filters)
-    return limited(shaped - shaped.mean())
+    return within_full_scale(shaped - shaped.mean())
 
 
-def add_impulses(wave: np.ndarray, places: np.ndarray, factors: np.ndarray, gain: float = PUBLISHED.impulse_gain
-                 ) -> np.ndarray:
+def add_impulses(wave: np.ndarray, places: np.ndarray, factors: np.ndarray,
+                 gain: float = PUBLISHED.impulse_gain) -> np.ndarray:
     """ISD: at `places` (k,) the samples change by gain * factor * sample."""
     noisy = wave.astype(np.float32)
     noisy[places] *= 1 + gain * factors
-    return limited(noisy)
+    return within_full_scale(noisy)
 
 
 def white_noise(n: int, rng: np.random.Generator) -> np.ndarray:
-    """(n,) float32 standard normal, up to 5.8 deviations; by Box and Muller (1958), a third of the time of numpy's own."""
+    """(n,) float32 standard normal, up to 5.8 deviations; by Box and Muller (1958), a third of the
+    time of numpy's own."""
     noise = rng.random((2, -(-n // 2)), np.float32)
     radius, angle = np.sqrt(-2 * np.log(1 - noise[0])), noise[1] * np.float32(2 * np.pi)
     np.multiply(radius, np.cos(angle), out=noise[0])
@@ -132,7 +140,8 @@ def white_noise(n: int, rng: np.random.Generator) -> np.ndarray:
     return noise.reshape(-1)[:n]
 
 
-def add_stationary(wave: np.ndarray, noise: np.ndarray, taps: np.ndarray, snr_db: float) -> np.ndarray:
+def add_stationary(wave: np.ndarray, noise: np.ndarray, taps: np.ndarray,
+                   snr_db: float) -> np.ndarray:
     """SSI: white `noise` (n,) through the filter, added at the signal-to-noise ratio."""
     coloured = filtered_sum(noise[None], [taps])
     level = np.linalg.norm(coloured)
@@ -157,11 +166,14 @@ def draw(name: str, n: int, rng: np.random.Generator, settings: Settings = PUBLI
     return white_noise(n, rng), draw_filter(rng, settings), rng.uniform(*settings.snr_db)
 
 
-def rawboost(wave: np.ndarray, rng: np.random.Generator, algorithm: int, settings: Settings = PUBLISHED) -> np.ndarray:
+def rawboost(wave: np.ndarray, rng: np.random.Generator, algorithm: int,
+             settings: Settings = PUBLISHED) -> np.ndarray:
     """One of the published combinations, 1 to 8 (`ALGORITHMS`): float32 (n,)."""
     steps = ALGORITHMS[algorithm]
     if algorithm == PARALLEL:
-        return limited(sum(NOISES[name](wave, *draw(name, len(wave), rng, settings)) for name in steps)).astype(np.float32)
+        return within_full_scale(
+            sum(NOISES[name](wave, *draw(name, len(wave), rng, settings))
+                for name in steps)).astype(np.float32)
     for name in steps:
         wave = NOISES[name](wave, *draw(name, len(wave), rng, settings))
     return wave.astype(np.float32)

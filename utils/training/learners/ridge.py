@@ -1,10 +1,11 @@
-"""Fits the linear layer of `models.hybrid.Hybrid`: ridge regression on frozen statistics, in closed form, one pass an epoch.
+"""Fits the linear layer over frozen statistics by ridge regression, in closed form.
 
-Targets are +1 (bona fide) and -1 (spoof), weighted so that each class has half of the weight, and a source's utterances
-by one attack (or its bona fide ones), n of them, a share of their class like n^power. Each epoch is a fit of its own, on
-crops and augmentation of its own; dev chooses among them.
+Targets are +1 (bona fide) and -1 (spoof). Each class has half of the weight. In it, the n
+utterances of a source by one attack (or its bona fide ones) have a share like n^power. Each epoch
+is a fit of its own, on crops and augmentation of its own; dev chooses among them.
 """
 from collections import Counter
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -12,47 +13,59 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from models.hybrid import Hybrid
 from utils.common.errors import InputError
+from utils.detector.engines import Engine
 from utils.export.export import quickest_engine
+from utils.parallel.join import Alone
+from utils.store.reader import StoredTrial
+from utils.training.batches import Batch, batches
+from utils.training.learners.fitted import Fitted
+from utils.training.run import Run
 
 
-def ridge_epoch(session, epoch: int) -> float:
-    """What an epoch is to a `utils.training.session.Session` of a hybrid: a pass and a fit. Returns the mean squared error."""
-    weights, batches = row_weights(session.train.rows, session.recipe["source_power"]), session.batches(epoch)
-    shares = [weights[[index for _, index in items]] for items in session.items]
-    loss = fit(session.model, batches, shares, session.recipe["ridge"], session.group)
-    session.after_step()
-    return loss
+class Ridge(Fitted):
+    """A fit per epoch."""
+
+    def epoch(self, run: Run, number: int) -> float:
+        """A pass and a fit; the weighted mean squared error."""
+        weights = row_weights(run.train.rows, run.recipe["source_power"])
+        return fit(run.model, batches(run, number), weights, run.recipe["ridge"], run.processes)
 
 
-def row_weights(rows: list, power: float) -> np.ndarray:
-    """Weight of each utterance, float64 (N,): 1/2 for each class; in it n^power for a (source, attack) of n utterances."""
+def row_weights(rows: list[StoredTrial], power: float) -> np.ndarray:
+    """Weight of each utterance, float64 (N,).
+
+    1/2 for each class; in it n^power for the n utterances of a source by one attack.
+    """
     groups = [(row.labels.key, row.labels.source, row.labels.attack) for row in rows]
     sizes = Counter(groups)
-    totals = Counter()
+    totals: Counter = Counter()
     for (key, *_), size in sizes.items():
         totals[key] += size ** power
     return np.array([sizes[group] ** (power - 1) / totals[group[0]] / 2 for group in groups])
 
 
-def fit(model: Hybrid, batches, weights: list[np.ndarray], ridge: float, group) -> float:
-    """Standardise the statistics of the batches' utterances and give the linear layer the weights of least squared error.
+def fit(model: Hybrid, epoch: Iterable[Batch], weights: np.ndarray, ridge: float,
+        processes: Alone) -> float:
+    """Standardise the statistics and give the linear layer the weights of least squared error.
 
-    `batches`: (waves (B, n_samples), labels (B,)), with the `weights` (B,) of each. Of several processes (`group`) each has
-    its share of them, and all find the same. `ridge` is added to the mean squared error per unit of squared weight. Returns
-    the weighted mean squared error. Memory does not grow with the number of utterances: only sums of products are kept, in
-    float64 (200 MB; 450 MB with what is added or solved), in each process.
+    `weights` (N,) are those of the store's utterances. Of several processes each has its share of
+    every batch, and all find the same. `ridge` is added to the mean squared error per unit of
+    squared weight. Returns the weighted mean squared error. Only sums of products are kept, in
+    float64: 200 MB, and 450 MB while they are added or solved, whatever the number of utterances.
     """
-    moments, engine = Moments(), None
-    for (waves, labels), share in zip(batches, weights, strict=True):
-        engine = engine or statistics_engine(model, waves.size(1))
-        moments.add(engine.last_hidden(waves.numpy()), 2.0 * labels.numpy() - 1, share)
-    moments.add_up(group, sum(model.widths))
+    moments = Moments()
+    engine = None
+    for batch in epoch:
+        engine = engine or statistics_engine(model, batch.waves.size(1))
+        own = weights[[index for _, index in batch.items]]
+        moments.add(engine.last_hidden(batch.waves.numpy()), 2.0 * batch.labels.numpy() - 1, own)
+    moments.add_up(processes, sum(model.widths))
     return moments.solve(model, ridge)
 
 
 @torch.no_grad()
-def statistics_engine(model: Hybrid, n_samples: int):
-    """An engine whose `last_hidden` are the statistics of `model` as they come; what its linear layer knew is forgotten."""
+def statistics_engine(model: Hybrid, n_samples: int) -> Engine:
+    """An engine whose `last_hidden` are the raw statistics; the linear layer is reset to zero."""
     model.mean.zero_()
     model.scale.fill_(1)
     model.out_layer.weight.zero_()
@@ -61,13 +74,16 @@ def statistics_engine(model: Hybrid, n_samples: int):
 
 
 class Moments:
-    """Weighted sums over utterances: of the statistics less those of the first one, of their products, and with the target."""
+    """Weighted sums over utterances: of the statistics, their products, and with the target.
+
+    The statistics are taken less those of the first utterance, so that little precision is lost.
+    """
 
     def __init__(self):
         self.origin = None
 
     def add(self, x: np.ndarray, target: np.ndarray, weights: np.ndarray) -> None:
-        """Count statistics `x` (n, H) in."""
+        """Add statistics `x` (n, H)."""
         if self.origin is None:
             self._begin(x[0].astype(np.float64))
         x = x - self.origin
@@ -79,42 +95,54 @@ class Moments:
 
     def _begin(self, origin: np.ndarray) -> None:
         width = len(origin)
-        self.origin, self.total, self.target, self.products = origin, 0.0, 0.0, np.zeros((width, width))
-        self.first, self.crossed = np.zeros(width), np.zeros(width)
+        self.origin = origin
+        self.total = 0.0
+        self.target = 0.0
+        self.first = np.zeros(width)
+        self.crossed = np.zeros(width)
+        self.products = np.zeros((width, width))
 
-    def add_up(self, group, width: int) -> None:
-        """Make the sums those of all processes together, the same in each. `width`: H, for a process that counted nothing."""
+    def add_up(self, processes: Alone, width: int) -> None:
+        """Make the sums those of all processes. `width`: H, for a process without utterances."""
         if self.origin is None:
             self._begin(np.zeros(width))
-        self._move(group.add_up(self.origin if group.ranks.lead else np.zeros(width)))
-        self.total, self.target, self.first, self.crossed, self.products = map(
-            group.add_up, (self.total, self.target, self.first, self.crossed, self.products))
+        self._move(processes.add_up(self.origin if processes.lead else np.zeros(width)))
+        for name in ("total", "target", "first", "crossed", "products"):
+            setattr(self, name, processes.add_up(getattr(self, name)))
 
     def _move(self, origin: np.ndarray) -> None:
         """Make the sums those of the statistics less `origin` (H,)."""
         by = self.origin - origin
-        self.products += np.stack([by, self.first], axis=1) @ np.stack([self.first + self.total * by, by])
+        shifted = self.first + self.total * by
+        self.products += np.stack([by, self.first], axis=1) @ np.stack([shifted, by])
         self.first += self.total * by
         self.crossed += self.target * by
         self.origin = origin
 
     @torch.no_grad()
     def solve(self, model: Hybrid, ridge: float) -> float:
-        """Write the solution into the model, the sums of products used up; the weighted mean squared error."""
-        mean, target = self.first / self.total, self.target / self.total
+        """Write the solution into the model; the weighted mean squared error.
+
+        The sums of products are used up. Raises `InputError` where `ridge` is too small.
+        """
+        mean = self.first / self.total
+        target = self.target / self.total
         products = self.products
         products /= self.total
         products -= np.outer(mean, mean)
-        model.standardise(torch.from_numpy(mean + self.origin), torch.from_numpy(np.sqrt(products.diagonal().clip(0))))
+        deviation = np.sqrt(products.diagonal().clip(0))
+        model.standardise(torch.from_numpy(mean + self.origin), torch.from_numpy(deviation))
         scale = model.scale.cpu().double().numpy()
         crossed = (self.crossed / self.total - mean * target) * scale
         products *= scale[:, None]
         products *= scale
         products.flat[::len(scale) + 1] += ridge
         try:
-            slope = cho_solve(cho_factor(products, lower=True, overwrite_a=True, check_finite=False), crossed)
+            factor = cho_factor(products, lower=True, overwrite_a=True, check_finite=False)
+            slope = cho_solve(factor, crossed)
         except LinAlgError as error:
-            raise InputError(f"the penalty {ridge:g} is too small for so few utterances: give a larger --ridge") from error
+            raise InputError(f"the penalty {ridge:g} is too small for so few utterances: "
+                             "give a larger --ridge") from error
         model.out_layer.weight.copy_(torch.from_numpy(np.outer([-0.5, 0.5], slope)))
         model.out_layer.bias.copy_(torch.tensor([-0.5, 0.5]) * target)
         return float(1 - target ** 2 - slope @ crossed - ridge * slope @ slope)

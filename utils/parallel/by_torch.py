@@ -1,7 +1,7 @@
-"""Several processes that train one network on shares of each batch, as one process would on the whole of it.
+"""Several processes that train one network on shares of each batch, as one process would do.
 
-Imported only where torchrun started the process. Equal to one process, but for the order of additions, are the loss, the
-gradients (DistributedDataParallel averages them), the statistics of batch norms and the random draws of a forward pass.
+Imported only where torchrun started the process. Loss, gradients, batch-norm statistics and random
+draws equal those of one process, but for the order of additions.
 """
 import contextlib
 import gc
@@ -11,7 +11,7 @@ from datetime import timedelta
 import numpy as np
 import torch
 import torch.distributed as dist
-import torch.distributed.nn  # noqa: F401  PyTorch imports it later anyway; its defaults would keep a group that exists by then
+import torch.distributed.nn  # imported later, its defaults would keep an old group
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -19,61 +19,61 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.overrides import TorchFunctionMode
 
 from models.aasist import AASIST
-from utils.parallel.ranks import ranks
+from utils.parallel.processes import Processes, place
 
-PATIENCE = timedelta(hours=2)   # the longest that one process may be ahead of another: exporting and testing take time
-
-
-def available() -> bool:
-    """Whether this build of PyTorch has what it takes."""
-    return dist.is_available()
+PATIENCE = timedelta(hours=2)   # one process may be that far ahead: exporting and testing take time
 
 
-class Group:
-    """This process among those of its job; the calls are those of `utils.parallel.group.Alone`."""
+class TorchProcesses(Processes):
+    """This process among those of its job; the calls are those of `utils.parallel.join.Alone`."""
 
     def __init__(self, device: torch.device):
-        self.ranks, self.device, self.silence = ranks(), device, contextlib.ExitStack()
+        super().__init__(*place())
+        self.device = device
+        self.silence = contextlib.ExitStack()
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
-        if not self.ranks.lead:
+        if not self.lead:
             nowhere = self.silence.enter_context(open(os.devnull, "w", encoding="utf-8"))
             self.silence.enter_context(contextlib.redirect_stdout(nowhere))
 
-    def network(self, model: nn.Module) -> nn.Module:
+    def gather(self, scores: np.ndarray) -> np.ndarray:
+        gathered: list = [None] * self.size
+        dist.all_gather_object(gathered, scores)
+        return np.concatenate(gathered)
+
+    def shared_network(self, model: nn.Module) -> nn.Module:
         for module in model.modules():
             if type(module) in _SYNCED:
                 module.__class__ = _SYNCED[type(module)]
-        # AASIST has published weights that never reach the output; statistics are alike in all processes anyway.
-        return DistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=isinstance(model, AASIST))
+        # AASIST has published weights that never reach the output.
+        return DistributedDataParallel(model, broadcast_buffers=False,
+                                       find_unused_parameters=isinstance(model, AASIST))
 
-    def portion(self, amount: Tensor | float) -> Tensor:
+    def whole_batch(self, rows: int) -> "_WholeBatch":
+        return _WholeBatch(rows, self.share(rows))
+
+    def weight(self, amount: Tensor | float) -> Tensor:
         own = torch.as_tensor(amount, dtype=torch.float32, device=self.device)
         return own / self.mean(own)
 
     def mean(self, value: Tensor) -> Tensor:
         total = value.detach().clone()
         dist.all_reduce(total)
-        return total / self.ranks.size
+        return total / self.size
 
     def add_up(self, sums: np.ndarray | float) -> np.ndarray:
-        total = torch.as_tensor(sums, dtype=torch.float64, device=self.device)      # on a CPU the array itself: it may be large
+        # On a CPU the tensor is the array itself, which may be large.
+        total = torch.as_tensor(sums, dtype=torch.float64, device=self.device)
         dist.all_reduce(total)
         return total.cpu().numpy()
-
-    def randomness(self, rows: int) -> "_WholeBatch":
-        return _WholeBatch(rows, self.ranks.share(rows))
-
-    def collect(self, scores: np.ndarray) -> np.ndarray:
-        found: list = [None] * self.ranks.size
-        dist.all_gather_object(found, scores)
-        return np.concatenate(found)
 
     def wait(self) -> None:
         dist.barrier()
 
     def close(self) -> None:
         self.silence.close()
-        # A thread of gloo's that still runs as Python ends may abort the process; they end with the last that uses the group.
+        # A gloo thread that still runs as Python ends may abort the process. Threads end with the
+        # last object that uses the group.
         dist.destroy_process_group()
         gc.collect()
 
@@ -95,13 +95,14 @@ class _Sum(torch.autograd.Function):
 
 
 class _Synced(_BatchNorm):
-    """Batch norm with the statistics of the whole batch (torch.nn.SyncBatchNorm runs on GPUs only)."""
+    """Batch norm with the statistics of the whole batch (torch.nn.SyncBatchNorm needs a GPU)."""
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return super().forward(x)
         self._check_input_dim(x)
-        over, shape = [d for d in range(x.dim()) if d != 1], [1, -1] + [1] * (x.dim() - 2)
+        over = [d for d in range(x.dim()) if d != 1]
+        shape = [1, -1] + [1] * (x.dim() - 2)
         count = _Sum.apply(torch.tensor(float(x.numel() // x.size(1)), device=x.device))
         mean = _Sum.apply(x.sum(over)) / count
         centred = x - mean.view(shape)
@@ -132,14 +133,17 @@ _SYNCED = {nn.BatchNorm1d: _Synced1d, nn.BatchNorm2d: _Synced2d}
 
 
 class _WholeBatch(TorchFunctionMode):
-    """Makes torch.rand, torch.randint and dropout draw for all rows of a batch, and keeps those of this process.
+    """Makes torch.rand, torch.randint and dropout draw for a whole batch, and keeps this share.
 
-    All processes are seeded alike, so each row gets what it would get in one process, on a CPU to the last bit.
+    All processes are seeded alike, so each row gets what it would get in one process, on a CPU to
+    the last bit.
     """
 
     def __init__(self, rows: int, own: slice):
         super().__init__()
-        self.rows, self.own, self.count = rows, own, own.stop - own.start
+        self.rows = rows
+        self.own = own
+        self.count = own.stop - own.start
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -147,7 +151,7 @@ class _WholeBatch(TorchFunctionMode):
             return self._dropout(*args, **kwargs)
         if function in (torch.rand, torch.randint):
             whole = [self._whole(value) for value in args]
-            if function is torch.rand and args and args[0] == self.count:     # sizes given one by one
+            if function is torch.rand and args and args[0] == self.count:     # one size each
                 whole = [self.rows, *args[1:]]
             drawn = function(*whole, **kwargs)
             return drawn[self.own] if whole != list(args) else drawn
@@ -157,7 +161,8 @@ class _WholeBatch(TorchFunctionMode):
         is_size = isinstance(value, (tuple, list)) and len(value) and value[0] == self.count
         return (self.rows, *value[1:]) if is_size else value
 
-    def _dropout(self, x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    def _dropout(self, x: Tensor, p: float = 0.5, training: bool = True,
+                 inplace: bool = False) -> Tensor:
         if not training or p == 0 or x.size(0) != self.count:
             return F.dropout(x, p, training, inplace)
         # The draws fill memory in its order: the mask must lie in memory as `x` does.

@@ -1,0 +1,160 @@
+"""What an epoch leaves behind: checkpoints, the state for --resume, and the history as a table."""
+import csv
+import math
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from models import build_model
+from utils.common.errors import InputError
+from utils.common.files import atomic_write
+from utils.common.provenance import environment
+from utils.detector.checkpoint import (FORMAT, LABEL_ORDER, load_checkpoint, read_pickle,
+                                       save_checkpoint)
+from utils.detector.decision import fit_on_dev
+from utils.signals import N_SAMPLES, SAMPLE_RATE
+from utils.training.data import attacks_of
+from utils.training.dev_scoring import score_dev
+from utils.training.run import AVERAGE_OF_EPOCHS, BEST, BEST_EPOCH, LAST, Run
+
+# These may change when a run is resumed: they say how far and where, not what is learnt. Of the
+# last three the effect is compared, not the name.
+FREE_ARGUMENTS = ("epochs", "resume", "test", "num_workers", "device", "run_name", "early_stop",
+                  "more_data", "seeds", "small_model", "recipe", "augment")
+HISTORY_COLUMNS = ("epoch", "learning_rate", "train_loss", "dev_loss", "dev_eer", "best",
+                   "seconds")
+
+
+def averages_epochs(run: Run) -> bool:
+    """Whether the epochs that improve on dev join an average."""
+    return run.recipe.get("averaging") == AVERAGE_OF_EPOCHS
+
+
+def best_path(run: Run) -> Path:
+    """Where the best epoch is kept."""
+    return run.folder / (BEST_EPOCH if averages_epochs(run) else BEST)
+
+
+def best_eer(run: Run) -> float:
+    """The lowest EER so far, on today's dev set; 1 before the first epoch."""
+    ahead = run.history[run.bar["epochs"]:]
+    return min([run.bar["dev_eer"], *(row["dev_eer"] for row in ahead)])
+
+
+def out_of_patience(run: Run) -> bool:
+    """Whether --early_stop ends the run: so many epochs without a lower dev EER."""
+    if run.early_stop is None:
+        return False
+    lowest = run.bar["epochs"]
+    if best_eer(run) < run.bar["dev_eer"]:
+        lowest = next(row["epoch"] for row in run.history[run.bar["epochs"]:]
+                      if row["dev_eer"] == best_eer(run))
+    return len(run.history) - lowest >= run.early_stop
+
+
+def check_finite(run: Run, loss: float, epoch: int, step: int) -> None:
+    """`InputError` where the loss is no number any more; the last good state is kept."""
+    if not math.isfinite(loss):
+        raise InputError(f"the loss is {loss} in epoch {epoch + 1}, batch {step + 1}: {run.folder} "
+                         "keeps the state before this epoch. Lower --learning_rate and train "
+                         "under another --run_name")
+
+
+def save_epoch(run: Run, loss: float, figures: dict, seconds: float) -> None:
+    """Save the state of the run, and its model where `figures` of dev are the best so far."""
+    best = figures["dev_eer"] <= best_eer(run)
+    epoch = len(run.history) + 1
+    if best and averages_epochs(run):
+        run.learner.average.update_parameters(run.model)
+    run.history.append({"epoch": epoch, "learning_rate": run.learner.rate, "train_loss": loss,
+                        "dev_loss": figures["dev_loss"], "dev_eer": figures["dev_eer"],
+                        "best": int(best), "seconds": round(seconds, 1)})
+    if run.processes.lead:
+        content = checkpoint(run, run.learner.scored, figures, f"epoch {epoch}")
+        if best:
+            save_checkpoint(best_path(run), content)
+        training = run.learner.state() | {"bar": run.bar}
+        save_checkpoint(run.folder / LAST, content | {"training": training})
+        write_history(run)
+    left = seconds * (run.epochs - epoch) / 60
+    print(f"epoch {epoch}/{run.epochs}: loss {loss:.3f}, dev EER {figures['dev_eer']:.2%}"
+          f"{' (best)' if best else ''}, {seconds:.0f} s, about {left:.0f} min left", flush=True)
+
+
+def checkpoint(run: Run, model: nn.Module, figures: dict, which: str) -> dict:
+    """Everything needed to score with `model` and to know its origin; `figures` as of dev."""
+    corpus = run.train.info["corpus"]
+    trained_on = {"corpus": corpus["name"], "description": corpus["description"],
+                  "demo": corpus["demo"], "utterances": len(run.train),
+                  "seed": run.recipe["seed"], "attacks": attacks_of(run.train),
+                  "dev_attacks": attacks_of(run.dev), "data": run.data}
+    if run.start:
+        trained_on["start"] = run.start
+    here = {"threads": torch.get_num_threads(), "processes": run.processes.size}
+    return {
+        "format": FORMAT, "architecture": run.architecture, "config": run.config,
+        "state_dict": {name: value.detach().cpu().clone()
+                       for name, value in model.state_dict().items()},
+        "label_order": LABEL_ORDER, "n_samples": N_SAMPLES, "sample_rate": SAMPLE_RATE,
+        **fit_on_dev(figures["scores"], [row.labels.key for row in run.dev.rows],
+                     chose_epoch=run.epochs > 1),
+        "audio": run.audio, "trained_on": trained_on, "args": run.args, "history": run.history,
+        "environment": environment() | here,
+        "origin": f"trained with aasist_training.py, run {run.name}, {which}, "
+                  f"dev EER {figures['dev_eer']:.2%}"}
+
+
+def write_history(run: Run) -> None:
+    """The history as CSV, one row per epoch."""
+    with atomic_write(run.results_dir / "history.csv") as file:
+        rows = csv.DictWriter(file, HISTORY_COLUMNS, lineterminator="\n")
+        rows.writeheader()
+        rows.writerows(run.history)
+
+
+def resume(run: Run) -> None:
+    """Load the state of an earlier part of this run, where one exists.
+
+    Raises `InputError` where it cannot be read, or where arguments or data differ. With --more_data
+    the data may differ; the best model so far is then judged on today's dev set.
+    """
+    path = run.folder / LAST
+    if not path.exists():
+        return
+    state = read_pickle(path)
+    _check_state(run, state, path)
+    run.learner.load(state["training"])
+    run.history = state["history"]
+    run.bar = state["training"]["bar"]
+    if state["trained_on"]["data"] != run.data:
+        _set_bar(run)
+
+
+def _check_state(run: Run, state: dict, path: Path) -> None:
+    expected = {"args", "history", "training", "trained_on"}
+    if not isinstance(state, dict) or not expected <= state.keys():
+        raise InputError(f"{path} is not the state of a training run: delete its folder and "
+                         "train anew")
+    other_name = "choose another --run_name (for run.sh and run.bat: another RUN_NAME)"
+    free = (*FREE_ARGUMENTS, "max_samples") if run.more_data else FREE_ARGUMENTS
+    for name, value in run.args.items():
+        before = state["args"].get(name)
+        if name not in free and before != value:
+            raise InputError(f"{run.name} was trained with {name} = {before}, not {value}: repeat "
+                             f"the earlier value, or {other_name}")
+    if state["trained_on"].get("data") != run.data and not run.more_data:
+        raise InputError(f"{run.name} was trained on other data than data/processed holds now: "
+                         f"restore those, add --more_data to use these, or {other_name}")
+
+
+def _set_bar(run: Run) -> None:
+    """Judge and calibrate the best model so far on today's dev set; later epochs must beat it."""
+    model = build_model(run.config)
+    model.load_state_dict(load_checkpoint(best_path(run))["state_dict"])
+    figures = score_dev(run, model.to(run.processes.device))
+    run.bar = {"epochs": len(run.history), "dev_eer": figures["dev_eer"]}
+    which = f"the best of {len(run.history)} epochs on earlier data"
+    if run.processes.lead:
+        save_checkpoint(best_path(run), checkpoint(run, model, figures, which))
+    print(f"other data than before: on these, {which} has dev EER {figures['dev_eer']:.2%}")

@@ -1,0 +1,154 @@
+"""From the command line to a run that is ready for its next epoch."""
+import argparse
+import contextlib
+from pathlib import Path
+
+import torch
+
+from models import CONFIGS, build_model
+from models.encoder import longest_input
+from models.front_ends import HOP
+from utils.common.errors import InputError
+from utils.common.locks import only_run
+from utils.detector.scoring import audio_profile
+from utils.parallel.join import Alone
+from utils.signals import N_SAMPLES, SAMPLE_RATE
+from utils.store.reader import StoredTrial
+from utils.training.allocator import keep_freed_memory
+from utils.training.architectures import ARCHITECTURES, RECIPE_OPTIONS, chosen, recipe_for
+from utils.training.batches import seed_epoch
+from utils.training.data import CropDataset, identity, open_part
+from utils.training.learners.em import ExpectationMaximisation, affordable
+from utils.training.learners.gradient import Gradient
+from utils.training.learners.ridge import Ridge
+from utils.training.orders import make_order
+from utils.training.run import LAST, Run
+from utils.training.transfer import file_id, give_weights
+
+LEARNERS = {"gradient": Gradient, "em": ExpectationMaximisation, "ridge": Ridge}
+SHORTEST_CROP = 0.2             # seconds, which every network takes
+BEFORE_TRAINING = 2 ** 31       # stands for an epoch where the first weights are drawn
+
+
+def open_run(args: argparse.Namespace, processes: Alone) -> Run:
+    """The run that the arguments describe, before its first epoch.
+
+    Raises `InputError` for unusable data, files, names and sizes.
+    """
+    architecture = chosen(args)
+    values = {name: getattr(args, option) for option, name in RECIPE_OPTIONS.items()}
+    recipe = recipe_for(architecture, args.recipe, **values)
+    seed = recipe["seed"]
+    train, dev = (open_part(args.data_dir, subset, args.max_samples, seed)
+                  for subset in ("train", "dev"))
+    name = choose_name(args.checkpoint_dir, architecture, args.run_name, args.resume)
+    epochs = args.epochs or recipe["epochs"]
+    recorded = recorded_arguments(args, recipe) | {"architecture": architecture, "epochs": epochs}
+    config = configuration(args, train.rows)
+    order = make_order(train.rows, recipe, seed)
+    check_crop(architecture, config, recipe["crop_seconds"])
+    if order.batch_size < processes.size:
+        raise InputError(f"a batch of {order.batch_size} cannot be shared by {processes.size} "
+                         "processes: raise --batch_size, or train on more utterances")
+    keep_freed_memory()
+    seed_epoch(seed, BEFORE_TRAINING)
+    torch.use_deterministic_algorithms(processes.device.type == "cpu")
+    model = build_model(config)
+    start = give_weights(model, config, args.encoder, args.init_from)
+    crop = round(recipe["crop_seconds"] * SAMPLE_RATE)
+    run = Run(
+        name=name, architecture=architecture, recipe=recipe, args=recorded,
+        folder=args.checkpoint_dir / name, results_dir=args.results_dir / name,
+        data_dir=args.data_dir, epochs=epochs, early_stop=args.early_stop,
+        more_data=args.more_data, workers=args.num_workers, processes=processes,
+        train=train, dev=dev, data={"train": identity(train), "dev": identity(dev)},
+        audio=audio_profile(train), order=order,
+        crops=CropDataset(train, crop, seed, recipe["augmentation"]),
+        config=config, model=model.to(processes.device), start=start)
+    run.learner = LEARNERS[ARCHITECTURES[architecture].learner](run, args)
+    return run
+
+
+def recorded_arguments(args: argparse.Namespace, recipe: dict) -> dict:
+    """What checkpoints say of the command line: no paths, which are private; sums of files."""
+    given = {name: value for name, value in vars(args).items() if not isinstance(value, Path)}
+    files = {name: file_id(getattr(args, name)) for name in ("teacher", "init_from", "encoder")}
+    return given | recipe | files
+
+
+def choose_name(checkpoint_dir: Path, architecture: str, run_name: str | None,
+                resume: bool) -> str:
+    """The name asked for; without one the newest run to resume, or the first free name."""
+    if run_name is None and resume:
+        runs = sorted(checkpoint_dir.glob(f"{architecture}-[0-9]*/{LAST}"),
+                      key=lambda path: path.stat().st_mtime)
+        if not runs:
+            raise InputError(f"{checkpoint_dir} holds no run of {architecture} to resume: leave "
+                             "out --resume, or name a run with --run_name")
+        return runs[-1].parent.name
+    if run_name is None:
+        names = (f"{architecture}-{number}" for number in range(1, 10 ** 6))
+        return next(name for name in names if not (checkpoint_dir / name / LAST).exists())
+    if Path(run_name).name != run_name or run_name.startswith("."):
+        raise InputError(f"--run_name {run_name} cannot be a folder's name: use letters, digits, "
+                         "- and _")
+    if (checkpoint_dir / run_name / LAST).exists() and not resume:
+        raise InputError(f"the run {run_name} exists in {checkpoint_dir}: add --resume to "
+                         "continue it, or choose another --run_name")
+    return run_name
+
+
+def configuration(args: argparse.Namespace, rows: list[StoredTrial]) -> dict:
+    """The configuration of the network for the training utterances `rows`."""
+    given = {"front_end": args.front_end, "components": args.components}
+    config = CONFIGS[chosen(args)] | {name: value for name, value in given.items()
+                                      if value is not None}
+    if "components" in config:
+        bonafide = sum(row.labels.is_bonafide for row in rows)
+        rarer = min(bonafide, len(rows) - bonafide)
+        config["components"] = affordable(config["components"], rarer, N_SAMPLES // HOP)
+    return config
+
+
+def check_crop(architecture: str, config: dict, seconds: float) -> None:
+    """`InputError` where the network of this configuration cannot take crops of this length."""
+    if seconds < SHORTEST_CROP:
+        raise InputError(f"--crop_seconds {seconds:g} is too short for a network: "
+                         f"give at least {SHORTEST_CROP}")
+    if "max_frames" in config:
+        longest = longest_input(config["max_frames"])
+        if round(seconds * SAMPLE_RATE) > longest:
+            raise InputError(f"--crop_seconds {seconds:g} is too long for {architecture}: "
+                             f"give at most {longest / SAMPLE_RATE:.4f}")
+
+
+def alone_in_its_folder(run: Run) -> contextlib.AbstractContextManager:
+    """A context in which no other process may write this run."""
+    if not run.processes.lead:
+        return contextlib.nullcontext()
+    return only_run(run.folder / ".lock", f"training {run.name}")
+
+
+def describe(run: Run) -> str:
+    """Network, data, steps and epochs ahead, augmentation, and what does not learn."""
+    done = len(run.history)
+    if done >= run.epochs:
+        return f"run {run.name} already has its {run.epochs} epochs: raise --epochs to train on"
+    weights = sum(weight.numel() for weight in run.model.parameters())
+    lines = [f"run {run.name}: {run.architecture} ({weights:,} weights) on "
+             f"{run.processes.device}, {run.train.info['corpus']['name']}: {len(run.train)} train "
+             f"and {len(run.dev)} dev utterances, {len(run.order)} steps of "
+             f"{run.recipe['batch_size']} per epoch, epochs {done + 1} to {run.epochs}",
+             run.crops.augmentation(0).describe()]
+    if run.start:
+        lines.append(f"starts from {run.args['init_from']}: {run.start['origin']}")
+    if part := ARCHITECTURES[run.architecture].starts:
+        lines.append(f"its part {part} stays as it is; the rest is fitted anew, to these data")
+    if run.args["freeze"]:
+        learning = sum(weight.numel() for weight in run.model.parameters() if weight.requires_grad)
+        lines.append(f"frozen: {run.args['freeze']}; {learning:,} weights learn")
+    if run.args["teacher"]:
+        lines.append(f"teacher: {run.args['teacher']}")
+    if run.processes.size > 1:
+        lines.append(f"{run.processes.size} processes share each batch")
+    return "\n".join(lines)
