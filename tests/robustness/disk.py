@@ -16,7 +16,7 @@ from tests.robustness.records import Row, Step
 from tests.robustness.steps import ready, settle
 
 SIZE = 400 << 20
-TOLD = ("the disk is full", "are free: make room")
+TOLD = ("the disk is full", "are free: free some space")
 
 
 class NoDisk(Exception):
