@@ -1,8 +1,6 @@
 """The hybrid of AASIST and a speech encoder: its statistics, its closed-form fit, its export, and
 the model in the box."""
-import contextlib
 import csv
-import io
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -153,24 +151,21 @@ def _check_bench(tmp_path: Path) -> None:
     trials.write_text("utterance\tcategory\n"
                       + "".join(f"eval{number}\ttts\n" for number in range(8)))
     seed = metrics["model"]["trained_on"]["seed"]
-    bench = open_bench(tmp_path / "c/h/best.pt", tmp_path / "data", trials, tmp_path / "cache",
-                       [seed])
-
-    def said() -> None:
-        bench.row("the recipe")
-        bench.row("the pool alone", bench.pool["train"])
-        bench.row("without augmentation", bench.pool["train"], augmentation="none")
-        folds_of_train(bench)
-        folds_of_both(bench)
-    rows = printed(said)
-    assert rows[0][:3] == ["the recipe", "12", f"{100 * metrics['eer']:.1f}"]
-    assert rows[1][:2] == ["the pool alone", "not in these stores"]
-    assert rows[2][:2] == ["without augmentation", "12"]
-    assert [row[1:4] for row in rows[5:8]] == [["1", "2", "2"]] * 3
-    assert rows[8][:4] == ["all folds together", "3", "6", "6"]
-    assert [row[0] for row in rows[11:]] == ["trained on train's sources", "trained on train's and "
-                                                                           "dev's"]
-    assert rows[11][1] == rows[8][4]        # the same folds, of the same three sources
+    bench = open_bench(SimpleNamespace(model=tmp_path / "c/h/best.pt", data_dir=tmp_path / "data",
+                                       trials=trials, cache=tmp_path / "cache", seeds=[seed]))
+    recipe = bench.row("the recipe")
+    assert recipe["utterances"] == "12"
+    assert recipe["eval"] == f"{100 * metrics['eer']:.1f}"
+    assert bench.row("the pool alone", bench.pool["train"])["utterances"] == "not in these stores"
+    alone = bench.row("without augmentation", bench.pool["train"], augmentation="none")
+    assert alone["utterances"] == "12"
+    *folds, together = folds_of_train(bench)
+    assert [counts(row) for row in folds] == [["1", "2", "2"]] * 3
+    assert counts(together) == ["3", "6", "6"]
+    both = folds_of_both(bench)
+    assert len(both) == 2
+    # the same folds, of the same three sources
+    assert both[0]["openly licensed sources"] == together["EER"]
     _check_statistics(bench, tmp_path / "cache", seed)
 
 
@@ -197,13 +192,9 @@ def _check_statistics(bench, cache: Path, seed: int) -> None:
         statistics.crops("train", seed, range(12), "speed")
 
 
-def printed(say) -> list[list[str]]:
-    """The cells of the Markdown tables that `say` prints."""
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
-        say()
-    return [[cell.strip() for cell in line.split("|")[1:-1]]
-            for line in said.getvalue().splitlines() if line]
+def counts(fold: dict[str, str]) -> list[str]:
+    """How many sources, bona fide and spoofed utterances a row of folds is about."""
+    return [fold[name] for name in ("sources", "bona fide", "spoof")]
 
 
 class ReadOut(torch.nn.Module):
@@ -276,12 +267,14 @@ def test_folds_leave_whole_sources_of_train_and_dev_out_but_never_copies_and_the
         for subset, which, found in parts:
             assert which.tolist() == np.flatnonzero(folds[subset] != number).tolist()
             assert len(found) == len(which)
-    rows = printed(lambda: (folds_of_train(bench), folds_of_both(bench)))
-    cells = [row[4] for row in rows[2:-4]] + rows[-2][1:] + rows[-1][1:]
+    train = folds_of_train(bench)
+    both = folds_of_both(bench)
+    cells = [row["EER"] for row in train]
+    cells += [row[name] for row in both
+              for name in ("openly licensed sources", "other sources", "both")]
     # clips of unseen sources are not told apart
-    assert min(float(cell.split(" ± ")[0]) for cell in cells) > 10
-    assert [row[0] for row in rows[-2:]] == ["trained on train's sources", "trained on train's and "
-                                                                           "dev's"]
+    assert min(map(float, cells)) > 10
+    assert len(both) == 2
     fit([("train", np.arange(60), bench.crops["train", 1])])
     # while those that a fit saw are
     assert percent(bench.scores("train"), bench.bonafide["train"], folds["train"] > 0) == 0
@@ -293,16 +286,16 @@ def test_folds_leave_whole_sources_of_train_and_dev_out_but_never_copies_and_the
     ({"train": ["copies"], "dev": [], "eval": ["d"]}, ("bonafide", "spoof")), ({"train": ["a"],
         "dev": ["a"], "eval": ["d"]}, ("bonafide", "spoof"))])
 def test_a_class_or_source_that_is_missing_is_told_in_the_tables_of_the_bench(sources, keys):
-    from tests.benchmarks.bench_generalisation import ablation
-    from tests.benchmarks.folds import folds_of_both, folds_of_train
+    from tests.benchmarks.bench_generalisation import front_ends, parts_of_the_data
+    from tests.benchmarks.folds import folds_of_both
     bench = bench_of(sources, keys)
-    rows = printed(lambda: (ablation(bench), folds_of_train(bench), folds_of_both(bench)))
-    assert rows[2][1] == ("not in these stores" if len(keys) < 2 else
-        f"{10 * len(sources['train'])}")
+    recipe = front_ends(bench)[0]
+    assert recipe["utterances"] == ("not in these stores" if len(keys) < 2 else
+                                    f"{10 * len(sources['train'])}")
     if "a" not in sources["train"] or len(keys) < 2:
-        assert rows[-1][1] == "nan ± nan"
-        assert [row[1] for row in rows if row[0] == "the pool alone, full"] == ["not in these "
-                                                                                "stores"]
+        assert folds_of_both(bench)[-1]["both"] == "nan"
+        assert [row["utterances"] for row in parts_of_the_data(bench)
+                if row["training"] == "the pool alone, --augment full"] == ["not in these stores"]
 
 
 def _check_box(tmp_path: Path, checkpoint: dict) -> None:
