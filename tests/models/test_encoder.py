@@ -6,6 +6,7 @@ import torch
 
 from models import CONFIGS, build_model
 from models.encoder import SpeechEncoder, WhisperLogMel, mel_filters, statistics
+from tests.conftest import ROOT
 from tests.helpers.example_speech import EXAMPLES
 from utils.common.errors import InputError
 from utils.training.encoder_weights import load_encoder_weights
@@ -25,21 +26,28 @@ def speech():
 
 
 @pytest.fixture(scope="module")
-def model(weights):
+def model():
+    """The network with random weights."""
     torch.manual_seed(0)
-    model = build_model(CONFIGS["encoder"])
-    load_encoder_weights(model.encoder, weights)
-    return model.eval()
+    return build_model(CONFIGS["encoder"]).eval()
 
 
-def test_every_layer_equals_the_published_encoder(model, weights, speech):
+@pytest.fixture(scope="module")
+def whisper(weights):
+    """The encoder alone, with Whisper's own weights."""
+    encoder = build_model(CONFIGS["encoder"]).encoder
+    load_encoder_weights(encoder, weights)
+    return encoder.eval()
+
+
+def test_every_layer_equals_the_published_encoder(whisper, weights, speech):
     import onnxruntime
     session = onnxruntime.InferenceSession(str(weights), providers=["CPUExecutionProvider"])
     with torch.no_grad():
         for length in (N_SAMPLES, 30001, 480):
             waves = speech[:, :length]
-            mel = model.encoder.log_mel(waves).numpy()
-            for ours, published in zip(model.encoder(waves), session.run(None, {"mel": mel}),
+            mel = whisper.log_mel(waves).numpy()
+            for ours, published in zip(whisper(waves), session.run(None, {"mel": mel}),
                                        strict=True):
                 assert np.abs(ours.numpy() - published).max() < 1e-4
 
@@ -85,9 +93,8 @@ def test_a_length_outside_the_positional_table_is_refused(model, length):
         model(torch.zeros(1, length))
 
 
-def test_a_frozen_encoder_keeps_its_weights_while_the_read_out_learns(weights, speech):
+def test_a_frozen_encoder_keeps_its_weights_while_the_read_out_learns(speech):
     model = build_model(CONFIGS["encoder"]).train()
-    load_encoder_weights(model.encoder, weights)
     model.encoder.requires_grad_(False)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], 1e-2,
@@ -118,12 +125,13 @@ def test_the_exported_model_gives_the_same_logits(model, speech, tmp_path):
             model(waves)[1].numpy()).max() < 1e-4
 
 
-def test_the_weights_are_float16_values_exactly(model):
-    assert all(torch.equal(p, p.half().float()) for p in model.encoder.parameters())
+def test_the_weights_are_float16_values_exactly(whisper):
+    assert all(torch.equal(p, p.half().float()) for p in whisper.parameters())
 
 
-def test_a_file_without_weights_is_refused_in_a_sentence(tmp_path, weights):
-    contents = {"damaged.onnx": weights.read_bytes()[:100_000], "text.onnx": b"not a model",
+def test_a_file_without_weights_is_refused_in_a_sentence(tmp_path):
+    whole = ROOT / "models" / "pretrained" / "detector.onnx"
+    contents = {"damaged.onnx": whole.read_bytes()[:100_000], "text.onnx": b"not a model",
                 "empty.onnx": b""}
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
