@@ -1,5 +1,5 @@
 """The hybrid of AASIST and a speech encoder: its statistics, its closed-form fit, its export, and
-the model in the box."""
+the pretrained model."""
 import csv
 import json
 from pathlib import Path

@@ -29,10 +29,9 @@ class Processes:
         """Whether this process writes what all of them made."""
         return self.rank == 0
 
-    def share(self, count: int, rank: int | None = None) -> slice:
+    def share(self, count: int) -> slice:
         """This process' part of `count` things, in their order. Parts differ by one at most."""
-        number = self.rank if rank is None else rank
-        return slice(count * number // self.size, count * (number + 1) // self.size)
+        return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
 
     def __str__(self) -> str:
         return f"{self.rank + 1} of {self.size}"

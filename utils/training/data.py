@@ -3,14 +3,13 @@ import functools
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import torch
 from torch.utils.data import Dataset
 
 from utils.common.errors import InputError
 from utils.common.files import atomic_write
 from utils.detector.scoring import tile, waveform
-from utils.signals import SAMPLE_RATE
+from utils.signals.wave_files import pcm_file
 from utils.store.reader import Store, StorePart
 from utils.training.augment import Augmentation, make_augmentation
 from utils.trials.draws import draw_nested
@@ -97,4 +96,4 @@ def write_examples(folder: Path, store: Store, seed: int) -> None:
     for key in ("bonafide", "spoof"):
         index = int(rng.choice([i for i, row in enumerate(store.rows) if row.labels.key == key]))
         with atomic_write(folder / f"{key}.wav", "wb") as file:
-            soundfile.write(file, store.read(index), SAMPLE_RATE, format="WAV", subtype="PCM_16")
+            file.write(pcm_file(store.read(index), "WAV"))

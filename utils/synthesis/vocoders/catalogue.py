@@ -37,8 +37,10 @@ class Vocoder(Protocol):
     batch: int   # clips that it takes side by side with profit
 
     def copies(self, clips: list[np.ndarray], rngs: list[np.random.Generator]) -> list[np.ndarray]:
-        """Clips (n,) at 16 kHz, speech at `signal.LEVEL` → copies of the same lengths, in step, at
-        any level."""
+        """Copies of clips (n,) at 16 kHz: of the same lengths, in step, at any level.
+
+        The speech in `clips` has the level `last_stage.LEVEL`.
+        """
 
 
 @dataclass(frozen=True, slots=True)

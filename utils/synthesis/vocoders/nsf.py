@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from utils.signals import SAMPLE_RATE
 from utils.signals.length import cut_or_pad, mirror_ends
 from utils.synthesis.vocoders.features import nsf_mel
 from utils.synthesis.vocoders.nsf_excitation import cyclic_source, harmonic_source, pitch
@@ -49,7 +48,7 @@ def sinc_filters(cutoff: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 class NSF:
     """Copy-synthesis by one of the three NSF models; which one, its weights tell."""
-    rate, batch = SAMPLE_RATE, 1
+    batch = 1
 
     def __init__(self, weights: Weights) -> None:
         self.weights = weights

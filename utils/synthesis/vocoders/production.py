@@ -1,8 +1,8 @@
 """Makes the files of a vocoded corpus: bonafide/SPEAKER/x.flac and spoof/ATTACK/SPEAKER/x.flac,
-whole or not there.
+never half.
 
-Both classes pass through `signal.last_stage`. What is there is kept; the rest comes out as if no
-run had stopped.
+Both classes pass through `last_stage`. Files that exist are kept; the rest are made as if no run
+had stopped.
 """
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed

@@ -38,7 +38,7 @@ class _Step:
 
 class SoundStream:
     """Copy-synthesis through the codec at a number of quantisers."""
-    rate, batch = 16000, 1
+    batch = 1
 
     def __init__(self, folder: Path, quantisers: int = STAGES) -> None:
         if importlib.util.find_spec("ai_edge_litert") is None:

@@ -10,7 +10,6 @@ import scipy.sparse
 import torch
 
 from utils.common.errors import InputError
-from utils.signals import SAMPLE_RATE
 from utils.signals.length import cut_or_pad, mirror_ends
 from utils.synthesis.vocoders.features import lyra_mel
 from utils.synthesis.vocoders.weights import Weights
@@ -49,7 +48,7 @@ def merge_bands(bands: np.ndarray) -> np.ndarray:
 
 class WaveGRU:
     """Copy-synthesis by Lyra v1's generator, in floating point and without its quantiser."""
-    rate, batch = SAMPLE_RATE, 64
+    batch = 64
 
     def __init__(self, weights: Weights) -> None:
         self.weights = weights

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from utils.signals import SAMPLE_RATE
 from utils.signals.length import cut_or_pad, mirror_ends
 from utils.synthesis.vocoders.features import wavernn_mel
 from utils.synthesis.vocoders.weights import Weights
@@ -29,7 +28,7 @@ def is_wavernn(weights: Weights) -> bool:
 
 class WaveRNN:
     """Copy-synthesis by the 10-bit WaveRNN."""
-    rate, batch = SAMPLE_RATE, 64
+    batch = 64
 
     def __init__(self, weights: Weights) -> None:
         self.weights = weights

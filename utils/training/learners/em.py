@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans
 from torch import Tensor
 
 from models.gmm import LFCCGMM
@@ -52,6 +51,7 @@ def start(model: LFCCGMM, epoch: Iterable[Batch], utterances: int, seed: int) ->
 
     A class has `utterances` or more.
     """
+    from sklearn.cluster import KMeans      # slow to import, and no other learner needs it
     components = model.means.size(1)
     per_utterance = -(-components * FRAMES_PER_COMPONENT // utterances)
     for label, frames in enumerate(_draw(model, epoch, per_utterance, seed)):
