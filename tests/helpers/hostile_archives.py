@@ -118,7 +118,8 @@ def _tar() -> list[Case]:
               for name, kind in links]
     found += [
         ("member twice", _with_members(_file(NEW), _file(NEW)), "twice"),
-        ("name not of the corpus", _with_members(_file("flac_D/run.sh")), "no file of this corpus"),
+        ("name not of the corpus", _with_members(_file("flac_D/run.sh")),
+         "not a file of this corpus"),
         ("declares 2^50 bytes", _changed(TAR, _oversized), "cut short"),
         ("cut in the middle", _changed(TAR, _half), "cut short"),
         ("without its end mark", _changed(TAR, lambda content: content.rstrip(b"\0")), "cut short"),

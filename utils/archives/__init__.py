@@ -1,1 +1,1 @@
-"""Archives: where their files lie, reading them in place, and safe unpacking."""
+"""Archives: where their files lie, reading files in place, and safe unpacking."""

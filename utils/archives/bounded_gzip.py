@@ -1,4 +1,4 @@
-"""Gzip files that others made: a torn download or a bomb ends in an `InputError`."""
+"""Reading of untrusted gzip files: an incomplete download or a bomb ends in an `InputError`."""
 import gzip
 import zlib
 from pathlib import Path
@@ -26,7 +26,7 @@ class BoundedGzip:
         self._file.close()
 
     def read(self, count: int) -> bytes:
-        """Up to `count` bytes. `InputError` for a torn, damaged or too large file."""
+        """Up to `count` bytes. Raises `InputError` for an incomplete, damaged or too large file."""
         try:
             content = self._file.read(count)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -35,8 +35,7 @@ class BoundedGzip:
         self._position += len(content)
         if self._position > self._most:
             raise InputError(f"{self._path} unpacks to more than {self._most:,} bytes, too many "
-                             "for protocols: do not use it, "
-                             "download it again from its publisher")
+                             "for protocols: delete it and download it again from its publisher")
         return content
 
     def seek(self, offset: int) -> int:

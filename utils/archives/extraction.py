@@ -1,4 +1,4 @@
-"""Unpacking: checks free space first, overwrites no file, and renames each file when whole."""
+"""Unpacking: it checks free space first, overwrites no file, and names a file only when whole."""
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -14,28 +14,28 @@ from utils.common.errors import InputError
 from utils.common.files import disk_errors, reading
 
 CHUNK = 1 << 20          # bytes copied at a time
-CLUSTER = 4096           # bytes a small file takes on most file systems
-RESERVE = 100 << 20      # bytes left free for the trial lists and for others
+CLUSTER = 4096           # bytes that a small file needs on most file systems
+RESERVE = 100 << 20      # bytes kept free for the trial lists and for other programs
 
 
 @dataclass(frozen=True)
 class Item:
-    """One file to unpack: where to, its length in bytes, and how to open its content."""
+    """One file to unpack: its target, its length in bytes, a function that opens its content."""
     target: Path
     size: int
     open: Callable[[], AbstractContextManager[BinaryIO]]
 
     @property
     def disk_bytes(self) -> int:
-        """What the file takes on the disk."""
+        """The bytes that the file needs on the disk."""
         return -(-self.size // CLUSTER) * CLUSTER
 
 
 def unpack(items: Callable[[], Iterable[Item]], folder: Path) -> int:
     """Unpack the items that are missing; `items` is called twice. Returns the number of new files.
 
-    Resumes where a killed run stopped. `InputError` where the disk has too little space, another
-    file has an item's name, or the archive ends early.
+    It resumes where a killed run stopped. Raises `InputError` if the disk has too little space,
+    another file has an item's name, or the archive ends early.
     """
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -49,14 +49,14 @@ def unpack(items: Callable[[], Iterable[Item]], folder: Path) -> int:
 
 
 def tar_items(archive: Path, index: Path, folder: Path) -> Iterator[Item]:
-    """The files of an indexed tar archive, to be unpacked to `folder` itself."""
+    """The files of an indexed tar archive, as items to unpack to `folder`."""
     for entry in read_index(index):
         target = folder / entry.name.rsplit("/", 1)[-1]
         yield Item(target, entry.size, lambda offset=entry.offset: _open_at(archive, offset))
 
 
 def is_unpacked(item: Item) -> bool:
-    """Whether the file was unpacked before; `InputError` where another file has its name."""
+    """Whether the file is already unpacked. Raises `InputError` if another file has its name."""
     try:
         status = item.target.lstat()
     except FileNotFoundError:
@@ -64,7 +64,7 @@ def is_unpacked(item: Item) -> bool:
     is_file = item.target.is_file() and not item.target.is_symlink()
     if is_file and status.st_size == item.size:
         return True
-    raise InputError(f"{item.target} is in the way: it is not the file of the archive "
+    raise InputError(f"{item.target} blocks the unpacking: it differs from the archive's file "
                      f"({item.size:,} bytes); move it elsewhere and run this again")
 
 
@@ -78,7 +78,7 @@ def _unpack_missing(items: Callable[[], Iterable[Item]], missing: int) -> int:
                 written += 1
                 bar.update(item.disk_bytes)
     if written and hasattr(os, "sync"):
-        os.sync()      # once for all: flushing 47,400 small files one by one takes far longer
+        os.sync()      # once for all files: flushing 47,400 small files singly takes far longer
     return written
 
 

@@ -1,8 +1,8 @@
-"""An index of the files in an uncompressed tar archive, which is then read in place.
+"""An index of the files in an uncompressed tar archive; it allows reading the archive in place.
 
-The index is a text file. Its first line holds the archive's length and time of change. Then comes
-one line per file (name, first byte, length), and a last line with their number. While it grows
-its name ends in .part; the next run resumes what a killed run leaves.
+The index is a text file. Its first line holds the archive's length and time of change. Each file
+has one line (name, first byte, length). The last line holds their number. An unfinished index is
+named .part; the next run resumes it.
 """
 import os
 import re
@@ -17,12 +17,12 @@ from utils.common.errors import InputError
 from utils.common.files import disk_errors, reading
 
 FORMAT = "#archive-index-1"
-FLUSH_EVERY = 1000        # files between two flushes: what a killed run may lose
+FLUSH_EVERY = 1000        # files between two flushes: a killed run loses at most so many
 LITTER = re.compile(r"(?:.*/)?(?:\._[^/]*|\.DS_Store)")    # what macOS leaves in archives
 
 
 class Place(NamedTuple):
-    """Where a file's bytes lie."""
+    """The place of a file's bytes."""
     container: str     # as `container_name` writes it
     offset: int        # first byte
     size: int          # bytes
@@ -36,14 +36,14 @@ class Entry(NamedTuple):
 
 
 def container_name(data_dir: Path, path: Path) -> str:
-    """How trial lists name a file: relative to the data folder with "/", or else absolute."""
+    """The name of a file in trial lists: relative to the data folder with "/", else absolute."""
     path = path.absolute()
     base = data_dir.absolute()
     return path.relative_to(base).as_posix() if path.is_relative_to(base) else path.as_posix()
 
 
 def stamp(archive: Path) -> dict[str, int]:
-    """The archive's length and time of change, by which a change is noticed."""
+    """The archive's length and time of change; a change of either shows a changed archive."""
     try:
         status = archive.stat()
     except FileNotFoundError as error:
@@ -53,7 +53,7 @@ def stamp(archive: Path) -> dict[str, int]:
 
 
 def check_containers(data_dir: Path, corpus: dict) -> None:
-    """`InputError` where an archive named in `corpus` (corpus.json) is missing or has changed."""
+    """Raises `InputError` if an archive named in `corpus` (corpus.json) is missing or changed."""
     for container, known in corpus["containers"].items():
         if stamp(data_dir / container) != known:
             raise InputError(f"{data_dir / container} changed after it was indexed: "
@@ -64,8 +64,8 @@ def index_archive(archive: Path, index: Path, pattern: re.Pattern[str],
                   force: bool = False) -> Path:
     """Write the index of `archive` to `index`, unless a valid one exists; returns `index`.
 
-    `InputError` for a name that does not match all of `pattern`, a repeated name, and whatever
-    `walk` refuses. Only the set of names grows with the archive.
+    Raises `InputError` for a name that does not fully match `pattern`, for a repeated name, and
+    for everything that `walk` refuses. Of memory, only the set of names grows with the archive.
     """
     head = _head(archive)
     if not force and _first_line(index) == head:
@@ -89,7 +89,7 @@ def index_archive(archive: Path, index: Path, pattern: re.Pattern[str],
 
 
 def read_index(index: Path) -> Iterator[Entry]:
-    """Every file in the archive's order; `InputError` for a damaged index."""
+    """Yields every file in the archive's order. Raises `InputError` for a damaged index."""
     number = 0
     with open(index, encoding="utf-8") as file:
         file.readline()
@@ -126,7 +126,7 @@ def _entry(line: str) -> Entry | None:
 
 
 def _resume(part: Path, head: str) -> tuple[int, set[str]]:
-    """Where to resume in the archive, and the names before; cuts off a line that is incomplete."""
+    """The byte and the known names at which to resume; cuts off an incomplete line."""
     names: set[str] = set()
     start = kept = 0
     if _first_line(part) != head:
@@ -164,7 +164,7 @@ def _append(file: IO[str], archive: Path, start: int, names: set[str],
 
 def _check(member: Member, names: set[str], pattern: re.Pattern[str], archive: Path) -> None:
     if not pattern.fullmatch(member.name):
-        raise InputError(f"{archive} holds {member.name!r}, which is no file of this corpus: "
+        raise InputError(f"{archive} holds {member.name!r}, which is not a file of this corpus: "
                          "check where the archive is from")
     if member.name in names:
         raise InputError(f"{archive} holds {member.name} twice: download it again")

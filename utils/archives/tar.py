@@ -1,4 +1,4 @@
-"""The headers of a tar archive, read one by one: where each file lies. Memory stays constant."""
+"""The headers of a tar archive, read one by one: where each file lies. Memory is constant."""
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ AGAIN = "download it again"
 
 
 class Seekable(Protocol):
-    """What the walk needs of a file."""
+    """The methods that `walk` needs of a file."""
 
     def seek(self, offset: int) -> int: ...
     def read(self, count: int) -> bytes: ...
@@ -30,7 +30,7 @@ class Seekable(Protocol):
 @dataclass(frozen=True, slots=True)
 class Member:
     """A file or a directory of an archive."""
-    name: str            # checked: it cannot lead out of the folder
+    name: str            # checked: it cannot lead out of the target folder
     offset: int          # first byte of its content
     size: int            # bytes
     following: int       # first byte of the next header
@@ -39,14 +39,14 @@ class Member:
 
 def walk(file: Seekable, archive: str, start: int = 0,
          total: int | None = None) -> Iterator[Member]:
-    """The members from byte `start` on; `total` is the archive's length where it is known.
+    """The members from byte `start` on; `total` is the archive's length, if known.
 
-    `InputError` for an archive that is cut short or corrupt, for anything but files and
-    directories, and for a name that leads out of the folder (absolute, with "..", a drive or a
-    backslash).
+    Raises `InputError` for an archive that is cut short or corrupt, and for any member that is
+    neither a file nor a directory. Raises it also for a name that leads out of the folder: an
+    absolute name, or one with "..", a drive or a backslash.
     """
     offset = start
-    extended: dict[str, str] = {}      # what an extension header says of the next member
+    extended: dict[str, str] = {}      # fields of an extension header for the next member
     while True:
         file.seek(offset)
         block = file.read(BLOCK)
@@ -74,7 +74,7 @@ def walk(file: Seekable, archive: str, start: int = 0,
 def safe_name(name: str, archive: str) -> str:
     """`name` without a leading "./" or a closing "/".
 
-    `InputError` for a name that could lead out of the folder.
+    Raises `InputError` for a name that could lead out of the folder.
     """
     parts = name.rstrip("/").split("/")
     if "\\" in name or "\0" in name or ".." in parts or name.startswith("/") \
@@ -98,7 +98,7 @@ def _member(kind: bytes, name: str, data: int, size: int, following: int, archiv
 
 
 def _header(block: bytes, archive: str, offset: int) -> tuple[bytes, str, int]:
-    """Kind, name and size in one header block, whose checksum is verified."""
+    """Kind, name and size in one header block; its checksum is verified."""
     try:
         stated = _number(block[148:156])
         size = _number(block[124:136])
@@ -114,7 +114,7 @@ def _header(block: bytes, archive: str, offset: int) -> tuple[bytes, str, int]:
 
 
 def _number(field: bytes) -> int:
-    """A number in a header: octal digits, or GNU's big-endian form marked by the top bit."""
+    """A number in a header: octal digits, or GNU's big-endian form with the top bit set."""
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
     return int(field.rstrip(b"\0 ") or b"0", 8)
@@ -135,10 +135,10 @@ def _read(file: Seekable, archive: str, size: int) -> bytes:
 
 
 def _extension(kind: bytes, content: bytes, archive: str) -> dict[str, str]:
-    """What a GNU long name or a pax header says of the next member: at most "path" and "size"."""
+    """Fields of a GNU long name or pax header for the next member: at most "path" and "size"."""
     if kind == b"L":
         return {"path": _text(content)}
-    if kind in b"Kg":      # a link's target, refused with the link; remarks on the whole archive
+    if kind in b"Kg":      # a link's target (links are refused), or remarks on the whole archive
         return {}
     found = {}
     while content:
@@ -156,7 +156,10 @@ def _extension(kind: bytes, content: bytes, archive: str) -> dict[str, str]:
 
 
 def _check_end(file: Seekable, archive: str, offset: int, total: int | None) -> None:
-    """Only zeros may follow the end mark: an unfinished download may have zeros in its middle."""
+    """Refuse anything but zeros after the end mark.
+
+    An unfinished download may have zeros in its middle.
+    """
     if total is None:
         return
     rest = total - offset

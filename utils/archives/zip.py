@@ -1,4 +1,4 @@
-"""Zip archives: where uncompressed files lie, and unpacking; the same refusals as for tar."""
+"""Zip archives: where uncompressed files lie, and unpacking. They are checked like tar archives."""
 import contextlib
 import re
 import stat
@@ -16,14 +16,14 @@ from utils.common.files import reading
 
 LARGEST_TEXT = 64 << 20      # bytes of a protocol
 LOCAL_HEADER = 30            # bytes before the name
-LENGTHS_AT = (26, 28)        # in the local header: where the lengths of name and extra field stand
+LENGTHS_AT = (26, 28)        # bytes of the local header with the lengths of name and extra field
 
 
 @contextlib.contextmanager
 def opened(archive: Path) -> Iterator[zipfile.ZipFile]:
-    """The archive, its members checked.
+    """The open archive, after its members are checked.
 
-    `InputError` for damage, encryption, links, unsafe names and repeated names.
+    Raises `InputError` for damage, encryption, links, unsafe names and repeated names.
     """
     try:
         with reading(archive), zipfile.ZipFile(archive) as file:
@@ -48,25 +48,26 @@ def _check(file: zipfile.ZipFile, archive: Path) -> None:
 
 
 def find(archive: Path, matches: Callable[[str], bool]) -> str | None:
-    """The name of the first member that matches."""
+    """The name of the first member that matches; None if no member does."""
     with opened(archive) as file:
         return next((name for name in file.namelist() if matches(name)), None)
 
 
 def content(archive: Path, member: str) -> bytes:
-    """The content of a small member, such as a protocol; `InputError` where it is too large."""
+    """The content of a small member, such as a protocol. Raises `InputError` if it is too large."""
     with opened(archive) as file:
         if file.getinfo(member).file_size > LARGEST_TEXT:
-            raise InputError(f"{archive} holds {member} of over {LARGEST_TEXT:,} bytes, "
+            raise InputError(f"{archive} holds {member} with over {LARGEST_TEXT:,} bytes, "
                              f"too large for a protocol: {AGAIN}")
         return file.read(member)
 
 
 def stored_places(archive: Path, pattern: re.Pattern[str],
                   container: str) -> dict[str, dict[str, Place]]:
-    """Where the files lie whose name matches `pattern`, by its group 1 (part) and 2 (utterance).
+    """The places of the files with names that match `pattern`: {part: {utterance: Place}}.
 
-    `InputError` where they are compressed: those must be unpacked.
+    Group 1 of the pattern is the part, group 2 the utterance. Raises `InputError` if the files
+    are compressed, because those must be unpacked.
     """
     places: dict[str, dict[str, Place]] = {}
     with opened(archive) as file, open(archive, "rb", buffering=0) as raw:
@@ -84,7 +85,7 @@ def stored_places(archive: Path, pattern: re.Pattern[str],
 
 
 def _first_byte(raw: BinaryIO, info: zipfile.ZipInfo, archive: Path) -> int:
-    """Where the content of an uncompressed member starts."""
+    """The first byte of an uncompressed member's content."""
     raw.seek(info.header_offset)
     header = raw.read(LOCAL_HEADER)
     lengths = sum(int.from_bytes(header[at:at + 2], "little") for at in LENGTHS_AT)
@@ -95,7 +96,7 @@ def _first_byte(raw: BinaryIO, info: zipfile.ZipInfo, archive: Path) -> int:
 
 
 def extract(archive: Path, wanted: Callable[[str], bool], folder: Path) -> int:
-    """Unpack the members that are `wanted` below `folder`; returns the number of new files."""
+    """Unpack the members that `wanted` accepts below `folder`; returns the number of new files."""
     with opened(archive) as file:
         infos = [info for info in file.infolist() if wanted(info.filename)]
         return unpack(lambda: (Item(folder / info.filename, info.file_size,

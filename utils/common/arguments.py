@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 
 def _number(text: str, parse: Callable, fits: Callable, wanted: str):
-    """The number that `text` says; `ArgumentTypeError` where it says none or one that does not fit.
-    """
+    """The number in `text`. Raises `ArgumentTypeError` if it is not a number or does not fit."""
     try:
         value = parse(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Which device computes."""
+"""The choice of the device that computes."""
 from typing import TYPE_CHECKING
 
 from utils.common.errors import InputError
@@ -10,12 +10,12 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def choose_device(name: str = "auto") -> "torch.device":
-    """The device of that name; "auto" prefers CUDA, then Apple's MPS, then the CPU.
+    """The device with this name; "auto" prefers CUDA, then Apple's MPS, then the CPU.
 
-    "cuda:1" names the second graphics processor. Raises `InputError` for an unknown device and
-    for one that this machine lacks.
+    "cuda:1" names the second graphics processor. Raises `InputError` for an unknown device, or
+    if this machine lacks the device.
     """
-    import torch        # a verdict without PyTorch must be able to import this module
+    import torch        # not at the top: a verdict without PyTorch imports this module
     usable = {"cpu": True, "cuda": torch.cuda.is_available(),
               "mps": torch.backends.mps.is_available()}
     if name == "auto":

@@ -1,5 +1,6 @@
-"""How a step ends: one sentence for what a user can mend, a traceback only for a programmer's
-mistake.
+"""How a step ends.
+
+A user's problem ends in one sentence. Only a programmer's mistake ends in a traceback.
 """
 import _thread
 import errno
@@ -10,10 +11,10 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-# the last: a file system or a limit that takes no larger file
+# the last one: the file system or a limit does not allow a file of this size
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# What libraries say instead of raising MemoryError: torch (CPU, CUDA, MPS), ONNX Runtime, oneDNN,
-# and functions that start threads or map files.
+# Messages that mean MemoryError in torch (CPU, CUDA, MPS), ONNX Runtime, oneDNN, and in functions
+# that start threads or map files.
 _NO_MEMORY = re.compile(
     r"can't allocate memory|cannot allocate memory|not enough memory|failed to allocate memory"
     r"|out of memory|bad_alloc|bad allocation|could not create a memory|can't start new thread"
@@ -21,14 +22,13 @@ _NO_MEMORY = re.compile(
 
 
 class InputError(Exception):
-    """A foreseeable problem. The message is one sentence: what is wrong, where, and what to do
-    next.
-    """
+    """A foreseeable problem, in one sentence: what is wrong, where, and what to do next."""
 
 
 def printable(text: object) -> str:
-    """`text` on one line, safe to print on any terminal: control, surrogate and line-breaking
-    characters are escaped.
+    """`text` on one line, safe to print on any terminal.
+
+    Control, surrogate and line-breaking characters are escaped.
     """
     return "".join(c if c.isprintable() else
                    c.encode("unicode_escape", "surrogatepass").decode("ascii")
@@ -36,7 +36,7 @@ def printable(text: object) -> str:
 
 
 def shown(path: str) -> str:
-    """A path as JSON and tables carry it: itself, or escaped where it is not valid Unicode."""
+    """`path` as JSON and tables show it: unchanged, or escaped if it is not valid Unicode."""
     try:
         path.encode("utf-8")
     except UnicodeEncodeError:
@@ -45,18 +45,18 @@ def shown(path: str) -> str:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, whichever library raised it."""
+    """Whether an error of any library means that memory ran out."""
     return isinstance(error, MemoryError) or (
         not isinstance(error, InputError) and _NO_MEMORY.search(str(error)) is not None)
 
 
 def run(main: Callable[[], int], short_of_memory: str = "close other programs") -> NoReturn:
-    """Run a script's `main` and exit: 0 done, 1 a foreseeable problem, 2 usage (argparse), 130
-    interrupted.
+    """Run a script's `main` and exit.
 
-    `short_of_memory` says what to do where memory runs out: which of the script's options to lower.
+    Exit codes: 0 done, 1 a foreseeable problem, 2 wrong usage (argparse), 130 interrupted.
+    `short_of_memory` advises which options to lower if memory runs out.
     """
-    # a name that the terminal cannot show must not stop a step
+    # the step must go on if the terminal cannot show a name
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")
     heard = _hear_interrupts()
@@ -65,7 +65,7 @@ def run(main: Callable[[], int], short_of_memory: str = "close other programs") 
         sys.stdout.flush()
     except KeyboardInterrupt:
         code = _interrupted()
-    except BrokenPipeError:                   # whoever read our output has seen enough
+    except BrokenPipeError:                   # the reader of our output has closed it
         code = 1
         _drop_output()
     except Exception as error:
@@ -77,7 +77,7 @@ def run(main: Callable[[], int], short_of_memory: str = "close other programs") 
             print(f"error: {printable(message)}", file=sys.stderr)
             code = 1
             _drop_output(error)
-    # all is done: another Ctrl-C ends what is left of the process without a word
+    # the work is done: a further Ctrl-C ends the process silently
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(code)
 
@@ -95,15 +95,16 @@ def _sentence(error: Exception, short_of_memory: str) -> str | None:
 
 
 def _interrupted() -> int:
-    # On a line of its own: a progress bar, or the terminal's ^C, may stand in this one.
+    # Start a new line: the current one may hold a progress bar or the terminal's ^C.
     print("\ninterrupted: what was finished is kept; run the same command again to resume",
           file=sys.stderr)
     return 130
 
 
 def _hear_interrupts() -> list[int]:
-    """A list that grows with each Ctrl-C: libraries swallow a KeyboardInterrupt or turn it into an
-    error of their own.
+    """A list that grows with each Ctrl-C.
+
+    Some libraries swallow a KeyboardInterrupt or replace it by an error of their own.
     """
     heard: list[int] = []
 
@@ -118,7 +119,7 @@ def _hear_interrupts() -> list[int]:
         else:
             sys.__unraisablehook__(what)
 
-    # not where whoever started us wants none heard
+    # not if the parent process ignores interrupts
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, hear)
         sys.unraisablehook = swallowed
@@ -126,8 +127,6 @@ def _hear_interrupts() -> list[int]:
 
 
 def _drop_output(error: Exception | None = None) -> None:
-    """Send what is still to be printed nowhere, where printing it is what failed: nobody reads it,
-    or its disk is full.
-    """
+    """Discard the remaining output if printing failed: the reader left, or its disk is full."""
     if error is None or isinstance(error, OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

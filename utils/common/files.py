@@ -1,4 +1,4 @@
-"""Where things lie, and how they are written: beside, flushed to disk, then renamed; never half."""
+"""Safe writing of files: write beside the file, flush to disk, rename. No file is half-written."""
 import contextlib
 import errno
 import hashlib
@@ -16,13 +16,14 @@ DATA_DIR = ROOT / "data"
 CHECKPOINT_DIR = ROOT / "models" / "checkpoints"
 PRETRAINED_DIR = ROOT / "models" / "pretrained"
 RESULTS_DIR = ROOT / "results"
-_swept: set[Path] = set()   # folders from which this process has removed what killed ones left
+_swept: set[Path] = set()   # folders in which this process removed the files of killed processes
 
 
 @contextlib.contextmanager
 def disk_errors(where: Path) -> Iterator[None]:
-    """Turn a full disk or a refused write below `where` into an `InputError`; every other error
-    passes.
+    """Turn a full disk or a refused write below `where` into an `InputError`.
+
+    Other errors pass unchanged.
     """
     try:
         yield
@@ -38,12 +39,12 @@ def disk_errors(where: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn a refused or failed read of `path` into an `InputError`; every other error passes."""
+    """Turn a refused or failed read of `path` into an `InputError`; other errors pass unchanged."""
     try:
         yield
     except FileNotFoundError as error:
         raise InputError(
-            f"{path} went away while it was read: put it back and run this again") from error
+            f"{path} disappeared while it was read: put it back and run this again") from error
     except PermissionError as error:
         raise InputError(
             f"no permission to read {path}: change its permissions and run this again") from error
@@ -51,15 +52,15 @@ def reading(path: Path) -> Iterator[None]:
         if error.errno != errno.EIO:
             raise
         raise InputError(
-            f"the disk failed while reading {path}: copy it anew from its source") from error
+            f"the disk failed while reading {path}: copy the file again from its source") from error
 
 
 @contextlib.contextmanager
 def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a file beside `path` for writing; at the end flush it to disk and rename it to `path`.
 
-    An exception inside leaves the old `path` untouched. Text is UTF-8 with LF line ends on every
-    system. Raises `InputError` where the disk is full or writing is refused.
+    After an exception inside, the old `path` is unchanged. Text is UTF-8 with LF line ends on
+    every system. Raises `InputError` if the disk is full or writing is refused.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
@@ -77,8 +78,9 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what killed processes were writing into `folder` with `atomic_write`; done once per
-    process and folder.
+    """Remove the unfinished files that killed processes left in `folder`.
+
+    Each process does this once per folder.
     """
     if folder in _swept:
         return
@@ -86,14 +88,15 @@ def _sweep(folder: Path) -> None:
     for left in folder.glob(".*.tmp"):
         process = left.name.split(".")[-2]
         if process.isdecimal() and not _lives(int(process)):
-            # Windows lets nobody remove a file that is being written
+            # Windows refuses to remove a file that another process is writing
             with contextlib.suppress(OSError):
                 left.unlink()
 
 
 def _lives(process: int) -> bool:
-    """Whether a process of that number is there; on Windows, which has no harmless way to ask,
-    False.
+    """Whether a process with this number runs.
+
+    False on Windows, which has no harmless way to ask.
     """
     if os.name == "nt":
         return False
@@ -108,12 +111,11 @@ def _lives(process: int) -> bool:
 
 @contextlib.contextmanager
 def atomic_folder(folder: Path, names: Sequence[str]) -> Iterator[Path]:
-    """A folder to write the files `names` into, which take their places in `folder` together, at
-    the end.
+    """A folder for the files `names`; at the end all of them move into `folder` together.
 
-    An exception inside leaves the old files untouched; those of `names` that were not written now
-    are removed. The last of them goes first and comes last, so that wherever it lies, all beside it
-    are of the same run.
+    After an exception inside, the old files are unchanged. Files of `names` that were not written
+    are removed from `folder`. The last name is removed first and moved last: if it exists, all
+    files beside it come from the same run.
     """
     staging = folder / ".writing"
     with disk_errors(folder):
@@ -132,8 +134,9 @@ def atomic_folder(folder: Path, names: Sequence[str]) -> Iterator[Path]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write `content` as indented JSON, atomically. NaN and infinity are refused: say null and why
-    instead.
+    """Write `content` as indented JSON, atomically.
+
+    NaN and infinity are refused: write null and a reason instead.
     """
     with atomic_write(path) as file:
         json.dump(content, file, indent=2, ensure_ascii=False, allow_nan=False)
@@ -141,7 +144,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file; `InputError` where it is missing or not JSON."""
+    """The content of a JSON file. Raises `InputError` if it is missing or not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Random numbers that depend on a seed and on names alone, whatever else is drawn elsewhere."""
+"""Random numbers that depend on a seed and on names alone, not on other draws."""
 import zlib
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""File locks that the system drops when their holder ends, however it ends."""
+"""File locks. The system releases a lock when its holder ends, even if it is killed."""
 import contextlib
 import errno
 import os
@@ -8,13 +8,13 @@ from pathlib import Path
 from utils.common.errors import InputError
 from utils.common.files import disk_errors
 
-# On Windows a locked byte cannot be read by others: lock one far behind the text.
+# On Windows nobody else can read a locked byte: lock one far behind the text.
 LOCKED_BYTE = 1 << 30
 HELD = (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
 
 
 def claim(descriptor: int) -> bool:
-    """Lock an open file until it is closed; False where another live process holds it.
+    """Lock an open file until it is closed; False if another live process holds the lock.
 
     The position in the file may change.
     """
@@ -35,10 +35,10 @@ def claim(descriptor: int) -> bool:
 
 @contextlib.contextmanager
 def only_run(path: Path, doing: str) -> Iterator[None]:
-    """Hold the lock file `path` while inside; `InputError` where another live process holds it.
+    """Hold the lock file `path` while inside. Raises `InputError` if another live process holds it.
 
-    The file stays behind: removing it would race with the next run. A killed holder leaves no
-    lock, only the file.
+    The file stays: removing it would race with the next run. A killed process leaves the file,
+    but not the lock.
     """
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,6 +57,6 @@ def only_run(path: Path, doing: str) -> Iterator[None]:
 
 
 def _holder(descriptor: int) -> str:
-    """The process number that the holder wrote into its lock file."""
+    """The process number that the lock's holder wrote into the file."""
     os.lseek(descriptor, 0, os.SEEK_SET)
     return os.read(descriptor, 20).decode("ascii", "replace").strip() or "unknown"

@@ -1,4 +1,4 @@
-"""Versions, platform and commit that made a result; every result file records them."""
+"""Versions, platform and commit behind a result; every result file records them."""
 import importlib.metadata
 import platform
 import subprocess

@@ -1,4 +1,4 @@
-"""The DET curve as ASVspoof defines it. Every metric that sweeps a threshold is read off it."""
+"""The DET curve as ASVspoof defines it. All metrics that sweep a threshold are computed from it."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,11 +12,11 @@ class Det:
     """Miss and false alarm rates at n + 1 ascending thresholds, for n trials."""
     miss: np.ndarray            # (n + 1,) share of bona fide trials rejected
     false_alarm: np.ndarray     # (n + 1,) share of spoof trials accepted
-    thresholds: np.ndarray      # (n + 1,) the lowest score less 0.001, then the sorted scores
+    thresholds: np.ndarray      # (n + 1,) the lowest score minus 0.001, then the sorted scores
 
 
 def checked(scores: np.ndarray) -> np.ndarray:
-    """`scores` as float64 (n,); `InputError` where a score is not a finite number."""
+    """`scores` as float64 (n,). Raises `InputError` if a score is not a finite number."""
     scores = np.asarray(scores, dtype=np.float64).ravel()
     if not np.isfinite(scores).all():
         bad = int((~np.isfinite(scores)).sum())
@@ -28,8 +28,8 @@ def checked(scores: np.ndarray) -> np.ndarray:
 def det_curve(bonafide: np.ndarray, spoof: np.ndarray) -> Det:
     """The DET curve of CM scores (higher = bona fide); neither class may be empty.
 
-    As in the official ASVspoof packages, trials are sorted by score, at equal scores bona fide
-    first, and ties are not merged.
+    As in the official ASVspoof packages, trials are sorted by score and ties are not merged. At
+    equal scores bona fide trials come first.
     """
     bonafide = np.sort(checked(bonafide))
     spoof = np.sort(checked(spoof))
@@ -45,9 +45,9 @@ def det_curve(bonafide: np.ndarray, spoof: np.ndarray) -> Det:
 
 
 def _merged(bonafide: np.ndarray, spoof: np.ndarray) -> np.ndarray:
-    """(n,) bool: which trials are bona fide when both sorted classes are merged by score.
+    """(n,) bool: which trials are bona fide, after both sorted classes are merged by score.
 
-    Ranks from a binary search give the order of a stable sort, in less time.
+    A binary search for ranks gives the order of a stable sort, in less time.
     """
     is_bonafide = np.zeros(bonafide.size + spoof.size, dtype=bool)
     if bonafide.size <= spoof.size:
@@ -61,6 +61,6 @@ def _merged(bonafide: np.ndarray, spoof: np.ndarray) -> np.ndarray:
 
 
 def as_bonafide(keys: Sequence | np.ndarray) -> np.ndarray:
-    """(n,) bool: True for bona fide, from booleans, 1 / 0 or the words bonafide / spoof."""
+    """(n,) bool: True for bona fide; `keys` are booleans, 1 / 0 or the words bonafide / spoof."""
     keys = np.asarray(keys)
     return keys == "bonafide" if keys.dtype.kind in "UO" else keys.astype(bool)

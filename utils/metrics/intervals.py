@@ -1,6 +1,6 @@
 """Bootstrap intervals: how far a metric would move with other trials or speakers of the same kind.
 
-Efron & Tibshirani 1993 (percentile intervals). Each replicate is the official figure.
+Efron & Tibshirani 1993 (percentile intervals). Each replicate computes the official figure.
 """
 from collections.abc import Iterator
 
@@ -13,10 +13,10 @@ REPLICATES = 1000
 LEVEL = 0.95
 BINS = 1000           # thresholds kept per class; a class with fewer scores keeps all of them
 CHUNK = 250           # replicates at a time, to save memory
-MIN_SPEAKERS = 5      # with fewer, trials are resampled
-MATRIX_CELLS = 20_000_000   # speakers times bins; beyond, histograms are made one by one
-# With so few speakers, intervals are too narrow. In simulations, "95 %" held the true EER
-# in 81-84 % of cases with 5 speakers, and in 90-93 % with 20.
+MIN_SPEAKERS = 5      # with fewer speakers, trials are resampled instead
+MATRIX_CELLS = 20_000_000   # speakers times bins; above it, histograms are made one by one
+# With so few speakers, intervals are too narrow. In simulations, "95 %" intervals held the true
+# EER in 81-84 % of cases with 5 speakers, and in 90-93 % with 20.
 FEW_SPEAKERS = 20
 METRICS = ("eer", "min_dcf", "act_dcf", "cllr")
 
@@ -24,7 +24,7 @@ Histograms = tuple[np.ndarray, np.ndarray]      # of bona fide and of spoof, (re
 
 
 def numbered_speakers(names: np.ndarray) -> np.ndarray | None:
-    """A number for the speaker of each trial, from names (n,); None where no speaker is known.
+    """A number for the speaker of each trial, from names (n,); None if no speaker is known.
 
     Each trial of an unknown speaker ("-") gets a number of its own.
     """
@@ -44,11 +44,12 @@ def bootstrap_interval(bonafide: np.ndarray, spoof: np.ndarray,
                        seed: int = 0) -> dict:
     """95 % percentile bootstrap intervals: {"eer": [low, high], ...} for each of `METRICS`.
 
-    Speakers are resampled with all their trials where at least five are known (integers >= 0,
-    numbered alike for both classes), else trials within each class. "by" says which, "speakers"
-    how many (None for trials). With `FEW_SPEAKERS` or fewer, intervals are too narrow. The
-    thresholds are all scores of a class with up to 1,000 different ones, else 1,000 quantiles.
-    A missing class gives an empty dict. A seed always gives the same result.
+    If at least five speakers are known, they are resampled with all their trials. Otherwise
+    trials are resampled within each class. Speakers are integers >= 0, with one numbering for
+    both classes. "by" says which was resampled, "speakers" how many (None for trials). With
+    `FEW_SPEAKERS` or fewer, intervals are too narrow. The thresholds are all different scores of
+    a class if there are up to 1,000, else 1,000 quantiles. A missing class gives an empty dict.
+    The same seed always gives the same result.
     """
     bonafide = checked(bonafide)
     spoof = checked(spoof)
@@ -83,11 +84,11 @@ def _percentiles(values: np.ndarray) -> dict[str, list[float]]:
 
 
 def _edges(bonafide: np.ndarray, spoof: np.ndarray,
-           threshold: float) -> tuple[np.ndarray, list[bool]]:
-    """Ascending bin edges, at most `BINS` scores of each class and the fixed threshold.
+                  threshold: float) -> tuple[np.ndarray, list[bool]]:
+    """Ascending bin edges: at most `BINS` scores of each class, and the fixed threshold.
 
-    Also, for each class, whether all its scores are edges.
-    """
+           The list says for each class whether all its scores are edges.
+           """
     kept = []
     whole = []
     for group in (bonafide, spoof):
@@ -100,7 +101,7 @@ def _edges(bonafide: np.ndarray, spoof: np.ndarray,
 
 
 def _bins(scores: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """The bin of each score: edges[k] <= score < edges[k + 1] in bin k."""
+    """The bin of each score, (n,): bin k holds edges[k] <= score < edges[k + 1]."""
     return np.searchsorted(edges, scores, side="right") - 1
 
 
@@ -111,7 +112,7 @@ def _mean_per_bin(values: np.ndarray, bins: np.ndarray, count: int) -> np.ndarra
 
 def _enough_speakers(bonafide: np.ndarray | None,
                      spoof: np.ndarray | None) -> list[np.ndarray] | None:
-    """The speakers of both classes, numbered from 0 together; None for fewer than five."""
+    """The speakers of both classes, numbered together from 0; None for fewer than five."""
     if bonafide is None or spoof is None or np.union1d(bonafide, spoof).size < MIN_SPEAKERS:
         return None
     numbers = np.unique(np.concatenate([bonafide, spoof]), return_inverse=True)[1]
@@ -120,7 +121,7 @@ def _enough_speakers(bonafide: np.ndarray | None,
 
 def _by_trial(bins: list[np.ndarray], count: int,
               rng: np.random.Generator) -> Iterator[Histograms]:
-    """Yields histograms of both classes where trials are resampled within each class."""
+    """Yields histograms of both classes, with trials resampled within each class."""
     shares = [np.bincount(of_class, minlength=count) / of_class.size for of_class in bins]
     while True:
         yield tuple(rng.multinomial(of_class.size, share, size=CHUNK).astype(float)
@@ -129,7 +130,7 @@ def _by_trial(bins: list[np.ndarray], count: int,
 
 def _by_speaker(bins: list[np.ndarray], speakers: list[np.ndarray], count: int,
                 rng: np.random.Generator) -> Iterator[Histograms]:
-    """Yields histograms of both classes where speakers are resampled with all their trials."""
+    """Yields histograms of both classes, with speakers resampled with all their trials."""
     n_speakers = 1 + max(int(who.max()) for who in speakers)
     shares = np.full(n_speakers, 1 / n_speakers)
     sparse = n_speakers * count > MATRIX_CELLS
@@ -151,7 +152,7 @@ def _table(bins: np.ndarray, who: np.ndarray, n_speakers: int, count: int) -> np
 
 
 def _weighted(bins: np.ndarray, who: np.ndarray, weights: np.ndarray, count: int) -> np.ndarray:
-    """(replicates, bins): histograms with each trial counted as often as its speaker is drawn."""
+    """(replicates, bins): histograms that count each trial as often as its speaker is drawn."""
     return np.stack([np.bincount(bins, weights=row[who], minlength=count) for row in weights])
 
 
@@ -159,7 +160,7 @@ def _first(replicates: int, draws: Iterator[Histograms]) -> Iterator[Histograms]
     """The first `replicates` of the draws, without those that lack a class."""
     for done in range(0, replicates, CHUNK):
         bonafide, spoof = (group[:replicates - done] for group in next(draws))
-        both = bonafide.any(axis=1) & spoof.any(axis=1)     # few speakers may leave a class out
+        both = bonafide.any(axis=1) & spoof.any(axis=1)     # few speakers may lack a class
         yield bonafide[both], spoof[both]
 
 
@@ -175,7 +176,7 @@ def _figures(bonafide: np.ndarray, spoof: np.ndarray, at: int, losses: list[np.n
     start = np.zeros((len(bonafide), 1))
     miss = np.concatenate([start, np.cumsum(bonafide, axis=1)], axis=1)
     false_alarm = 1 - np.concatenate([start, np.cumsum(spoof, axis=1)], axis=1)
-    miss[:, -1] = 1             # whatever the rounding
+    miss[:, -1] = 1             # exact in spite of rounding
     false_alarm[:, -1] = 0
     min_dcf = dcf(miss, false_alarm, *costs).min(axis=1)
     act_dcf = dcf(miss[:, at], false_alarm[:, at], *costs)
@@ -187,9 +188,10 @@ def _crossing(miss: np.ndarray, false_alarm: np.ndarray, sizes: tuple[np.ndarray
               whole: list[bool]) -> np.ndarray:
     """(replicates,) EER where the rates at bin edges (replicates, bins + 1) cross.
 
-    `sizes` are the trials of each class. All scores of a class that is whole lie at the lower
-    edge of their bin, so the EER is the official one: the mean of both rates where they are
-    closest. Where neither class is whole, scores are assumed evenly spread inside the bin.
+    `sizes` are the numbers of trials of each class. `whole` says for each class whether all its
+    scores are edges. Those scores lie at the lower edge of their bin, so the EER is the official
+    one: the mean of both rates where they are closest. If neither class is whole, scores are
+    assumed to be spread evenly inside the bin.
     """
     at = np.argmax(miss[:, 1:] >= false_alarm[:, 1:], axis=1)[:, None]
     miss_before, miss_after = (np.take_along_axis(miss, at + step, 1)[:, 0] for step in (0, 1))
@@ -200,7 +202,7 @@ def _crossing(miss: np.ndarray, false_alarm: np.ndarray, sizes: tuple[np.ndarray
         behind = miss_after - alarm_after
         return miss_before + (miss_after - miss_before) * ahead / (ahead + behind)
     n_bonafide, n_spoof = sizes
-    if whole[0]:        # inside the bin, the curve visits its bona fide trials first
+    if whole[0]:        # inside the bin, the curve passes its bona fide trials first
         alarm, missed = alarm_before, miss_after
         among_bonafide = missed >= alarm
     else:

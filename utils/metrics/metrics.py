@@ -1,6 +1,6 @@
 """Detection metrics by the official formulae of ASVspoof 2019, 2021 and 5, in numpy alone.
 
-Scores are CM scores: higher = bona fide. Rates are fractions. A metric is nan where a class is
+Scores are CM scores: higher = bona fide. Rates are fractions. A metric is nan if a class is
 missing. actDCF and Cllr read scores as log-likelihood ratios (natural logarithm); all others use
 only their order. Sources: Brümmer & du Preez 2006 (Cllr); Kinnunen et al. 2018 and 2020 (t-DCF);
 the evaluation plans of ASVspoof 2019, 2021 and 5. Two differences: Cllr stays finite where exp()
@@ -12,12 +12,12 @@ import numpy as np
 
 from utils.metrics.det import Det, checked, det_curve
 
-PRIOR_SPOOF = 0.05      # these three: ASVspoof 5, track 1
+PRIOR_SPOOF = 0.05      # this and the next two: ASVspoof 5, track 1
 COST_MISS = 1.0
 COST_FA = 10.0
-TARGET_SHARE = 0.99     # of trials without spoofing, for the t-DCF
+TARGET_SHARE = 0.99     # target share of the trials without spoofing, for the t-DCF
 NONTARGET_SHARE = 0.01
-COST_ASV_FA = 10        # of a false acceptance in the t-DCF; a miss costs 1
+COST_ASV_FA = 10        # cost of a false acceptance in the t-DCF; a miss costs 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class AsvRates:
     spoof: float         # share of spoof trials accepted
 
 
-# fixed by the ASVspoof 5 evaluation plan
+# values of the ASVspoof 5 evaluation plan
 ASVSPOOF5_ASV = AsvRates(false_alarm=0.01881016557566423, miss=0.01880141010575793,
                          spoof=0.4607082907604729)
 
@@ -55,16 +55,16 @@ def eer_of(curve: Det) -> tuple[float, float]:
 
 
 def eer(bonafide: np.ndarray, spoof: np.ndarray) -> tuple[float, float]:
-    """Equal error rate (a fraction) and its threshold; (nan, nan) where a class is missing."""
+    """Equal error rate (a fraction) and its threshold; (nan, nan) if a class is missing."""
     curve = _curve(bonafide, spoof)
     return eer_of(curve) if curve else (np.nan, np.nan)
 
 
 def dcf(miss: np.ndarray, false_alarm: np.ndarray, prior_spoof: float, cost_miss: float,
         cost_fa: float) -> np.ndarray:
-    """Normalised detection cost of miss and false alarm rates.
+    """Normalised detection cost from miss and false alarm rates.
 
-    1 is the cost of accepting everything or rejecting everything, whichever is lower.
+    1 is the cost of the cheaper of two rules: accept everything, or reject everything.
     """
     cost = cost_miss * (1 - prior_spoof) * miss + cost_fa * prior_spoof * false_alarm
     return cost / min(cost_miss * (1 - prior_spoof), cost_fa * prior_spoof)
@@ -82,7 +82,7 @@ def min_dcf(bonafide: np.ndarray, spoof: np.ndarray, prior_spoof: float = PRIOR_
             cost_miss: float = COST_MISS, cost_fa: float = COST_FA) -> tuple[float, float]:
     """The lowest normalised detection cost over all thresholds, and its threshold.
 
-    (nan, nan) where a class is missing.
+    (nan, nan) if a class is missing.
     """
     curve = _curve(bonafide, spoof)
     return min_dcf_of(curve, prior_spoof, cost_miss, cost_fa) if curve else (np.nan, np.nan)
@@ -97,7 +97,7 @@ def error_rates(bonafide: np.ndarray, spoof: np.ndarray, threshold: float) -> tu
 
 
 def hter(bonafide: np.ndarray, spoof: np.ndarray, threshold: float) -> float:
-    """Half total error rate: the mean of both error rates at a threshold that dev has fixed."""
+    """Half total error rate: the mean of both error rates at a threshold that was set on dev."""
     return float(np.mean(error_rates(bonafide, spoof, threshold)))
 
 
@@ -112,7 +112,7 @@ def act_dcf(bonafide: np.ndarray, spoof: np.ndarray, prior_spoof: float = PRIOR_
 def cllr(bonafide: np.ndarray, spoof: np.ndarray) -> float:
     """Cost of log-likelihood ratios in bits (Brümmer & du Preez 2006).
 
-    0 is perfect, 1 carries no information, above 1 misleads.
+    0 is perfect, 1 carries no information, above 1 the scores mislead.
     """
     bonafide = checked(bonafide)
     spoof = checked(spoof)
@@ -125,7 +125,7 @@ def cllr(bonafide: np.ndarray, spoof: np.ndarray) -> float:
 def auc(bonafide: np.ndarray, spoof: np.ndarray) -> float:
     """Area under the ROC curve.
 
-    The probability that a bona fide trial scores above a spoof trial; a tie counts half.
+    It is the probability that a bona fide trial scores above a spoof trial; a tie counts half.
     """
     bonafide = np.sort(checked(bonafide))
     spoof = np.sort(checked(spoof))
@@ -160,7 +160,7 @@ def min_tdcf(bonafide: np.ndarray, spoof: np.ndarray, asv: AsvRates = ASVSPOOF5_
              prior_spoof: float = PRIOR_SPOOF, legacy: bool = False) -> float:
     """Minimum normalised cost of detector and speaker verification in tandem (t-DCF).
 
-    As in ASVspoof 2021 and 5 (Kinnunen et al. 2020); nan where a class is missing. `legacy` gives
+    As in ASVspoof 2021 and 5 (Kinnunen et al. 2020); nan if a class is missing. `legacy` gives
     the form of 2019 (Kinnunen et al. 2018), without the cost of the verification system alone.
     """
     curve = _curve(bonafide, spoof)

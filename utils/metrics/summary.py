@@ -17,7 +17,7 @@ POINT_METRICS = ("eer", "eer_threshold", "min_dcf", "min_dcf_threshold", "act_dc
 def point_metrics(bonafide: np.ndarray, spoof: np.ndarray, prior_spoof: float = PRIOR_SPOOF,
                   cost_miss: float = COST_MISS, cost_fa: float = COST_FA,
                   asv: AsvRates = ASVSPOOF5_ASV) -> dict:
-    """Counts and all `POINT_METRICS`; where a class is missing, these are None with a "reason"."""
+    """Counts and all `POINT_METRICS`; if a class is missing, these are None with a "reason"."""
     counts = {"bonafide": int(bonafide.size), "spoof": int(spoof.size)}
     missing = [name for name, count in counts.items() if not count]
     if missing:
@@ -36,7 +36,7 @@ def point_metrics(bonafide: np.ndarray, spoof: np.ndarray, prior_spoof: float = 
 
 def operating_point(bonafide: np.ndarray, spoof: np.ndarray, threshold: float, prior_spoof: float,
                     cost_miss: float, cost_fa: float) -> dict:
-    """Error rates, HTER and cost at a threshold that dev has fixed; None for a missing class."""
+    """Error rates, HTER and cost at a threshold that was set on dev; None for a missing class."""
     miss, false_alarm = error_rates(bonafide, spoof, threshold)
     values = {"miss_rate": miss, "false_alarm_rate": false_alarm, "hter": (miss + false_alarm) / 2,
               "dcf": float(dcf(miss, false_alarm, prior_spoof, cost_miss, cost_fa))}
@@ -83,14 +83,14 @@ def summarise(scores: np.ndarray, keys: Sequence, attacks: Sequence | None = Non
               prior_spoof: float = PRIOR_SPOOF, cost_miss: float = COST_MISS,
               cost_fa: float = COST_FA, asv: AsvRates = ASVSPOOF5_ASV,
               replicates: int = intervals.REPLICATES, seed: int = 0) -> dict:
-    """Every metric of scored trials, for JSON; None with a "reason" where a class is missing.
+    """Every metric of scored trials, for JSON; None with a "reason" if a class is missing.
 
     The top level holds all `POINT_METRICS`, <metric>_interval [low, high], and "operating_point"
-    at `threshold` (from dev; by default the Bayes threshold). The same stands in "per_attack" for
-    each attack, in "seen" for those in `seen_attacks`, in "seen_on_dev" for those in
-    `dev_attacks` alone, and in "unseen" for all others, each against all bona fide trials. In
-    "per_codec" and "per_gender" both classes are of that group. "-" means unknown. Intervals
-    resample `speakers` where any are known. `asv` sets the speaker verification of the t-DCF.
+    at `threshold` (from dev; by default the Bayes threshold). "per_attack" holds the same for each
+    attack. "seen" holds it for `seen_attacks`, "seen_on_dev" for attacks in `dev_attacks` alone,
+    and "unseen" for all others. Each of these parts compares with all bona fide trials. In
+    "per_codec" and "per_gender" both classes belong to the group. "-" means unknown. Intervals
+    resample `speakers` if any are known. `asv` sets the speaker verification of the t-DCF.
     """
     costs = (prior_spoof, cost_miss, cost_fa)
     bayes = bayes_threshold(*costs)
@@ -111,7 +111,7 @@ def summarise(scores: np.ndarray, keys: Sequence, attacks: Sequence | None = Non
 
 def _by_attack(trials: _Trials, attacks: np.ndarray, seen_attacks: Sequence[str] | None,
                dev_attacks: Sequence[str]) -> dict:
-    """"per_attack" and, where `seen_attacks` are given, the parts that the model has seen or not.
+    """"per_attack" and, with `seen_attacks`, the parts that the model has seen or not.
 
     Attacks of dev alone chose the epoch and the threshold, so they are neither seen nor unseen.
     """

@@ -1,1 +1,1 @@
-"""Several processes that do one job: a share for each, and the shares gathered."""
+"""Several processes that do one job: each takes a share, then the results are gathered."""

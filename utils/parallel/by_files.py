@@ -1,4 +1,4 @@
-"""Scores of a store from several processes, gathered through files: PyTorch is not needed."""
+"""Scores of one store from several processes, gathered through files, without PyTorch."""
 from pathlib import Path
 from time import monotonic
 
@@ -7,13 +7,13 @@ import numpy as np
 from utils.common.files import atomic_write
 from utils.parallel.processes import Processes, place, wait_for
 
-PATIENCE = 600      # seconds at least that another process may take longer than this one
+PATIENCE = 600      # seconds: the least time that this process waits for the others
 
 
 class FileProcesses(Processes):
-    """This process among those that score one store; their scores meet as files in `folder`.
+    """This process among those that score one store; they exchange scores as files in `folder`.
 
-    `job` names what is scored with which model: files of another job are not used.
+    `job` names the data and the model. Files of another job are ignored.
     """
 
     def __init__(self, folder: Path, job: str):
@@ -23,7 +23,7 @@ class FileProcesses(Processes):
         self.started = monotonic()
 
     def gather(self, scores: np.ndarray) -> np.ndarray | None:
-        """Every process' scores, float64, in the order of the processes; None but for number 0."""
+        """Float64 scores of all processes in their order; None unless this is process 0."""
         own = np.asarray(scores, dtype=float)
         if self.size == 1:
             return own

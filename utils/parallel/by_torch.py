@@ -1,7 +1,7 @@
-"""Several processes that train one network on shares of each batch, as one process would do.
+"""Several processes train one network on shares of each batch, as one process would do.
 
-Imported only where torchrun started the process. Loss, gradients, batch-norm statistics and random
-draws equal those of one process, but for the order of additions.
+Imported only in a process that torchrun started. Loss, gradients, batch-norm statistics and random
+draws equal those of one process, except for the order of additions.
 """
 import contextlib
 import gc
@@ -11,7 +11,7 @@ from datetime import timedelta
 import numpy as np
 import torch
 import torch.distributed as dist
-import torch.distributed.nn  # imported later, its defaults would keep an old group
+import torch.distributed.nn  # a later import would bind its defaults to an old group
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -21,11 +21,11 @@ from torch.overrides import TorchFunctionMode
 from models.aasist import AASIST
 from utils.parallel.processes import Processes, place
 
-PATIENCE = timedelta(hours=2)   # one process may be that far ahead: exporting and testing take time
+PATIENCE = timedelta(hours=2)   # for one process that exports and tests while the others wait
 
 
 class TorchProcesses(Processes):
-    """This process among those of its job; the calls are those of `utils.parallel.join.Alone`."""
+    """This process among those of its job, with the same methods as `utils.parallel.join.Alone`."""
 
     def __init__(self, device: torch.device):
         super().__init__(*place())
@@ -62,7 +62,7 @@ class TorchProcesses(Processes):
         return total / self.size
 
     def add_up(self, sums: np.ndarray | float) -> np.ndarray:
-        # On a CPU the tensor is the array itself, which may be large.
+        # On a CPU the tensor shares the array's memory, which may be large.
         total = torch.as_tensor(sums, dtype=torch.float64, device=self.device)
         dist.all_reduce(total)
         return total.cpu().numpy()
@@ -72,14 +72,14 @@ class TorchProcesses(Processes):
 
     def close(self) -> None:
         self.silence.close()
-        # A gloo thread that still runs as Python ends may abort the process. Threads end with the
-        # last object that uses the group.
+        # A gloo thread that still runs when Python ends may abort the process. Threads end with
+        # the last object that uses the group.
         dist.destroy_process_group()
         gc.collect()
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over the processes; its gradient is the sum of theirs."""
+    """The sum over the processes; its gradient is the sum of their gradients."""
 
     @staticmethod
     def forward(ctx, value: Tensor) -> Tensor:
@@ -135,8 +135,8 @@ _SYNCED = {nn.BatchNorm1d: _Synced1d, nn.BatchNorm2d: _Synced2d}
 class _WholeBatch(TorchFunctionMode):
     """Makes torch.rand, torch.randint and dropout draw for a whole batch, and keeps this share.
 
-    All processes are seeded alike, so each row gets what it would get in one process, on a CPU to
-    the last bit.
+    All processes have the same seed, so each row gets the draw of a single process. On a CPU
+    they agree to the last bit.
     """
 
     def __init__(self, rows: int, own: slice):
@@ -165,7 +165,7 @@ class _WholeBatch(TorchFunctionMode):
                  inplace: bool = False) -> Tensor:
         if not training or p == 0 or x.size(0) != self.count:
             return F.dropout(x, p, training, inplace)
-        # The draws fill memory in its order: the mask must lie in memory as `x` does.
+        # The draws fill memory in its order: the mask must have the same memory layout as `x`.
         order = sorted(range(x.dim()), key=lambda d: (-x.stride(d), d))
         shape = [self.rows, *x.shape[1:]]
         mask = x.new_empty([shape[d] for d in order]).bernoulli_(1 - p).div_(1 - p)

@@ -1,7 +1,7 @@
 """This process' place among several that do one job; PyTorch is not needed.
 
 A launcher such as torchrun gives each process its number in the environment. Every step uses the
-same two calls: `share` is this process' part of the work, `gather` puts the parts together.
+same two methods: `share` gives this process' part of the work, `gather` joins the results.
 """
 import os
 from collections.abc import Callable
@@ -9,15 +9,15 @@ from time import monotonic, sleep
 
 from utils.common.errors import InputError
 
-POLL = 0.2          # seconds between two looks at what others did
-SAY_AFTER = 60      # seconds of waiting after which a person is told
+POLL = 0.2          # seconds between two checks of the other processes
+SAY_AFTER = 60      # seconds of waiting before a message
 
 
 class Processes:
     """This process' number, from 0, among `size` processes. Number 0 leads: it merges and writes.
 
-    With shares of a store `gather` is `utils.store.merge`; `utils.parallel.by_files` gathers
-    scores, and `utils.parallel.by_torch` gathers scores and gradients.
+    Shares of a store are gathered by `utils.store.merge`, scores by `utils.parallel.by_files`,
+    and scores and gradients by `utils.parallel.by_torch`.
     """
 
     def __init__(self, rank: int = 0, size: int = 1):
@@ -26,11 +26,11 @@ class Processes:
 
     @property
     def lead(self) -> bool:
-        """Whether this process writes what all of them made."""
+        """Whether this process writes the common result."""
         return self.rank == 0
 
     def share(self, count: int) -> slice:
-        """This process' part of `count` things, in their order. Parts differ by one at most."""
+        """This process' part of `count` ordered things. Parts differ in size by one at most."""
         return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
 
     def __str__(self) -> str:
@@ -43,9 +43,9 @@ def launched() -> bool:
 
 
 def place() -> tuple[int, int]:
-    """This process' number and how many there are, from RANK and WORLD_SIZE; (0, 1) without them.
+    """This process' number and the number of processes, from RANK and WORLD_SIZE; else (0, 1).
 
-    Raises `InputError` where the two make no sense.
+    Raises `InputError` if the two contradict each other.
     """
     if not launched():
         return 0, 1
@@ -54,16 +54,16 @@ def place() -> tuple[int, int]:
     except ValueError:
         rank, size = -1, 0
     if not 0 <= rank < size:
-        raise InputError(f"RANK={os.environ['RANK']} of WORLD_SIZE={os.environ['WORLD_SIZE']} is "
-                         "no process of a job: unset both, or start with torchrun")
+        raise InputError(f"RANK={os.environ['RANK']} is not a process of WORLD_SIZE="
+                         f"{os.environ['WORLD_SIZE']}: unset both, or start with torchrun")
     return rank, size
 
 
 def job_name() -> str:
-    """What tells this job from an earlier one, the same in all its processes; "" where unknown.
+    """A name that separates this job from earlier ones, equal in all its processes; "" if unknown.
 
-    torchrun's own name is "none" without --standalone or --rdzv_id. The number of the process that
-    started all of them then tells two jobs apart.
+    torchrun's own name is "none" without --standalone or --rdzv_id. Then the number of the
+    parent process, which started all of them, separates two jobs.
     """
     names = [os.environ.get(name, "")
              for name in ("TORCHELASTIC_RUN_ID", "SLURM_JOB_ID", "SLURM_STEP_ID")]
@@ -74,10 +74,10 @@ def job_name() -> str:
 
 def wait_for(done: Callable[[], bool], what: str, progress: Callable[[], object] = lambda: None,
              patience: float = 600, every: float = POLL) -> None:
-    """Return once `done()`; after a minute, print once what is missing.
+    """Return once `done()` is true; after a minute, print once what is missing.
 
-    A launcher ends the wait where another process failed. Without a launcher, `InputError` once
-    `progress()` has not changed for `patience` seconds.
+    If another process fails, a launcher ends the wait. Without a launcher, this raises
+    `InputError` once `progress()` has not changed for `patience` seconds.
     """
     started = changed = monotonic()
     before, said = progress(), False

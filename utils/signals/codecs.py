@@ -1,6 +1,7 @@
-"""Lossy codecs and telephone channels on a waveform in memory, 16 kHz in and out.
+"""Lossy codecs and telephone channels on a waveform in memory, at 16 kHz in and out.
 
-mp3, AAC, Opus, AMR and G.722 run in PyAV, Vorbis and others in libsndfile, G.711 is a formula.
+PyAV encodes mp3, AAC, Opus, AMR and G.722; libsndfile encodes others, such as Vorbis. G.711 is a
+formula.
 """
 import functools
 import io
@@ -13,11 +14,11 @@ from utils.signals.length import cut_or_pad
 from utils.signals.resampling import resample
 
 MU = 255
-PEAK = 0.99         # a louder wave is turned down before a codec, or the codec would clip it
+PEAK = 0.99         # louder waves are turned down before a codec, which would clip them
 G722_FRAME = 320    # samples
 LONGEST_DELAY = 4000    # samples
 
-# name: (encoder, sample rate in Hz, sample format, bit rates in bit/s; None where there is one)
+# name: (encoder, sample rate in Hz, sample format, bit rates in bit/s; None if there is only one)
 CODECS: dict[str, tuple[str, int, str, tuple[int, ...] | None]] = {
     "mp3": ("libmp3lame", 16000, "s16p", (24000, 32000, 48000, 64000)),
     "aac": ("aac", 16000, "fltp", (24000, 32000, 48000, 64000)),
@@ -42,20 +43,20 @@ def available() -> tuple[str, ...]:
 
 
 def band_limited(wave: np.ndarray, rate: float) -> np.ndarray:
-    """Resampled to `rate` in Hz and back: nothing above rate / 2 remains; float32, same length."""
+    """`wave` resampled to `rate` in Hz and back, so without all above rate / 2; float32."""
     narrow = resample(wave.astype(np.float32), SAMPLE_RATE, rate)
     return cut_or_pad(resample(narrow, rate, SAMPLE_RATE), len(wave))
 
 
 def mu_law(wave: np.ndarray) -> np.ndarray:
-    """Through 8 bits of G.711's mu-law curve (the continuous formula) and back, float32."""
+    """`wave` through 8 bits of G.711's mu-law curve (the continuous formula) and back; float32."""
     level = np.sign(wave) * np.log1p(MU * np.minimum(np.abs(wave), 1)) / np.log1p(MU)
     code = np.round((level + 1) / 2 * MU) / MU * 2 - 1
     return (np.sign(code) * np.expm1(np.abs(code) * np.log1p(MU)) / MU).astype(np.float32)
 
 
 def telephone(wave: np.ndarray, coded: bool = True) -> np.ndarray:
-    """A telephone line: 300 to 3400 Hz at 8 kHz, mu-law if `coded`; float32, same length."""
+    """`wave` over a telephone line: 300 to 3400 Hz at 8 kHz, mu-law if `coded`; float32 (n,)."""
     from scipy.signal import sosfilt
     line = sosfilt(_telephone_band(), resample(wave.astype(np.float32), SAMPLE_RATE, 8000))
     if coded:
@@ -70,14 +71,14 @@ def _telephone_band() -> np.ndarray:
 
 
 def coded(wave: np.ndarray, name: str, rng: np.random.Generator) -> np.ndarray:
-    """`wave` (n,) through the codec `name` at a bit rate that is drawn; float32 (n,).
+    """`wave` (n,) through the codec `name` at a random bit rate; float32 (n,).
 
-    The codec's delay is taken out, to within a few samples.
+    The codec's delay is removed, to within a few samples.
     """
     encoder, rate, sample_format, bit_rates = CODECS[name]
     bit_rate = int(rng.choice(bit_rates)) if bit_rates else None
     line = resample(wave.astype(np.float32), SAMPLE_RATE, rate)
-    peak = float(np.abs(line).max(initial=0))  # of the line, because resampling overshoots
+    peak = float(np.abs(line).max(initial=0))  # of the resampled wave, which may overshoot
     gain = PEAK / peak if peak > PEAK else 1.0
     late = _encode_and_decode(line * gain, encoder, rate, sample_format, bit_rate)
     line = _aligned(late, line) / gain
@@ -88,7 +89,7 @@ def coded(wave: np.ndarray, name: str, rng: np.random.Generator) -> np.ndarray:
 
 def _encode_and_decode(wave: np.ndarray, encoder_name: str, rate: int, sample_format: str,
                        bit_rate: int | None) -> np.ndarray:
-    """Float32 at the codec's own rate, later than `wave` by the codec's delay."""
+    """`wave` after the codec: float32 at the codec's own rate, delayed by the codec."""
     import av
     encoder = av.CodecContext.create(encoder_name, "w")
     encoder.sample_rate = rate
@@ -104,7 +105,7 @@ def _encode_and_decode(wave: np.ndarray, encoder_name: str, rate: int, sample_fo
 
 
 def _frames(wave: np.ndarray, rate: int, sample_format: str, size: int) -> Iterator:
-    """The wave as PyAV frames of `size` samples; the last one is shorter."""
+    """Yields the wave as PyAV frames of `size` samples; the last one is shorter."""
     import av
     if sample_format != "fltp":
         wave = np.round(np.clip(wave, -1, 1) * 32767).astype(np.int16)
@@ -117,7 +118,7 @@ def _frames(wave: np.ndarray, rate: int, sample_format: str, size: int) -> Itera
 
 
 def _decoded(encoder: object, packets: list, rate: int) -> np.ndarray:
-    """What the decoder that belongs to `encoder` makes of the packets: float32 at `rate`."""
+    """The packets decoded by the decoder that belongs to `encoder`: float32 at `rate`."""
     import av
     decoder = av.CodecContext.create(av.Codec(encoder.codec.canonical_name, "r").name, "r")
     decoder.sample_rate = rate
@@ -137,7 +138,7 @@ def _decoded(encoder: object, packets: list, rate: int) -> np.ndarray:
 
 
 def _aligned(late: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """`late` without the delay at which it matches the reference best."""
+    """`late` (n,) shifted so that it matches `reference` best."""
     from scipy.fft import irfft, next_fast_len, rfft
     size = next_fast_len(len(late) + len(reference), real=True)
     match = irfft(rfft(late, size) * np.conj(rfft(reference, size)), size)[:LONGEST_DELAY]
@@ -145,7 +146,7 @@ def _aligned(late: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 def decode_g722(data: bytes) -> np.ndarray:
-    """A raw G.722 stream of 64 kbit/s: float64 at 16 kHz."""
+    """Decode a raw G.722 stream of 64 kbit/s: float64 at 16 kHz."""
     import av
     with av.open(io.BytesIO(data), format="g722") as container:
         frames = [frame.to_ndarray().ravel() for frame in container.decode(audio=0)]
@@ -153,9 +154,10 @@ def decode_g722(data: bytes) -> np.ndarray:
 
 
 def through_g722(samples: np.ndarray) -> np.ndarray:
-    """`samples` (n,) after 64 kbit/s G.722, as telephone prompts are stored; float64 (n,).
+    """`samples` (n,) after 64 kbit/s G.722, the format of telephone prompts; float64 (n,).
 
-    `coded` also passes G.722, but scales to 32767: the default corpus must repeat this one.
+    `coded` also offers G.722, but scales to 32767. The default corpus must repeat this function
+    bit for bit.
     """
     import av
     pcm = np.round(np.clip(samples, -1, 32767 / 32768) * 32768).astype(np.int16)
@@ -176,9 +178,9 @@ def through_g722(samples: np.ndarray) -> np.ndarray:
 
 def through_file_format(samples: np.ndarray, container: str, subtype: str, quality: float,
                         rate: int = SAMPLE_RATE) -> np.ndarray:
-    """`samples` (n,) after a lossy format of libsndfile at `rate` in Hz; float64 (n,).
+    """`samples` (n,) after a lossy file format of libsndfile at `rate` in Hz; float64 (n,).
 
-    `quality` lies between 0 (best) and 1 (smallest).
+    `quality` lies between 0 (best) and 1 (smallest file).
     """
     import soundfile
     buffer = io.BytesIO()

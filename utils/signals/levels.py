@@ -1,4 +1,4 @@
-"""Levels of speech, and where it is active. Samples are mono float in [-1, 1] at 16 kHz."""
+"""Levels of speech, and where speech is active. Samples are mono float in [-1, 1] at 16 kHz."""
 import numpy as np
 
 FRAME = 320               # samples: 20 ms
@@ -6,7 +6,7 @@ EDGE_SILENCE_DB = 35.0    # below the loudest frame, for `without_edge_silence`
 
 
 def frame_levels(samples: np.ndarray, frame: int = FRAME) -> np.ndarray:
-    """Level in dB of each whole frame; silence is -120."""
+    """Level in dB of each whole frame, (frames,); silence is -120."""
     usable = samples[:len(samples) // frame * frame].reshape(-1, frame)
     return 10 * np.log10(np.mean(usable ** 2, axis=1) + 1e-12)
 
@@ -23,8 +23,8 @@ def active_span(samples: np.ndarray, below: float = 35.0, frame: int = FRAME) ->
 def active_rms(samples: np.ndarray, below: float = 30.0) -> float:
     """RMS over the frames within `below` dB of the loudest one; 0 for silence.
 
-    It averages levels that were rounded through dB; `speech_level` averages powers. The default
-    corpus uses the one and the vocoders the other, and both must repeat their files bit for bit.
+    This averages levels that were rounded through dB; `speech_level` averages powers. The default
+    corpus uses this one, the vocoders use `speech_level`. Both must repeat their files bit for bit.
     """
     levels = frame_levels(samples)
     if not len(levels) or levels.max() < -110:
@@ -44,7 +44,7 @@ def speech_level(samples: np.ndarray) -> float:
 def without_edge_silence(samples: np.ndarray) -> np.ndarray:
     """`samples` from their first to their last 20 ms frame within 35 dB of the loudest one.
 
-    What is shorter than two frames, or silent, stays as it is.
+    Silent samples, and samples shorter than two frames, stay unchanged.
     """
     count = len(samples) // FRAME
     if count < 2:
@@ -56,13 +56,13 @@ def without_edge_silence(samples: np.ndarray) -> np.ndarray:
 
 
 def within_full_scale(samples: np.ndarray) -> np.ndarray:
-    """`samples` divided by their peak where it lies above 1."""
+    """`samples`, divided by their peak if it exceeds 1."""
     peak = np.abs(samples).max(initial=0)
     return samples / peak if peak > 1 else samples
 
 
 def add_at_snr(samples: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
-    """`samples` plus `noise` (n,) at a ratio of their powers; unchanged where either is silent."""
+    """`samples` plus `noise` (n,) at this power ratio; unchanged if one of them is silent."""
     signal_power = np.dot(samples, samples)
     noise_power = np.dot(noise, noise)
     if signal_power == 0 or noise_power == 0:

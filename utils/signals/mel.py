@@ -5,7 +5,7 @@ import numpy as np
 
 
 def triangles(points: np.ndarray, bins: np.ndarray) -> np.ndarray:
-    """Triangles of peak 1, each from one of the points over the next to the one after that.
+    """Triangular filters of peak 1: each rises from one point to the next, and falls to the third.
 
     `points` (bands + 2,) and `bins` (n,) have the same unit.
     """

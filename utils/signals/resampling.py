@@ -1,4 +1,4 @@
-"""Sampling rates: a streaming resampler for recordings, and two for whole waveforms."""
+"""Changes of the sampling rate: a streaming resampler, and two for whole waveforms."""
 import numpy as np
 import soxr
 
@@ -9,9 +9,9 @@ FULL_SCALE = 32768.0
 
 
 class Resampler:
-    """Blocks of any rate and channel count to 16 kHz mono int16, in constant memory.
+    """Turns blocks of any rate and channel count into 16 kHz mono int16, in constant memory.
 
-    It averages the channels, resamples by soxr HQ as a stream, and rounds once.
+    It averages the channels, resamples the stream by soxr HQ, and rounds once.
     """
 
     def __init__(self, rate: int) -> None:
@@ -50,15 +50,15 @@ def resample(samples: np.ndarray, rate_from: float, rate_to: float) -> np.ndarra
 def fourier_resample(samples: np.ndarray, rate_from: int, rate_to: int) -> np.ndarray:
     """Ideal resampling of a whole clip by Fourier transform, float64.
 
-    There and back gives the clip again, up to the lower of the two bands. soxr's filter would
-    attenuate 7.3 to 8 kHz at each passage, and so mark what passed through another rate.
+    Resampling forth and back returns the clip, up to the lower band limit. soxr's filter would
+    weaken 7.3 to 8 kHz each time, and so mark the clips that passed through another rate.
     """
     if rate_from == rate_to:
         return samples
     common = int(np.gcd(rate_from, rate_to))
     up = rate_to // common
     down = rate_from // common
-    margin = -(-rate_from // 10 // down) * down  # 0.1 s, mirrored, so that the ends do not meet
+    margin = -(-rate_from // 10 // down) * down  # 0.1 s, mirrored, to keep the two ends apart
     length = -(-len(samples) * up // down)
     padded = mirror_ends(samples, margin, margin + -len(samples) % down)
     target = len(padded) // down * up

@@ -8,20 +8,20 @@ from utils.signals import SAMPLE_RATE
 from utils.signals.levels import add_at_snr
 
 COLOURS = {"white": 0.0, "pink": 1.0, "brown": 2.0}  # power falls as 1 / f**exponent
-DECAY_60_DB = 6.9078  # ln(1000): a reverberation time is that of a fall by 60 dB
+DECAY_60_DB = 6.9078  # ln(1000): the reverberation time is the time of a decay by 60 dB
 
-# Draws another wave float32 (n,) of the training set.
+# Returns another wave float32 (n,) of the training set.
 OtherUtterance = Callable[[np.random.Generator], np.ndarray]
 
 
 def convolve(wave: np.ndarray, response: np.ndarray) -> np.ndarray:
-    """`wave` through an FIR response, by FFT, cut to the wave's length."""
+    """`wave` through an FIR filter, by FFT, cut to the wave's length."""
     size = next_fast_len(len(wave) + len(response) - 1, real=True)
     return irfft(rfft(wave, size) * rfft(response, size), size)[:len(wave)]
 
 
 def coloured_noise(n: int, rng: np.random.Generator, exponent: float) -> np.ndarray:
-    """(n,) noise whose power falls as 1 / f**exponent above 20 Hz."""
+    """Noise (n,) whose power falls as 1 / f**exponent above 20 Hz."""
     size = next_fast_len(n, real=True)
     spectrum = rng.standard_normal(size // 2 + 1) + 1j * rng.standard_normal(size // 2 + 1)
     hertz = np.maximum(np.arange(size // 2 + 1) * SAMPLE_RATE / size, 20)
@@ -30,7 +30,7 @@ def coloured_noise(n: int, rng: np.random.Generator, exponent: float) -> np.ndar
 
 def add_noise(wave: np.ndarray, rng: np.random.Generator,
               snr_db: tuple[float, float] = (10, 40)) -> np.ndarray:
-    """White, pink or brown noise at a random signal-to-noise ratio."""
+    """`wave` plus white, pink or brown noise at a random signal-to-noise ratio."""
     exponent = COLOURS[str(rng.choice(sorted(COLOURS)))]
     noise = coloured_noise(len(wave), rng, exponent)
     return add_at_snr(wave, noise, rng.uniform(*snr_db))
@@ -39,7 +39,7 @@ def add_noise(wave: np.ndarray, rng: np.random.Generator,
 def add_babble(wave: np.ndarray, rng: np.random.Generator, other: OtherUtterance,
                talkers: tuple[int, int] = (3, 6),
                snr_db: tuple[float, float] = (10, 25)) -> np.ndarray:
-    """Several other utterances at equal power as a background, each from a random start."""
+    """`wave` plus several other utterances of equal power, each from a random start."""
     babble = np.zeros(len(wave))
     for _ in range(int(rng.integers(talkers[0], talkers[1] + 1))):
         talker = other(rng)
@@ -54,8 +54,9 @@ def room_response(rng: np.random.Generator, seconds: tuple[float, float] = (0.1,
                   direct_db: tuple[float, float] = (-3, 15)) -> np.ndarray:
     """A room's impulse response: the direct sound, then decaying noise.
 
-    It falls by 60 dB within a time of `seconds`, which is drawn. High frequencies decay faster:
-    in 0.4 to 0.9 of that time. `direct_db` is the energy of the direct sound over the tail's.
+    The noise falls by 60 dB within a random time from the range `seconds`. High frequencies
+    decay faster: in 0.4 to 0.9 of that time. `direct_db` is the range of the ratio between the
+    energies of the direct sound and of the decaying tail.
     """
     time60 = rng.uniform(*seconds)
     n = int(time60 * SAMPLE_RATE)
@@ -64,16 +65,16 @@ def room_response(rng: np.random.Generator, seconds: tuple[float, float] = (0.1,
     smooth = convolve(noise, np.full(8, 1 / 8))
     high = (noise - smooth) * np.exp(-DECAY_60_DB * time / (time60 * rng.uniform(0.4, 0.9)))
     tail = smooth * np.exp(-DECAY_60_DB * time / time60) + high
-    tail[:int(rng.uniform(0.001, 0.01) * SAMPLE_RATE)] = 0  # the first reflection comes later
+    tail[:int(rng.uniform(0.001, 0.01) * SAMPLE_RATE)] = 0  # the gap before the first reflection
     tail *= 10 ** (-rng.uniform(*direct_db) / 20) / np.sqrt(np.dot(tail, tail))
     tail[0] = 1
     return tail
 
 
 def small_room_response(rng: np.random.Generator) -> np.ndarray:
-    """A small room: decaying noise, T60 0.1 to 0.4 s, direct sound 6 to 20 dB above it.
+    """A small room's response: decaying noise, T60 0.1 to 0.4 s, direct sound 6 to 20 dB above it.
 
-    Simpler than `room_response`; the default corpus must repeat it bit for bit.
+    It is simpler than `room_response`; the default corpus must repeat it bit for bit.
     """
     decay = rng.uniform(0.1, 0.4)
     length = int(decay * SAMPLE_RATE)
@@ -85,14 +86,17 @@ def small_room_response(rng: np.random.Generator) -> np.ndarray:
 
 
 def reverberate(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """`wave` in a synthetic room; its level stays."""
+    """`wave` in a synthetic room, at its old level."""
     wet = convolve(wave, room_response(rng))
     return wet * np.sqrt(np.dot(wave, wave) / max(np.dot(wet, wet), 1e-12))
 
 
 def equalise(wave: np.ndarray, rng: np.random.Generator, points: int = 8,
              spread_db: float = 4) -> np.ndarray:
-    """A smooth random curve: gains at `points` frequencies, log-spaced from 60 Hz to 8 kHz."""
+    """`wave` filtered by a smooth random curve.
+
+    The curve joins random gains at `points` frequencies, spaced evenly in log from 60 Hz to 8 kHz.
+    """
     size = next_fast_len(len(wave) + 512, real=True)
     hertz = np.maximum(np.arange(size // 2 + 1) * SAMPLE_RATE / size, 1)
     knots = np.geomspace(60, SAMPLE_RATE / 2, points)
@@ -103,7 +107,7 @@ def equalise(wave: np.ndarray, rng: np.random.Generator, points: int = 8,
 
 def mask_bands(wave: np.ndarray, rng: np.random.Generator,
                width_hz: tuple[float, float] = (100, 1000), floor_db: float = -40) -> np.ndarray:
-    """One band of random place and width, weakened by 40 dB with soft edges."""
+    """`wave` with one random frequency band weakened by 40 dB; the band's edges are soft."""
     size = next_fast_len(len(wave) + 512, real=True)
     hertz = np.arange(size // 2 + 1) * SAMPLE_RATE / size
     width = rng.uniform(*width_hz)
@@ -114,7 +118,7 @@ def mask_bands(wave: np.ndarray, rng: np.random.Generator,
 
 def mask_times(wave: np.ndarray, rng: np.random.Generator,
                seconds: tuple[float, float] = (0.02, 0.2)) -> np.ndarray:
-    """A stretch of time weakened by 40 dB, with edges of 5 ms."""
+    """`wave` with one random stretch of time weakened by 40 dB; its edges last 5 ms."""
     n = len(wave)
     edge = int(0.005 * SAMPLE_RATE)
     width = rng.uniform(*seconds) * SAMPLE_RATE

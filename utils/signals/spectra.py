@@ -14,7 +14,7 @@ def hann(size: int) -> np.ndarray:
 
 
 def magnitudes(samples: np.ndarray, window: np.ndarray, hop: int, size: int) -> np.ndarray:
-    """Magnitude spectra (frames, size // 2 + 1) of every whole frame; the FFT has `size` points."""
+    """Magnitude spectra (frames, size // 2 + 1) of all whole frames; the FFT has `size` points."""
     frames = np.lib.stride_tricks.sliding_window_view(samples, len(window))[::hop]
     return np.abs(np.fft.rfft(frames * window, size, axis=1))
 
@@ -41,9 +41,9 @@ def istft(spectra: np.ndarray, size: int, hop: int, length: int) -> np.ndarray:
 
 def griffin_lim(magnitude: np.ndarray, size: int, hop: int, length: int, iterations: int,
                 rng: np.random.Generator) -> np.ndarray:
-    """Samples (length,) with nearly this magnitude spectrogram (frames, size // 2 + 1).
+    """Samples (length,) whose magnitude spectrogram is nearly `magnitude` (frames, size // 2 + 1).
 
-    Griffin and Lim, 1984, with momentum; the first phases are drawn.
+    Griffin and Lim, 1984, with momentum; the first phases are random.
     """
     angles = np.exp(2j * np.pi * rng.random(magnitude.shape))
     previous = np.zeros_like(angles)

@@ -1,4 +1,4 @@
-"""Changes of tempo and pitch: a tape's speed, phase vocoders."""
+"""Changes of tempo and pitch, by playing faster or slower or by phase vocoders."""
 import numpy as np
 from scipy.signal import get_window
 
@@ -7,12 +7,12 @@ from utils.signals.length import repeat_from
 from utils.signals.resampling import resample
 from utils.signals.spectra import istft, stft
 
-SIZE = 512    # of the frames of `stretch`
+SIZE = 512    # samples in a frame of `stretch`
 HOP = 128
 
 
 def stretch(samples: np.ndarray, factor: float) -> np.ndarray:
-    """About n / factor samples at the same pitch, phases locked to the nearest spectral peak.
+    """About n / factor samples at the same pitch; phases are locked to the nearest spectral peak.
 
     Laroche and Dolson, "Improved phase vocoder time-scale modification of audio", 1999.
     """
@@ -25,7 +25,7 @@ def stretch(samples: np.ndarray, factor: float) -> np.ndarray:
 
 
 def _relocated(spectra: np.ndarray, factor: float) -> np.ndarray:
-    """Spectra at every `factor`-th hop, their phases carried on from one to the next."""
+    """Spectra at every `factor`-th hop; the phases continue from one frame to the next."""
     magnitude = np.abs(spectra)
     phase = np.angle(spectra)
     expected = 2 * np.pi * HOP / SIZE * np.arange(SIZE // 2 + 1)
@@ -45,7 +45,7 @@ def _relocated(spectra: np.ndarray, factor: float) -> np.ndarray:
 
 
 def lock_to_peaks(magnitude: np.ndarray, turn: np.ndarray) -> np.ndarray:
-    """Phase turns (bins,) in which each bin has that of the spectral peak nearest to it."""
+    """Phase turns (bins,): each bin gets the turn of its nearest spectral peak."""
     inner = magnitude[1:-1]
     peaks = 1 + np.flatnonzero((inner >= magnitude[:-2]) & (inner > magnitude[2:]))
     if len(peaks) < 2:
@@ -65,9 +65,9 @@ def _overlap_add(parts: np.ndarray, window: np.ndarray) -> np.ndarray:
 
 def plain_stretch(samples: np.ndarray, factor: float, size: int = 1024, hop: int = 256
                   ) -> np.ndarray:
-    """`factor` times as many samples at the same pitch, each bin's phase on its own.
+    """`factor` times as many samples at the same pitch; each bin has its own phase.
 
-    It sounds worse than `stretch` on purpose: it is an attack of the default corpus.
+    It sounds worse than `stretch` on purpose: the default corpus uses it as an attack.
     """
     spectra = stft(samples, size, hop)
     advance = 2 * np.pi * hop * np.arange(size // 2 + 1) / size
@@ -84,18 +84,18 @@ def plain_stretch(samples: np.ndarray, factor: float, size: int = 1024, hop: int
 
 
 def change_speed(samples: np.ndarray, factor: float) -> np.ndarray:
-    """Faster and higher by `factor`, like a tape, as float32; the length stays by repetition."""
+    """`samples`, faster and higher by `factor` like a tape; float32, repeated to the old length."""
     faster = resample(samples.astype(np.float32), SAMPLE_RATE * factor, SAMPLE_RATE)
     return repeat_from(faster, len(samples))
 
 
 def change_tempo(samples: np.ndarray, factor: float) -> np.ndarray:
-    """Faster by `factor` at the same pitch; the length stays by repetition."""
+    """`samples`, faster by `factor` at the same pitch, repeated to the old length."""
     return repeat_from(stretch(samples, factor), len(samples))
 
 
 def shift_pitch(samples: np.ndarray, semitones: float) -> np.ndarray:
-    """Higher by `semitones` at the same tempo, as float32; the length stays."""
+    """`samples`, higher by `semitones` at the same tempo; float32, same length."""
     ratio = 2 ** (semitones / 12)
     longer = stretch(samples, 1 / ratio).astype(np.float32)
     return repeat_from(resample(longer, SAMPLE_RATE * ratio, SAMPLE_RATE), len(samples))
