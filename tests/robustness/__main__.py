@@ -53,7 +53,8 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def inject(bench: Bench | None, args: argparse.Namespace, say: Callable[[str], None]) -> Iterator[Row]:
+def inject(bench: Bench | None, args: argparse.Namespace,
+           say: Callable[[str], None]) -> Iterator[Row]:
     """The rows, one after the other."""
     chosen = args.only.split(",")
     if "files" in chosen and SHARED.is_dir():

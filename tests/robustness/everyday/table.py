@@ -98,7 +98,7 @@ def command(script: str, words: list[str], folder: Path) -> Seen:
 def cases(chosen: str = "") -> list[Case]:
     """All cases; those of a kind or row called `chosen`, or those with this text in their names."""
     found = [case for module in MODULES for case in module.cases()]
-    exact = [case for case in found if chosen in (case.kind, case.row)]
+    exact = [case for case in found if chosen and chosen in (case.kind, case.row)]
     return exact or [case for case in found if chosen in f"{case.kind}: {case.name}"]
 
 
