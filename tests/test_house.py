@@ -9,7 +9,7 @@ from tests.house import (CODE, FLOORS, MOST_SIBLINGS, ROOT, arrows_up, circles, 
 from tests.helpers.call_graph import imports, reached, read
 
 MODULES = read(ROOT, CODE)
-STILL_TOO_FULL = {"utils/training", "utils/synthesis/vocoders"}     # to be divided
+STILL_TOO_FULL = {"utils/training"}     # to be divided
 
 
 def test_the_list_of_floors_names_every_room():
