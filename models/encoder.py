@@ -3,7 +3,7 @@ large-scale weak supervision", 2022) on a log-mel spectrogram, and a linear read
 statistics over time.
 
 All of it is torch operations that export to ONNX. The encoder's weights come from a file
-(utils/training/encoder_weights.py): with random weights it is of no use.
+(utils/training/setup/encoder_weights.py): with random weights it is of no use.
 """
 import math
 

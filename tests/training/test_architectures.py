@@ -11,8 +11,9 @@ from notebooks.aasist_training import build_parser
 from tests.training.test_training import data_dir, step  # noqa: F401  (a fixture)
 from utils.common.errors import InputError
 from utils.detector.checkpoint import load_checkpoint
-from utils.training.architectures import ARCHITECTURES, misuse
-from utils.training.setup import LEARNERS, SHORTEST_CROP, check_crop
+from utils.training.architectures import ARCHITECTURES
+from utils.training.setup.opening import LEARNERS, SHORTEST_CROP, check_crop
+from utils.training.setup.options import misuse
 
 HYBRID = ("--architecture", "hybrid", "--encoder", "e.onnx", "--init_from", "a.pt")
 
