@@ -2,6 +2,7 @@
 import codecs
 import re
 import unicodedata
+from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,17 +18,17 @@ SEPARATORS = ("\t", ";", "|", ",")
 QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
-def read_text(path: Path) -> str:
-    """The text of a file; `InputError` where it cannot be read or is no text."""
+def read_text(path: Path, western: bool = True) -> str:
+    """The text of a file, as `decoded` reads it; `InputError` where it cannot be read."""
     with reading(path):
-        return decoded(path.read_bytes(), str(path))
+        return decoded(path.read_bytes(), str(path), western)
 
 
-def decoded(data: bytes, name: str) -> str:
+def decoded(data: bytes, name: str, western: bool = True) -> str:
     """The text of `data`, without its byte order mark; `name` stands in messages.
 
-    Bytes that are not UTF-8 are read as western letters. `InputError` names the first line that
-    is no text.
+    Bytes that are not UTF-8 are read as western letters if `western`. `InputError` names the
+    first line that is no text.
     """
     mark, encoding = next((pair for pair in MARKS if data.startswith(pair[0])), (b"", "utf-8"))
     body = data[len(mark):]
@@ -35,7 +36,7 @@ def decoded(data: bytes, name: str) -> str:
         text = body.decode(encoding)
     except UnicodeDecodeError as error:
         try:
-            text = "\0" if mark else body.decode(WESTERN)
+            text = "\0" if mark else body.decode(WESTERN if western else "utf-8")
         except UnicodeDecodeError:
             line = body.count(b"\n", 0, error.start) + 1
             raise InputError(f"{name}, line {line} is not UTF-8 text: "
@@ -78,8 +79,8 @@ def quoted(value: str) -> str:
 
 
 def fits_in_line(name: str) -> bool:
-    """Whether a name has no control characters; no-break and other wide blanks are allowed."""
-    return all(c.isprintable() or unicodedata.category(c) == "Zs" for c in name)
+    """Whether a name has no control characters and no ends of lines; other blanks are allowed."""
+    return not any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in name)
 
 
 def same_name(name: str) -> str:
@@ -87,3 +88,9 @@ def same_name(name: str) -> str:
     plain = "".join(" " if unicodedata.category(c) == "Zs" else c for c in name)
     plain = unicodedata.normalize("NFC", plain).replace("\\", "/").strip().lower()
     return plain.removeprefix("./")
+
+
+def without_ending(name: str, endings: Collection[str]) -> str:
+    """A name without its ending, if that is one of `endings` (".wav")."""
+    stem, dot, ending = name.rpartition(".")
+    return stem if (dot + ending).lower() in endings else name

@@ -10,7 +10,7 @@ import numpy as np
 
 from utils.audio.file_types import AUDIO_SUFFIXES
 from utils.common.errors import InputError
-from utils.common.text import SEPARATORS, cells, lines_of, read_text, same_name
+from utils.common.text import SEPARATORS, cells, lines_of, read_text, same_name, without_ending
 from utils.trials.labels import UNKNOWN
 from utils.trials.releases import (KEY_FILES, KEY_WORDS, OFFICIAL_NAMES, OTHER_NAMES, SCORE_FILES,
                                    Columns, ProtocolLine, named)
@@ -117,8 +117,7 @@ def align(scores: dict[str, float], keys: list[ProtocolLine]) -> np.ndarray:
 
 def _bare(name: str) -> str:
     """A name without its folders, its ending and its capitals."""
-    bare = same_name(name).rpartition("/")[2]
-    return bare[:-len(suffix)] if (suffix := Path(bare).suffix) in AUDIO_SUFFIXES else bare
+    return without_ending(same_name(name).rpartition("/")[2], AUDIO_SUFFIXES)
 
 
 def _text(path: Path) -> str:
