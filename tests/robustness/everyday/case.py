@@ -39,8 +39,18 @@ class Seen:
             score = "" if record["score"] is None else f" {record['score']:.2f}"
             told = [*record.get("notes", []), *record["reasons"], *record["warnings"]]
             return "; ".join([f"{record['verdict']}{score}, {record['seconds']:.1f} s", *told])
-        lines = [line for line in (self.out + "\n" + self.err).splitlines() if line.strip()]
+        lines = [_short(line) for line in (self.out + "\n" + self.err).splitlines()
+                 if line.strip()]
         return f"exit code {self.code}: {' / '.join(lines[-3:])}"
+
+
+def _short(line: str) -> str:
+    """A line of a command; of a record in JSON what matters."""
+    try:
+        record = json.loads(line)
+        return f"{record['file']}: {record['error'] or record['verdict']}"
+    except (ValueError, KeyError, TypeError):
+        return line[:300]
 
 
 @dataclass(frozen=True)

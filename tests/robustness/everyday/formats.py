@@ -10,7 +10,8 @@ import soxr
 from tests.robustness.everyday.case import (Case, Check, judged, lasts, put, scores_like,
                                             verdict)
 from tests.robustness.everyday.containers import pages, resealed
-from tests.robustness.everyday.sound import (Track, both, fake, muxed, real, seconds, written)
+from tests.robustness.everyday.sound import (MODEL, Track, both, fake, muxed, real, seconds,
+                                             written)
 
 SUFFIXES = (".3gpp .weba .m4r .mts .m2ts .vob .adts .mpga .f4v .ogv .ogx .mp4a .f4a .m2a .mpa .oga "
             ".spx .qt .OPUS .aifc .bwf .lpcm").split()
@@ -95,7 +96,7 @@ def _folder(suffix: str) -> Callable[[Path], list[str]]:
         inside.mkdir()
         (inside / f"a{suffix}").write_bytes(opus(real()))
         (inside / "notes.txt").write_text("no sound")
-        return ["--input_file", str(inside), "--json"]
+        return ["--json", "--threads", "1", "--model", str(MODEL), "--input_file", str(inside)]
     return make
 
 

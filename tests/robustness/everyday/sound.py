@@ -15,6 +15,7 @@ import soxr
 from tests.conftest import ROOT
 
 RATE = 16000
+MODEL = ROOT / "models" / "pretrained" / "detector.onnx"
 EXAMPLES = ROOT / "data" / "examples"
 
 

@@ -9,16 +9,17 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
-from tests.conftest import ROOT
-from tests.robustness.everyday import channels, ends, formats, lengths, level, playing, tracks
+from tests.robustness.everyday import (channels, ends, formats, layouts, lengths, level, lists,
+                                       names, playing, scores, tracks)
 from tests.robustness.everyday.case import RIGHT, SKIPPED, WRONG, Case, Missing, Seen
+from tests.robustness.everyday.sound import MODEL
 from tests.robustness.records import Row
 from utils.common.errors import InputError, printable
 from utils.common.files import atomic_write
 from utils.detector import Detector
 
-MODULES = (level, channels, tracks, playing, lengths, ends, formats)
-MODEL = ROOT / "models" / "pretrained" / "detector.onnx"
+MODULES = (level, channels, tracks, playing, lengths, ends, formats, layouts, names, lists,
+           scores)
 COLUMNS = ("row", "kind", "input", "outcome", "expected", "what happened")
 
 TAKES_ANOTHER = "using the default corpus"
