@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.audio import SAMPLE_RATE
 from models.graph import GraphAttentionLayer, GraphPool, HeterogeneousGraphAttentionLayer
 
-SAMPLE_RATE = 16000
 N_BANDS = 70
 FILTER_LENGTH = 129  # samples; published as 128 and made odd
 MIN_SAMPLES = 2315  # the shortest input that leaves one frame after every pooling

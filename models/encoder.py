@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SAMPLE_RATE = 16000
+from models.audio import SAMPLE_RATE
+
 N_FFT = 400       # samples, window and transform
 HOP = 160         # samples
 N_MELS = 80

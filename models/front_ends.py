@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models import encoder
-from models.encoder import SAMPLE_RATE
+from models.audio import SAMPLE_RATE
 
 WINDOW, HOP = 320, 160   # samples: 20 ms, 10 ms
 N_FFT = 512

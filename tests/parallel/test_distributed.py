@@ -178,7 +178,7 @@ def test_shares_are_whole_and_nonsense_in_the_environment_is_refused(monkeypatch
     for rank, size in (("2", "2"), ("x", "2"), ("0", "0")):
         monkeypatch.setenv("RANK", rank)
         monkeypatch.setenv("WORLD_SIZE", size)
-        with pytest.raises(InputError, match="no process of a job"):
+        with pytest.raises(InputError, match="is not a process of"):
             place()
 
 

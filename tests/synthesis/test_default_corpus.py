@@ -21,8 +21,8 @@ from utils.synthesis.default_corpus.leaks import FEATURES, read_protocol
 from utils.synthesis.default_corpus.attribution import attribution
 from utils.synthesis.default_corpus.plan import (DEFAULT, fingerprint, make_plan,
                                                  planned_clips, scaled)
-from utils.synthesis.default_corpus.debian_speech import (Source, download_packages,
-                                                          list_user_sources, unpack_package)
+from utils.synthesis.default_corpus.debian_packages import download_packages, unpack_package
+from utils.synthesis.default_corpus.debian_speech import Source, list_user_sources
 from utils.synthesis.default_corpus.speakers import FULL_VOICES, TINY_VOICES, Voice
 from utils.corpora.default import describe_leaks
 from utils.common.errors import InputError

@@ -96,11 +96,6 @@ def error_rates(bonafide: np.ndarray, spoof: np.ndarray, threshold: float) -> tu
     return miss, float(np.mean(spoof >= threshold)) if spoof.size else np.nan
 
 
-def hter(bonafide: np.ndarray, spoof: np.ndarray, threshold: float) -> float:
-    """Half total error rate: the mean of both error rates at a threshold that was set on dev."""
-    return float(np.mean(error_rates(bonafide, spoof, threshold)))
-
-
 def act_dcf(bonafide: np.ndarray, spoof: np.ndarray, prior_spoof: float = PRIOR_SPOOF,
             cost_miss: float = COST_MISS, cost_fa: float = COST_FA) -> float:
     """Normalised detection cost at the Bayes threshold, with scores read as LLRs."""

@@ -15,9 +15,10 @@ from utils.common.errors import InputError
 from utils.common.files import atomic_write, disk_errors, read_json, write_json
 from utils.synthesis.default_corpus.attacks import ATTACKS, TINY_ATTACKS, Attack, missing_needs
 from utils.synthesis.default_corpus.attribution import attribution, corpus_info
-from utils.synthesis.default_corpus.debian_speech import (NO_SPEECH, download_packages,
-                                                          list_sources, list_user_sources,
-                                                          unpack_package, wanted_files)
+from utils.synthesis.default_corpus.debian_packages import (NO_SPEECH, download_packages,
+                                                            unpack_package)
+from utils.synthesis.default_corpus.debian_speech import (list_sources, list_user_sources,
+                                                          wanted_files)
 from utils.synthesis.default_corpus.plan import (DEFAULT, MINIMUM_SPEAKERS, TINY, Clip, Size,
                                                  fingerprint, make_plan, scaled)
 from utils.synthesis.default_corpus.speakers import FULL_VOICES, TINY_VOICES, Voice

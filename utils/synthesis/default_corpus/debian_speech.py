@@ -1,30 +1,17 @@
-"""Real speech from Debian packages: fetched by apt without root, unpacked by the standard library,
-listed with lengths."""
-import contextlib
-import io
+"""The recordings of real speech in Debian packages or in a user's folder, listed with lengths."""
 import itertools
-import lzma
 import re
-import shutil
-import subprocess
-import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from utils.audio.file_types import AUDIO_SUFFIXES
 from utils.common.errors import InputError
-from utils.common.files import atomic_write, disk_errors, file_sha256
 from utils.synthesis.default_corpus.speakers import Voice
 
 G722_BYTES_PER_SECOND = 8000
-# bytes from one package: far above the largest one (0.25 GB), far below a zip bomb
-MAX_UNPACKED = 2_000_000_000
 # subsets of a user's speakers, one after another: two speakers in each, then mostly train
 FIRST_DEALT, NEXT_DEALT = ("train", "eval", "dev") * 2, ("train", "train", "eval", "train", "dev")
-NO_SPEECH = ("the default corpus takes its real speech from Debian packages, and {why}: give a "
-             "folder of real speech with --bonafide_dir (one folder per speaker), or copy "
-             "data/raw/default_corpus from a machine where it was built")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,155 +27,6 @@ class Source:
     language: str
     coding: str
     subset: str
-
-
-def _apt(folder: Path, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess:
-    options = [f"-oDir::State::lists={folder / 'lists'}", f"-oDir::Cache={folder / 'cache'}",
-        "-oAcquire::Retries=3",
-               "-oAPT::Sandbox::User="]
-    return subprocess.run(["apt-get", "-q", *options, *arguments], cwd=cwd, capture_output=True,
-                          text=True, check=False)
-
-
-def _apt_update(folder: Path) -> None:
-    """Fetch package lists of our own (no root needed; the machine's own lists are left alone)."""
-    for part in ("lists/partial", "cache/archives/partial"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
-    done = _apt(folder, "update")
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise InputError(NO_SPEECH.format(why=f"apt-get update failed ({reason})"))
-
-
-def _expected_sha256(folder: Path, package: str) -> str:
-    """The sum that the signed package list gives for a package; `InputError` where the list has no
-    such package."""
-    done = subprocess.run([
-        "apt-cache", f"-oDir::State::lists={folder / 'lists'}", f"-oDir::Cache={folder / 'cache'}",
-        "show", "--no-all-versions", package
-    ], capture_output=True, text=True, check=False)
-    match = re.search(r"^SHA256: ([0-9a-f]{64})$", done.stdout, re.MULTILINE)
-    if not match:
-        raise InputError(NO_SPEECH.format(why=f"this machine's package lists hold no {package}"))
-    return match[1]
-
-
-def cached_package(folder: Path, package: str) -> Path | None:
-    """A package that was downloaded and checked before, or None."""
-    return next(iter(sorted(folder.glob(f"{package}_*.deb"))), None)
-
-
-def download_packages(folder: Path,
-                      packages: Iterable[str]) -> tuple[dict[str, Path], dict[str, str]]:
-    """Download Debian packages into `folder`, each checked against the signed list's SHA-256; those
-    there already are kept.
-
-    Returns the packages' files, and for those that apt could not give the reason. Raises
-    `InputError` where there is no apt-get, no connection at all or no disk space, or where a
-    download is damaged.
-    """
-    reasons: dict[str, str] = {}
-    missing = [package for package in packages if cached_package(folder, package) is None]
-    if missing:
-        if not (shutil.which("apt-get") and shutil.which("apt-cache")):
-            raise InputError(NO_SPEECH.format(why="there is no apt-get on this machine"))
-        with disk_errors(folder):
-            _apt_update(folder)
-            reasons = {
-                package: reason
-                for package in missing if (reason := _download(folder, package))
-            }
-    return {
-        package: cached_package(folder, package)
-        for package in packages if package not in reasons
-    }, reasons
-
-
-def _download(folder: Path, package: str) -> str:
-    """Download one package; "" or why apt could not give it."""
-    arriving = folder / "arriving"
-    shutil.rmtree(arriving, ignore_errors=True)
-    arriving.mkdir(parents=True)
-    done = _apt(folder, "download", package, cwd=arriving)
-    files = list(arriving.glob("*.deb"))
-    if done.returncode or len(files) != 1:
-        if "No space left" in done.stderr:
-            raise InputError(f"the disk is full while downloading {package} to {folder}: free some "
-                             "space and run the same command again; what was finished is kept")
-        return (f"apt-get could not download {package} "
-                f"({(done.stderr.strip().splitlines() or ['no reason given'])[-1]})")
-    if file_sha256(files[0]) != _expected_sha256(folder, package):
-        raise InputError(f"the download of {package} is damaged (its SHA-256 is not the package "
-                         "list's): run the same command again")
-    files[0].replace(folder / f"{package}_{files[0].name.split('_', 1)[1]}")
-    arriving.rmdir()
-    return ""
-
-
-def _ar_members(deb: Path) -> Iterator[tuple[str, bytes]]:
-    """The members of an ar archive, as (name, content)."""
-    with open(deb, "rb") as file:
-        if file.read(8) != b"!<arch>\n":
-            raise InputError(f"{deb} is not a Debian package: delete it and run the same command "
-                             "again")
-        while len(header := file.read(60)) == 60:
-            size = int(header[48:58])
-            yield header[:16].decode("ascii").strip().rstrip("/"), file.read(size)
-            file.seek(size % 2, 1)
-
-
-@contextlib.contextmanager
-def _data_tar(deb: Path) -> Iterator[tarfile.TarFile]:
-    for name, content in _ar_members(deb):
-        if name in ("data.tar.xz", "data.tar"):
-            stream = lzma.open(io.BytesIO(content)) if name.endswith(".xz") else io.BytesIO(content)
-            with tarfile.open(fileobj=stream, mode="r|") as archive:
-                yield archive
-            return
-    raise InputError(f"{deb} holds no data.tar.xz: delete it and run the same command again")
-
-
-def unpack_package(deb: Path, folder: Path, wanted: str, links: bool = False) -> int:
-    """Unpack the regular files whose name matches the pattern `wanted` into `folder`; how many.
-
-    With `links`, links to a file in the same folder (the short names of shared libraries) become
-    copies of it. Names are taken apart and put together by us, so nothing can land outside
-    `folder`. A mark is written last: a package unpacked before is not unpacked again.
-    """
-    mark = folder / f".{deb.name}.unpacked"
-    if mark.is_file():
-        return int(mark.read_text())
-    count, total, siblings = 0, 0, []
-    try:
-        with disk_errors(folder), _data_tar(deb) as archive:
-            for member in archive:
-                parts = [part for part in member.name.split("/") if part not in ("", ".")]
-                if ".." in parts or not re.fullmatch(wanted, "/".join(parts)):
-                    continue
-                if member.issym() and links and "/" not in member.linkname:
-                    siblings.append((folder.joinpath(*parts), member.linkname))
-                if not member.isfile():
-                    continue
-                total += member.size
-                if total > MAX_UNPACKED:
-                    raise InputError(f"{deb} unpacks to more than {MAX_UNPACKED} bytes: this is "
-                                     "not the package it claims to be")
-                target = folder.joinpath(*parts)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.extractfile(member) as inside, open(target, "wb") as outside:
-                    shutil.copyfileobj(inside, outside)
-                target.chmod(0o755 if member.mode & 0o100 else 0o644)
-                count += 1
-            for link, name in siblings:
-                if link.with_name(name).is_file():
-                    shutil.copyfile(link.with_name(name), link)
-    except (lzma.LZMAError, tarfile.TarError, EOFError) as error:
-        deb.unlink()
-        raise InputError(f"{deb} was damaged ({error}) and has been deleted: run the same command "
-                         "again") from error
-    with atomic_write(mark) as file:
-        file.write(str(count))
-    return count
 
 
 def wanted_files(voices: Iterable[Voice], package: str) -> str:

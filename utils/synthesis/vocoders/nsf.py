@@ -13,7 +13,9 @@ from utils.synthesis.vocoders.features import nsf_mel
 from utils.synthesis.vocoders.nsf_excitation import cyclic_source, harmonic_source, pitch
 from utils.synthesis.vocoders.weights import Weights
 
-HOP, TAPS, SMOOTH = 80, 31, 320
+HOP = 80
+TAPS = 31
+SMOOTH = 320
 NOISE_STD = {False: 0.1 / 3, True: 0.001}   # of the noise branch's source: hn, cyc
 
 

@@ -8,7 +8,9 @@ import scipy.signal
 from utils.common.errors import InputError
 from utils.signals import SAMPLE_RATE
 
-HARMONICS, AMPLITUDE, NOISE = 8, 0.1, 0.003
+HARMONICS = 8
+AMPLITUDE = 0.1
+NOISE = 0.003
 # of a cyclic-noise pulse: time constant and length, in periods of the mean pitch
 DECAY = 0.870
 REACH = 4.6

@@ -13,7 +13,10 @@ from utils.signals.resampling import fourier_resample
 from utils.synthesis.vocoders.features import pwg_mel
 from utils.synthesis.vocoders.weights import Weights
 
-HOP, LAYERS, CYCLE, WIDTH = 256, 30, 10, 64
+HOP = 256        # samples
+LAYERS = 30
+CYCLE = 10       # layers until the dilation begins again
+WIDTH = 64
 STATISTICS = ("mel_mean_estimated", "mel_std_estimated")
 
 

@@ -18,7 +18,10 @@ from utils.synthesis.vocoders.weights import Weights
 HOP = 640
 COLUMNS = 8
 STEPS = 20
-WIDTH, HEADS, BANDS, PARTS = 1024, 16, 4, 8
+WIDTH = 1024
+HEADS = 16
+BANDS = 4
+PARTS = 8
 SILENCE = float(np.log(500.0) / 10)     # the mel value of silence
 DELAY = 1000                            # samples by which the output is late
 LEAST = 1e-5                            # the logistic draws stay this far from 0 and 1
