@@ -16,10 +16,10 @@ from tests.conftest import ROOT, SHARED
 from tests.robustness import disk, kills, limits, load, pairs, zoo
 from tests.robustness.everyday.table import everyday
 from tests.robustness.fuzz import fuzz
-from tests.robustness.harness import Bench, child_seconds
+from tests.robustness.bench.harness import Bench, child_seconds
 from tests.robustness.hostile_input import hostile_input
-from tests.robustness.records import Row, grouped
-from tests.robustness.steps import ALL, INFER, STEPS
+from tests.robustness.bench.records import Row, grouped
+from tests.robustness.bench.steps import ALL, INFER, STEPS
 from utils.common.files import atomic_write
 
 HEAD = ("| what | tried | outcome |", "|---|---|---|")

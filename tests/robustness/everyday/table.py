@@ -13,7 +13,7 @@ from tests.robustness.everyday import (channels, ends, formats, layouts, lengths
                                        names, playing, scores, tracks)
 from tests.robustness.everyday.case import RIGHT, SKIPPED, WRONG, Case, Missing, Seen
 from tests.robustness.everyday.sound import MODEL
-from tests.robustness.records import Row
+from tests.robustness.bench.records import Row
 from utils.common.errors import InputError, printable
 from utils.common.files import atomic_write
 from utils.detector import Detector
