@@ -180,7 +180,7 @@ def test_links_devices_and_other_kinds_are_refused(tmp_path, kind):
     "flac_D/evil.sh", "flac_D/D_0000000001.wav", "flac_T/D_0000000001.flac", "flac_D/D_1.flac",
     "flac_D/sub/D_0000000001.flac", "flac_D/D_0000000001.flac\n"])
 def test_a_name_not_of_the_corpus_is_refused(tmp_path, name):
-    with pytest.raises(InputError, match="no file of this corpus"):
+    with pytest.raises(InputError, match="not a file of this corpus"):
         indexed(special_tar(tmp_path / "a.tar", member(name)))
 
 
