@@ -4,6 +4,7 @@ import os
 import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
+from functools import lru_cache
 from glob import glob, has_magic
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -152,13 +153,20 @@ def _alike(name: str) -> str | None:
         folder = _alike(folder)
     if not base or folder is None or not os.path.isdir(folder or "."):
         return None
-    inside = os.listdir(folder or ".")
-    audio = [other for other in inside if without_ending(other, AUDIO_SUFFIXES) != other]
-    for form, others in ((same_name, inside), (_bare, audio)):
-        alike = [other for other in others if form(other) == form(base)]
-        if len(alike) == 1:
-            return os.path.join(folder, alike[0])
-    return None
+    alike, without = _inside(folder or ".")
+    found = alike.get(same_name(base)) or without.get(_bare(base))
+    return os.path.join(folder, found) if found else None
+
+
+@lru_cache(maxsize=64)
+def _inside(folder: str) -> tuple[dict[str, str | None], dict[str, str | None]]:
+    """The names in a folder by `same_name`, and those of audio by `_bare`; None for several."""
+    alike, without = {}, {}
+    for name in os.listdir(folder):
+        alike[same_name(name)] = None if same_name(name) in alike else name
+        if without_ending(name, AUDIO_SUFFIXES) != name:
+            without[_bare(name)] = None if _bare(name) in without else name
+    return alike, without
 
 
 def _bare(name: str) -> str:
