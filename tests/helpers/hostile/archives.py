@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.helpers.asvspoof5_archives import PROTOCOLS, write_tar
-from tests.helpers.hostile import ACCEPTED, REFUSED, Case, Material
+from tests.helpers.hostile.case import ACCEPTED, REFUSED, Case, Material
 
 TAR, PROTOCOL = "flac_D_ab.tar", "ASVspoof5_protocols.tar.gz"
 NEW = "flac_D/D_0009999999.flac"   # a name of the corpus that the archive does not hold
