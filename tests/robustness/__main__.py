@@ -16,13 +16,14 @@ from tests.conftest import ROOT, SHARED
 from tests.robustness import disk, kills, limits, load, pairs, zoo
 from tests.robustness.everyday.table import everyday
 from tests.robustness.fuzz import fuzz
-from tests.robustness.harness import Bench, child_seconds
+from tests.robustness.bench.harness import Bench, child_seconds
 from tests.robustness.hostile_input import hostile_input
-from tests.robustness.records import Row, grouped
-from tests.robustness.steps import ALL, INFER, STEPS
+from tests.robustness.bench.records import Row, grouped
+from tests.robustness.bench.steps import ALL, INFER, STEPS
+from tests.benchmarks.results_files import write_rows
 from utils.common.files import atomic_write
 
-HEAD = ("| what | tried | outcome |", "|---|---|---|")
+HEAD = ("| what | tried | outcome | wrong |", "|---|---|---|---|")
 KINDS = ("files", "zoo", "hostile", "fuzz", "kills", "interrupts", "disk", "pairs", "limits",
          "load", "everyday")
 
@@ -88,9 +89,11 @@ def inject(bench: Bench | None, args: argparse.Namespace,
 
 def write_table(rows: list[Row], args: argparse.Namespace, seconds: float) -> str:
     """Write the table, with how it was made, every wrong outcome by its name, and the rows step by
-    step; returns it.
+    step; returns it. The table alone is written as CSV too, as tests/benchmarks/tables.py reads it.
     """
-    lines = [*HEAD, *(row.text() for row in grouped(rows, [step.name for step in ALL])), ""]
+    summed = grouped(rows, [step.name for step in ALL])
+    write_rows(args.out / f"robustness-seed{args.seed}.csv", [row.cells() for row in summed])
+    lines = [*HEAD, *(row.text() for row in summed), ""]
     wrong = [line for row in rows for line in row.wrong]
     minutes, cpu_minutes = seconds / 60, child_seconds() / 60
     lines.append(f"{len(rows)} rows, {len(wrong)} wrong outcomes; made by `python -m "

@@ -1,6 +1,5 @@
 """Every case made, run and judged: the rows of the table."""
 import contextlib
-import csv
 import importlib
 import io
 import os
@@ -13,9 +12,9 @@ from tests.robustness.everyday import (channels, ends, formats, layouts, lengths
                                        names, playing, scores, tracks)
 from tests.robustness.everyday.case import RIGHT, SKIPPED, WRONG, Case, Missing, Seen
 from tests.robustness.everyday.sound import MODEL
-from tests.robustness.records import Row
+from tests.benchmarks.results_files import write_rows
+from tests.robustness.bench.records import Row
 from utils.common.errors import InputError, printable
-from utils.common.files import atomic_write
 from utils.detector import Detector
 
 MODULES = (level, channels, tracks, playing, lengths, ends, formats, layouts, names, lists,
@@ -118,8 +117,5 @@ def everyday(chosen: str, path: Path, say: Callable[[str], None] = print) -> lis
             kind.wrong.append(told)
         elif row["outcome"] != RIGHT:
             say(f"{row['outcome'].upper()}: {told}")
-    with atomic_write(path) as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(path, rows)
     return list(kinds.values())
