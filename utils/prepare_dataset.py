@@ -11,7 +11,7 @@ from utils.common.arguments import fold
 from utils.common.errors import InputError, run
 from utils.common.files import DATA_DIR
 from utils.common.locks import only_run
-from utils.corpora import asvspoof5, asvspoof2019, default, folders
+from utils.corpora import asvspoof5, asvspoof2019, default, folders, in_the_wild
 from utils.corpora.asvspoof5_checksums import check_md5
 from utils.corpora.corpus import Corpus, Request
 from utils.corpora.unrecognised import unrecognised
@@ -21,8 +21,8 @@ from utils.trials.tables import condition
 
 SEED = 1
 # in the order in which "auto" prefers them
-CORPORA = {"asvspoof5": asvspoof5, "asvspoof2019": asvspoof2019, "folders": folders,
-           "default": default}
+CORPORA = {"asvspoof5": asvspoof5, "asvspoof2019": asvspoof2019, "in_the_wild": in_the_wild,
+           "folders": folders, "default": default}
 
 
 def build_parser() -> argparse.ArgumentParser:

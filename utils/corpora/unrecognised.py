@@ -8,7 +8,7 @@ ARCHIVE_SUFFIXES = frozenset(".zip .tar .gz .tgz .bz2 .tbz2 .xz .txz .zst .7z .r
                              ".crdownload".split())
 SHOWN = 4      # folders, and archives, that the message names
 LAYOUTS = ("folders called bonafide and spoof (or real and fake), also in train, dev and eval; "
-           "folders with a trials.tsv; ASVspoof5 and ASVspoof2019 LA as published. "
+           "folders with a trials.tsv; ASVspoof5, ASVspoof2019 LA and In-the-Wild as published. "
            "data/README.md describes them")
 
 
