@@ -11,17 +11,18 @@ from utils.common.arguments import fold
 from utils.common.errors import InputError, run
 from utils.common.files import DATA_DIR
 from utils.common.locks import only_run
-from utils.corpora import asvspoof5, asvspoof2019, default, folders
+from utils.corpora import asvspoof5, asvspoof2019, default, folders, in_the_wild
 from utils.corpora.asvspoof5_checksums import check_md5
 from utils.corpora.corpus import Corpus, Request
+from utils.corpora.unrecognised import unrecognised
 from utils.corpora.write_lists import write_lists
 from utils.trials.split import SplitOptions
 from utils.trials.tables import condition
 
 SEED = 1
 # in the order in which "auto" prefers them
-CORPORA = {"asvspoof5": asvspoof5, "asvspoof2019": asvspoof2019, "folders": folders,
-           "default": default}
+CORPORA = {"asvspoof5": asvspoof5, "asvspoof2019": asvspoof2019, "in_the_wild": in_the_wild,
+           "folders": folders, "default": default}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -30,7 +31,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--data_dir", type=Path, default=DATA_DIR,
                         help="folder with raw/, protocols/ and processed/ (default: data)")
     parser.add_argument("--corpus", choices=("auto", *CORPORA), default="auto",
-                        help="the corpus to use (default: the first of these in data/raw)")
+                        help="the corpus to use (default: the first of these in data/raw; "
+                             "default only where data/raw holds no audio and no archive)")
     parser.add_argument("--extract", action="store_true",
                         help="unpack archives (default: read them in place)")
     parser.add_argument("--md5", action="store_true",
@@ -50,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
                              "train (default: 60/20/20)")
     parser.add_argument("--force", action="store_true",
                         help="read archives again although they have an index")
-    corpus = parser.add_argument_group("the default corpus, built where data/raw has no dataset")
+    corpus = parser.add_argument_group("the default corpus, built where data/raw is empty")
     corpus.add_argument("--workers", type=int, default=2,
                         help="processes that build it (default: 2)")
     corpus.add_argument("--size", help='"default", "tiny" (for tests) or a number of clips')
@@ -76,13 +78,18 @@ def find_corpus(args: argparse.Namespace) -> Corpus:
 
 
 def choose(raw_dir: Path, wanted: str) -> str:
-    """The name of the corpus to use; prints which others data/raw holds."""
+    """The name of the corpus to use; prints which others data/raw holds.
+
+    `InputError` where data/raw holds audio or archives that are no known corpus.
+    """
     found = [name for name, corpus in CORPORA.items()
              if corpus is not default and corpus.is_there(raw_dir)]
     chosen = wanted if wanted != "auto" else next(iter(found), "default")
     if others := [name for name in found if name != chosen]:
         print(f"{raw_dir} also holds {', '.join(others)}: choose with --corpus")
     if wanted == "auto" and chosen == "default":
+        if what := unrecognised(raw_dir):
+            raise InputError(what)
         how = "it exists already" if default.is_there(raw_dir) else \
             "building it takes some minutes and downloads 290 MB; Ctrl-C stops it"
         print(f"no other dataset in {raw_dir}: using the default corpus ({how})")

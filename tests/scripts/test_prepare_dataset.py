@@ -398,6 +398,9 @@ def test_a_folder_pair_may_have_parts_of_its_own(clips, data):
 def test_half_a_folder_pair_is_refused(clips, data):
     pair(clips, data / "raw")
     shutil.rmtree(data / "raw" / "spoof")
+    with pytest.raises(InputError, match="one class only: .*bonafide.*called spoof or fake"):
+        prepare(data)
+    (data / "raw" / "spoof").mkdir()
     with pytest.raises(InputError, match="spoof holds no audio files"):
         prepare(data)
 

@@ -6,14 +6,14 @@ from utils.common.errors import InputError
 from utils.common.files import read_json
 from utils.corpora import asvspoof5
 from utils.corpora.corpus import Corpus, Request
+from utils.corpora.tree import DEFAULT_CORPUS
 
-FOLDER = "default_corpus"
 GROUPS = ("all", "seen")     # of the leak check; its other groups are single attacks
 
 
 def is_there(raw_dir: Path) -> bool:
     """Whether data/raw holds the default corpus, built to its end."""
-    return (raw_dir / FOLDER / "corpus_info.json").is_file()
+    return (raw_dir / DEFAULT_CORPUS / "corpus_info.json").is_file()
 
 
 def find(request: Request) -> Corpus:
@@ -22,7 +22,7 @@ def find(request: Request) -> Corpus:
     `InputError` where its files are incomplete.
     """
     request.build(request.raw_dir)
-    folder = request.raw_dir / FOLDER
+    folder = request.raw_dir / DEFAULT_CORPUS
     info = read_json(folder / "corpus_info.json")
     located = asvspoof5.locate([folder])
     if not located.parts() or set(located.parts()) - set(located.tables):
@@ -31,7 +31,7 @@ def find(request: Request) -> Corpus:
     print(describe_leaks(info["leak_check"]))
     corpus = asvspoof5.build(request, located)
     return replace(corpus, name="default corpus", layout="default", demo=bool(info["demo"]),
-                   description=info["description"], found=f"{FOLDER} ({corpus.found})",
+                   description=info["description"], found=f"{DEFAULT_CORPUS} ({corpus.found})",
                    details={"seed": info["seed"], "attack_systems": info["attacks"]})
 
 

@@ -1,19 +1,21 @@
-"""Folders of the user's audio in data/raw, or in its train/, dev/ and eval/.
+"""Folders of the user's audio, at any depth below data/raw.
 
-A home is such a place. It holds a pair of folders bonafide/ and spoof/, or any number of folders
-with a trial list (trials.tsv) in each. A pair and lists beside each other are one corpus.
+A pair is two folders whose names say the key, such as bonafide/ and spoof/ or real/ and fake/.
+A folder with a trial list (trials.tsv) names its own files. Pairs and lists are one corpus.
+Folders above them called train, val or test say the subset; so do folders directly in a pair.
 """
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from utils.archives.index import Place, container_name
-from utils.audio.file_types import AUDIO_SUFFIXES
 from utils.common.errors import InputError
-from utils.common.text import fits_in_line, same_name, without_ending
 from utils.corpora.corpus import Corpus, Files, Part, Request
+from utils.corpora.folder_names import key_of, speaker_of, subset_of
+from utils.corpora.tree import audio, subfolders, walk
+from utils.corpora.user_lists import add_listed
 from utils.trials.labels import KEYS, UNKNOWN, Labels
 from utils.trials.releases import ProtocolLine
 from utils.trials.tables import LIST, Condition, columns_of, has_list, read_table
@@ -21,60 +23,112 @@ from utils.trials.trial import SUBSETS
 
 WHAT_TO_GET = ("put real speech into bonafide/SPEAKER/ and spoofed speech into spoof/ATTACK/ in "
                f"this folder, or a folder of audio with its {LIST}")
-UNDIVIDED = "train"      # the part that data/raw itself counts as; missing subsets are cut from it
+UNDIVIDED = "train"      # the part that folders of no subset count as; others are cut from it
 ONE_ATTACK = "spoof"     # the attack of files that lie in spoof/ itself
+CALLED = {"bonafide": "bonafide or real", "spoof": "spoof or fake"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A folder with a list, or half of a pair."""
+    folder: Path
+    prefix: str          # precedes its utterances, so that those of two sources differ
+    part: str | None     # the subset that its folders say
+    key: str | None      # None for a folder with a list
 
 
 def is_there(raw_dir: Path) -> bool:
-    """Whether data/raw, or its train/, dev/ or eval/, is a home."""
-    return bool(_homes(raw_dir))
+    """Whether data/raw holds a folder with a list, or half of a pair."""
+    return next(_search(raw_dir, raw_dir, None, frozenset()), None) is not None
 
 
 def find(request: Request) -> Corpus:
     """The folders in data/raw. `InputError` where there are none, or half of a pair is missing."""
     raw = request.raw_dir
-    homes = _homes(raw)
-    if not homes:
+    everything = list(_search(raw, raw, None, frozenset()))
+    divided = _by_part(everything)
+    if not divided:
         raise InputError(f"no folder pair was found in {raw}: {WHAT_TO_GET}")
-    lists = [folder for home in homes.values() for folder in listed_folders(home)]
-    _check_conditions(request.where, lists)
+    if set(divided) == {"eval"}:
+        raise InputError(f"{divided['eval'][0].folder} is for the test alone, and nothing is there "
+                         "to train on: put a pair into a folder train beside the test's, or move "
+                         "both folders of this pair to where no folder says a subset")
+    chosen = [source for found in divided.values() for source in found]
+    _check_conditions(request.where, [source.folder for source in chosen if not source.key])
     parts = {}
-    for part, home in homes.items():
-        _check_pair(home)
+    notes = _left_out(everything, chosen)
+    for part, found in divided.items():
+        _check_pair(part, found)
         where = tuple(condition for condition in request.where if condition.part in (None, part))
-        parts[part] = Part(f"the folders of {home}", partial(_lines, home, where),
-                           partial(_files, home, request.data_dir, where))
-    found = [f"{home.name}/{key}/" for home in homes.values() for key in _keys_of(home)]
-    found += [f"{folder.relative_to(raw.parent).as_posix()}/{LIST}" for folder in lists]
+        parts[part] = Part(f"the folders of {part} in {raw}", partial(_lines, found, where),
+                           partial(_files, found, request.data_dir, where, notes))
+        notes = ()
+    names = [source.folder.relative_to(raw.parent).as_posix() + ("/" if source.key else f"/{LIST}")
+             for source in chosen]
     where = [condition.text for condition in request.where]
-    return Corpus("folders", _description(raw, lists, where), "folders", ", ".join(found), parts,
+    return Corpus("folders", _description(raw, chosen, where), "folders", ", ".join(names), parts,
                   details={"where": where} if where else {})
 
 
-def _description(raw: Path, lists: list[Path], where: list[str]) -> str:
-    names = sorted({folder.name for folder in lists}) or [f"{key}/" for key in KEYS]
-    conditions = "".join(f", {text}" for text in where)
-    return f"the user's own recordings in {raw.name}/ ({', '.join(names)}){conditions}"
+def _search(raw: Path, folder: Path, part: str | None, above: frozenset[str]) -> Iterator[Source]:
+    """All folders with a list and all halves of pairs in a folder that says `part`."""
+    real = os.path.realpath(folder)
+    if real in above or not folder.is_dir():      # `above`: a link may lead to where it lies in
+        return
+    if has_list(folder):
+        yield Source(folder, _prefix(raw, folder), part, None)
+        return
+    for child in subfolders(folder):
+        key = key_of(child.name)
+        if key is None or has_list(child):
+            yield from _search(raw, child, subset_of(child.name) or part, above | {real})
+        else:
+            yield from (Source(half, _prefix(raw, half), subset, key)
+                        for half, subset in _halves(child, part))
 
 
-def listed_folders(home: Path) -> list[Path]:
-    """The folders with a trial list: `home` itself, or those in it (links too), sorted."""
-    if has_list(home):
-        return [home]
-    return sorted(path for path in home.iterdir() if has_list(path)) if home.is_dir() else []
+def _halves(folder: Path, part: str | None) -> list[tuple[Path, str | None]]:
+    """A folder of one key, or the folders in it where each of them says a subset."""
+    inner = [(child, subset_of(child.name)) for child in subfolders(folder)]
+    loose = any(path.is_file() for path in folder.iterdir() if not path.name.startswith("."))
+    divided = part is None and inner and not loose and all(subset for _, subset in inner)
+    return inner if divided else [(folder, part)]
 
 
-def _keys_of(home: Path) -> tuple[str, ...]:
-    """The halves of a pair in `home`; none where a list in `home` itself lists all of its audio."""
-    return () if has_list(home) else tuple(key for key in KEYS if (home / key).is_dir())
+def _prefix(raw: Path, folder: Path) -> str:
+    """The path of a folder below data/raw or below its train/, dev/ or eval/."""
+    names = folder.relative_to(raw).parts
+    return "".join(f"{name}/" for name in (names[1:] if names[:1] and names[0] in SUBSETS
+                                           else names))
 
 
-def _check_pair(home: Path) -> None:
+def _by_part(found: list[Source]) -> dict[str, list[Source]]:
+    """The sources of each subset; those of no subset count only where no other says one."""
+    divided = {part: [source for source in found if source.part == part] for part in SUBSETS}
+    divided = {part: there for part, there in divided.items() if there}
+    return divided or ({UNDIVIDED: found} if found else {})
+
+
+def _left_out(everything: list[Source], chosen: list[Source]) -> tuple[str, ...]:
+    """A note for each folder that says no subset, beside others that do."""
+    return tuple(f"{source.folder} is left out: it lies in no folder that says a subset, but "
+                 "others do. Move it into train, dev or eval to use it"
+                 for source in everything if source not in chosen)
+
+
+def _check_pair(part: str, found: list[Source]) -> None:
     """`InputError` where half of a pair is empty, or missing while no list replaces it."""
-    for key in _keys_of(home) if listed_folders(home) else KEYS:
-        if next(_audio(home / key), None) is None:
-            raise InputError(f"{home / key} holds no audio files: put audio into both "
-                             f"{home / 'bonafide'} and {home / 'spoof'}")
+    for source in found:
+        if source.key and next(audio(source.folder), None) is None:
+            raise InputError(f"{source.folder} holds no audio files: put audio into both folders "
+                             "of a pair, such as bonafide and spoof")
+    keys = {source.key for source in found}
+    for key in KEYS:
+        if None not in keys and key not in keys:
+            count = sum(1 for source in found for _ in audio(source.folder))
+            raise InputError(f"{part} has one class only: {count:,} recordings in "
+                             f"{found[0].folder}, and no folder of the other class. Put such "
+                             f"speech into a folder called {CALLED[key]} beside it")
 
 
 def _check_conditions(conditions: tuple[Condition, ...], lists: list[Path]) -> None:
@@ -86,130 +140,56 @@ def _check_conditions(conditions: tuple[Condition, ...], lists: list[Path]) -> N
                              f"{', '.join(known) or 'none, since there is no trial list'}")
 
 
-def _homes(raw_dir: Path) -> dict[str, Path]:
-    homes = {part: raw_dir / part for part in SUBSETS if _is_home(raw_dir / part)}
-    return homes or ({UNDIVIDED: raw_dir} if _is_home(raw_dir) else {})
+def _description(raw: Path, chosen: list[Source], where: list[str]) -> str:
+    names = sorted({source.folder.name for source in chosen if not source.key})
+    names = names or [f"{name}/" for name in dict.fromkeys(
+        source.folder.name for source in chosen)]
+    conditions = "".join(f", {text}" for text in where)
+    return f"the user's own recordings in {raw.name}/ ({', '.join(names)}){conditions}"
 
 
-def _is_home(folder: Path) -> bool:
-    return any((folder / key).is_dir() for key in KEYS) or bool(listed_folders(folder))
-
-
-@dataclass(frozen=True)
-class _Found:
-    """A file below a folder."""
-    parts: tuple[str, ...]      # its path relative to the folder
-
-    @property
-    def name(self) -> str:
-        return "/".join(self.parts)
-
-    @property
-    def is_audio(self) -> bool:
-        """Whether its suffix is one of audio, and its name fits in one line of a trial list."""
-        return Path(self.parts[-1]).suffix.lower() in AUDIO_SUFFIXES and fits_in_line(self.name)
-
-
-def _walk(folder: Path) -> Iterator[_Found]:
-    """All files below a folder, sorted, without hidden ones and links to folders."""
-    for here, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        above = Path(here).relative_to(folder).parts
-        yield from (_Found((*above, name)) for name in sorted(names) if not name.startswith("."))
-
-
-def _audio(folder: Path) -> Iterator[_Found]:
-    return (found for found in _walk(folder) if found.is_audio)
-
-
-def _prefix(home: Path, folder: Path) -> str:
-    """What precedes the utterances of a list, so that those of two lists differ."""
-    return "" if folder == home else f"{folder.name}/"
-
-
-def _lines(home: Path, conditions: tuple[Condition, ...]) -> Iterator[ProtocolLine]:
-    """What the lists and the folders of a home say, as protocol lines.
+def _lines(found: list[Source], conditions: tuple[Condition, ...]) -> Iterator[ProtocolLine]:
+    """What the lists and the folders say, as protocol lines.
 
     bonafide/SPEAKER/x.wav has a speaker, bonafide/x.wav none. spoof/ATTACK/x.wav has an attack,
     and spoof/ATTACK/SPEAKER/x.wav a speaker too; spoof/x.wav has the attack "spoof".
     """
-    for folder in listed_folders(home):
-        for line in read_table(folder, conditions):
-            yield replace(line, utterance=_prefix(home, folder) + line.utterance)
-    for key in _keys_of(home):
-        for found in _audio(home / key):
-            yield ProtocolLine(f"{key}/{found.name}", _labels(key, found.parts[:-1]))
+    for source in found:
+        if source.key is None:
+            for line in read_table(source.folder, conditions):
+                yield replace(line, utterance=source.prefix + line.utterance)
+            continue
+        for file in audio(source.folder):
+            yield ProtocolLine(source.prefix + file.name, _labels(source.key, file.parts[:-1]))
 
 
 def _labels(key: str, above: tuple[str, ...]) -> Labels:
     """The labels of a file of a pair, by the folders it lies in."""
     if key == "bonafide":
-        return Labels(key=key, speaker=above[0] if above else UNKNOWN)
+        return Labels(key=key, speaker=speaker_of(above) or UNKNOWN)
     attack = above[0] if above else ONE_ATTACK
     return Labels(key=key, attack=attack, speaker=above[1] if len(above) > 1 else UNKNOWN)
 
 
-def _files(home: Path, data_dir: Path, conditions: tuple[Condition, ...]) -> Files:
-    container = container_name(data_dir, home)
-    files = Files()
-    for folder in listed_folders(home):
-        _add_listed(folder, _prefix(home, folder), container_name(data_dir, folder), conditions,
-                    files)
-    for key in _keys_of(home):
-        ignored = 0
-        for found in _walk(home / key):
-            if found.is_audio:
-                name = f"{key}/{found.name}"
-                files.places[name] = Place(f"{container}/{name}", 0, (home / name).stat().st_size)
-            else:
-                ignored += 1
-        if ignored:
-            files.notes.append(f"{ignored:,} files in {home / key} are ignored: their extension is "
-                               "not one of audio, or their name has control characters")
+def _files(found: list[Source], data_dir: Path, conditions: tuple[Condition, ...],
+           notes: tuple[str, ...]) -> Files:
+    files = Files(notes=list(notes))
+    for source in found:
+        if source.key is None:
+            add_listed(files, source.folder, source.prefix, data_dir, conditions)
+        else:
+            _add_half(files, source, container_name(data_dir, source.folder))
     return files
 
 
-def _named(folder: Path, listed: set[str]) -> dict[str, str]:
-    """The utterance of each audio file of a folder: its name in the list, else without its ending.
-
-    Files that no line names exactly are then compared without capitals, the form of letters and
-    blanks, the kind of slash, a path that ends in the folder, and last the ending.
-    """
-    stems = {found.name: str(PurePosixPath(found.name).with_suffix(""))
-             for found in _audio(folder)}
-    named = {name: name if name in listed else stem for name, stem in stems.items()}
-    absent = listed - {*named.values()}
-    for form in (same_name, lambda name: without_ending(same_name(name), AUDIO_SUFFIXES)):
-        above = (f"{same_name(str(folder.absolute()))}/", f"{same_name(folder.name)}/")
-        lines = {form(line).removeprefix(above[0]).removeprefix(above[1]): line
-                 for line in sorted(absent)}
-        for name, utterance in named.items():
-            if absent and utterance not in listed and (line := lines.pop(form(name), None)):
-                named[name] = line
-        absent -= {*named.values()}
-    return named
-
-
-def _add_listed(folder: Path, prefix: str, container: str, conditions: tuple[Condition, ...],
-                files: Files) -> None:
-    """Add the files of a folder with a list, which may name them with or without the ending."""
-    listed = {line.utterance for line in read_table(folder)}
-    chosen = listed
-    if conditions:
-        chosen = {line.utterance for line in read_table(folder, conditions)}
-    named = _named(folder, listed)
-    for name, utterance in named.items():
-        if utterance in listed and utterance not in chosen:
-            continue
-        if prefix + utterance in files.places:
-            raise InputError(f"{folder} holds two files called {utterance}, and its {LIST} does "
-                             "not say which one is meant: list them with their endings")
-        size = (folder / name).stat().st_size
-        files.places[prefix + utterance] = Place(f"{container}/{name}", 0, size)
-    absent = chosen - {*named.values()}
-    if len(chosen) < len(listed):
-        files.notes.append(f"{len(listed) - len(chosen):,} of the {len(listed):,} trials of "
-                           f"{folder / LIST} are left out by --where")
-    if absent:
-        files.notes.append(f"{len(absent):,} of the {len(chosen):,} trials of {folder / LIST} have "
-                           f"no audio file, {min(absent)} first")
+def _add_half(files: Files, source: Source, container: str) -> None:
+    ignored = 0
+    for file in walk(source.folder):
+        if file.is_audio:
+            size = (source.folder / file.name).stat().st_size
+            files.places[source.prefix + file.name] = Place(f"{container}/{file.name}", 0, size)
+        else:
+            ignored += 1
+    if ignored:
+        files.notes.append(f"{ignored:,} files in {source.folder} are ignored: their extension is "
+                           "not one of audio, or their name has control characters")

@@ -1,0 +1,115 @@
+"""The user's own folders: the words for the classes and the sets, at any depth, and speakers."""
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.trial_lists import listed_trials
+from utils import prepare_dataset
+from utils.common.errors import InputError
+from utils.corpora.folder_names import key_of, speaker_of, subset_of
+from utils.trials.trial import SUBSETS, read_corpus
+
+
+def put(clips, raw: Path, key: str, folder: str, count: int = 4) -> None:
+    """Copy clips of a key into a folder, under a name of that folder's own."""
+    (raw / folder).mkdir(parents=True, exist_ok=True)
+    for number, clip in zip(range(count), clips[key], strict=False):
+        with open(raw / folder / f"{number}.flac", "wb") as file:
+            file.write(clip.read_bytes())
+            file.write(folder.encode())     # no two folders hold equal files
+
+
+def prepared(raw: Path) -> dict[str, list]:
+    assert prepare_dataset.main(["--data_dir", str(raw.parent)]) == 0
+    return {subset: listed_trials(raw.parent, subset) for subset in SUBSETS}
+
+
+def counts(lists: dict[str, list]) -> list[tuple[int, int]]:
+    real = [sum(trial.labels.is_bonafide for trial in lists[subset]) for subset in SUBSETS]
+    return [(count, len(lists[subset]) - count) for count, subset in zip(real, SUBSETS)]
+
+
+@pytest.mark.parametrize("name, key", [
+    *((name, "bonafide") for name in ("bonafide", "Bona-Fide", "bona_fide", "REAL", "Genuine",
+                                      "human", "original", "real_voices", "0_real")),
+    *((name, "spoof") for name in ("Spoof", "spoofed", "FAKE", "deepfake", "Deep-Fake", "synthetic",
+                                   "AI", "generated", "fake audio", "1_fake")),
+    *((name, None) for name in ("realm", "cats", "real_and_fake", "real-bob", "LJSpeech", "audio",
+                                "flac_T", "M-AILABS", "2019"))])
+def test_the_usual_words_say_the_key(name, key):
+    assert key_of(name) == key
+
+
+@pytest.mark.parametrize("subset, words", [
+    ("train", "train Training"), ("dev", "dev VAL valid validation"),
+    ("eval", "eval Test testing evaluation"), (None, "tests latest training2 dev-clean")])
+def test_the_usual_words_say_the_subset(subset, words):
+    assert {subset_of(word) for word in words.split()} == {subset}
+
+
+@pytest.mark.parametrize("path, speaker", [
+    ("LibriSpeech/dev-clean/84/121123", "84"), ("train-other-500/20/205", "20"),
+    ("LibriTTS/train-clean-100/19/198", "19"), ("VCTK/wav48_silence_trimmed/p225", "p225"),
+    ("wav48/p226", "p226"), ("en_US/by_book/female/mary_ann/book/wavs", "mary_ann"),
+    ("Ann/monday", "Ann"), ("", None)])
+def test_the_speaker_is_the_right_folder(path, speaker):
+    assert speaker_of(tuple(filter(None, path.split("/")))) == speaker
+
+
+@pytest.mark.parametrize("home", ["", "my data/", "a/b/c/"])
+def test_a_pair_is_found_at_any_depth_and_keeps_its_names(clips, tmp_path, home):
+    raw = tmp_path / "raw"
+    put(clips, raw, "bonafide", f"{home}Real", 6)
+    put(clips, raw, "spoof", f"{home}FAKE", 6)
+    lists = prepared(raw)
+    assert [sum(pair) for pair in zip(*counts(lists))] == [6, 6]
+    names = {trial.utterance for found in lists.values() for trial in found}
+    assert names == {f"{home}{word}/{n}.flac" for word in ("Real", "FAKE") for n in range(6)}
+
+
+@pytest.mark.parametrize("pattern", ["{part}/{word}", "for-norm/{part}/{word}", "{word}/{part}"])
+@pytest.mark.parametrize("words", [("training", "validation", "testing"), ("Train", "Val", "Test")])
+def test_the_users_sets_are_kept(clips, tmp_path, pattern, words):
+    for count, part in zip((4, 2, 3), words):
+        put(clips, tmp_path / "raw", "bonafide", pattern.format(part=part, word="real"), count)
+        put(clips, tmp_path / "raw", "spoof", pattern.format(part=part, word="fake"), count)
+    assert counts(prepared(tmp_path / "raw")) == [(4, 4), (2, 2), (3, 3)]
+    subsets = read_corpus(tmp_path)["subsets"].values()
+    assert {subset["origin"] for subset in subsets} == {"official"}
+
+
+def test_without_val_dev_is_cut_from_train_and_a_pair_beside_them_is_told(clips, tmp_path, capsys):
+    raw = tmp_path / "raw"
+    for folder, count in (("train/", 6), ("test/", 3), ("", 2)):
+        put(clips, raw, "bonafide", f"{folder}bonafide", count)
+        put(clips, raw, "spoof", f"{folder}spoof", count)
+    found = counts(prepared(raw))
+    said = capsys.readouterr().out
+    assert found[2] == (3, 3) and [sum(pair) for pair in zip(*found[:2])] == [6, 6]
+    assert "train is split by file (no speaker is known) into train, dev" in said
+    for key in ("bonafide", "spoof"):
+        assert f"{raw / key} is left out: it lies in no folder that says a subset" in said
+
+
+@pytest.mark.parametrize("folder, key, other", [
+    ("real", "bonafide", "spoof or fake"), ("x/Fake", "spoof", "bonafide or real")])
+def test_one_class_only_is_told(clips, tmp_path, folder, key, other):
+    put(clips, tmp_path / "raw", key, folder, 5)
+    with pytest.raises(InputError, match=f"one class only: 5 recordings .*called {other}"):
+        prepared(tmp_path / "raw")
+
+
+def test_a_test_set_alone_is_not_trained_on(clips, tmp_path):
+    put(clips, tmp_path / "raw", "bonafide", "test/real")
+    put(clips, tmp_path / "raw", "spoof", "test/fake")
+    with pytest.raises(InputError, match="for the test alone.*folder train beside"):
+        prepared(tmp_path / "raw")
+
+
+def test_links_to_folders_are_followed_and_circles_end(clips, tmp_path):
+    put(clips, tmp_path / "mine", "bonafide", "real", 6)
+    put(clips, tmp_path / "mine", "spoof", "fake", 6)
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "linked").symlink_to(tmp_path / "mine")
+    (tmp_path / "mine" / "back").symlink_to(tmp_path / "raw")
+    assert [sum(pair) for pair in zip(*counts(prepared(tmp_path / "raw")))] == [6, 6]

@@ -1,0 +1,67 @@
+"""What lies below data/raw: folders and files. Hidden ones and the default corpus do not count."""
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from utils.audio.file_types import AUDIO_SUFFIXES
+from utils.common.text import fits_in_line
+
+DEFAULT_CORPUS = "default_corpus"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file below a folder."""
+    parts: tuple[str, ...]      # its path relative to the folder
+
+    @property
+    def name(self) -> str:
+        """Its path relative to the folder, with "/"."""
+        return "/".join(self.parts)
+
+    @property
+    def is_audio(self) -> bool:
+        """Whether its suffix is one of audio, and its name fits in one line of a trial list."""
+        return has_audio_suffix(self.parts[-1]) and fits_in_line(self.name)
+
+
+def has_audio_suffix(name: str) -> bool:
+    """Whether a file with this name counts as a recording."""
+    return Path(name).suffix.lower() in AUDIO_SUFFIXES
+
+
+def walk(folder: Path) -> Iterator[Found]:
+    """All files below a folder, sorted, without hidden ones and links to folders."""
+    for here, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        above = Path(here).relative_to(folder).parts
+        yield from (Found((*above, name)) for name in sorted(names) if not name.startswith("."))
+
+
+def audio(folder: Path) -> Iterator[Found]:
+    """The audio files below a folder."""
+    return (found for found in walk(folder) if found.is_audio)
+
+
+def folders_below(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """A folder and all folders below it, through links too, but never into one it lies in."""
+    real = os.path.realpath(folder)
+    if folder.is_dir() and real not in above:
+        yield folder
+        for child in subfolders(folder):
+            yield from folders_below(child, above | {real})
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """The folders in a folder and the links to folders, sorted."""
+    with os.scandir(folder) as entries:
+        return sorted(Path(entry.path) for entry in entries if not entry.name.startswith(".")
+                      and entry.name != DEFAULT_CORPUS and entry.is_dir())
+
+
+def files_in(folder: Path) -> list[str]:
+    """The names of the files in a folder itself, sorted, without hidden ones."""
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries
+                      if not entry.name.startswith(".") and entry.is_file())
