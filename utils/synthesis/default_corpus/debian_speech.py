@@ -1,5 +1,4 @@
-"""Real speech from Debian packages: fetched by apt without root, unpacked by the standard library,
-listed with lengths."""
+"""Real speech from Debian packages: download by apt without root, unpacking, list with lengths."""
 import contextlib
 import io
 import itertools
@@ -18,9 +17,9 @@ from utils.common.files import atomic_write, disk_errors, file_sha256
 from utils.synthesis.default_corpus.speakers import Voice
 
 G722_BYTES_PER_SECOND = 8000
-# bytes from one package: far above the largest one (0.25 GB), far below a zip bomb
+# most bytes from one package: far above the largest (0.25 GB), far below a zip bomb
 MAX_UNPACKED = 2_000_000_000
-# subsets of a user's speakers, one after another: two speakers in each, then mostly train
+# subsets of a user's speakers in turn: first two speakers in each subset, then mostly train
 FIRST_DEALT, NEXT_DEALT = ("train", "eval", "dev") * 2, ("train", "train", "eval", "train", "dev")
 NO_SPEECH = ("the default corpus takes its real speech from Debian packages, and {why}: give a "
              "folder of real speech with --bonafide_dir (one folder per speaker), or copy "
@@ -29,9 +28,10 @@ NO_SPEECH = ("the default corpus takes its real speech from Debian packages, and
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One recording of real speech. `path` is relative to the folder the recordings lie in.
+    """One recording of real speech.
 
-    `coding` is "g722", "vorbis:RATE" or "pcm" (nothing lossy known).
+    `path` is relative to the folder of recordings. `coding` is "g722", "vorbis:RATE" or "pcm"
+    (no known lossy coding).
     """
     path: str
     seconds: float
@@ -44,14 +44,13 @@ class Source:
 
 def _apt(folder: Path, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess:
     options = [f"-oDir::State::lists={folder / 'lists'}", f"-oDir::Cache={folder / 'cache'}",
-        "-oAcquire::Retries=3",
-               "-oAPT::Sandbox::User="]
+               "-oAcquire::Retries=3", "-oAPT::Sandbox::User="]
     return subprocess.run(["apt-get", "-q", *options, *arguments], cwd=cwd, capture_output=True,
                           text=True, check=False)
 
 
 def _apt_update(folder: Path) -> None:
-    """Fetch package lists of our own (no root needed; the machine's own lists are left alone)."""
+    """Fetch package lists of our own: this needs no root and leaves the machine's lists alone."""
     for part in ("lists/partial", "cache/archives/partial"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     done = _apt(folder, "update")
@@ -61,12 +60,10 @@ def _apt_update(folder: Path) -> None:
 
 
 def _expected_sha256(folder: Path, package: str) -> str:
-    """The sum that the signed package list gives for a package; `InputError` where the list has no
-    such package."""
-    done = subprocess.run([
-        "apt-cache", f"-oDir::State::lists={folder / 'lists'}", f"-oDir::Cache={folder / 'cache'}",
-        "show", "--no-all-versions", package
-    ], capture_output=True, text=True, check=False)
+    """The SHA-256 of a package in the signed list; raises `InputError` if the list lacks it."""
+    done = subprocess.run(
+        ["apt-cache", f"-oDir::State::lists={folder / 'lists'}", f"-oDir::Cache={folder / 'cache'}",
+         "show", "--no-all-versions", package], capture_output=True, text=True, check=False)
     match = re.search(r"^SHA256: ([0-9a-f]{64})$", done.stdout, re.MULTILINE)
     if not match:
         raise InputError(NO_SPEECH.format(why=f"this machine's package lists hold no {package}"))
@@ -74,38 +71,32 @@ def _expected_sha256(folder: Path, package: str) -> str:
 
 
 def cached_package(folder: Path, package: str) -> Path | None:
-    """A package that was downloaded and checked before, or None."""
+    """A package that was downloaded and checked earlier, or None."""
     return next(iter(sorted(folder.glob(f"{package}_*.deb"))), None)
 
 
 def download_packages(folder: Path,
                       packages: Iterable[str]) -> tuple[dict[str, Path], dict[str, str]]:
-    """Download Debian packages into `folder`, each checked against the signed list's SHA-256; those
-    there already are kept.
+    """Download missing Debian packages into `folder`, each checked against the list's SHA-256.
 
-    Returns the packages' files, and for those that apt could not give the reason. Raises
-    `InputError` where there is no apt-get, no connection at all or no disk space, or where a
-    download is damaged.
+    Returns the packages' files, and the reasons for those that apt could not deliver. Raises
+    `InputError` without apt-get, connection or disk space, or if a download is damaged.
     """
     reasons: dict[str, str] = {}
     missing = [package for package in packages if cached_package(folder, package) is None]
     if missing:
         if not (shutil.which("apt-get") and shutil.which("apt-cache")):
-            raise InputError(NO_SPEECH.format(why="there is no apt-get on this machine"))
+            raise InputError(NO_SPEECH.format(why="this machine has no apt-get"))
         with disk_errors(folder):
             _apt_update(folder)
-            reasons = {
-                package: reason
-                for package in missing if (reason := _download(folder, package))
-            }
-    return {
-        package: cached_package(folder, package)
-        for package in packages if package not in reasons
-    }, reasons
+            reasons = {package: reason
+                       for package in missing if (reason := _download(folder, package))}
+    return {package: cached_package(folder, package)
+            for package in packages if package not in reasons}, reasons
 
 
 def _download(folder: Path, package: str) -> str:
-    """Download one package; "" or why apt could not give it."""
+    """Download one package; returns "" or the reason why apt failed."""
     arriving = folder / "arriving"
     shutil.rmtree(arriving, ignore_errors=True)
     arriving.mkdir(parents=True)
@@ -118,8 +109,8 @@ def _download(folder: Path, package: str) -> str:
         return (f"apt-get could not download {package} "
                 f"({(done.stderr.strip().splitlines() or ['no reason given'])[-1]})")
     if file_sha256(files[0]) != _expected_sha256(folder, package):
-        raise InputError(f"the download of {package} is damaged (its SHA-256 is not the package "
-                         "list's): run the same command again")
+        raise InputError(f"the download of {package} is damaged (its SHA-256 differs from the "
+                         "package list): run the same command again")
     files[0].replace(folder / f"{package}_{files[0].name.split('_', 1)[1]}")
     arriving.rmdir()
     return ""
@@ -129,8 +120,8 @@ def _ar_members(deb: Path) -> Iterator[tuple[str, bytes]]:
     """The members of an ar archive, as (name, content)."""
     with open(deb, "rb") as file:
         if file.read(8) != b"!<arch>\n":
-            raise InputError(f"{deb} is not a Debian package: delete it and run the same command "
-                             "again")
+            raise InputError(f"{deb} is not a Debian package: "
+                             "delete it and run the same command again")
         while len(header := file.read(60)) == 60:
             size = int(header[48:58])
             yield header[:16].decode("ascii").strip().rstrip("/"), file.read(size)
@@ -149,11 +140,11 @@ def _data_tar(deb: Path) -> Iterator[tarfile.TarFile]:
 
 
 def unpack_package(deb: Path, folder: Path, wanted: str, links: bool = False) -> int:
-    """Unpack the regular files whose name matches the pattern `wanted` into `folder`; how many.
+    """Unpack the regular files whose names match `wanted` into `folder`; returns their number.
 
     With `links`, links to a file in the same folder (the short names of shared libraries) become
-    copies of it. Names are taken apart and put together by us, so nothing can land outside
-    `folder`. A mark is written last: a package unpacked before is not unpacked again.
+    copies of it. Names are split and rebuilt here, so no file can land outside `folder`. A mark
+    is written last: an unpacked package is not unpacked again.
     """
     mark = folder / f".{deb.name}.unpacked"
     if mark.is_file():
@@ -171,8 +162,8 @@ def unpack_package(deb: Path, folder: Path, wanted: str, links: bool = False) ->
                     continue
                 total += member.size
                 if total > MAX_UNPACKED:
-                    raise InputError(f"{deb} unpacks to more than {MAX_UNPACKED} bytes: this is "
-                                     "not the package it claims to be")
+                    raise InputError(f"{deb} unpacks to more than {MAX_UNPACKED:,} bytes, too many "
+                                     "for this package: delete it and run the same command again")
                 target = folder.joinpath(*parts)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.extractfile(member) as inside, open(target, "wb") as outside:
@@ -192,17 +183,16 @@ def unpack_package(deb: Path, folder: Path, wanted: str, links: bool = False) ->
 
 
 def wanted_files(voices: Iterable[Voice], package: str) -> str:
-    """One pattern for all the files that are needed from a package: the voices' recordings,
-    captions and the licence."""
-    patterns = [voice.pattern for voice in voices if voice.package == package] + [
-        r"usr/share/doc/.*/copyright"]
+    """One pattern for all files needed from a package: recordings, captions and the licence."""
+    patterns = [voice.pattern for voice in voices if voice.package == package]
+    patterns.append(r"usr/share/doc/.*/copyright")
     if package == "tuxpaint-stamps-default":
         patterns.append(r".*\.txt")
     return "|".join(f"(?:{pattern})" for pattern in patterns)
 
 
 def _measure(path: Path) -> tuple[float, int]:
-    """Length in seconds and sample rate; a length of 0 where the file cannot be read."""
+    """Length in seconds and sample rate in Hz; both are 0 if the file cannot be read."""
     import soundfile
     if path.suffix == ".g722":
         return path.stat().st_size / G722_BYTES_PER_SECOND, 16000
@@ -216,34 +206,32 @@ def _measure(path: Path) -> tuple[float, int]:
 def list_sources(folder: Path, voices: Iterable[Voice], minimum: float) -> list[Source]:
     """All recordings of the voices that last at least `minimum` seconds, in a fixed order.
 
-    Each package lies unpacked in a folder of its own name below `folder`.
+    Each package lies unpacked in a folder with its name, below `folder`.
     """
     names: dict[str, list[str]] = {}
     sources = []
     for voice in voices:
         root = folder / voice.package
         if voice.package not in names:
-            names[voice.package] = sorted(path.relative_to(root).as_posix() for path in root.rglob(
-                "*.*"))
+            names[voice.package] = sorted(path.relative_to(root).as_posix()
+                                          for path in root.rglob("*.*"))
         for name in filter(re.compile(voice.pattern).fullmatch, names[voice.package]):
             seconds, rate = _measure(root / name)
             if seconds >= minimum:
                 coding = f"vorbis:{rate}" if voice.coding == "vorbis" else voice.coding
-                sources.append(
-                    Source(f"{voice.package}/{name}", seconds, voice.speaker, voice.gender,
-                           voice.language, coding, voice.subset))
+                sources.append(Source(f"{voice.package}/{name}", seconds, voice.speaker,
+                                      voice.gender, voice.language, coding, voice.subset))
     return sources
 
 
 def list_user_sources(folder: Path, minimum: float) -> list[Source]:
-    """The recordings of a user's folder of real speech: the first folder below it names the
-    speaker.
+    """The recordings of a user's folder of real speech; each folder in it is a speaker.
 
-    Speakers with a recording of `minimum` seconds or more are dealt to the subsets in the order of
-    their names: the first six two to each of train, eval and dev, of every further five three to
-    train and one each to eval and dev. All speech is taken as English that was never coded lossily,
-    of unknown gender: spoofs say English texts and skip the extra coding. Raises `InputError` where
-    there are fewer than six such speakers.
+    Speakers need a recording of at least `minimum` seconds. They are dealt to the subsets in the
+    order of their names. Of the first six, train, eval and dev get two each. Of every further
+    five, train gets three, eval and dev one each. All speech counts as English of unknown gender
+    that was never coded lossily: spoofs say English texts and get no extra coding. Raises
+    `InputError` for fewer than six such speakers.
     """
     speakers: dict[str, list[tuple[str, float]]] = {}
     files = (path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
@@ -251,22 +239,22 @@ def list_user_sources(folder: Path, minimum: float) -> list[Source]:
         if "/" in name and (seconds := _measure(folder / name)[0]) >= minimum:
             speakers.setdefault(name.split("/")[0], []).append((name, seconds))
     if len(speakers) < len(FIRST_DEALT):
-        raise InputError(f"{folder} holds recordings of {minimum:.1f} s or more by {len(speakers)} "
-                         f"speakers: give a folder with at least {len(FIRST_DEALT)} folders in it, "
-                         "one per speaker")
+        raise InputError(f"{folder} has only {len(speakers)} speakers with recordings of "
+                         f"{minimum:.1f} s or more: give a folder with at least {len(FIRST_DEALT)} "
+                         "folders in it, one per speaker")
     sources, taken = [], set()
     for speaker, subset in zip(speakers, itertools.chain(FIRST_DEALT, itertools.cycle(NEXT_DEALT))):
         taken.add(label := _label(speaker, taken))
-        sources += [
-            Source(name, seconds, label, "-", "en", "pcm", subset)
-            for name, seconds in speakers[speaker]
-        ]
+        sources += [Source(name, seconds, label, "-", "en", "pcm", subset)
+                    for name, seconds in speakers[speaker]]
     return sources
 
 
 def _label(folder: str, taken: set[str]) -> str:
-    """A speaker's name fit for a protocol column, unlike those `taken`: "a b" and "a_b" stay two
-    speakers."""
+    """A speaker's name for a protocol column, different from all in `taken`.
+
+    So "a b" and "a_b" remain two speakers.
+    """
     plain = re.sub(r"\W", "_", folder)
     names = itertools.chain([plain], (f"{plain}_{number}" for number in itertools.count(2)))
     return next(name for name in names if name not in taken)
