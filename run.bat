@@ -34,5 +34,5 @@ exit /b 0
 
 :tests
 @for /f "tokens=1,*" %%a in ("%*") do @set "PYTEST_OPTIONS=%%b"
-python -m pytest %PYTEST_OPTIONS%
+python -m pytest -n 2 --dist loadfile %PYTEST_OPTIONS%
 @exit /b %errorlevel%

@@ -16,7 +16,7 @@ printf '\nInstalling packages. The first time this takes some minutes and gigaby
 step python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 if [ "${1:-}" = test ]; then
     shift
-    step python -m pytest "$@"
+    step python -m pytest -n 2 --dist loadfile "$@"     # two processes, whole files in one
     exit
 fi
 step python utils/prepare_dataset.py

@@ -155,8 +155,11 @@ class AASIST(nn.Module):
             raise ValueError(f"AASIST needs at least {MIN_SAMPLES} samples, not {waves.size(1)}")
         return self.encoder(F.selu(self.first_bn(self.bands(waves, band_mask))))
 
-    def read_out(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Encoder output (B, C, 23, frames) -> (last_hidden, logits), through the graphs."""
+    def read_out(self, features: Tensor, waves: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Encoder output (B, C, 23, frames) -> (last_hidden, logits), through the graphs.
+
+        Networks that hold an AASIST read `waves` too; AASIST does not.
+        """
         magnitude = features.abs()
         spectral = self.pool_S(self.GAT_layer_S(magnitude.amax(3).transpose(1, 2) + self.pos_S))
         temporal = self.pool_T(self.GAT_layer_T(magnitude.amax(2).transpose(1, 2)))

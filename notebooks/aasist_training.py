@@ -10,68 +10,13 @@ if not __package__:
 import argparse
 import time
 
-from utils.common.arguments import count, positive, rate, seeds, share
-from utils.common.devices import DEVICES
-from utils.common.files import CHECKPOINT_DIR, DATA_DIR, RESULTS_DIR
-from utils.training.architectures import ARCHITECTURES, FRONT_ENDS, misuse
-
-# Of each option: its name, type (or choices), default, and what it does. None as default: the
-# recipe of the architecture decides, see utils/training/recipes.py.
-OPTIONS = {
-    "network": (
-        ("architecture", tuple(ARCHITECTURES), None, "which network (default: aasist)"),
-        ("front_end", FRONT_ENDS, None, "features that lcnn reads (default: lfcc)"),
-        ("components", positive, None, "of each mixture of lfcc-gmm (default: 512 or fewer)"),
-        ("encoder", Path, None, "ONNX file with the weights of the frozen speech encoder"),
-        ("init_from", Path, None, "start from the weights of this checkpoint (.pt)"),
-        ("freeze", str, None, "parts that do not learn, separated by commas: names of modules, "
-                              "a number of blocks, or norm (all batch-norm statistics)")),
-    "learning": (
-        ("recipe", ("default", "published"), "default", "published: AASIST's own recipe"),
-        ("teacher", Path, None, "learn this detector's scores (.pt or .onnx) beside the labels"),
-        ("distil_weight", share, None, "weight of the teacher, 0 to 1 (default: 0.5)"),
-        ("distil_temperature", rate, None, "of the teacher's probabilities (default: 2)"),
-        ("augment", ("none", "speed", "rawboost", "full"), None, "augmentation of both classes"),
-        ("balance", ("none", "class", "attack", "source"), None,
-         "how batches are drawn: shuffled, or half bona fide and evenly over each class, over "
-         "attacks, or over sources (default: the recipe's, attack)"),
-        ("source_power", share, None, "n recordings of a source count like n^P (default: 0.5, "
-                                      "hybrid 0.75)"),
-        ("ridge", rate, None, "penalty of ridge regression per unit of squared weight"),
-        ("label_smoothing", share, None, "share of a label spread over both classes (default: 0)"),
-        ("averaging", ("none", "moving", "swa-on-dev-improvement"), None, "of weights"),
-        ("crop_seconds", rate, None, "length of training crops (default: 4.0375)"),
-        ("early_stop", positive, None, "stop after so many epochs without a lower dev EER"),
-        ("epochs", positive, None, "epochs in all, those of a resumed run included"),
-        ("batch_size", positive, None, "utterances per step"),
-        ("learning_rate", rate, None, "the highest learning rate")),
-    "run": (
-        ("max_samples", positive, None, "at most so many utterances of train, and of dev"),
-        ("device", DEVICES, "cpu", "where to compute"),
-        ("seed", count, None, "same seed and threads, same model on the CPU (default: 1)"),
-        ("seeds", seeds, None, "one run for each of these, as 1,2,3; mean and spread"),
-        ("num_workers", count, 0, "processes that read ahead"),
-        ("run_name", str, None, "folder of the run (default: <architecture>-<n>)"),
-        ("data_dir", Path, DATA_DIR, "folder that holds processed/"),
-        ("checkpoint_dir", Path, CHECKPOINT_DIR, "where models go"),
-        ("results_dir", Path, RESULTS_DIR, "where figures go")),
-}
-SWITCHES = {"small_model": "train the small network, which suits a laptop",
-            "test": "evaluate the best epoch on eval at the end",
-            "resume": "continue the run of that name, or start it",
-            "more_data": "with --resume: the stores may hold other data than before"}
+from utils.training.setup.options import add_options, misuse
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of this step."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    for name, text in SWITCHES.items():
-        parser.add_argument(f"--{name}", action="store_true", help=text)
-    for title, options in OPTIONS.items():
-        group = parser.add_argument_group(title)
-        for name, kind, default, text in options:
-            typed = {"choices": kind} if isinstance(kind, tuple) else {"type": kind}
-            group.add_argument(f"--{name}", default=default, help=text, **typed)
+    add_options(parser)
     return parser
 
 
@@ -101,7 +46,7 @@ def train(args: argparse.Namespace, processes) -> dict:
     from utils.training.learners.gradient import Gradient
     from utils.training.saving import out_of_patience, resume, save_epoch
     from utils.training.seeds import in_figures
-    from utils.training.setup import alone_in_its_folder, describe, open_run
+    from utils.training.setup.opening import alone_in_its_folder, describe, open_run
     run = open_run(args, processes)
     learn = train_epoch if isinstance(run.learner, Gradient) else run.learner.epoch
     with alone_in_its_folder(run):

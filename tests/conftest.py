@@ -1,5 +1,6 @@
 """What every test may use: speech cut from the examples, and the reference folder where there is
 one."""
+import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -8,6 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+if "PYTEST_XDIST_WORKER" in os.environ:     # one of several: one thread each, children's too
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 SHARED = ROOT.parent / "shared"
 NO_REFERENCE = "the reference folder ../shared is missing"
 

@@ -9,7 +9,6 @@ from tests.house import (CODE, FLOORS, MOST_SIBLINGS, ROOT, arrows_up, circles, 
 from tests.helpers.call_graph import imports, reached, read
 
 MODULES = read(ROOT, CODE)
-STILL_TOO_FULL = {"utils/training", "utils/synthesis/vocoders"}     # to be divided
 
 
 def test_the_list_of_floors_names_every_room():
@@ -50,7 +49,7 @@ def test_no_folder_is_too_full():
     """The folders of tests are shown in the table, not held to the limit."""
     full = {folder for folder, count in siblings(ROOT).items()
             if count > MOST_SIBLINGS and folder.split("/")[0] in CODE}
-    assert full <= STILL_TOO_FULL
+    assert full == set()
 
 
 def test_each_room_says_what_it_is_for():

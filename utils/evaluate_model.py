@@ -12,18 +12,32 @@ if not __package__:
 
 import argparse
 import json
-import os
+from collections.abc import Callable
 
-from utils.common.arguments import count, positive
+from utils.common.arguments import count, positive, recorded
 from utils.common.errors import run
-from utils.common.files import CHECKPOINT_DIR, DATA_DIR, RESULTS_DIR, ROOT
+from utils.common.files import CHECKPOINT_DIR, DATA_DIR, RESULTS_DIR
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument_group("score a stored subset").add_argument
+    add_model(parser.add_argument_group("score a stored subset").add_argument)
+    add_files(parser.add_argument_group("or read scores").add_argument)
+    add_figures(parser.add_argument)
+    add = parser.add_argument
+    add("--data_dir", type=Path, default=DATA_DIR,
+        help="folder that holds processed/ (default: data)")
+    add("--checkpoint_dir", type=Path, default=CHECKPOINT_DIR,
+        help="folder of trained models (default: models/checkpoints)")
+    add("--results_dir", type=Path, default=RESULTS_DIR,
+        help="folder of results (default: results)")
+    return parser
+
+
+def add_model(add: Callable) -> None:
+    """What scores a stored subset, and how."""
     add("--model", type=Path, help="checkpoint (.pt) or exported model (.onnx) "
                                    "(default: the newest trained model, else the pretrained one)")
     add("--subset", choices=("train", "dev", "eval"), default="eval",
@@ -32,10 +46,12 @@ def build_parser() -> argparse.ArgumentParser:
     add("--device", choices=("cpu", "cuda", "mps"), default="cpu",
         help="where the model runs (default: cpu)")
     add("--threads", type=positive, help="CPU threads (default: the library's choice)")
-    add("--published_protocol", action="store_true",
-        help="score as the published AASIST evaluation: "
-             "bona fide logit of the first 64,600 samples")
-    add = parser.add_argument_group("or read scores").add_argument
+    add("--published_protocol", action="store_true", help="score as the published AASIST "
+        "evaluation: bona fide logit of the first 64,600 samples")
+
+
+def add_files(add: Callable) -> None:
+    """The files that replace a model."""
     add("--scores", type=Path, help="score file of any system, instead of a model")
     add("--keys", type=Path, help="key or protocol file for --scores")
     add("--asv_scores", type=Path,
@@ -43,15 +59,16 @@ def build_parser() -> argparse.ArgumentParser:
              "(source, target/nontarget/spoof, score), for the min t-DCF of that corpus")
     add("--phase", default="eval", help="which trials of an ASVspoof 2021 key file to use: "
                                         "eval (default), progress, hidden or all")
-    add = parser.add_argument
+
+
+def add_figures(add: Callable) -> None:
+    """Costs, intervals, and where the figures go."""
     add("--prior", type=float, help="prior of spoof (default: the model's, else 0.05)")
-    add("--cost_miss", type=float,
-        help="cost of rejecting bona fide speech (default: the model's, else 1)")
-    add("--cost_fa", type=float,
-        help="cost of accepting spoofed speech (default: the model's, else 10)")
-    add("--seen_attacks", nargs="*",
-        help="attacks known from training; they and all others get figures of their own "
-             "(default: the model's)")
+    for name, what, usual in (("miss", "rejecting bona fide", 1), ("fa", "accepting spoofed", 10)):
+        add(f"--cost_{name}", type=float,
+            help=f"cost of {what} speech (default: the model's, else {usual})")
+    add("--seen_attacks", nargs="*", help="attacks known from training; they and all others get "
+        "figures of their own (default: the model's)")
     add("--replicates", type=count, default=1000,
         help="bootstrap replicates; 0: no intervals (default: 1000)")
     add("--seed", type=count, default=0, help="seed of the bootstrap (default: 0)")
@@ -59,13 +76,6 @@ def build_parser() -> argparse.ArgumentParser:
     add("--output", type=Path,
         help="folder for scores, metrics, pictures and report (default: results/<run>; "
              "with --scores, files are written only if it is given)")
-    add("--data_dir", type=Path, default=DATA_DIR,
-        help="folder that holds processed/ (default: data)")
-    add("--checkpoint_dir", type=Path, default=CHECKPOINT_DIR,
-        help="folder of trained models (default: models/checkpoints)")
-    add("--results_dir", type=Path, default=RESULTS_DIR,
-        help="folder of results (default: results)")
-    return parser
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -91,38 +101,6 @@ def options(args: argparse.Namespace) -> dict:
     return found
 
 
-def recorded(args: argparse.Namespace) -> dict:
-    """The arguments for metrics.json: paths inside the project from its root, threads as used."""
-    torch = sys.modules.get("torch")
-    threads = args.threads or (torch.get_num_threads() if torch else os.cpu_count())
-    return {name: shown(value) if isinstance(value, Path) else value
-            for name, value in vars(args).items()} | {"threads": threads}
-
-
-def shown(path: Path) -> str:
-    """A path as it was given; inside the project, from its root."""
-    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)
-
-
-def evaluate_files(args: argparse.Namespace) -> dict:
-    """Figures of a score file; written to --output where that is given."""
-    from utils.common.locks import only_run
-    from utils.report import key_files
-    from utils.report.evaluation import evaluate
-    keys = (key_files.read_keys(args.keys, args.phase) if args.keys
-            else key_files.read_keyed_scores(args.scores))
-    by_name = key_files.read_scores(args.scores)
-    scores = key_files.align(by_name, keys)
-    if len(by_name) > len(keys):
-        print(f"{len(by_name) - len(keys):,} scores are left out: the key file lacks their trials",
-              file=sys.stderr)
-    if not args.output:
-        return evaluate(keys, scores, subset=args.scores.stem, **options(args))
-    from utils.report.results import LOCK, write_results
-    with only_run(args.output / LOCK, f"writing {args.output}"):
-        return write_results(args.output, keys, scores, subset=args.scores.stem, **options(args))
-
-
 def evaluate_store(args: argparse.Namespace) -> dict | None:
     """Figures of a stored subset, written to --output; None in all processes but number 0."""
     from utils.detector.engines import load_engine
@@ -143,7 +121,12 @@ def evaluate_store(args: argparse.Namespace) -> dict | None:
 def main(argv: list[str] | None = None) -> int:
     """Evaluate what the command line names; the exit code."""
     args = parse(argv)
-    result = evaluate_files(args) if args.scores else evaluate_store(args)
+    if args.scores:
+        from utils.report.results import evaluate_score_files
+        result = evaluate_score_files(args.scores, args.keys, args.phase, args.output,
+                                      **options(args))
+    else:
+        result = evaluate_store(args)
     if result is None:      # process number 0 reports
         return 0
     if args.json:

@@ -81,7 +81,7 @@ def make_models(folder: Path, architecture: str, weights_dir: Path | None):
     """(plain model, path of the checkpoint, path of the exported model)."""
     import torch
 
-    from tests.benchmarks.plain_aasist import PlainAASIST
+    from tests.benchmarks.plain.aasist import PlainAASIST
     from utils.detector.checkpoint import save_checkpoint
     from utils.export.export import export_onnx
     from utils.import_weights import published_checkpoint
@@ -181,7 +181,7 @@ def task_score(model: str) -> dict:
         return {"peak": peak_megabytes()}
     import torch
 
-    from tests.benchmarks.plain_aasist import PlainAASIST
+    from tests.benchmarks.plain.aasist import PlainAASIST
     torch.set_num_threads(1)
     plain = PlainAASIST(Path(model).stem).eval()
     plain.load_state_dict(torch.load(model, map_location="cpu", weights_only=True)["state_dict"])
@@ -193,12 +193,12 @@ def task_score(model: str) -> dict:
 def task_train(kind: str) -> dict:
     """Seconds per training step, after some to warm up; `kind` is plain or an architecture."""
     if kind != "plain":
-        from utils.training.allocator import keep_freed_memory
+        from utils.common.allocator import keep_freed_memory
         keep_freed_memory()
     import torch
 
     from models import CONFIGS, build_model
-    from tests.benchmarks.plain_aasist import PlainAASIST
+    from tests.benchmarks.plain.aasist import PlainAASIST
     torch.set_num_threads(1)
     torch.manual_seed(0)
     model = PlainAASIST() if kind == "plain" else build_model(CONFIGS[kind])
@@ -282,7 +282,7 @@ def main(argv: list[str] | None = None) -> int:
         print(json.dumps({"score": task_score, "train": task_train}[name](argument)))
         return 0
     if args.keep_freed_memory:
-        from utils.training.allocator import keep_freed_memory
+        from utils.common.allocator import keep_freed_memory
         keep_freed_memory()
     with tempfile.TemporaryDirectory() as folder:
         rows = measure(Path(folder), args)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tests.benchmarks.plain_rawboost import plain_rawboost
+from tests.benchmarks.plain.rawboost import plain_rawboost
 from tests.benchmarks.results_files import Rows, add_output_options, publish
 from utils.audio.decode import load_audio
 from utils.common.arguments import positive

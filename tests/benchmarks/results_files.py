@@ -36,8 +36,13 @@ def processor() -> str:
 def publish(table: str, rows: Rows, args: argparse.Namespace) -> None:
     """Print rows as Markdown, and write them, with the commit, to OUTPUT/TABLE-CONDITIONS.csv."""
     print(markdown(rows), flush=True)
+    write_rows(args.output / f"{table}-{args.conditions}.csv", rows)
+
+
+def write_rows(path: Path, rows: Rows) -> None:
+    """Write rows, with the commit, as a CSV file."""
     commit = environment()["commit"] or "unknown"
-    with atomic_write(args.output / f"{table}-{args.conditions}.csv") as file:
+    with atomic_write(path) as file:
         writer = csv.DictWriter(file, [*rows[0], VERSION], lineterminator="\n")
         writer.writeheader()
         writer.writerows(row | {VERSION: commit} for row in rows)

@@ -3,7 +3,7 @@ from utils.audio.file_types import AUDIO_SUFFIXES
 from utils.corpora import folders
 from utils.corpora.corpus import Request
 from utils.inference.inputs import expand
-from utils.synthesis.vocoders.clips import find_clips
+from utils.synthesis.copies.clips import find_clips
 
 
 def test_every_suffix_is_seen_alike(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from models import CONFIGS, build_model
-from utils.training.allocator import keep_freed_memory
+from utils.common.allocator import keep_freed_memory
 
 keep_freed_memory()  # half the time of these tests otherwise goes to page faults
 

@@ -21,7 +21,7 @@ from utils.training.learners.optimisation import Criterion
 from utils.parallel.join import Alone, join
 from utils.training.architectures import recipe_for
 from utils.training.learners.ridge import Ridge
-from utils.training.transfer import freeze
+from utils.training.learners.freezing import freeze
 
 ROWS = 5    # two processes cannot share them evenly
 FROZEN = {"small": "stem", "aasist-l": "1", "aasist": "norm", "lcnn": "standardise"}

@@ -5,7 +5,7 @@ import torch
 
 from models import CONFIGS, build_model
 from models.small import mask_stripes
-from utils.training.setup import SHORTEST_CROP
+from utils.training.setup.opening import SHORTEST_CROP
 
 FRAMES, BINS = (CONFIGS["small"][name] for name in ("mask_frames", "mask_bins"))
 

@@ -1,8 +1,12 @@
 """Score and key files of every ASVspoof are read; wrong ones end in a sentence with the line."""
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from utils.common.errors import InputError
 from utils.report.key_files import align, read_keyed_scores, read_keys, read_scores
+from utils.report.results import write_results
 from utils.trials.labels import Labels
 from utils.trials.releases import ProtocolLine
 
@@ -13,6 +17,7 @@ def row(utterance: str, key: str, attack: str = "-", speaker: str = "-", gender:
     return ProtocolLine(utterance, labels, phase)
 
 
+EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "data" / "examples").glob("*.flac"))
 FORMATS = {
     "2019 protocol": ("LA_0039 LA_E_2834763 - A11 spoof\nLA_0014 LA_E_8877452 - - bonafide\n",
                       [row("LA_E_2834763", "spoof", "A11", "LA_0039"),
@@ -28,6 +33,8 @@ FORMATS = {
     "2021 DF keys": ("LA_0023 DF_E_2000011 nocodec asvspoof A14 spoof notrim eval "
                      "traditional_vocoder - - - -\n",
                      [row("DF_E_2000011", "spoof", "A14", "LA_0023", "-", "nocodec", "eval")]),
+    "2021 PA keys": ("PA_0010 PA_E_1000001 R3 M3 d4 r1 m1 s4 c4 spoof notrim eval\n",
+                     [row("PA_E_1000001", "spoof", speaker="PA_0010", phase="eval")]),
     "ASVspoof 5": ("E_1607 E_0009538969 M C05 2 E_0009486171 AC1 A26 spoof -\n"
                    "D_0461 D_0000000190 M - - - - bonafide bonafide -\n",
                    [row("E_0009538969", "spoof", "A26", "E_1607", "M", "C05"),
@@ -44,6 +51,8 @@ SCORES = {"ASVspoof 5 package": "filename\tcm-score\nE_1\t-1.5\nE_2\t2e0\n",
           "2021": "E_1 -1.5\nE_2 2.0\n", "2019": "E_1 A07 spoof -1.5\nE_2 - bonafide 2.0\n",
           "three columns": "E_1 spoof -1.5\nE_2 bonafide 2\n",
           "blank lines and CRLF": "\nE_1 -1.5\r\n\r\nE_2 2.0\r\n\r\n",
+          "commas": "E_1,-1.5\nE_2,2\n", "semicolons": "file;score_cm\nE_1;-1,5\nE_2;2,0\n",
+          "decimal commas": "E_1 -1,5\nE_2 2,0\n", "quotes": 'utt_id,score\n"E_1",-1.5\nE_2,2\n',
           "byte order mark": "\ufefffilename\tcm-score\nE_1\t-1.5\nE_2\t2.0\n"}
 
 
@@ -66,6 +75,42 @@ def test_every_official_score_format_is_read(tmp_path, name):
     assert read_scores(write(tmp_path, SCORES[name])) == {"E_1": -1.5, "E_2": 2.0}
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32", "latin-1"])
+def test_every_encoding_of_a_score_file_is_read(tmp_path, encoding):
+    path = tmp_path / "scores.txt"
+    path.write_bytes("E\u00e9_1 -1.5\r\nE_2 2\r\n".encode(encoding))
+    assert read_scores(path) == {"E\u00e9_1": -1.5, "E_2": 2.0}
+
+
+@pytest.mark.parametrize("words", [("real", "fake"), ("Bona-fide", "Spoof"), ("human", "spoofed")])
+def test_other_words_for_the_keys_are_read(tmp_path, words):
+    rows = read_keys(write(tmp_path, f"u1 {words[0]}\nu2 {words[1]}\n"))
+    assert [line.labels.key for line in rows] == ["bonafide", "spoof"]
+
+
+def test_names_of_every_legal_kind_survive_writing_and_reading(tmp_path):
+    speech = [path.stem for path in EXAMPLES]
+    frames = ("{}", "my voice/{} 2.wav", "3.05\u202f{}", "{}\u00a0", " {}", '"{}', '"{}"',
+              '{}"a""b"', "#{}", "a, {}; b|c", "\u5f55\u3000{}", "e\u0301{}", "'{}'", '""{}""')
+    rows = [row(frame.format(name), key) for frame in frames for name in speech
+            for key in (["bonafide", "spoof"][name.startswith("fake")],)]
+    scores = np.random.default_rng(1).standard_normal(len(rows))
+    write_results(tmp_path / "out", rows, scores, replicates=0)
+    read = read_keys(tmp_path / "out" / "keys.tsv")
+    assert [(line.utterance, line.labels.key) for line in read] == [
+        (line.utterance, line.labels.key) for line in rows]
+    assert align(read_scores(tmp_path / "out" / "scores.tsv"), read).tolist() == scores.tolist()
+
+
+@pytest.mark.parametrize("pattern", ["flac/{}.flac", "{}.wav", "flac\\{}", "{}.FLAC"])
+def test_names_that_differ_by_a_path_or_an_ending_are_the_same(pattern):
+    keys = [row("LA_E_2", "spoof"), row("LA_E_1", "bonafide")]
+    scores = {pattern.format("LA_E_1"): 1.0, pattern.format("LA_E_2"): 2.0}
+    assert align(scores, keys).tolist() == [2.0, 1.0]
+    with pytest.raises(InputError, match="the score file begins with"):
+        align(scores | {"other/LA_E_1.wav": 3.0}, keys)
+
+
 def test_2019_scores_carry_their_keys(tmp_path):
     rows = read_keyed_scores(write(tmp_path, SCORES["2019"]))
     assert rows == [row("E_1", "spoof", "A07"), row("E_2", "bonafide")]
@@ -85,7 +130,7 @@ def test_2021_trials_are_those_of_the_eval_phase_unless_asked(tmp_path):
 
 @pytest.mark.parametrize("text, why", [
     ("", "is empty"), ("filename\tcm-label\n", "lists no trials"), ("a b c\n", "3 columns"),
-    ("u1 maybe\n", "line 1: the key is 'maybe'"),
+    ("u1 maybe\n", "line 1: the key is 'maybe'"), ("u1 1\n", "0 and 1 do not say"),
     ("u1 spoof\nu2 spoof extra\n", "line 2 does not have 2 columns"),
     ("u1 spoof\nu1 spoof\n", "lists a trial twice"),
     ("filename cm-score\nu1 0.3\n", "no column of keys")])
@@ -96,7 +141,8 @@ def test_wrong_key_files_are_refused(tmp_path, text, why):
 
 @pytest.mark.parametrize("text, why", [
     ("u1 high\n", "line 1: the score is 'high'"), ("u1 1\nu2 nan\n", "line 2: the score is 'nan'"),
-    ("u1 inf\n", "not a finite number"),
+    ("u1 inf\n", "not a finite number"), ("u1 -0.5 0.5\n", "one score on each line"),
+    ("u1 x 0.5\n", "line 1 has 'x' where"), ("u1,1\nu\0,2\n", "line 2 shows"),
     ("u1 1\nu1 2\n", "line 2: u1 already has a score"), ("a b c d e\n", "5 columns"),
     ("filename cm-label\nu1 spoof\n", "no column of scores")])
 def test_wrong_score_files_are_refused(tmp_path, text, why):

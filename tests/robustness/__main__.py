@@ -2,6 +2,7 @@
 
 python -m tests.robustness                                  everything: about 15 minutes of CPU time
 python -m tests.robustness --only kills,disk --kills 10
+python -m tests.robustness --only everyday --filter tracks   a kind, a row or a word of a name
 """
 import argparse
 import shutil
@@ -13,16 +14,18 @@ from pathlib import Path
 
 from tests.conftest import ROOT, SHARED
 from tests.robustness import disk, kills, limits, load, pairs, zoo
+from tests.robustness.everyday.table import everyday
 from tests.robustness.fuzz import fuzz
-from tests.robustness.harness import Bench, child_seconds
+from tests.robustness.bench.harness import Bench, child_seconds
 from tests.robustness.hostile_input import hostile_input
-from tests.robustness.records import Row, grouped
-from tests.robustness.steps import ALL, INFER, STEPS
+from tests.robustness.bench.records import Row, grouped
+from tests.robustness.bench.steps import ALL, INFER, STEPS
+from tests.benchmarks.results_files import write_rows
 from utils.common.files import atomic_write
 
-HEAD = ("| what | tried | outcome |", "|---|---|---|")
+HEAD = ("| what | tried | outcome | wrong |", "|---|---|---|---|")
 KINDS = ("files", "zoo", "hostile", "fuzz", "kills", "interrupts", "disk", "pairs", "limits",
-         "load")
+         "load", "everyday")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -41,6 +44,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--files", type=int, default=2000,
                         help="recordings for the folder inference (default: 2000)")
     parser.add_argument("--examples", type=int, default=3000, help="damaged files (default: 3000)")
+    parser.add_argument("--filter", default="", metavar="TEXT",
+                        help="everyday inputs of this kind, of this row, or with this text in "
+                             "their names (default: all)")
     parser.add_argument("--seed", type=int, default=1,
                         help="of every instant, level and damage (default: 1)")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "robustness",
@@ -48,7 +54,8 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def inject(bench: Bench, args: argparse.Namespace, say: Callable[[str], None]) -> Iterator[Row]:
+def inject(bench: Bench | None, args: argparse.Namespace,
+           say: Callable[[str], None]) -> Iterator[Row]:
     """The rows, one after the other."""
     chosen = args.only.split(",")
     if "files" in chosen and SHARED.is_dir():
@@ -76,13 +83,17 @@ def inject(bench: Bench, args: argparse.Namespace, say: Callable[[str], None]) -
                                         say) for step in limits.HUNGRY)
     if "load" in chosen:
         yield from load.load(bench, args.files, say)
+    if "everyday" in chosen:
+        yield from everyday(args.filter, args.out / "everyday.csv", say)
 
 
 def write_table(rows: list[Row], args: argparse.Namespace, seconds: float) -> str:
     """Write the table, with how it was made, every wrong outcome by its name, and the rows step by
-    step; returns it.
+    step; returns it. The table alone is written as CSV too, as tests/benchmarks/tables.py reads it.
     """
-    lines = [*HEAD, *(row.text() for row in grouped(rows, [step.name for step in ALL])), ""]
+    summed = grouped(rows, [step.name for step in ALL])
+    write_rows(args.out / f"robustness-seed{args.seed}.csv", [row.cells() for row in summed])
+    lines = [*HEAD, *(row.text() for row in summed), ""]
     wrong = [line for row in rows for line in row.wrong]
     minutes, cpu_minutes = seconds / 60, child_seconds() / 60
     lines.append(f"{len(rows)} rows, {len(wrong)} wrong outcomes; made by `python -m "
@@ -107,7 +118,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"[{(time.monotonic() - begun) / 60:5.1f} min] {text}", file=sys.stderr, flush=True)
 
     folder = Path(tempfile.mkdtemp(prefix="robustness "))
-    bench = Bench(folder)
+    bench = Bench(folder) if args.only != "everyday" else None
     try:
         for row in inject(bench, args, say):
             rows.append(row)
@@ -116,7 +127,8 @@ def main(argv: list[str] | None = None) -> int:
             # after every row: a stopped run keeps its own
             write_table(rows, args, time.monotonic() - begun)
     finally:
-        bench.close()
+        if bench:
+            bench.close()
         shutil.rmtree(folder, ignore_errors=True)
     print(write_table(rows, args, time.monotonic() - begun), end="")
     return 1 if any(row.wrong for row in rows) else 0

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.robustness.compare import copy, unlike
-from tests.robustness.harness import Bench, ended
-from tests.robustness.records import Row, Step
-from tests.robustness.steps import ready, settle
+from tests.robustness.bench.compare import copy, unlike
+from tests.robustness.bench.harness import Bench, ended
+from tests.robustness.bench.records import Row, Step
+from tests.robustness.bench.steps import ready, settle
 
 SIZE = 400 << 20
 TOLD = ("the disk is full", "are free: free some space")

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from tests.conftest import ROOT
-from tests.robustness.records import Row
+from tests.robustness.bench.records import Row
 
 LIMIT = 1800    # seconds
 

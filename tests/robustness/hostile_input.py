@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.helpers.hostile import cases, material, run
-from tests.robustness.records import Row
+from tests.robustness.bench.records import Row
 
 
 def hostile_input(folder: Path, say: Callable[[str], None] = print) -> Iterator[Row]:

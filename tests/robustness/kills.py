@@ -6,10 +6,10 @@ import re
 import signal
 from collections.abc import Callable
 
-from tests.robustness.compare import unlike
-from tests.robustness.harness import Bench, check, instants, strike
-from tests.robustness.records import Done, Row, Step
-from tests.robustness.steps import INFER, ready, settle
+from tests.robustness.bench.compare import unlike
+from tests.robustness.bench.harness import Bench, check, instants, strike
+from tests.robustness.bench.records import Done, Row, Step
+from tests.robustness.bench.steps import INFER, ready, settle
 
 RUN = re.compile(r"errors\.py\", line \d+, in run\b")
 PLAIN = 5       # every so many kills strike a process that also imports its libraries

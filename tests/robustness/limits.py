@@ -4,10 +4,10 @@ is named.
 import random
 from collections.abc import Callable
 
-from tests.robustness.compare import unlike
-from tests.robustness.harness import Bench
-from tests.robustness.records import Row, Step
-from tests.robustness.steps import EVALUATE, INFER, PREPROCESS, TRAIN, ready, settle
+from tests.robustness.bench.compare import unlike
+from tests.robustness.bench.harness import Bench
+from tests.robustness.bench.records import Row, Step
+from tests.robustness.bench.steps import EVALUATE, INFER, PREPROCESS, TRAIN, ready, settle
 
 NAN = """
 from utils.training.learners.gradient import Gradient

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.helpers.audio_zoo import REFUSED, example, kinds
-from tests.robustness.harness import Bench, child_seconds, ended
-from tests.robustness.records import Row, Step
-from tests.robustness.steps import INFER, SCORING, ready
+from tests.robustness.bench.harness import Bench, child_seconds, ended
+from tests.robustness.bench.records import Row, Step
+from tests.robustness.bench.steps import INFER, SCORING, ready
 
 EVERY = 20          # one file in so many is broken
 EARLY = 200         # files after which memory is looked at first

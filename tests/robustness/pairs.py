@@ -5,10 +5,10 @@ import random
 import time
 from collections.abc import Callable
 
-from tests.robustness.compare import unlike
-from tests.robustness.harness import Bench, check, ended
-from tests.robustness.records import Done, Row, Step
-from tests.robustness.steps import FREQUENT, PREPROCESS, TRAIN, ready, settle
+from tests.robustness.bench.compare import unlike
+from tests.robustness.bench.harness import Bench, check, ended
+from tests.robustness.bench.records import Done, Row, Step
+from tests.robustness.bench.steps import FREQUENT, PREPROCESS, TRAIN, ready, settle
 
 TOLD = "another run"
 # writes other stores while training reads them

@@ -6,11 +6,11 @@ import sys
 import pytest
 
 from tests.robustness import disk, limits, pairs
-from tests.robustness.harness import Bench
+from tests.robustness.bench.harness import Bench
 from tests.robustness.kills import interrupts, kills
 from tests.robustness.load import load
-from tests.robustness.records import Row
-from tests.robustness.steps import ALL, EVALUATE, INFER, PREPARE, PREPROCESS, STEPS, TRAIN
+from tests.robustness.bench.records import Row
+from tests.robustness.bench.steps import ALL, EVALUATE, INFER, PREPARE, PREPROCESS, STEPS, TRAIN
 from tests.robustness.zoo import hard_files
 
 pytestmark = pytest.mark.skipif(

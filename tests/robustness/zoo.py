@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.helpers.audio_zoo import REFUSED, Kind, example, kinds
-from tests.robustness.compare import remove
-from tests.robustness.harness import Bench, ended
-from tests.robustness.records import Row, Step
-from tests.robustness.steps import INFER, SCORING, ready
+from tests.robustness.bench.compare import remove
+from tests.robustness.bench.harness import Bench, ended
+from tests.robustness.bench.records import Row, Step
+from tests.robustness.bench.steps import INFER, SCORING, ready
 from utils.common.errors import shown
 
 HARD = Path("reference") / "hard-audio"

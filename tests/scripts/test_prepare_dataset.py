@@ -389,8 +389,8 @@ def test_a_folder_pair_gives_speakers_and_attacks_by_its_folders(clips, data, ca
 
 
 def test_a_folder_pair_may_have_parts_of_its_own(clips, data):
-    for part in SUBSETS:
-        pair(clips, data / "raw" / part)
+    for number, part in enumerate(SUBSETS):
+        pair({key: clips[key][number::3] for key in clips}, data / "raw" / part)
     prepare(data)
     assert {v["origin"] for v in read_corpus(data)["subsets"].values()} == {"official"}
 

@@ -15,7 +15,7 @@ from utils.signals.levels import speech_level
 from utils.signals.resampling import fourier_resample
 from utils.synthesis.vocoders import catalogue, features, nsf, wavegru, wavernn
 from utils.synthesis.vocoders.hifigan import HiFiGAN, shape_of
-from utils.synthesis.vocoders.last_stage import LEVEL, last_stage
+from utils.synthesis.copies.last_stage import LEVEL, last_stage
 from utils.synthesis.vocoders.pwg import ParallelWaveGAN
 from utils.synthesis.vocoders.soundstream import FILES, SoundStream
 from utils.synthesis.vocoders.weights import read_weights

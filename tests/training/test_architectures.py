@@ -8,11 +8,12 @@ import torch
 
 from models import CONFIGS, build_model
 from notebooks.aasist_training import build_parser
-from tests.training.test_training import data_dir, step  # noqa: F401  (a fixture)
+from tests.helpers.steps import step
 from utils.common.errors import InputError
 from utils.detector.checkpoint import load_checkpoint
-from utils.training.architectures import ARCHITECTURES, misuse
-from utils.training.setup import LEARNERS, SHORTEST_CROP, check_crop
+from utils.training.architectures import ARCHITECTURES
+from utils.training.setup.opening import LEARNERS, SHORTEST_CROP, check_crop
+from utils.training.setup.options import misuse
 
 HYBRID = ("--architecture", "hybrid", "--encoder", "e.onnx", "--init_from", "a.pt")
 
@@ -35,7 +36,7 @@ def test_every_architecture_has_a_configuration_and_a_learner():
 
 
 def test_a_frozen_encoder_is_trained_and_tested_by_the_script(
-        data_dir, encoder_file, tmp_path):  # noqa: F811
+        data_dir, encoder_file, tmp_path):
     done = train(data_dir, tmp_path, "--architecture", "encoder", "--encoder", encoder_file,
         "--epochs", 1, "--test")
     assert done.returncode == 0, done.stderr
@@ -83,7 +84,7 @@ def test_crops_that_a_network_cannot_take_are_refused(architecture):
 
 
 def test_an_lcnn_on_mel_bands_is_trained_and_goes_on_with_mel_bands_only(
-        data_dir, tmp_path):  # noqa: F811
+        data_dir, tmp_path):
     done = train(data_dir, tmp_path, "--architecture", "lcnn", "--front_end", "logmel", "--epochs",
                  1)
     assert done.returncode == 0, done.stderr
@@ -95,7 +96,7 @@ def test_an_lcnn_on_mel_bands_is_trained_and_goes_on_with_mel_bands_only(
 
 
 def test_mixtures_are_fitted_and_go_on_after_a_stop_as_if_never_stopped(
-        data_dir, tmp_path):  # noqa: F811
+        data_dir, tmp_path):
     for name, epochs in (("whole", 2), ("parts", 1), ("parts", 2)):
         done = train(data_dir, tmp_path, "--architecture", "lfcc-gmm", "--epochs", epochs,
             "--resume", "--run_name", name)

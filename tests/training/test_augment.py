@@ -5,7 +5,7 @@ import pytest
 import soundfile
 from scipy import signal, stats
 
-from tests.benchmarks.plain_rawboost import (plain_combination, plain_isd, plain_lnl, plain_notches,
+from tests.benchmarks.plain.rawboost import (plain_combination, plain_isd, plain_lnl, plain_notches,
                                              plain_ssi)
 from tests.helpers.example_speech import EXAMPLES
 from utils.signals import codecs, rooms, time_and_pitch

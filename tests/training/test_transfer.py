@@ -22,7 +22,8 @@ from utils.training.orders import BalancedOrder, make_order
 from utils.training.data import CropDataset
 from utils.training.architectures import recipe_for
 from utils.training.learners.teacher import Teacher, distillation_loss
-from utils.training.transfer import freeze, renew_statistics, start_from
+from utils.training.learners.freezing import freeze, renew_statistics
+from utils.training.setup.weights import start_from
 
 
 @pytest.fixture(scope="module")

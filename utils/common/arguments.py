@@ -1,6 +1,14 @@
-"""Argument types for argparse: each returns the value, or says what the text should have been."""
-from argparse import ArgumentTypeError
+"""Argument types for argparse, and arguments as result files record them.
+
+Each type returns the value, or says what the text should have been.
+"""
+import os
+import sys
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable
+from pathlib import Path
+
+from utils.common.files import ROOT
 
 
 def _number(text: str, parse: Callable, fits: Callable, wanted: str):
@@ -51,3 +59,15 @@ def fold(text: str) -> tuple[int, int]:
     if not 1 <= number <= folds or folds < 3:
         raise ArgumentTypeError(f"{text!r} is not K/N with N of at least 3 and K from 1 to N")
     return number, folds
+
+
+def recorded(args: Namespace) -> dict:
+    """The arguments for metrics.json: paths inside the project from its root, threads as used."""
+    torch = sys.modules.get("torch")
+    threads = args.threads or (torch.get_num_threads() if torch else os.cpu_count())
+    return {name: _from_root(value) if isinstance(value, Path) else value
+            for name, value in vars(args).items()} | {"threads": threads}
+
+
+def _from_root(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)

@@ -7,11 +7,12 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from utils.archives.index import Place, container_name
 from utils.audio.file_types import AUDIO_SUFFIXES
 from utils.common.errors import InputError
+from utils.common.text import fits_in_line, same_name, without_ending
 from utils.corpora.corpus import Corpus, Files, Part, Request
 from utils.trials.labels import KEYS, UNKNOWN, Labels
 from utils.trials.releases import ProtocolLine
@@ -106,7 +107,7 @@ class _Found:
     @property
     def is_audio(self) -> bool:
         """Whether its suffix is one of audio, and its name fits in one line of a trial list."""
-        return Path(self.parts[-1]).suffix.lower() in AUDIO_SUFFIXES and self.name.isprintable()
+        return Path(self.parts[-1]).suffix.lower() in AUDIO_SUFFIXES and fits_in_line(self.name)
 
 
 def _walk(folder: Path) -> Iterator[_Found]:
@@ -168,6 +169,27 @@ def _files(home: Path, data_dir: Path, conditions: tuple[Condition, ...]) -> Fil
     return files
 
 
+def _named(folder: Path, listed: set[str]) -> dict[str, str]:
+    """The utterance of each audio file of a folder: its name in the list, else without its ending.
+
+    Files that no line names exactly are then compared without capitals, the form of letters and
+    blanks, the kind of slash, a path that ends in the folder, and last the ending.
+    """
+    stems = {found.name: str(PurePosixPath(found.name).with_suffix(""))
+             for found in _audio(folder)}
+    named = {name: name if name in listed else stem for name, stem in stems.items()}
+    absent = listed - {*named.values()}
+    for form in (same_name, lambda name: without_ending(same_name(name), AUDIO_SUFFIXES)):
+        above = (f"{same_name(str(folder.absolute()))}/", f"{same_name(folder.name)}/")
+        lines = {form(line).removeprefix(above[0]).removeprefix(above[1]): line
+                 for line in sorted(absent)}
+        for name, utterance in named.items():
+            if absent and utterance not in listed and (line := lines.pop(form(name), None)):
+                named[name] = line
+        absent -= {*named.values()}
+    return named
+
+
 def _add_listed(folder: Path, prefix: str, container: str, conditions: tuple[Condition, ...],
                 files: Files) -> None:
     """Add the files of a folder with a list, which may name them with or without the ending."""
@@ -175,18 +197,16 @@ def _add_listed(folder: Path, prefix: str, container: str, conditions: tuple[Con
     chosen = listed
     if conditions:
         chosen = {line.utterance for line in read_table(folder, conditions)}
-    absent = set(chosen)
-    for found in _audio(folder):
-        stem = found.name.removesuffix(Path(found.parts[-1]).suffix)
-        utterance = found.name if found.name in listed else stem
+    named = _named(folder, listed)
+    for name, utterance in named.items():
         if utterance in listed and utterance not in chosen:
             continue
         if prefix + utterance in files.places:
-            raise InputError(f"{folder} holds two files called {stem}, and its {LIST} does not say "
-                             "which one is meant: list them with their endings")
-        size = (folder / found.name).stat().st_size
-        files.places[prefix + utterance] = Place(f"{container}/{found.name}", 0, size)
-        absent.discard(utterance)
+            raise InputError(f"{folder} holds two files called {utterance}, and its {LIST} does "
+                             "not say which one is meant: list them with their endings")
+        size = (folder / name).stat().st_size
+        files.places[prefix + utterance] = Place(f"{container}/{name}", 0, size)
+    absent = chosen - {*named.values()}
     if len(chosen) < len(listed):
         files.notes.append(f"{len(listed) - len(chosen):,} of the {len(listed):,} trials of "
                            f"{folder / LIST} are left out by --where")

@@ -48,7 +48,9 @@ def write_lists(data_dir: Path, corpus: Corpus, options: SplitOptions, say: Say 
                     "listed": joined.listed, **_write_subset(path, trials, say),
                     "partition": part, "origin": origin, "sha256": file_sha256(path)}
                 if overlap:
-                    overlap.add(subset, trials, say)
+                    overlap.add(subset, trials, say, part)
+        if overlap:
+            overlap.compare(say)
         return _publish(data_dir, staging, _description(data_dir, corpus, subsets, options))
     finally:
         shutil.rmtree(staging, ignore_errors=True)

@@ -15,7 +15,6 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from models.aasist import AASIST, FILTER_LENGTH, N_FREQUENCIES, ResidualBlock
-from models.hybrid import Hybrid
 from utils.export.graph import SCALE, SELU_ZERO, SHIFT, Graph
 
 OPSET = 17          # ONNX Runtime reads it since 1.12
@@ -158,19 +157,24 @@ def filter_bank(graph: Graph, waves: str, model: AASIST) -> str:
     return graph("Selu", graph("Add", scaled, graph.constant(offset)))
 
 
-class _ReadOut(nn.Module):
-    """The graph attention alone, for PyTorch's exporter: it takes less than 1 % of the time."""
+def aasist_in(model: nn.Module) -> AASIST | None:
+    """The AASIST whose residual encoder a network begins with: itself or its part; None for none.
 
-    def __init__(self, model: AASIST):
+    Such a network has `read_out(features, waves)`, which computes all the rest.
+    """
+    part = getattr(model, "aasist", model)
+    return part if isinstance(part, AASIST) else None
+
+
+class _ReadOut(nn.Module):
+    """All of a network but the residual encoder, for PyTorch's exporter.
+
+    Of AASIST it takes less than 1 % of the time.
+    """
+
+    def __init__(self, model: nn.Module):
         super().__init__()
         self.model = model
-
-    def forward(self, features: Tensor, waves: Tensor) -> tuple[Tensor, Tensor]:
-        return self.model.read_out(features)
-
-
-class _HybridReadOut(_ReadOut):
-    """All of a hybrid except AASIST's residual encoder."""
 
     def forward(self, features: Tensor, waves: Tensor) -> tuple[Tensor, Tensor]:
         return self.model.read_out(features, waves)
@@ -185,29 +189,6 @@ def _exported(read_out: nn.Module, channels: int, frames: int, n_samples: int) -
                       do_constant_folding=False, input_names=names[:2], output_names=names[2:],
                       dynamic_axes={name: {0: "batch"} for name in names})
     return onnx.load_from_string(file.getvalue()).graph
-
-
-def _with_read_out(aasist: AASIST, read_out: nn.Module, n_samples: int) -> onnx.ModelProto:
-    """`waves` (batch, n_samples) through the residual encoder of `aasist`, then `read_out`."""
-    graph = Graph("encoder")
-    blocks = [fold(step[0]) for step in aasist.encoder]
-    width = (n_samples - FILTER_LENGTH + 1) // 3
-    x = Pair(blocks[:2], width)(graph, filter_bank(graph, "waves", aasist))
-    width //= 9
-    for block in blocks[2:]:
-        x = whole_block(graph, x, block)
-        width //= 3
-    graph.nodes.append(helper.make_node("Identity", [x], ["features"]))
-    rest = _exported(read_out, aasist.pos_S.size(2), width, n_samples)
-    waves = helper.make_tensor_value_info("waves", TensorProto.FLOAT, ["batch", n_samples])
-    casts, weights = _halved(rest.initializer)
-    nodes = [*casts, *graph.nodes, *rest.node]
-    whole = helper.make_graph(nodes, "aasist", [waves], list(rest.output),
-                              [*graph.constants, *weights])
-    opset = helper.make_opsetid("", OPSET)
-    exported = helper.make_model(whole, opset_imports=[opset], ir_version=8)
-    onnx.checker.check_model(exported)
-    return exported
 
 
 def _halved(weights: list[onnx.TensorProto]) -> tuple[list[onnx.NodeProto],
@@ -233,11 +214,28 @@ def _fits_float16(values: np.ndarray) -> bool:
             and np.array_equal(values.astype(np.float16), values))
 
 
-def aasist_onnx(model: AASIST, n_samples: int) -> onnx.ModelProto:
-    """`model` in eval mode as ONNX: `waves` (batch, n_samples) → `last_hidden` and `logits`."""
-    return _with_read_out(model, _ReadOut(model).eval(), n_samples)
+def aasist_onnx(model: nn.Module, n_samples: int) -> onnx.ModelProto:
+    """A network with an `aasist_in` it, in eval mode, as ONNX.
 
-
-def hybrid_onnx(model: Hybrid, n_samples: int) -> onnx.ModelProto:
-    """`model` in eval mode as ONNX, like `aasist_onnx`."""
-    return _with_read_out(model.aasist, _HybridReadOut(model).eval(), n_samples)
+    It maps `waves` (batch, n_samples) to `last_hidden` and `logits`.
+    """
+    aasist = aasist_in(model)
+    graph = Graph("encoder")
+    blocks = [fold(step[0]) for step in aasist.encoder]
+    width = (n_samples - FILTER_LENGTH + 1) // 3
+    x = Pair(blocks[:2], width)(graph, filter_bank(graph, "waves", aasist))
+    width //= 9
+    for block in blocks[2:]:
+        x = whole_block(graph, x, block)
+        width //= 3
+    graph.nodes.append(helper.make_node("Identity", [x], ["features"]))
+    rest = _exported(_ReadOut(model).eval(), aasist.pos_S.size(2), width, n_samples)
+    waves = helper.make_tensor_value_info("waves", TensorProto.FLOAT, ["batch", n_samples])
+    casts, weights = _halved(rest.initializer)
+    nodes = [*casts, *graph.nodes, *rest.node]
+    whole = helper.make_graph(nodes, "aasist", [waves], list(rest.output),
+                              [*graph.constants, *weights])
+    opset = helper.make_opsetid("", OPSET)
+    exported = helper.make_model(whole, opset_imports=[opset], ir_version=8)
+    onnx.checker.check_model(exported)
+    return exported

@@ -2,7 +2,6 @@
 import copy
 import io
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +9,6 @@ import onnx
 import torch
 from torch import nn
 
-from models.aasist import AASIST
-from models.hybrid import Hybrid
 from utils.common.errors import InputError
 from utils.common.files import atomic_write
 from utils.detector.checkpoint import load_checkpoint, metadata_json
@@ -19,14 +16,10 @@ from utils.detector.engines import Engine
 from utils.detector.model_files import METADATA_KEY
 from utils.detector.onnx_engine import OnnxEngine
 from utils.detector.torch_engine import TorchEngine
-from utils.export.aasist import OPSET, aasist_onnx, hybrid_onnx
+from utils.export.aasist import OPSET, aasist_in, aasist_onnx
 
 TOLERANCE = 1e-4  # largest allowed difference of a logit between the file and the model
 ROUNDING = 20     # or so many times float32's rounding error, for ill-conditioned networks
-
-# Networks with their own exporter; PyTorch's exporter writes all others.
-EXPORTERS: dict[type[nn.Module], Callable[[nn.Module, int], onnx.ModelProto]] = {
-    AASIST: aasist_onnx, Hybrid: hybrid_onnx}
 
 
 def export_onnx(checkpoint_path: Path, onnx_path: Path) -> float:
@@ -57,11 +50,11 @@ def export_onnx(checkpoint_path: Path, onnx_path: Path) -> float:
 def quickest_engine(model: nn.Module, metadata: dict) -> Engine:
     """An engine for a live network in its present state; its training mode stays.
 
-    On a CPU, a network with its own exporter runs exported, which is several times faster.
-    `metadata` are the engine's, with the "n_samples" of a window.
+    On a CPU, a network that begins with AASIST's encoder runs exported, which is several times
+    faster. `metadata` are the engine's, with the "n_samples" of a window.
     """
     on_cpu = next(model.parameters()).device.type == "cpu"
-    if type(model) not in EXPORTERS or not on_cpu:
+    if aasist_in(model) is None or not on_cpu:
         return TorchEngine(model, metadata)
     still = copy.deepcopy(model).eval()
     content = _build(still, metadata["n_samples"]).SerializeToString()
@@ -80,7 +73,8 @@ def _build(model: nn.Module, n_samples: int) -> onnx.ModelProto:
         # PyTorch has two exporters. This one warns that it is older; the newer needs another
         # package. It also warns about fixed shapes, but windows do have a fixed length.
         warnings.simplefilter("ignore")
-        return EXPORTERS.get(type(model), _plain_onnx)(model, n_samples)
+        build = _plain_onnx if aasist_in(model) is None else aasist_onnx
+        return build(model, n_samples)
 
 
 def _plain_onnx(model: nn.Module, n_samples: int) -> onnx.ModelProto:

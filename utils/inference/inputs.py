@@ -1,12 +1,25 @@
 """Which recordings the inputs name: files, folders and lists of paths, each file once, in order."""
+import contextlib
 import os
+import re
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
+from functools import lru_cache
+from glob import glob, has_magic
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from utils.audio.file_types import AUDIO_SUFFIXES
 from utils.common.errors import InputError
+from utils.common.text import (SEPARATORS, WESTERN, cells, decoded, lines_of, same_name, unquoted,
+                               without_ending)
 
-LIST_HEAD = 4096    # bytes of a .txt file that show whether it is text
+LIST_SUFFIXES = (".txt", ".lst", ".list", ".csv", ".tsv", ".scp", ".m3u", ".m3u8")
+TABLES = (".csv", ".tsv")
+LIST_HEAD = 4096    # bytes of a list that show whether it is text
+UTF_16 = (BOM_UTF16_LE, BOM_UTF16_BE)       # also how UTF-32 begins
+URL = re.compile(r"(?!file:)[a-z]{2,}[a-z0-9+.-]*://", re.IGNORECASE)
 
 
 def expand(inputs: list[str]) -> tuple[list[str], int]:
@@ -14,13 +27,14 @@ def expand(inputs: list[str]) -> tuple[list[str], int]:
 
     A folder stands for the files below it with an audio or video suffix, sorted, without hidden
     ones. A folder that cannot be opened stands for itself, so its record says why it failed. A
-    .txt file is a list, one path per line, relative to the current folder or to the list's; blank
-    lines and lines that begin with # are skipped. Any other path stands for itself. Raises
-    `InputError` for a folder without recordings, an empty list, and a list without existing files.
+    text file with a suffix of lists is one, a path per line, relative to the current folder or to
+    the list's; blank lines and lines that begin with # are skipped. A pattern such as *.wav stands
+    for what matches it. Any other path stands for itself. Raises `InputError` for an address on
+    the network, a folder without recordings, an empty list, and a list without existing files.
     """
     found: dict[str, None] = {}
     left_out = 0
-    for name in inputs:
+    for name in (name for given in inputs for name in _matching(given)):
         chosen = [name]
         if os.path.isdir(name):
             chosen, others = _in_folder(name)
@@ -50,28 +64,110 @@ def _below(folder: str, refused: list[OSError]) -> Iterator[str]:
         yield from (os.path.join(parent, name) for name in files if not name.startswith("."))
 
 
+def _matching(name: str) -> list[str]:
+    """A path, or what a pattern stands for where the shell left it unexpanded, as cmd.exe does."""
+    if URL.match(name):
+        raise InputError(f"{name} is an address on the network: download it first, and name the "
+                         "file")
+    if os.path.exists(name) or not has_magic(name):
+        return [name]
+    found = sorted(glob(name, recursive=True))
+    if not found:
+        raise InputError(f"{name} matches no file: check the path")
+    return found
+
+
 def _is_list(name: str) -> bool:
-    """Whether a file is a list: its suffix is .txt and its bytes are text, not a recording's."""
-    if not name.lower().endswith(".txt") or not os.path.isfile(name):
+    """Whether a file is a list: its suffix is one of lists and it is text, not a recording."""
+    if not name.lower().endswith(LIST_SUFFIXES) or not os.path.isfile(name):
         return False
     try:
         with open(name, "rb") as file:
-            return b"\0" not in file.read(LIST_HEAD)
+            head = file.read(LIST_HEAD)
     except OSError:
         return False
+    if head.startswith(UTF_16):
+        text = head[:len(head) // 4 * 4].decode("utf-16", "replace")
+        return text.isascii() or any(c in text for c in "\r\n/\\.")
+    without_mark = any(head) and not (any(head[::2]) and any(head[1::2]))    # of UTF-16
+    return b"\0" not in head or without_mark
 
 
 def _in_list(path: Path) -> list[str]:
-    lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
-    lines = [line.strip() for line in lines]
-    names = [os.fsdecode(line) for line in lines if line and not line.startswith(b"#")]
-    if not names:
+    lines = _lines(path)
+    lines = [(number, line) for number, line in lines if not line.lstrip().startswith("#")]
+    if not lines:
         raise InputError(f"the list {path} names no files: write one path per line")
-    beside = [os.path.join(path.parent, name) for name in names]
-    if not any(map(os.path.exists, [*names, *beside])):
-        which = "line does not name" if len(names) == 1 else f"{len(names)} lines do not name"
+    found = [_named(path.parent, line) for _, line in lines]
+    if not any(found):
+        which = "line does not name" if len(lines) == 1 else f"{len(lines)} lines do not name"
         raise InputError(f"{path} is text, so it was read as a list of recordings, one path per "
                          f"line, but its {which} any existing file: check the paths, or name the "
                          "recordings directly")
-    return [other if os.path.exists(other) and not os.path.exists(name) else name
-            for name, other in zip(names, beside)]
+    if found[0] is None and path.suffix.lower() in TABLES:      # the header
+        del found[0], lines[0]
+    return [name or line.strip() for name, (_, line) in zip(found, lines)]
+
+
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """The lines of a list. Names that are not Unicode stay as the file system gives them."""
+    data = path.read_bytes()
+    if not data.startswith(UTF_16) and b"\0" not in data:
+        return lines_of(os.fsdecode(data.removeprefix(BOM_UTF8)))
+    return lines_of(decoded(data, str(path)))
+
+
+def _named(folder: Path, line: str) -> str | None:
+    """The file that a line names, relative to the current folder or else to the list's."""
+    for spelling in _spellings(line):
+        for name in (spelling, os.path.join(folder, spelling)):
+            if spelling and os.path.exists(name):
+                return name
+    for spelling in _spellings(line):
+        for name in (spelling, os.path.join(folder, spelling)):
+            if found := _alike(name):
+                return found
+    return None
+
+
+def _spellings(line: str) -> Iterator[str]:
+    """A line as it stands, and what it names if it is an address, quoted, or a row of a table."""
+    rows = [cells(line, mark) for mark in SEPARATORS if mark in line]
+    for value in (line, line.strip(), *(cell.strip() for row in rows for cell in row),
+                  line.strip().partition(" ")[2].strip()):
+        plain = unquoted(value)
+        if len(plain) > 1 and plain[0] == plain[-1] == "'":
+            plain = plain[1:-1]
+        if plain.lower().startswith("file://"):
+            plain = url2pathname(urlsplit(plain).path)
+        for text in dict.fromkeys((plain, plain.replace("\\", "/"))):
+            yield text
+            with contextlib.suppress(UnicodeError):
+                yield text.encode("utf-8", "surrogateescape").decode(WESTERN)
+
+
+def _alike(name: str) -> str | None:
+    """The one file whose name differs by capitals, blanks, the form of letters or the ending."""
+    folder, base = os.path.split(name)
+    if folder and not os.path.isdir(folder):
+        folder = _alike(folder)
+    if not base or folder is None or not os.path.isdir(folder or "."):
+        return None
+    alike, without = _inside(folder or ".")
+    found = alike.get(same_name(base)) or without.get(_bare(base))
+    return os.path.join(folder, found) if found else None
+
+
+@lru_cache(maxsize=64)
+def _inside(folder: str) -> tuple[dict[str, str | None], dict[str, str | None]]:
+    """The names in a folder by `same_name`, and those of audio by `_bare`; None for several."""
+    alike, without = {}, {}
+    for name in os.listdir(folder):
+        alike[same_name(name)] = None if same_name(name) in alike else name
+        if without_ending(name, AUDIO_SUFFIXES) != name:
+            without[_bare(name)] = None if _bare(name) in without else name
+    return alike, without
+
+
+def _bare(name: str) -> str:
+    return without_ending(same_name(name), AUDIO_SUFFIXES)

@@ -1,17 +1,19 @@
 """Score and key files: those of ASVspoof 2019, 2021 and 5, and those that this project writes.
 
-White space separates the columns. A header names them; without one, their number tells the format.
+A header names the columns; without one, their number tells the format. Tabs, semicolons, bars or
+commas separate the columns where the first line shows them, else blanks do.
 """
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from utils.audio.file_types import AUDIO_SUFFIXES
 from utils.common.errors import InputError
-from utils.trials.labels import KEYS, UNKNOWN
-from utils.trials.releases import (KEY_FILES, OFFICIAL_NAMES, SCORE_FILES, Columns, ProtocolLine,
-                                   named)
+from utils.common.text import SEPARATORS, cells, lines_of, read_text, same_name, without_ending
+from utils.trials.labels import UNKNOWN
+from utils.trials.releases import (KEY_FILES, KEY_WORDS, OFFICIAL_NAMES, OTHER_NAMES, SCORE_FILES,
+                                   Columns, ProtocolLine, named)
 
 PHASE = "eval"
 ALL_PHASES = "all"
@@ -60,8 +62,11 @@ def read_scores(path: Path) -> dict[str, float]:
     table = _read_table(path, SCORE_FILES, "score")
     name = table.columns.index("utterance")
     value = table.columns.index("score")
+    key = table.columns.index("key") if "key" in table.columns else None
     scores: dict[str, float] = {}
     for number, values in table.lines:
+        if key is not None:
+            _one_score(path, number, values[key])
         if values[name] in scores:
             raise InputError(f"{path}, line {number}: {values[name]} already has a score: "
                              "remove one of the two lines")
@@ -75,7 +80,7 @@ def read_asv_scores(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     The key is the column with only those three words, the score the last column. Raises
     `InputError` and names what is wrong.
     """
-    lines = list(_lines(path))
+    lines = [(number, cells(line, None)) for number, line in lines_of(_text(path))]
     width = min((len(values) for _, values in lines), default=0)
     key = next((at for at in range(width - 1)
                 if all(values[at] in ASV_KEYS for _, values in lines)), None)
@@ -94,73 +99,110 @@ def read_asv_scores(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def align(scores: dict[str, float], keys: list[ProtocolLine]) -> np.ndarray:
     """The scores in the order of `keys`; scores without a key are left out.
 
-    Raises `InputError` where a trial has no score: figures of some trials would not compare.
+    Names may differ by a path, an ending or capitals where that leaves no doubt. Raises
+    `InputError` where a trial has no score: figures of some trials would not compare.
     """
-    missing = [row.utterance for row in keys if row.utterance not in scores]
+    names = [row.utterance for row in keys]
+    missing = [name for name in names if name not in scores]
     if missing:
+        bare = {_bare(name): value for name, value in scores.items()}
+        wanted = [_bare(name) for name in names]
+        if len(bare) == len(scores) and len(set(wanted)) == len(names) and bare.keys() >= {*wanted}:
+            return np.array([bare[name] for name in wanted])
         raise InputError(f"{len(missing)} of {len(keys)} trials in the key file have no score, "
-                         f"{missing[0]} first: check that score and key file belong together")
-    return np.array([scores[row.utterance] for row in keys])
+                         f"{missing[0]} first: check that score and key file belong together; "
+                         f"the score file begins with {next(iter(scores), 'nothing')}")
+    return np.array([scores[name] for name in names])
 
 
-def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The number of each line, from 1, and its values; blank lines are skipped."""
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, start=1):
-                if values := line.split():
-                    yield number, values
-    except FileNotFoundError as error:
-        raise InputError(f"the file {path} does not exist: check the path") from error
-    except (IsADirectoryError, PermissionError) as error:
-        raise InputError(f"{path} cannot be read as a file: "
-                         "check the path and its permissions") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not a text file: "
-                         "name a score or key file in an ASVspoof format") from error
+def _bare(name: str) -> str:
+    """A name without its folders, its ending and its capitals."""
+    return without_ending(same_name(name).rpartition("/")[2], AUDIO_SUFFIXES)
+
+
+def _text(path: Path) -> str:
+    if not path.exists():
+        raise InputError(f"the file {path} does not exist: check the path")
+    if not path.is_file():
+        raise InputError(f"{path} cannot be read as a file: check the path")
+    return read_text(path)
 
 
 def _read_table(path: Path, formats: dict[int, Columns], needed: str) -> _Table:
     """The lines of a file in one of `formats` or with a header, which has the column `needed`."""
-    lines = list(_lines(path))
+    lines = lines_of(_text(path))
     if not lines:
         raise InputError(f"{path} is empty: check that the file is complete")
-    first = lines[0][1]
-    columns = tuple(OFFICIAL_NAMES.get(name.lower(), name.lower()) for name in first)
-    if "utterance" in columns:
-        lines = lines[1:]
-    elif len(first) in formats:
-        columns = formats[len(first)]
-    else:
-        known = ", ".join(map(str, sorted(formats)))
-        raise InputError(f"{path} has {len(first)} columns, but the known formats have {known}: "
-                         "check that it is a file in an ASVspoof format")
+    columns, separator, has_header = _layout(path, lines[0][1], formats)
     if needed not in columns:
         raise InputError(f"{path} has no column of {needed}s: check that it is the right file")
-    if not lines:
+    found = [(number, cells(line, separator)) for number, line in lines[has_header:]]
+    if not has_header or separator != "\t":     # names of our own files may begin with a blank
+        found = [(number, [value.strip(" ") for value in values]) for number, values in found]
+    if not found:
         raise InputError(f"{path} lists no trials: check that the file is complete")
-    if wrong := next((number for number, values in lines if len(values) != len(first)), None):
-        raise InputError(f"{path}, line {wrong} does not have {len(first)} columns like the first: "
+    width = len(columns)
+    if wrong := next((number for number, values in found if len(values) != width), None):
+        raise InputError(f"{path}, line {wrong} does not have {width} columns like the first: "
                          "check that line")
-    return _Table(path, columns, lines)
+    return _Table(path, columns, found)
+
+
+def _layout(path: Path, first: str,
+            formats: dict[int, Columns]) -> tuple[Columns, str | None, bool]:
+    """The columns, what separates them, and whether the first line is a header."""
+    for separator in (*SEPARATORS, None):
+        columns = tuple(_column(name) for name in cells(first, separator))
+        if "utterance" in columns and len(columns) > 1:
+            return columns, separator, True
+    for separator in ("\t", None, *SEPARATORS[1:]):
+        width = len(cells(first, separator))
+        if width in formats:
+            return formats[width], separator, False
+    known = ", ".join(map(str, sorted(formats)))
+    raise InputError(f"{path} has {len(cells(first, None))} columns, but the known formats have "
+                     f"{known}: check that it is a file in an ASVspoof format")
+
+
+def _column(name: str) -> str:
+    """What a header's name for a column means here."""
+    plain = name.strip().lower().replace("_", "-")
+    return (OFFICIAL_NAMES | OTHER_NAMES).get(plain, plain)
 
 
 def _key_rows(table: _Table) -> list[ProtocolLine]:
     rows = []
     for number, values in table.lines:
         row = named(table.columns, values)
-        if row["key"] not in KEYS:
-            raise InputError(f"{table.path}, line {number}: the key is {row['key']!r}, "
-                             "not bonafide or spoof: check that line")
+        row["key"] = _key(table.path, number, row["key"])
         if row["key"] == "bonafide":
             row["attack"] = UNKNOWN     # ASVspoof 5 repeats "bonafide" there
         rows.append(ProtocolLine.of(row))
     return rows
 
 
-def _score(path: Path, number: int, text: str) -> float:
+def _key(path: Path, number: int, text: str) -> str:
+    plain = text.strip().lower().replace("-", "").replace("_", "")
+    if plain not in KEY_WORDS:
+        raise InputError(f"{path}, line {number}: the key is {text!r}, not bonafide or spoof: "
+                         "check that line; 0 and 1 do not say which of the two they mean")
+    return KEY_WORDS[plain]
+
+
+def _one_score(path: Path, number: int, text: str) -> None:
+    """`InputError` where another score or word stands in the place of the key."""
     try:
-        value = float(text)
+        _key(path, number, text)
+    except InputError as error:
+        raise InputError(f"{path}, line {number} has {text!r} where a score file with keys has "
+                         "bonafide or spoof: keep the name and one score on each line, "
+                         "higher meaning bona fide") from error
+
+
+def _score(path: Path, number: int, text: str) -> float:
+    """A score; a decimal comma is read as a point."""
+    try:
+        value = float(text if "." in text else text.replace(",", ".", 1))
     except ValueError:
         value = float("nan")
     if not np.isfinite(value):

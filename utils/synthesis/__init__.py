@@ -1,1 +1,1 @@
-"""How fakes are made: vocoders, speech engines and the default corpus."""
+"""How fakes are made: vocoders, copies by them, speech engines and the default corpus."""

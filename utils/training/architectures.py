@@ -1,4 +1,4 @@
-"""The one table of what can be trained, and which options of the command line fit together.
+"""The one table of what can be trained.
 
 A new network needs a row here and a module in models/, which holds its class and configuration.
 PyTorch is not imported: `--help` answers at once.
@@ -6,8 +6,7 @@ PyTorch is not imported: `--help` answers at once.
 import argparse
 from dataclasses import dataclass, field
 
-from utils.parallel.processes import launched
-from utils.training.recipes import EM, GRADIENT, PUBLISHED, RIDGE
+from utils.training.learners.recipes import EM, GRADIENT, PUBLISHED, RIDGE
 
 FRONT_ENDS = ("lfcc", "logmel")
 WHISPER = "FILE: the ONNX file with the first two blocks of Whisper base"
@@ -82,49 +81,3 @@ def recipe_for(architecture: str, name: str, **given: object) -> dict:
     """The recipe `name` ("default" or "published") of an architecture, with the user's values."""
     recipe = PUBLISHED if name == "published" else ARCHITECTURES[architecture].recipe
     return recipe | {key: value for key, value in given.items() if value is not None}
-
-
-def misuse(args: argparse.Namespace) -> str | None:
-    """Why these arguments do not fit together, for a usage error; None where they do."""
-    name = chosen(args)
-    network = ARCHITECTURES[name]
-    learner = LEARNERS[network.learner]
-    if args.architecture not in (None, name):
-        return (f"--small_model and --architecture {args.architecture} ask for two networks: "
-                "give one of them")
-    given = [option for option in OPTIONS if getattr(args, option) is not None]
-    if unknown := [option for option in given if not network.knows(option)]:
-        return _unknown(unknown, name, learner.method)
-    for option, what in network.required.items():
-        if option not in given:
-            return f"--architecture {name} needs --{option} {what}"
-    if args.recipe == "published" and network.learner != "gradient":
-        return (f"--recipe published needs gradients, and {name} learns by {learner.method}: "
-                "leave it out")
-    if launched() and not learner.several_processes:
-        return f"{name} learns in one process: start it without torchrun"
-    return _misuse_of_run(args, network)
-
-
-def _unknown(options: list[str], name: str, method: str) -> str:
-    owners = [other for other, network in ARCHITECTURES.items() if network.knows(options[0])]
-    *others, last = [f"--{option}" for option in options]
-    subject = f"{', '.join(others)} and {last} have" if others else f"{last} has"
-    return (f"{subject} no meaning for {name}, which learns by {method}: leave "
-            f"{'them' if others else 'it'} out, or choose --architecture {' or '.join(owners)}")
-
-
-def _misuse_of_run(args: argparse.Namespace, network: Architecture) -> str | None:
-    by_source = args.balance == "source" or "balance" not in network.recipe
-    if args.source_power is not None and not by_source:
-        return "--source_power needs --balance source: add that, or leave it out"
-    if args.teacher is None:
-        for option in ("distil_weight", "distil_temperature"):
-            if getattr(args, option) is not None:
-                return f"--{option} needs a teacher: add --teacher FILE, or leave it out"
-    if args.seeds and args.seed is not None:
-        return "--seeds names the seeds of several runs: leave out --seed"
-    if args.more_data and not args.resume:
-        return ("--more_data resumes a run: add --resume, or start a new run from its weights "
-                "with --init_from")
-    return None

@@ -15,7 +15,7 @@ from utils.training.data import write_examples
 from utils.training.dev_scoring import score_dev, scores_of
 from utils.training.run import BEST, BEST_EPOCH, Run
 from utils.training.saving import averages_epochs, best_eer, checkpoint, write_history
-from utils.training.transfer import freeze, renew_statistics
+from utils.training.learners.freezing import freeze, renew_statistics
 
 EXPORTED = "best.onnx"
 

@@ -18,7 +18,7 @@ AVERAGE_OF_EPOCHS = "swa-on-dev-improvement"
 
 @dataclass
 class Run:
-    """Set up by `utils.training.setup.open_run`. Only the last four fields change in training."""
+    """Set up by `open_run` of the package setup. Only the last four fields change in training."""
     name: str
     architecture: str
     recipe: dict

@@ -9,7 +9,7 @@ from utils.common.provenance import environment
 from utils.parallel.join import Alone
 from utils.training.architectures import chosen
 from utils.training.run import Run
-from utils.training.setup import choose_name
+from utils.training.setup.opening import choose_name
 
 FIGURES = {"dev_eer": "dev EER", "eval_eer": "eval EER", "eval_eer_seen": "eval EER, seen attacks",
            "eval_eer_unseen": "eval EER, unseen attacks"}

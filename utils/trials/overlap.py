@@ -1,26 +1,46 @@
-"""Files that two subsets share: one folder, or links to it, below data/raw/train, dev and eval."""
+"""Recordings that two subsets share: by place (one folder, or links to it), and by content.
+
+Contents are compared by size, then by some bytes in the middle, and last as a whole. So only files
+that are very likely equal are read to their end. A file in an archive is compared where it lies.
+"""
+import hashlib
 import os
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from utils.common.errors import InputError
+from utils.common.files import reading
 from utils.trials.trial import Trial
 
 # the folder of a file with its links resolved, its name there, its first byte in that file
 Spot = tuple[str, str, int]
+MIDDLE = 4096       # bytes in the middle of a recording that are compared first
+BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A recording of a subset."""
+    subset: str
+    part: str       # that the subset is, or that it is cut from
+    trial: Trial
 
 
 class Overlap:
-    """Compares the files of each subset with those of earlier ones, and follows links to them."""
+    """Compares the recordings of all subsets, and follows links to them."""
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
         self.seen: dict[str, set[Spot]] = {}
+        self.held: dict[int, dict[Spot, _Held]] = defaultdict(dict)     # by size
         self._folder = lru_cache(maxsize=4096)(os.path.realpath)
 
-    def add(self, subset: str, trials: list[Trial], say: Callable[[str], object] = print) -> None:
-        """Compare a subset with earlier ones.
+    def add(self, subset: str, trials: list[Trial], say: Callable[[str], object] = print,
+            part: str = "") -> None:
+        """Compare the places of a subset, which is cut from `part`, with those of earlier ones.
 
         `InputError` where train shares files with another subset; a warning for dev and eval.
         """
@@ -29,6 +49,58 @@ class Overlap:
             if both := spots.keys() & before:
                 _report(subset, other, _files([spots[spot] for spot in both]), say)
         self.seen[subset] = set(spots)
+        for trial in trials:
+            self.held[trial.size].setdefault(self._spot(trial), _Held(subset, part, trial))
+
+    def compare(self, say: Callable[[str], object] = print) -> None:
+        """Compare the contents of all recordings added, and tell which are equal.
+
+        `InputError` where train and another subset that the user set apart hold equal recordings.
+        """
+        copies = 0
+        keys: list[list[_Held]] = []
+        subsets: dict[tuple[str, str], list[list[_Held]]] = defaultdict(list)
+        for group in self._equal():
+            copies += len(group) - 1
+            if len({held.trial.labels.key for held in group}) > 1:
+                keys.append(group)
+            first: dict[str, _Held] = {}
+            for held in group:
+                first.setdefault(held.subset, held)
+            for at, other in enumerate(first):
+                for subset in list(first)[at + 1:]:
+                    subsets[other, subset].append([first[other], first[subset]])
+        if keys:
+            say(f"CAREFUL: {_named(keys)} under both keys, bonafide and spoof: "
+                "remove the copy whose key is wrong")
+        for (other, subset), groups in subsets.items():
+            _report_copies(subset, other, groups, say)
+        if copies:
+            say(f"recordings of the same content as another: {copies:,}")
+
+    def _equal(self) -> Iterator[list[_Held]]:
+        """Groups of recordings of equal content, at different places."""
+        for same_size in self.held.values():
+            for alike in _groups(same_size.values(), self._middle):
+                yield from _groups(alike, self._sum)
+
+    def _middle(self, trial: Trial) -> bytes:
+        return b"".join(self._read(trial, max(0, trial.size - MIDDLE) // 2, MIDDLE))
+
+    def _sum(self, trial: Trial) -> bytes:
+        total = hashlib.sha256()
+        for block in self._read(trial, 0, trial.size):
+            total.update(block)
+        return total.digest()
+
+    def _read(self, trial: Trial, start: int, size: int) -> Iterator[bytes]:
+        path = self.data_dir / trial.container
+        with reading(path), open(path, "rb") as file:
+            file.seek(trial.offset + start)
+            left = min(size, trial.size - start)
+            while block := file.read(min(BLOCK, left)):
+                left -= len(block)
+                yield block
 
     def _spot(self, trial: Trial) -> Spot:
         path = os.path.join(self.data_dir, trial.container)
@@ -36,6 +108,35 @@ class Overlap:
             path = os.path.realpath(path)
         folder, name = os.path.split(path)
         return self._folder(folder), name, trial.offset
+
+
+def _groups(held: Iterable[_Held], what: Callable[[Trial], bytes]) -> Iterator[list[_Held]]:
+    """Those of `held` that share `what`, two or more at a time."""
+    held = list(held)
+    if len(held) < 2:
+        return
+    found: dict[bytes, list[_Held]] = defaultdict(list)
+    for one in held:
+        found[what(one.trial)].append(one)
+    yield from (group for group in found.values() if len(group) > 1)
+
+
+def _named(groups: list[list[_Held]]) -> str:
+    """How many recordings lie in several places, and the first of them with its copy."""
+    one, other = (held.trial.container for held in groups[0][:2])
+    if len(groups) == 1:
+        return f"{one} and {other} are the same recording"
+    return f"{len(groups):,} recordings lie in two places, {one} and {other} first,"
+
+
+def _report_copies(subset: str, other: str, groups: list[list[_Held]],
+                   say: Callable[[str], object]) -> None:
+    """Refuse copies in train and in a subset that the user set apart; tell of all others."""
+    apart = any(held.part != group[0].part for group in groups for held in group)
+    sentence = f"{other} and {subset} share recordings of equal content: {_named(groups)}"
+    if apart and "train" in (subset, other):
+        raise InputError(f"{sentence.rstrip(',')}. Remove the copies from one of the two subsets")
+    say(f"CAREFUL: {sentence.rstrip(',')}. Figures look better than they are: remove the copies")
 
 
 def _report(subset: str, other: str, files: str, say: Callable[[str], object]) -> None:

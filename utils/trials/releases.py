@@ -17,6 +17,7 @@ def _columns(text: str) -> Columns:
 ASVSPOOF2019_LA = _columns("speaker utterance - attack key")
 ASVSPOOF2021_LA = _columns("speaker utterance codec - attack key - phase")
 ASVSPOOF2021_DF = _columns("speaker utterance codec - attack key - phase - - - - -")
+ASVSPOOF2021_PA = _columns("speaker utterance - - - - - - - key - phase")
 ASVSPOOF5 = _columns("speaker utterance gender codec - - - attack key -")
 ASVSPOOF5_CHALLENGE = _columns("speaker utterance gender codec attack key")
 KEY_ALONE = _columns("utterance key")
@@ -39,12 +40,19 @@ def by_width(*layouts: Columns) -> dict[int, Columns]:
 
 
 PROTOCOLS = by_width(ASVSPOOF5, ASVSPOOF5_CHALLENGE, ASVSPOOF2019_LA, ASVSPOOF2021_LA)
-KEY_FILES = PROTOCOLS | by_width(ASVSPOOF2021_DF, KEY_ALONE)
+KEY_FILES = PROTOCOLS | by_width(ASVSPOOF2021_DF, ASVSPOOF2021_PA, KEY_ALONE)
 SCORE_FILES = by_width(SCORE_ALONE, SCORE_WITH_KEY, SCORE_2019)
 # the first column of a protocol's header line, or its second
 PROTOCOL_HEADERS = {"speaker_id", "flac_file_name", "speaker", "utterance", "filename"}
 # how headers of the ASVspoof 5 evaluation package call what is called otherwise here
 OFFICIAL_NAMES = {"filename": "utterance", "cm-label": "key", "cm-score": "score"}
+# how headers of other systems call them; "_" and "-" count as the same
+OTHER_NAMES = {"file": "utterance", "file-name": "utterance", "utt": "utterance",
+               "utt-id": "utterance", "trial": "utterance", "path": "utterance",
+               "label": "key", "score-cm": "score", "scores": "score"}
+# the words of others for the keys, without "-" and "_"; 0 and 1 have no agreed meaning
+KEY_WORDS = {"bonafide": "bonafide", "real": "bonafide", "genuine": "bonafide",
+             "human": "bonafide", "spoof": "spoof", "spoofed": "spoof", "fake": "spoof"}
 
 
 def named(columns: Columns, values: Iterable[str]) -> dict[str, str]:

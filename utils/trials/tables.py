@@ -1,5 +1,6 @@
-"""Trial lists of users: a trials.tsv in a folder of audio, tab-separated, with a header.
+"""Trial lists of users: a trials.tsv in a folder of audio, with a header.
 
+Tabs separate the columns, or semicolons, bars or commas where the header shows them.
 Needed columns: utterance (its file's path below the folder, with or without the ending), key and
 attack. Optional columns: speaker, gender, codec, source. --where can ask for any other column.
 """
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from utils.common.errors import InputError
-from utils.common.files import reading
+from utils.common.text import SEPARATORS, cells, fits_in_line, lines_of, read_text
 from utils.trials.labels import KEYS, UNKNOWN
 from utils.trials.releases import TABLE_NEEDED, TABLE_OPTIONAL, ProtocolLine
 from utils.trials.trial import SUBSETS
@@ -55,9 +56,20 @@ def has_list(folder: Path) -> bool:
 
 def columns_of(folder: Path) -> list[str]:
     """The columns of a folder's list; `InputError` where one is missing or repeated."""
-    path = folder / LIST
-    with reading(path), open(path, encoding="utf-8-sig", errors="replace") as file:
-        columns = file.readline(1 << 16).rstrip("\r\n").split("\t")
+    return _rows(folder / LIST)[0]
+
+
+def _rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The columns of a list, and the number and the values of each line below its header."""
+    lines = lines_of(read_text(path, western=False))
+    first = lines[0][1] if lines else ""
+    separator = max(SEPARATORS, key=lambda mark: len({*TABLE_NEEDED} & {*cells(first, mark)}))
+    columns = cells(first, separator)
+    _check_columns(path, columns)
+    return columns, [(number, cells(line, separator)) for number, line in lines[1:]]
+
+
+def _check_columns(path: Path, columns: list[str]) -> None:
     if repeated := [name for name in columns if columns.count(name) > 1]:
         raise InputError(f"{path} repeats the column {repeated[0]!r} in its first line: "
                          "rename one of the two")
@@ -66,7 +78,6 @@ def columns_of(folder: Path) -> list[str]:
             f"{path} lacks the column {' and '.join(missing)} in its first line: name the columns "
             f"there, separated by tabs ({', '.join(TABLE_NEEDED)}; optional: "
             f"{', '.join(TABLE_OPTIONAL)})")
-    return columns
 
 
 def read_table(folder: Path, conditions: tuple[Condition, ...] = ()) -> Iterator[ProtocolLine]:
@@ -75,29 +86,19 @@ def read_table(folder: Path, conditions: tuple[Condition, ...] = ()) -> Iterator
     The folder's name is the source of trials whose source the list does not name.
     """
     path = folder / LIST
-    columns = columns_of(folder)
+    columns, rows = _rows(path)
     seen: set[str] = set()
-    with reading(path), open(path, encoding="utf-8-sig", newline="") as file:
-        for number, line in enumerate(_lines(path, file), start=1):
-            if number == 1 or not line.strip():
-                continue
-            where = f"{path}, line {number}"
-            row = _row(where, columns, line.split("\t"))
-            trial = _trial(where, row, folder.name)
-            if trial.utterance in seen:
-                raise InputError(f"{where} repeats {trial.utterance}: remove one of the two lines")
-            seen.add(trial.utterance)
-            if all(condition.holds(row) for condition in conditions):
-                yield trial
+    for number, values in rows:
+        where = f"{path}, line {number}"
+        row = _row(where, columns, values)
+        trial = _trial(where, row, folder.name)
+        if trial.utterance in seen:
+            raise InputError(f"{where} repeats {trial.utterance}: remove one of the two lines")
+        seen.add(trial.utterance)
+        if all(condition.holds(row) for condition in conditions):
+            yield trial
     if not seen:
         raise InputError(f"{path} lists no utterances: fill it or remove it")
-
-
-def _lines(path: Path, file) -> Iterator[str]:
-    try:
-        yield from (line.rstrip("\r\n") for line in file)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text: save it as UTF-8") from error
 
 
 def _row(where: str, columns: list[str], values: list[str]) -> dict[str, str]:
@@ -108,8 +109,10 @@ def _row(where: str, columns: list[str], values: list[str]) -> dict[str, str]:
 
 
 def _trial(where: str, row: dict[str, str], folder: str) -> ProtocolLine:
-    if not row["utterance"] or not all(value.isprintable() for value in row.values()):
+    if not row["utterance"] or not all(map(fits_in_line, row.values())):
         raise InputError(f"{where} names no utterance or has control characters: correct that line")
+    row = {name: value.strip() if name in ("key", "attack") else value
+           for name, value in row.items()}
     said = {name: row.get(name) or UNKNOWN for name in (*TABLE_NEEDED, *TABLE_OPTIONAL)}
     if said["key"] not in KEYS or (said["attack"] == UNKNOWN) != (said["key"] == "bonafide"):
         raise InputError(f"{where} has the key {row['key']!r} with the attack {said['attack']!r}: "

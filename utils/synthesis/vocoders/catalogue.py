@@ -38,7 +38,7 @@ class Vocoder(Protocol):
     def copies(self, clips: list[np.ndarray], rngs: list[np.random.Generator]) -> list[np.ndarray]:
         """Copies of clips (n,) at 16 kHz: same lengths, aligned in time, of any level.
 
-        The speech in `clips` has the level `last_stage.LEVEL`.
+        The speech in `clips` has the level `utils.synthesis.copies.last_stage.LEVEL`.
         """
 
 

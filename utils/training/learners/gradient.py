@@ -9,7 +9,7 @@ from utils.training.learners.optimisation import (Criterion, learning_rate, make
                                                   make_optimizer)
 from utils.training.run import Run
 from utils.training.learners.teacher import Teacher
-from utils.training.transfer import freeze
+from utils.training.learners.freezing import freeze
 
 
 class Gradient:

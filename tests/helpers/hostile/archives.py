@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.helpers.asvspoof5_archives import PROTOCOLS, write_tar
-from tests.helpers.hostile import ACCEPTED, REFUSED, Case, Material
+from tests.helpers.hostile.case import ACCEPTED, REFUSED, Case, Material
 
 TAR, PROTOCOL = "flac_D_ab.tar", "ASVspoof5_protocols.tar.gz"
 NEW = "flac_D/D_0009999999.flac"   # a name of the corpus that the archive does not hold
@@ -130,8 +130,8 @@ def _tar() -> list[Case]:
         ("web page instead", _changed(TAR, lambda content: b"<html>404</html>" * 99),
          "not an uncompressed tar"),
         ("wrong md5 sum", _changed(TAR, bytes, "--md5"), "has the md5 sum"),
-        ("existing file in the way of --extract", _in_the_way(link=False), "in the way"),
-        ("existing link in the way of --extract", _in_the_way(link=True), "in the way")]
+        ("existing file in the way of --extract", _in_the_way(link=False), "blocks the unpacking"),
+        ("existing link in the way of --extract", _in_the_way(link=True), "blocks the unpacking")]
     return [Case("tar archive", name, make, REFUSED, words) for name, make, words in found]
 
 
@@ -255,7 +255,7 @@ def _zip() -> list[Case]:
          _zipped(how=zipfile.ZIP_DEFLATED, after=_central(24, b"\x10\0\0\0"), options=unpack),
          "damaged"),
         ("bomb by real size", _zipped(large, leave_out="train.trn"), "too large for a protocol"),
-        ("existing file in the way of --extract", _zip_in_the_way, "in the way"),
+        ("existing file in the way of --extract", _zip_in_the_way, "blocks the unpacking"),
         ("compressed, without --extract", _zipped(how=zipfile.ZIP_DEFLATED),
          "run this again with --extract"),
         ("without protocols", _zipped(leave_out="cm_protocols"), "lacks the protocol"),

@@ -3,8 +3,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.helpers.asvspoof5_archives import PROTOCOLS
-from tests.helpers.hostile import ACCEPTED, REFUSED, Case, Material
-from tests.helpers.hostile_archives import PROTOCOL, prepare
+from tests.helpers.hostile.case import ACCEPTED, REFUSED, Case, Material
+from tests.helpers.hostile.archives import PROTOCOL, prepare
 
 SPOOF = "D_0001 D_0009999999 F - - - AC1 A09 spoof -"
 HEADER = "speaker_id flac_file_name gender codec q s t attack key tmp\n"

@@ -24,8 +24,8 @@ import soundfile
 
 from tests.helpers.asvspoof5_archives import build_raw
 from tests.conftest import ROOT
-from tests.robustness.compare import copy, digest, files, passing, remove, unfinished, unlike
-from tests.robustness.records import Done, Step
+from tests.robustness.bench.compare import copy, digest, files, passing, remove, unfinished, unlike
+from tests.robustness.bench.records import Done, Step
 from tests.helpers.example_speech import crops, write_clips
 
 PARTS = ("models", "utils", "notebooks")

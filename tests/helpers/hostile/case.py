@@ -1,10 +1,4 @@
-"""Hostile and broken archives, protocols, checkpoints and models, each with what the real script
-must make of it.
-
-    stuff = material(folder)
-    for case in cases():
-        print(case.group, case.name, run(case, stuff, some_empty_folder))     # outcome, sentence
-"""
+"""What a hostile case is made from, what it is, and how it is run."""
 import contextlib
 import io
 from collections.abc import Callable
@@ -69,12 +63,6 @@ def _files_2019(clips: dict[str, list[Path]]) -> dict[str, bytes]:
         files[f"LA/ASVspoof2019_LA_cm_protocols/ASVspoof2019.LA.cm.{table}.txt"] = "".join(
             rows).encode()
     return files
-
-
-def cases() -> list[Case]:
-    """All of them: tar, gzip and zip archives, protocols, checkpoints, ONNX models."""
-    from tests.helpers import hostile_archives, hostile_models, hostile_protocols
-    return [*hostile_archives.cases(), *hostile_protocols.cases(), *hostile_models.cases()]
 
 
 def run(case: Case, stuff: Material, folder: Path) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import re
 import shutil
 from pathlib import Path
 
-from tests.robustness.records import Step
+from tests.robustness.bench.records import Step
 
 UNFINISHED = (".building", ".old", ".partial", ".part", ".lock")    # names that no later step reads
 SECONDS = re.compile(rb'"seconds": [0-9.]+')

@@ -1,8 +1,8 @@
 """The steps that are struck, with the options that make them short and their work worth
 interrupting.
 """
-from tests.robustness.harness import Bench
-from tests.robustness.records import Step
+from tests.robustness.bench.harness import Bench
+from tests.robustness.bench.records import Step
 
 FREQUENT = ("import utils.store.writer as writer\n"
             "writer.COMMIT_BYTES, writer.SHARD_BYTES = 1 << 18, 1 << 20\n")

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from models import CONFIGS
-from tests.helpers.hostile import REFUSED, Case, Material
+from tests.helpers.hostile.case import REFUSED, Case, Material
 from utils.detector.checkpoint import FORMAT
 
 

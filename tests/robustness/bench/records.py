@@ -31,11 +31,15 @@ class Row:
     outcomes: Counter = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
 
+    def cells(self) -> dict[str, str]:
+        """The line's columns."""
+        told = ", ".join(f"{count:,} {what}" for what, count in self.outcomes.items())
+        return {"what": self.what, "tried": self.how.format(tried=f"{self.tried:,}"),
+                "outcome": told, "wrong": str(len(self.wrong))}
+
     def text(self) -> str:
         """The line in Markdown."""
-        told = ", ".join(f"{count:,} {what}" for what, count in self.outcomes.items())
-        how = self.how.format(tried=f"{self.tried:,}")
-        return f"| {self.what} | {how} | {told}; {len(self.wrong)} wrong |"
+        return f"| {' | '.join(self.cells().values())} |"
 
 
 def grouped(rows: list[Row], steps: list[str]) -> list[Row]:

@@ -3,15 +3,18 @@
 Both classes pass through `last_stage`. No file is half-written, and existing files are kept. A
 stopped run, started again, gives the same files as a run without a stop.
 """
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from utils.common.errors import InputError
 from utils.common.files import atomic_write
@@ -19,10 +22,12 @@ from utils.common.generators import generator
 from utils.signals.levels import speech_level
 from utils.signals.wave_files import pcm_file
 from utils.synthesis.vocoders.catalogue import Spec, Vocoder, open_vocoder
-from utils.synthesis.vocoders.clips import SILENT, Clip, read_crop
-from utils.synthesis.vocoders.last_stage import FLOOR, LEVEL, last_stage
+from utils.synthesis.copies.clips import SILENT, Clip, read_crop
+from utils.synthesis.copies.last_stage import FLOOR, LEVEL, last_stage
 
-GROUP = 8   # clips in one job of a vocoder that copies clips one by one
+GROUP = 8              # clips in one job of a vocoder that copies clips one by one
+MAX_LEFT_OUT = 0.1     # the step stops if a larger share of the clips is unusable
+FEW = 3                # but so many may be left out of any folder, as long as one is used
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,3 +158,38 @@ def produce(jobs: list[Job], setting: Setting,
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def run_jobs(what: str, jobs: list[Job], setting: Setting,
+             workers: int) -> tuple[int, dict[str, dict[str, str]]]:
+    """Do the jobs under a progress bar.
+
+    Returns the number of files, and the failures as {attack: {clip: reason}}; bona fide is "-".
+    Raises `InputError` as soon as one attack fails for too large a share of its clips.
+    """
+    there, tried, whole, failed = 0, Counter(), Counter(), {}
+    for job in jobs:
+        whole[job.attack] += len(job.clips)
+    with (tqdm(total=whole.total(), desc=what, unit="clip", disable=None) as bar,
+          closing(produce(jobs, setting, workers)) as results):
+        for job, count, reasons in results:
+            there += count
+            tried[job.attack] += len(job.clips)
+            if reasons:
+                failed.setdefault(job.attack, {}).update(reasons)
+                _refuse_many(job.attack, list(failed[job.attack].values()), tried[job.attack],
+                             whole[job.attack], setting)
+            bar.update(count + len(reasons))
+    return there, failed
+
+
+def _refuse_many(attack: str, failed: list[str], tried: int, whole: int, setting: Setting) -> None:
+    """Raise `InputError` if too many of `whole` recordings failed; `tried` are done so far."""
+    if len(failed) <= max(FEW, MAX_LEFT_OUT * whole) and len(failed) < whole:
+        return
+    if attack == "-":
+        raise InputError(f"{len(failed):,} of {tried:,} recordings in {setting.source} cannot be "
+                         f"used, one because {failed[0]}: remove them, or choose another folder")
+    raise InputError(f"{attack} failed to copy {len(failed):,} of {tried:,} recordings, one "
+                     f"because {failed[0]}: check its weights, or leave it out and delete "
+                     f"{setting.output / 'spoof' / attack}")

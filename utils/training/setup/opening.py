@@ -4,6 +4,7 @@ import contextlib
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from models import CONFIGS, build_model
 from models.encoder import longest_input
@@ -14,7 +15,7 @@ from utils.detector.scoring import audio_profile
 from utils.parallel.join import Alone
 from utils.signals import N_SAMPLES, SAMPLE_RATE
 from utils.store.reader import StoredTrial
-from utils.training.allocator import keep_freed_memory
+from utils.common.allocator import keep_freed_memory
 from utils.training.architectures import ARCHITECTURES, RECIPE_OPTIONS, chosen, recipe_for
 from utils.training.batches import seed_epoch
 from utils.training.data import CropDataset, identity, open_part
@@ -23,7 +24,7 @@ from utils.training.learners.gradient import Gradient
 from utils.training.learners.ridge import Ridge
 from utils.training.orders import make_order
 from utils.training.run import LAST, Run
-from utils.training.transfer import file_id, give_weights
+from utils.training.setup.weights import file_id, give_weights
 
 LEARNERS = {"gradient": Gradient, "em": ExpectationMaximisation, "ridge": Ridge}
 SHORTEST_CROP = 0.2             # seconds, which every network takes
@@ -47,14 +48,8 @@ def open_run(args: argparse.Namespace, processes: Alone) -> Run:
     config = configuration(args, train.rows)
     order = make_order(train.rows, recipe, seed)
     check_crop(architecture, config, recipe["crop_seconds"])
-    if order.batch_size < processes.size:
-        raise InputError(f"a batch of {order.batch_size} cannot be shared by {processes.size} "
-                         "processes: raise --batch_size, or train on more utterances")
-    keep_freed_memory()
-    seed_epoch(seed, BEFORE_TRAINING)
-    torch.use_deterministic_algorithms(processes.device.type == "cpu")
-    model = build_model(config)
-    start = give_weights(model, config, args.encoder, args.init_from)
+    check_batch(order.batch_size, processes.size)
+    model, start = first_network(config, seed, args, processes.device)
     crop = round(recipe["crop_seconds"] * SAMPLE_RATE)
     run = Run(
         name=name, architecture=architecture, recipe=recipe, args=recorded,
@@ -64,9 +59,20 @@ def open_run(args: argparse.Namespace, processes: Alone) -> Run:
         train=train, dev=dev, data={"train": identity(train), "dev": identity(dev)},
         audio=audio_profile(train), order=order,
         crops=CropDataset(train, crop, seed, recipe["augmentation"]),
-        config=config, model=model.to(processes.device), start=start)
+        config=config, model=model, start=start)
     run.learner = LEARNERS[ARCHITECTURES[architecture].learner](run, args)
     return run
+
+
+def first_network(config: dict, seed: int, args: argparse.Namespace,
+                  device: torch.device) -> tuple[nn.Module, dict | None]:
+    """The network with its first weights on `device`, and what --init_from says of its origin."""
+    keep_freed_memory()
+    seed_epoch(seed, BEFORE_TRAINING)
+    torch.use_deterministic_algorithms(device.type == "cpu")
+    model = build_model(config)
+    start = give_weights(model, config, args.encoder, args.init_from)
+    return model.to(device), start
 
 
 def recorded_arguments(args: argparse.Namespace, recipe: dict) -> dict:
@@ -120,6 +126,13 @@ def check_crop(architecture: str, config: dict, seconds: float) -> None:
         if round(seconds * SAMPLE_RATE) > longest:
             raise InputError(f"--crop_seconds {seconds:g} is too long for {architecture}: "
                              f"give at most {longest / SAMPLE_RATE:.4f}")
+
+
+def check_batch(size: int, processes: int) -> None:
+    """`InputError` where a batch has fewer utterances than there are processes."""
+    if size < processes:
+        raise InputError(f"a batch of {size} cannot be shared by {processes} processes: raise "
+                         "--batch_size, or train on more utterances")
 
 
 def alone_in_its_folder(run: Run) -> contextlib.AbstractContextManager:

@@ -69,6 +69,14 @@ def choose(clips: list[Clip], limit: int | None, seed: int) -> list[Clip]:
     return order[:limit]
 
 
+def choose_for(attack: str, clips: list[Clip], count: int | None, seed: int) -> list[Clip]:
+    """The clips that an attack copies: all, or `count` of them from a place set by its name."""
+    if count is None or count >= len(clips):
+        return clips
+    start = int(generator(seed, attack).integers(len(clips)))
+    return (clips + clips)[start:start + count]
+
+
 def read_crop(folder: Path, clip: Clip, max_seconds: float, seed: int) -> np.ndarray:
     """At most `max_seconds` of a recording, float64 (n,) at 16 kHz.
 

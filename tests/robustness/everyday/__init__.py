@@ -1,0 +1,2 @@
+"""Everyday inputs: what people really hand over, made anew from real speech, and what must come of
+each."""

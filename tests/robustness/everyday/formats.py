@@ -1,0 +1,118 @@
+"""Opus at any claimed rate, chained Ogg, transport streams of camcorders, suffixes of phones."""
+import io
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import soundfile
+import soxr
+
+from tests.robustness.everyday.case import (Case, Check, judged, lasts, put, scores_like,
+                                            verdict)
+from tests.robustness.everyday.containers import pages, resealed
+from tests.robustness.everyday.sound import (MODEL, Track, both, fake, muxed, real, seconds,
+                                             written)
+
+SUFFIXES = (".3gpp .weba .m4r .mts .m2ts .vob .adts .mpga .f4v .ogv .ogx .mp4a .f4a .m2a .mpa .oga "
+            ".spx .qt .OPUS .aifc .bwf .lpcm").split()
+
+
+def cases() -> Iterator[Case]:
+    yield from _opus()
+    yield from _chained()
+    yield Case("formats", "camcorder: packets of 192 bytes", put("a.mts", _camcorder),
+               (judged(), lasts(seconds(real()), 0.3)), "70")
+    for suffix in SUFFIXES:
+        yield Case("suffixes", f"a folder with {suffix}", _folder(suffix), (Check(
+            "the file is judged", lambda seen: seen.code == 0 and '"score"' in seen.out),),
+            "71", command="utils/simplified_inference.py")
+    yield from _others()
+
+
+def opus(wave, container: str = "ogg") -> bytes:
+    return muxed(container, [Track(wave, "libopus", 48000)])
+
+
+def _opus() -> Iterator[Case]:
+    for name, wave, word in (("fake", fake, "likely spoof"), ("real", real, "likely bona fide")):
+        for rate in (0, 8000, 16000, 44100, 96000, 0xFFFFFFFF):
+            yield Case("opus", f"{name}, header says {rate:,} Hz", put(
+                "a.opus", lambda wave=wave, rate=rate: _at(wave(), rate)),
+                (scores_like(lambda wave=wave: opus(wave()), 0.02), verdict(word)),
+                "67" if rate in (0, 8000) else "")
+        yield Case("opus", f"{name}, in mpegts", put("a.ts", lambda wave=wave: opus(
+            wave(), "mpegts")), (verdict(word),))        # it has no place for the samples to skip
+        for container in ("webm", "mp4", "matroska"):
+            yield Case("opus", f"{name}, in {container}", put(
+                f"a.{container}", lambda wave=wave, container=container: opus(wave(), container)),
+                (scores_like(lambda wave=wave: opus(wave()), 0.15), verdict(word)))
+
+
+def _at(wave, rate: int) -> bytes:
+    first, *rest = pages(opus(wave))
+    head = first[28:28 + 19]
+    new = head[:12] + struct.pack("<I", rate) + head[16:]
+    return resealed(first, head, new) + b"".join(rest)
+
+
+def _chained() -> Iterator[Case]:
+    def vorbis(wave, rate: int = 16000) -> bytes:
+        return written(wave, "OGG", "VORBIS", rate)
+    whole: tuple[Check, ...] = (Check("real and fake judged", lambda seen: all(
+        word in seen.said for word in ("likely spoof", "likely bona fide"))),
+        lasts(seconds(both()), 0.3))
+    yield Case("chained ogg", "vorbis, same rate", put("a.ogg", lambda: _again(
+        vorbis(real()), vorbis(fake()))), whole)
+    yield Case("chained ogg", "vorbis, other rate", put("a.ogg", lambda: _again(
+        vorbis(real()), vorbis(fake(), 44100))), whole, "64")
+    yield Case("chained ogg", "vorbis, from 44.1 kHz down", put("a.ogg", lambda: _again(
+        vorbis(real(), 44100), vorbis(fake(), 22050))), whole)
+    yield Case("chained ogg", "opus, opus", put("a.opus", lambda: _again(
+        opus(real()), opus(fake()))), whole)
+    yield Case("chained ogg", "opus, vorbis", put("a.ogg", lambda: _again(
+        opus(real()), vorbis(fake()))), whole)
+    yield Case("chained ogg", "vorbis, opus", put("a.ogg", lambda: _again(
+        vorbis(real()), opus(fake()))), whole)
+    yield Case("chained ogg", "flac, flac", put("a.oga", lambda: _again(*(muxed(
+        "ogg", [Track(wave, "flac", 16000)]) for wave in (real(), fake())))), whole)
+
+
+def _again(*files: bytes) -> bytes:
+    """Ogg files one behind the other, each with its own serial number."""
+    return b"".join(resealed(page, serial=2000 + number)
+                    for number, data in enumerate(files) for page in pages(data))
+
+
+def _camcorder() -> bytes:
+    """Each packet of a transport stream with the four bytes of a time stamp before it."""
+    data = muxed("mpegts", [Track(real(), "ac3", 48000)])
+    return b"".join(struct.pack(">I", number * 300) + data[at:at + 188]
+                    for number, at in enumerate(range(0, len(data), 188)))
+
+
+def _folder(suffix: str) -> Callable[[Path], list[str]]:
+    def make(folder: Path) -> list[str]:
+        inside = folder / "phone"
+        inside.mkdir()
+        (inside / f"a{suffix}").write_bytes(opus(real()))
+        (inside / "notes.txt").write_text("no sound")
+        return ["--json", "--threads", "1", "--model", str(MODEL), "--input_file", str(inside)]
+    return make
+
+
+def _others() -> Iterator[Case]:
+    advice = (Check("judged, or told what to do", lambda seen: seen.record.get("score") is not None
+                    or "convert" in (seen.record.get("error") or "")),
+              Check("never called text", lambda seen: "text" not in (seen.record["error"] or "")))
+    yield Case("formats", "raw GSM", put("a.gsm", lambda: _raw("GSM610")), advice, "73", wish=True)
+    yield Case("formats", "raw mu-law", put("a.ul", lambda: _raw("ULAW")), advice, "73", wish=True)
+    yield Case("formats", "VOC", put("a.voc", lambda: written(real(), "VOC")), advice, "73",
+               wish=True)
+    yield Case("formats", "MXF", put("a.mxf", lambda: muxed(
+        "mxf", [Track(real(), "pcm_s16le", 48000)], "mpeg2video")), advice, "74", wish=True)
+
+
+def _raw(subtype: str) -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, soxr.resample(real(), 16000, 8000), 8000, subtype, format="RAW")
+    return buffer.getvalue()

@@ -1,0 +1,144 @@
+"""Sound behind the promised end: joined files, and lengths that are older than the sound."""
+import struct
+from collections.abc import Iterator
+
+import numpy as np
+
+from tests.robustness.everyday.case import (Case, Check, both_judged, lasts, put,
+                                            scores_like)
+from tests.robustness.everyday.containers import chunk, pcm, wav, with_u32, with_u64
+from tests.robustness.everyday.sound import (RATE, Track, both, fake, muxed, plain, real, seconds,
+                                             written)
+
+# (file, how a wave is written)
+JOINED = (*((f"a.{name.lower()}", lambda wave, name=name: written(wave, name))
+            for name in ("WAV", "FLAC", "AIFF", "AU", "CAF", "W64", "RF64")),
+          ("a.tta", lambda wave: muxed("tta", [Track(wave, "tta", 16000)])),
+          ("a.wv", lambda wave: muxed("wv", [Track(wave, "wavpack", 16000)])),
+          ("a.m4a", lambda wave: muxed("ipod", [Track(wave)])),
+          ("a.mov", lambda wave: muxed("mov", [Track(wave, "pcm_s16le", 16000)])),
+          ("a.webm", lambda wave: muxed("webm", [Track(wave, "libopus", 48000)])),
+          ("a.mkv", lambda wave: muxed("matroska", [Track(wave)])),
+          ("a.mp3", lambda wave: written(wave, "MP3", "MPEG_LAYER_III")),
+          ("a.aac", lambda wave: muxed("adts", [Track(wave)])),
+          ("a.ogg", lambda wave: written(wave, "OGG", "VORBIS")),
+          ("a.opus", lambda wave: muxed("ogg", [Track(wave, "libopus", 48000)])),
+          ("a.wma", lambda wave: muxed("asf", [Track(wave, "wmav2", 44100)])),
+          ("a.avi", lambda wave: muxed("avi", [Track(wave, "libmp3lame", 44100)], "mpeg4")),
+          ("a.ts", lambda wave: muxed("mpegts", [Track(wave)])),
+          ("a.flv", lambda wave: muxed("flv", [Track(wave)])),
+          ("a.amr", lambda wave: muxed("amr", [Track(wave, "libopencore_amrnb", 8000)])))
+ROWS = {"a.wav": "34", "a.m4a": "35", "a.flac": "36", "a.w64": "36", "a.tta": "36", "a.au": "36"}
+
+
+def cases() -> Iterator[Case]:
+    yield from _joined()
+    yield from _stale()
+    yield from _zero()
+
+
+def _joined() -> Iterator[Case]:
+    for file, encode in JOINED:
+        checks = (_heard_or_refused(),)
+        if file in ("a.amr", "a.flv"):       # telephone band, or of a video site: no clear verdict
+            checks = (lasts(seconds(both()), 0.5),)
+        yield Case("joined", f"{file[2:]}: real, then fake", put(
+            file, lambda encode=encode: encode(real()) + encode(fake())), checks,
+            ROWS.get(file, ""))
+        if file in ROWS:
+            yield Case("joined", f"{file[2:]}: fake, then real", put(
+                file, lambda encode=encode: encode(fake()) + encode(real())), checks)
+    yield Case("joined", "wav: three", put("a.wav", lambda: 2 * written(real()) + written(fake())),
+               (_heard_or_refused(2 * seconds(real()) + seconds(fake())),))
+
+
+def _heard_or_refused(length: float = 0.0) -> Check:
+    """Both parts are judged at their times."""
+    wanted = length or seconds(both())
+
+    def holds(seen) -> bool:
+        return both_judged().holds(seen) and lasts(wanted, 0.5).holds(seen)
+    return Check(f"both judged, {wanted:.1f} s", holds)
+
+
+def _stale() -> Iterator[Case]:
+    sound, three = pcm(fake()), 3 * RATE
+    whole = (scores_like(plain(fake), 0.1), lasts(seconds(fake())))
+    yield Case("stale length", "wav: 3 s promised", put("a.wav", lambda: wav(sound, 32000)), whole,
+               "38")
+    yield Case("stale length", "wav: two takes, one header", put(
+        "a.wav", lambda: wav(pcm(both()), 2 * len(real()))), (_heard_or_refused(),), "38")
+    yield Case("stale length", "wav: two takes, RIFF length right", put("a.wav", lambda: wav(
+        pcm(both()), 2 * len(real()), riff_length=36 + 2 * len(both()))), (_heard_or_refused(),))
+    yield Case("stale length", "wav: a second data chunk", put("a.wav", lambda: wav(
+        pcm(real()), behind=chunk(b"data", sound))), (_heard_or_refused(),))
+    yield Case("stale length", "wav: RIFF length 0", put("a.wav", lambda: wav(
+        sound, riff_length=0)), whole)
+    yield Case("stale length", "wav: RIFF length of one second", put("a.wav", lambda: wav(
+        sound, riff_length=32000)), whole)
+    yield from _stale_elsewhere(three, whole)
+
+
+def _stale_elsewhere(three: int, whole: tuple[Check, ...]) -> Iterator[Case]:
+    def aiff() -> bytes:
+        data = written(fake(), "AIFF")
+        at = data.find(b"SSND") + 4
+        return with_u32(with_u32(data, at, 8 + 32000, ">"), data.find(b"COMM") + 10, 16000, ">")
+
+    def caf() -> bytes:
+        data = written(fake(), "CAF")
+        return with_u64(data, data.find(b"data") + 4, 4 + 32000, ">")
+
+    def w64() -> bytes:
+        data = written(fake(), "W64")
+        return with_u64(data, data.find(b"data") + 16, 24 + 32000)
+
+    def rf64() -> bytes:
+        data = written(fake(), "RF64")
+        at = data.find(b"ds64") + 8
+        return with_u64(with_u64(data, at + 8, 32000), at + 16, 16000)
+
+    def flac(total: int) -> bytes:
+        data = written(fake(), "FLAC")
+        high = data[21] & 0xF0 | total >> 32
+        return data[:21] + bytes([high]) + struct.pack(">I", total & 0xFFFFFFFF) + data[26:]
+    yield Case("stale length", "aiff: 1 s promised", put("a.aiff", aiff), whole)
+    yield Case("stale length", "au: 1 s promised", put("a.au", lambda: with_u32(
+        written(fake(), "AU"), 8, 32000, ">")), whole)
+    yield Case("stale length", "caf: 1 s promised", put("a.caf", caf), whole)
+    yield Case("stale length", "w64: 1 s promised", put("a.w64", w64), whole)
+    yield Case("stale length", "rf64: 1 s promised", put("a.rf64", rf64), whole)
+    for total, name in ((16000, "1 s promised"), (0, "length not known"),
+                        (len(fake()) + 9000, "0.6 s too much promised")):
+        yield Case("stale length", f"flac: {name}", put("a.flac", lambda total=total: flac(total)),
+                   whole)
+
+
+def _zero() -> Iterator[Case]:
+    sound = pcm(fake())
+    whole = (scores_like(plain(fake), 0.1), lasts(seconds(fake())))
+    yield Case("length zero", "wav: 0", put("a.wav", lambda: wav(sound, 0)), whole, "40")
+    yield Case("length zero", "wav: 0, RIFF too", put("a.wav", lambda: wav(
+        sound, 0, riff_length=0)), whole, "40")
+    yield Case("length zero", "wav: 0, a chunk before", put("a.wav", lambda: wav(
+        sound, 0, before=chunk(b"LIST", b"INFOISFT\x04\0\0\0Lavf"))), whole)
+    yield Case("length zero", "wav: 0xFFFFFFFF", put("a.wav", lambda: wav(
+        sound, 0xFFFFFFFF, riff_length=0xFFFFFFFF)), whole)
+    yield Case("length zero", "wav: 0x7FFFFFFF", put("a.wav", lambda: wav(
+        sound, 0x7FFFFFFF)), whole)
+    yield Case("length zero", "wav, stereo: 0", put("a.wav", lambda: wav(pcm(np.stack(
+        [fake(), fake()], axis=1)), 0, channels=2)), whole)
+    yield Case("length zero", "wav: 0, an odd byte behind", put("a.wav", lambda: wav(
+        sound + b"x", 0)), whole, "40")
+    yield Case("length zero", "au: not known", put("a.au", lambda: with_u32(
+        written(fake(), "AU"), 8, 0xFFFFFFFF, ">")), whole)
+    yield Case("length zero", "au: 0", put("a.au", lambda: with_u32(
+        written(fake(), "AU"), 8, 0, ">")), whole)
+    yield Case("length zero", "caf: not known", put("a.caf", lambda: _caf_unknown()), whole)
+
+
+def _caf_unknown() -> bytes:
+    data = written(fake(), "CAF")
+    return with_u64(data, data.find(b"data") + 4, 0xFFFFFFFFFFFFFFFF, ">")
+
+

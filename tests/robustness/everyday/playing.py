@@ -1,0 +1,86 @@
+"""What a player plays is judged, at the player's times: PCM in MOV, edit lists, pauses, late
+starts."""
+from collections.abc import Iterator
+
+from tests.robustness.everyday.case import (Case, judged, lasts, put, says, scores_like,
+                                            spoof_after, verdict)
+from tests.robustness.everyday.containers import with_edits
+from tests.robustness.everyday.sound import Track, both, fake, muxed, plain, real, seconds
+
+
+def cases() -> Iterator[Case]:
+    yield from _pcm()
+    yield from _edits()
+    yield from _times()
+
+
+def _pcm() -> Iterator[Case]:
+    exact = (scores_like(plain(real), 0.02), lasts(seconds(real())))
+    for codec, row in (("pcm_s16le", "19"), ("pcm_s16be", "19"), ("pcm_s24le", ""),
+                       ("pcm_s24be", ""), ("pcm_s32be", ""), ("pcm_f32le", ""), ("pcm_f32be", "")):
+        yield Case("pcm in mov", f"MOV, {codec}", put("a.mov", lambda codec=codec: muxed(
+            "mov", [Track(real(), codec, 16000)])), exact, row)
+    yield Case("pcm in mov", "MOV, pcm_s16be, film", put("a.mov", lambda: muxed(
+        "mov", [Track(real(), "pcm_s16be", 16000)], "mpeg4")), exact, "19")
+    yield Case("pcm in mov", "MP4, pcm_s16le", put("a.mp4", lambda: muxed(
+        "mp4", [Track(real(), "pcm_s16le", 16000)])), exact)
+    yield Case("pcm in mov", "MOV, index first", put("a.mov", lambda: muxed(
+        "mov", [Track(real(), "pcm_s16le", 16000)], movflags="faststart")), exact)
+    yield Case("pcm in mov", "MP4 in fragments, AAC", put("a.mp4", lambda: muxed(
+        "mp4", [Track(real())], movflags="frag_keyframe+empty_moov")),
+        (verdict("likely bona fide"), lasts(seconds(real()))))
+    for codec in ("pcm_u8", "pcm_mulaw", "pcm_alaw", "adpcm_ima_qt"):
+        rate = 8000 if "law" in codec else 16000
+        yield Case("pcm in mov", f"MOV, {codec}", put("a.mov", lambda codec=codec, rate=rate: muxed(
+            "mov", [Track(real(), codec, rate)])), (judged(), lasts(seconds(real()))), "21")
+
+
+def _edits() -> Iterator[Case]:
+    whole, first = seconds(both()), seconds(real())
+    rest = whole - first
+    for name, codec, rate in (("M4A, AAC", "aac", 44100), ("M4A, ALAC", "alac", 16000)):
+        def edited(*edits, codec=codec, rate=rate, **options):
+            return put("a.m4a", lambda: with_edits(muxed(
+                "ipod", [Track(both(), codec, rate)]), *edits, **options))
+        near = 0.05 if codec == "alac" else 1.0
+        yield Case("edit lists", f"{name}: the second half alone", edited((rest, first)),
+                   (verdict("likely spoof"), lasts(rest), scores_like(plain(fake), near)), "22")
+        yield Case("edit lists", f"{name}: the first half alone", edited((first, 0.0)),
+                   (verdict("likely bona fide"), lasts(first)), "24")
+        yield Case("edit lists", f"{name}: a piece of the middle", edited((3.0, 0.7)),
+                   (verdict("likely bona fide"), lasts(3.0)), "22")
+        yield Case("edit lists", f"{name}: 3 s late", edited((3.0, -1), (whole, 0.0)),
+                   (judged(), lasts(whole + 3), spoof_after(first + 3)), "23")
+        yield Case("edit lists", f"{name}: version 1", edited((rest, first), version=1),
+                   (verdict("likely spoof"), lasts(rest)))
+        yield Case("edit lists", f"{name}: longer than the sound", edited((whole + 2, 0.0)),
+                   (judged(),))
+        yield Case("edit lists", f"{name}: two pieces", edited((1.5, 0.5), (1.5, 2.5)),
+                   (judged(), lasts(3.0)))
+    yield Case("edit lists", "MOV, PCM: the second half alone", put("a.mov", lambda: with_edits(
+        muxed("mov", [Track(both(), "pcm_s16le", 16000)]), (rest, first))),
+        (verdict("likely spoof"), lasts(rest), scores_like(plain(fake))))
+    yield Case("edit lists", "MP4 with film: the second half alone", put(
+        "a.mp4", lambda: with_edits(muxed("mp4", [Track(both())]), (rest, first))),
+        (verdict("likely spoof"), lasts(rest)))
+
+
+def _times() -> Iterator[Case]:
+    first, whole = seconds(real()), seconds(both())
+    for name, file, container, codec, rate in (
+            ("WebM", "a.webm", "webm", "libopus", 48000),
+            ("MKV", "a.mkv", "matroska", "aac", 44100),
+            ("MKA, FLAC", "a.mka", "matroska", "flac", 16000),
+            ("MP4", "a.mp4", "mp4", "aac", 44100), ("MPEG-TS", "a.ts", "mpegts", "aac", 44100)):
+        def made(film="", codec=codec, rate=rate, file=file, container=container, **how):
+            return put(file, lambda: muxed(container, [Track(both(), codec, rate, **how)], film,
+                                           63 if film else 0))
+        yield Case("time", f"{name}: 60 s of nothing between", made(gap=(first, 60.0)),
+                   (judged(), lasts(whole + 60, 0.5), spoof_after(first + 60)), "30"
+                   if file == "a.webm" else "")
+        yield Case("time", f"{name}: 3 s of nothing between", made(gap=(first, 3.0)),
+                   (judged(), lasts(whole + 3, 0.3), spoof_after(first + 3)))
+        if container in ("mp4", "matroska", "mpegts") and codec == "aac":
+            film = "mpeg2video" if container == "mpegts" else "mpeg4"
+            yield Case("time", f"{name}: the sound 60 s after the film", made(film, start=60.0),
+                       (judged(), says("60|1:0|later|late|begins", "the late start told")), "32")

@@ -1,0 +1,119 @@
+"""The options of training: what each means, who reads it, and which fit together.
+
+None as default: the recipe of the architecture decides, see utils/training/learners/recipes.py.
+PyTorch is not imported: `--help` answers at once.
+"""
+import argparse
+from pathlib import Path
+
+from utils.common.arguments import count, positive, rate, seeds, share
+from utils.common.devices import DEVICES
+from utils.common.files import CHECKPOINT_DIR, DATA_DIR, RESULTS_DIR
+from utils.parallel.processes import launched
+from utils.training.architectures import (ARCHITECTURES, FRONT_ENDS, LEARNERS, OPTIONS,
+                                          Architecture, chosen)
+
+# By their readers: name, type (or choices), default, meaning.
+GROUPS = {
+    "network": (
+        ("architecture", tuple(ARCHITECTURES), None, "which network (default: aasist)"),
+        ("front_end", FRONT_ENDS, None, "features that lcnn reads (default: lfcc)"),
+        ("components", positive, None, "of each mixture of lfcc-gmm (default: 512 or fewer)"),
+        ("encoder", Path, None, "ONNX file with the weights of the frozen speech encoder"),
+        ("init_from", Path, None, "start from the weights of this checkpoint (.pt)")),
+    "every learner": (
+        ("recipe", ("default", "published"), "default", "published: AASIST's own recipe"),
+        ("augment", ("none", "speed", "rawboost", "full"), None, "augmentation of both classes"),
+        ("crop_seconds", rate, None, "length of training crops (default: 4.0375)"),
+        ("batch_size", positive, None, "utterances per step"),
+        ("epochs", positive, None, "epochs in all, those of a resumed run included"),
+        ("early_stop", positive, None, "stop after so many epochs without a lower dev EER"),
+        ("source_power", share, None, "n recordings of a source count like n^P (default: the "
+                                      "recipe's, 0.5 or 0.75)")),
+    "learning by gradients or expectation-maximisation": (
+        ("balance", ("none", "class", "attack", "source"), None,
+         "how batches are drawn: shuffled, or half bona fide and evenly over each class, over "
+         "attacks, or over sources (default: the recipe's, attack)"),),
+    "learning by gradients": (
+        ("learning_rate", rate, None, "the highest learning rate"),
+        ("label_smoothing", share, None, "share of a label spread over both classes (default: 0)"),
+        ("averaging", ("none", "moving", "swa-on-dev-improvement"), None, "of weights"),
+        ("freeze", str, None, "parts that do not learn, separated by commas: names of modules, "
+                              "a number of blocks, or norm (all batch-norm statistics)"),
+        ("teacher", Path, None, "learn this detector's scores (.pt or .onnx) beside the labels"),
+        ("distil_weight", share, None, "weight of the teacher, 0 to 1 (default: 0.5)"),
+        ("distil_temperature", rate, None, "of the teacher's probabilities (default: 2)")),
+    "learning by ridge regression": (
+        ("ridge", rate, None, "penalty per unit of squared weight"),),
+    "run": (
+        ("max_samples", positive, None, "at most so many utterances of train, and of dev"),
+        ("device", DEVICES, "cpu", "where to compute"),
+        ("seed", count, None, "same seed and threads, same model on the CPU (default: 1)"),
+        ("seeds", seeds, None, "one run for each of these, as 1,2,3; mean and spread"),
+        ("num_workers", count, 0, "processes that read ahead"),
+        ("run_name", str, None, "folder of the run (default: <architecture>-<n>)"),
+        ("data_dir", Path, DATA_DIR, "folder that holds processed/"),
+        ("checkpoint_dir", Path, CHECKPOINT_DIR, "where models go"),
+        ("results_dir", Path, RESULTS_DIR, "where figures go")),
+}
+SWITCHES = {"small_model": "train the small network, which suits a laptop",
+            "test": "evaluate the best epoch on eval at the end",
+            "resume": "continue the run of that name, or start it",
+            "more_data": "with --resume: the stores may hold other data than before"}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Give a parser the options of training."""
+    for name, text in SWITCHES.items():
+        parser.add_argument(f"--{name}", action="store_true", help=text)
+    for title, options in GROUPS.items():
+        group = parser.add_argument_group(title)
+        for name, kind, default, text in options:
+            typed = {"choices": kind} if isinstance(kind, tuple) else {"type": kind}
+            group.add_argument(f"--{name}", default=default, help=text, **typed)
+
+
+def misuse(args: argparse.Namespace) -> str | None:
+    """Why these arguments do not fit together, for a usage error; None where they do."""
+    name = chosen(args)
+    network = ARCHITECTURES[name]
+    learner = LEARNERS[network.learner]
+    if args.architecture not in (None, name):
+        return (f"--small_model and --architecture {args.architecture} ask for two networks: "
+                "give one of them")
+    given = [option for option in OPTIONS if getattr(args, option) is not None]
+    if unknown := [option for option in given if not network.knows(option)]:
+        return _unknown(unknown, name, learner.method)
+    for option, what in network.required.items():
+        if option not in given:
+            return f"--architecture {name} needs --{option} {what}"
+    if args.recipe == "published" and network.learner != "gradient":
+        return (f"--recipe published needs gradients, and {name} learns by {learner.method}: "
+                "leave it out")
+    if launched() and not learner.several_processes:
+        return f"{name} learns in one process: start it without torchrun"
+    return _misuse_of_run(args, network)
+
+
+def _unknown(options: list[str], name: str, method: str) -> str:
+    owners = [other for other, network in ARCHITECTURES.items() if network.knows(options[0])]
+    *others, last = [f"--{option}" for option in options]
+    subject = f"{', '.join(others)} and {last} have" if others else f"{last} has"
+    return (f"{subject} no meaning for {name}, which learns by {method}: leave "
+            f"{'them' if others else 'it'} out, or choose --architecture {' or '.join(owners)}")
+
+
+def _misuse_of_run(args: argparse.Namespace, network: Architecture) -> str | None:
+    by_source = args.balance == "source" or "balance" not in network.recipe
+    if args.source_power is not None and not by_source:
+        return "--source_power needs --balance source: add that, or leave it out"
+    if args.teacher is None:
+        for option in ("distil_weight", "distil_temperature"):
+            if getattr(args, option) is not None:
+                return f"--{option} needs a teacher: add --teacher FILE, or leave it out"
+    if args.seeds and args.seed is not None:
+        return "--seeds names the seeds of several runs: leave out --seed"
+    if args.more_data and not args.resume:
+        return ("--more_data resumes a run: add --resume, or start a new run from its weights "
+                "with --init_from")
+    return None
