@@ -1,4 +1,4 @@
-"""The networks: `build_model(config)` makes one; each module here holds its `CONFIGS`."""
+"""The networks: `build_model(config)` makes one; each module defines its `CONFIGS`."""
 from importlib import import_module
 from pkgutil import iter_modules
 
@@ -15,10 +15,11 @@ for _found in iter_modules(__path__):
 
 
 def build_model(config: dict) -> nn.Module:
-    """The network that `config` describes, with fresh weights.
+    """The network of `config`, with fresh weights.
 
     Every network maps waveforms (B, T), float32 in [-1, 1] at 16 kHz, to last_hidden (B, H) and
-    logits (B, 2), spoof and bona fide. `ValueError` for an unknown architecture or setting.
+    logits (B, 2), in the order spoof, bona fide. Raises `ValueError` for an unknown architecture
+    or setting.
     """
     architecture = config.get("architecture")
     settings = {key: value for key, value in config.items() if key != "architecture"}
@@ -28,4 +29,4 @@ def build_model(config: dict) -> nn.Module:
     try:
         return NETWORKS[architecture](**settings)
     except TypeError as error:
-        raise ValueError(f"settings of {architecture!r}: {error}") from error
+        raise ValueError(f"wrong settings of {architecture!r}: {error}") from error

@@ -1,8 +1,8 @@
-"""AASIST (Jung et al., "AASIST: Audio anti-spoofing using integrated spectro-temporal graph
-attention networks", ICASSP 2022): fixed sinc filters, a residual encoder, and graph attention over
-its spectral and temporal nodes.
+"""AASIST: fixed sinc filters, a residual encoder, and graph attention over its output's nodes.
 
-Attribute names equal the keys of the published state dict, so that published weights load strictly.
+Jung et al., "AASIST: Audio anti-spoofing using integrated spectro-temporal graph attention
+networks", ICASSP 2022. Attribute names equal the keys of the published state dict, so published
+weights load strictly.
 """
 import math
 
@@ -14,21 +14,21 @@ from models.audio import SAMPLE_RATE
 from models.graph import GraphAttentionLayer, GraphPool, HeterogeneousGraphAttentionLayer
 
 N_BANDS = 70
-FILTER_LENGTH = 129  # samples; published as 128 and made odd
-MIN_SAMPLES = 2315  # the shortest input that leaves one frame after every pooling
-# rows after pooling; the 70th band falls off the pooling grid and is never used
+FILTER_LENGTH = 129  # samples; published as 128, which the published code makes odd
+MIN_SAMPLES = 2315  # the shortest input with one frame left after all poolings
+# rows after pooling; pooling by three never reads the 70th band
 N_FREQUENCIES = N_BANDS // 3
 MASTER_TEMPERATURE = 100.0
 ATTENTION_TEMPERATURE = 2.0
-MAX_MASKED_BANDS = 20  # exclusive
+MAX_MASKED_BANDS = 20  # exclusive limit
 
 
 def sinc_filters() -> Tensor:
     """(70, 129) band-pass filters with edges equally spaced on the mel scale, float32.
 
-    The published code evaluates sinc in float32 and scales it in float64; the weights were trained
-    on exactly that, and filters built in float64 throughout move the logits by 2e-5, so the same
-    steps are taken here.
+    The published code computes sinc in float32 and scales it in float64. The weights were trained
+    on exactly that, so this function does the same. Filters made in float64 alone would change
+    the logits by 2e-5.
     """
     top = 2595 * math.log10(1 + SAMPLE_RATE / 2 / 700)
     edges = [700 * (10 ** (top * i / N_BANDS / 2595) - 1) for i in range(N_BANDS + 1)]
@@ -46,9 +46,9 @@ def sinc_filters() -> Tensor:
 
 
 def draw_band_mask(generator: torch.Generator | None = None) -> tuple[int, int]:
-    """(first band, number of bands) to silence in one training batch.
+    """(first band, number of bands) to silence in one training batch: 0 to 19 bands.
 
-    The published code calls it "Freq_aug": 0 to 19 bands.
+    The published code calls this "Freq_aug".
     """
     count = int(torch.randint(MAX_MASKED_BANDS, (), generator=generator))
     return int(torch.randint(N_BANDS - count + 1, (), generator=generator)), count
@@ -62,7 +62,7 @@ class SincBands(nn.Module):
 
     def __init__(self):
         super().__init__()
-        # The 70th filter is left out: pooling by three never reads it.
+        # Without the 70th filter: pooling by three never reads it.
         filters = sinc_filters()[:3 * N_FREQUENCIES]
         self.register_buffer("filters", filters.unsqueeze(1), persistent=False)
 
@@ -85,10 +85,10 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, first: bool):
         super().__init__()
         if not first:
-            # Dead weight: the published forward normalises the input with bn1 and then convolves
-            # the raw input, so bn1 never reaches the output. It exists for the published keys only;
-            # it is not computed, and so, unlike in the published code, its running statistics stay
-            # at their start in training (nothing reads them).
+            # Dead weight: the published forward normalises the input with bn1, but then convolves
+            # the raw input, so bn1 never affects the output. It exists only for the published
+            # keys and is not computed here. Its running statistics stay at their start values;
+            # nothing reads them.
             self.bn1 = nn.BatchNorm2d(channels_in)
         self.conv1 = nn.Conv2d(channels_in, channels_out, (2, 3), padding=(1, 1))
         self.bn2 = nn.BatchNorm2d(channels_out)
@@ -99,11 +99,11 @@ class ResidualBlock(nn.Module):
             self.conv_downsample = None
 
     def forward(self, x: Tensor) -> Tensor:
-        # in place: an eighth less memory in training
+        # in place, which saves an eighth of the memory in training
         y = self.conv2(F.selu(self.bn2(self.conv1(x)), inplace=True))
         y += x if self.conv_downsample is None else self.conv_downsample(x)
-        # Over rows as in max_pool2d(y, (1, 3)), and where no gradient is asked for (frozen,
-        # scoring) six times faster.
+        # Equal to max_pool2d(y, (1, 3)), but six times as fast without gradients (frozen
+        # networks, scoring).
         return F.max_pool1d(y.flatten(1, 2), 3).unflatten(1, y.shape[1:3])
 
 
@@ -139,14 +139,14 @@ class AASIST(nn.Module):
 
     @staticmethod
     def _blocks(channels: list[int]) -> list[nn.Module]:
-        """Six residual blocks, each in a `Sequential` of one: published keys say `encoder.0.0`."""
+        """Six residual blocks, each in its own `Sequential`: published keys are `encoder.0.0`."""
         widths = [1, channels[0], channels[1], channels[2], channels[3], channels[3], channels[3]]
         return [nn.Sequential(ResidualBlock(before, after, first=number == 0))
                 for number, (before, after) in enumerate(zip(widths, widths[1:]))]
 
     def forward(self, waves: Tensor,
                 band_mask: tuple[int, int] | None = None) -> tuple[Tensor, Tensor]:
-        """Train with `band_mask`, of `draw_band_mask`, to silence sinc bands."""
+        """`band_mask`, from `draw_band_mask`, silences sinc bands in training."""
         return self.read_out(self.encode(waves, band_mask))
 
     def encode(self, waves: Tensor, band_mask: tuple[int, int] | None = None) -> Tensor:
@@ -169,7 +169,7 @@ class AASIST(nn.Module):
         last_hidden = self.drop(torch.cat(
             [temporal.abs().amax(1), temporal.mean(1), spectral.abs().amax(1), spectral.mean(1),
              master.squeeze(1)], dim=1))
-        # as published, training returns the dropped-out layer
+        # as published, training returns the layer after dropout
         return last_hidden, self.out_layer(last_hidden)
 
     def _branch(self, branch: str, temporal: Tensor,

@@ -1,9 +1,8 @@
-"""The first blocks of a Whisper speech encoder (Radford et al., "Robust speech recognition via
-large-scale weak supervision", 2022) on a log-mel spectrogram, and a linear read-out of their
-statistics over time.
+"""The first blocks of a Whisper speech encoder, and a linear read-out of their statistics.
 
-All of it is torch operations that export to ONNX. The encoder's weights come from a file
-(utils/training/setup/encoder_weights.py): with random weights it is of no use.
+Radford et al., "Robust speech recognition via large-scale weak supervision", 2022. The input is a
+log-mel spectrogram. All operations are torch operations that export to ONNX. The encoder's weights
+come from a file (utils/training/setup/encoder_weights.py), because random weights would be useless.
 """
 import math
 
@@ -16,12 +15,12 @@ from models.audio import SAMPLE_RATE
 N_FFT = 400       # samples, window and transform
 HOP = 160         # samples
 N_MELS = 80
-WIDTH = 512       # of the encoder's frames
+WIDTH = 512       # size of the encoder's frames
 N_HEADS = 8
-DYNAMIC_RANGE = 8.0  # decades below the loudest bin of the wave; quieter bins are raised to it
-# the shortest input of two frames: the second convolution halves their number
+DYNAMIC_RANGE = 8.0  # decades below the wave's loudest bin; quieter bins are raised to this level
+# the shortest input with two frames: the second convolution halves their number
 MIN_SAMPLES = 3 * HOP
-N_STATISTICS = 3       # of each dimension of each layer
+N_STATISTICS = 3       # per dimension of each layer
 
 
 def _slaney_mel(frequency: Tensor) -> Tensor:
@@ -37,9 +36,7 @@ def _slaney_hertz(mel: Tensor) -> Tensor:
 
 
 def mel_filters() -> Tensor:
-    """(80, 201) triangles of equal area between 0 and 8 kHz (Slaney's scale and normalisation),
-    float32.
-    """
+    """(80, 201) triangles of equal area from 0 to 8 kHz, float32: Slaney's scale and norm."""
     top = _slaney_mel(torch.tensor([SAMPLE_RATE / 2], dtype=torch.float64))
     edges = _slaney_hertz(torch.linspace(0, 1, N_MELS + 2, dtype=torch.float64) * top)
     bins = torch.linspace(0, SAMPLE_RATE / 2, N_FFT // 2 + 1, dtype=torch.float64)
@@ -58,7 +55,7 @@ def fourier_filters() -> Tensor:
 
 
 class WhisperLogMel(nn.Module):
-    """Waves (B, T), T > 200, to (B, 80, T // 160): Whisper's log-mel spectrogram."""
+    """Waves (B, T), T > 200 → (B, 80, T // 160): Whisper's log-mel spectrogram."""
 
     def __init__(self):
         super().__init__()
@@ -67,7 +64,7 @@ class WhisperLogMel(nn.Module):
 
     def forward(self, waves: Tensor) -> Tensor:
         padded = F.pad(waves.unsqueeze(1), (N_FFT // 2, N_FFT // 2), mode="reflect")
-        # the last frame is dropped, as in training
+        # Whisper's training dropped the last frame too
         parts = F.conv1d(padded, self.fourier, stride=HOP)[..., :-1]
         real, imaginary = parts.chunk(2, dim=1)
         level = (self.mel @ (real.square() + imaginary.square())).clamp(min=1e-10).log10()
@@ -97,8 +94,9 @@ class EncoderBlock(nn.Module):
 
 
 class SpeechEncoder(nn.Module):
-    """Waves (B, T) to the frames after the convolutions and after each block: each (B, ceil(T //
-    160 / 2), 512).
+    """Waves (B, T) → a list of frames (B, ceil(T // 160 / 2), 512).
+
+    The list holds the frames after the convolutions and after each block.
     """
 
     def __init__(self, n_blocks: int, max_frames: int):
@@ -124,14 +122,12 @@ class SpeechEncoder(nn.Module):
 
 
 def longest_input(max_frames: int) -> int:
-    """The most samples that give no more than `max_frames` frames."""
+    """The largest number of samples with at most `max_frames` frames."""
     return 2 * HOP * max_frames + HOP - 1
 
 
 def statistics(frames: Tensor) -> Tensor:
-    """(B, frames, D) -> (B, 3 * D): mean, standard deviation, and mean absolute step from frame to
-    frame.
-    """
+    """(B, frames, D) → (B, 3 * D): mean, deviation, and mean absolute step between frames."""
     mean = frames.mean(dim=1)
     variance = (frames - mean.unsqueeze(1)).square().mean(dim=1)
     steps = frames[:, 1:] - frames[:, :-1]
@@ -139,11 +135,10 @@ def statistics(frames: Tensor) -> Tensor:
 
 
 class EncoderModel(nn.Module):
-    """Waves float32 (B, T), T >= 480 and no longer than `max_frames`, to (statistics (B, H), logits
-    (B, 2)).
+    """Waves float32 (B, T), T from 480 to the `max_frames` limit → (statistics, logits).
 
-    Classes [spoof, bona fide]. The statistics are standardised by running averages, so that a
-    freshly trained read-out is a logistic regression on them.
+    The shapes are (B, H) and (B, 2), with the classes [spoof, bona fide]. Running averages
+    standardise the statistics, so a new read-out is a logistic regression on them.
     """
 
     def __init__(self, n_blocks: int, max_frames: int, dropout: float):

@@ -1,7 +1,7 @@
-"""Fixed front ends, waves to features: LFCC as in the ASVspoof baselines, and a log-mel
-spectrogram.
+"""Fixed front ends from waves to features: LFCC of the ASVspoof baselines, and log-mel spectra.
 
-All of it is torch operations that export to ONNX; the Fourier transform is a strided convolution.
+All operations are torch operations that export to ONNX; the Fourier transform is a strided
+convolution.
 """
 import math
 
@@ -16,14 +16,14 @@ WINDOW, HOP = 320, 160   # samples: 20 ms, 10 ms
 N_FFT = 512
 N_FILTERS = 20
 PRE_EMPHASIS = 0.97
-# The least energy of a filter. The published scripts add the epsilon of a double, 2.2e-16, instead;
-# the rounding noise of 16-bit audio gives about 1e-7, so only digital silence, which is no speech,
-# comes out otherwise (-10, not -15.7).
+# The least energy of a filter. The published scripts instead add the epsilon of a double, 2.2e-16.
+# The rounding noise of 16-bit audio has about 1e-7, so only digital silence, which is not speech,
+# gets another value (-10, not -15.7).
 FLOOR = 1e-10
 
 
 def linear_filters() -> Tensor:
-    """(20, 257) triangles of height 1 with corners spread evenly from 0 to 8 kHz, float64."""
+    """(20, 257) triangles of height 1 with corners spaced evenly from 0 to 8 kHz, float64."""
     corners = torch.linspace(0, SAMPLE_RATE / 2, N_FILTERS + 2, dtype=torch.float64)
     bins = torch.linspace(0, SAMPLE_RATE / 2, N_FFT // 2 + 1, dtype=torch.float64)
     rising = (bins - corners[:-2, None]) / (corners[1:-1] - corners[:-2])[:, None]
@@ -32,7 +32,7 @@ def linear_filters() -> Tensor:
 
 
 def cosine_transform(size: int) -> Tensor:
-    """(size, size) orthonormal DCT-II, the rows its coefficients, float64."""
+    """(size, size) orthonormal DCT-II; its rows are the coefficients; float64."""
     index = torch.arange(size, dtype=torch.float64)
     matrix = (math.pi / size * (index + 0.5) * index[:, None]).cos() * math.sqrt(2 / size)
     matrix[0] /= math.sqrt(2)
@@ -40,8 +40,9 @@ def cosine_transform(size: int) -> Tensor:
 
 
 def hamming_fourier() -> Tensor:
-    """(514, 1, 320): cosines, then sines, of the 257 bins of 512 points under a symmetric Hamming
-    window, float64.
+    """(514, 1, 320) float64: cosines, then sines, of 257 bins under a symmetric Hamming window.
+
+    The transform has 512 points.
     """
     time = torch.arange(WINDOW, dtype=torch.float64)
     angle = 2 * math.pi / N_FFT * torch.arange(N_FFT // 2 + 1, dtype=torch.float64)[:, None] * time
@@ -50,26 +51,24 @@ def hamming_fourier() -> Tensor:
 
 
 def power(waves: Tensor, fourier: Tensor, hop: int) -> Tensor:
-    """Waves (B, T) to power spectra (B, bins, frames); a last frame that is not whole is left out.
-    """
+    """Waves (B, T) → power spectra (B, bins, frames), without an incomplete last frame."""
     real, imaginary = F.conv1d(waves.unsqueeze(1), fourier, stride=hop).chunk(2, dim=1)
     return real.square() + imaginary.square()
 
 
 def delta(features: Tensor) -> Tensor:
-    """The next frame minus the one before, (B, D, frames) -> the same; the edges are repeated."""
+    """The next frame minus the previous one: (B, D, frames) → the same; edges are repeated."""
     padded = torch.cat([features[..., :1], features, features[..., -1:]], dim=-1)
     return padded[..., 2:] - padded[..., :-2]
 
 
 class LFCC(nn.Module):
-    """Waves (B, T), T >= 320, to (B, 60, (T - 160) // 160): 20 linear-frequency cepstra, their
-    deltas and double deltas.
+    """Waves (B, T), T >= 320 → (B, 60, (T - 160) // 160): 20 cepstra, their deltas, their deltas.
 
-    As in the ASVspoof 2015 to 2019 baselines (Sahidullah, Kinnunen, Hanilci, "A comparison of
-    features for synthetic speech detection", Interspeech 2015, and its extract_lfcc.m):
-    pre-emphasis, 20 ms Hamming windows every 10 ms, 512 points, 20 triangles over 0 to 8 kHz,
-    log10, DCT. Its tables are made in float64 and kept in `dtype`.
+    LFCC as in the ASVspoof 2015 to 2019 baselines: Sahidullah, Kinnunen, Hanilci, "A comparison
+    of features for synthetic speech detection", Interspeech 2015, and its extract_lfcc.m.
+    Pre-emphasis, 20 ms Hamming windows every 10 ms, 512 points, 20 triangles over 0 to 8 kHz,
+    log10, DCT. Its tables are computed in float64 and kept in `dtype`.
     """
 
     size = 3 * N_FILTERS
@@ -81,8 +80,7 @@ class LFCC(nn.Module):
         self.register_buffer("dct", cosine_transform(N_FILTERS).to(dtype), persistent=False)
 
     def static(self, waves: Tensor) -> Tensor:
-        """The 20 cepstra alone, of waves taken as they are, without pre-emphasis: (B, 20, frames).
-        """
+        """The 20 cepstra alone, without pre-emphasis of `waves`: (B, 20, frames)."""
         return self.dct @ (self.filters @ power(waves, self.fourier, HOP)).clamp(min=FLOOR).log10()
 
     def forward(self, waves: Tensor) -> Tensor:
@@ -93,11 +91,11 @@ class LFCC(nn.Module):
 
 
 class LogMel(nn.Module):
-    """Waves (B, T), T >= 400, to (B, 80, (T - 240) // 160): log10 energies of 80 mel bands, 25 ms
-    windows every 10 ms.
+    """Waves (B, T), T >= 400 → (B, 80, (T - 240) // 160): log10 energies of 80 mel bands.
 
-    The bands and the window are Whisper's (`models.encoder`), but neither the loudest band nor the
-    ends of the recording change a frame: no floor below the maximum, no padding.
+    Windows of 25 ms every 10 ms. Bands and window are Whisper's (`models.encoder`). But neither
+    the loudest band nor the ends of the recording change a frame: this front end has no floor
+    below the maximum and no padding.
     """
 
     size = encoder.N_MELS

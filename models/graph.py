@@ -1,5 +1,6 @@
-"""Graph attention, heterogeneous stacking graph attention (HS-GAL) and graph pooling (Jung et al.,
-2022, section 3).
+"""Graph attention, heterogeneous stacking graph attention (HS-GAL) and graph pooling.
+
+Jung et al., 2022, section 3.
 """
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ def _attention_vector(features: int) -> nn.Parameter:
 
 
 def _pairwise(nodes: Tensor) -> Tensor:
-    """(B, N, C) -> (B, N, N, C): the product of every pair of nodes."""
+    """(B, N, C) → (B, N, N, C): the product of every pair of nodes."""
     return nodes.unsqueeze(2) * nodes.unsqueeze(1)
 
 
@@ -23,7 +24,7 @@ def _normalise(nodes: Tensor, bn: nn.BatchNorm1d) -> Tensor:
 
 
 class GraphAttentionLayer(nn.Module):
-    """Attention over the fully connected graph of nodes: (B, N, in_dim) -> (B, N, out_dim)."""
+    """Attention over the fully connected graph of nodes: (B, N, in_dim) → (B, N, out_dim)."""
 
     def __init__(self, in_dim: int, out_dim: int, temperature: float):
         super().__init__()
@@ -44,8 +45,9 @@ class GraphAttentionLayer(nn.Module):
 
 
 class HeterogeneousGraphAttentionLayer(nn.Module):
-    """Attention over temporal and spectral nodes together, and a master ("stack") node that attends
-    to all of them.
+    """Attention over temporal and spectral nodes together.
+
+    A master ("stack") node attends to all of them.
     """
 
     def __init__(self, in_dim: int, out_dim: int, temperature: float):
@@ -68,8 +70,9 @@ class HeterogeneousGraphAttentionLayer(nn.Module):
 
     def forward(self, temporal: Tensor, spectral: Tensor,
                 master: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Temporal (B, N1, in), spectral (B, N2, in), master (1 or B, 1, in) -> the same three with
-        `out_dim`.
+        """Temporal (B, N1, in), spectral (B, N2, in), master (1 or B, 1, in) → the same three.
+
+        Their last axis becomes `out_dim`.
         """
         n1 = temporal.size(1)
         nodes = torch.cat([self.proj_type1(temporal), self.proj_type2(spectral)], dim=1)
@@ -81,9 +84,7 @@ class HeterogeneousGraphAttentionLayer(nn.Module):
         return nodes[:, :n1], nodes[:, n1:], new_master
 
     def _attention(self, nodes: Tensor, n1: int) -> Tensor:
-        """(B, N, N) attention map; pairs within and across the two kinds of node have weights of
-        their own.
-        """
+        """(B, N, N) attention map; pairs of equal and of different kinds have separate weights."""
         pairs = torch.tanh(self.att_proj(_pairwise(nodes)))
         top = torch.cat([pairs[:, :n1, :n1] @ self.att_weight11,
                          pairs[:, :n1, n1:] @ self.att_weight12], dim=2)
@@ -100,8 +101,9 @@ class HeterogeneousGraphAttentionLayer(nn.Module):
 
 
 class GraphPool(nn.Module):
-    """Keep the share `ratio` of the nodes that a learned score ranks highest, in that order,
-    weighted by the score.
+    """Keep the share `ratio` of the nodes with the highest learned scores.
+
+    They come in the order of their scores, each weighted by its score.
     """
 
     def __init__(self, ratio: float, dim: int):
@@ -111,7 +113,7 @@ class GraphPool(nn.Module):
         self.ratio = ratio
 
     def forward(self, nodes: Tensor) -> Tensor:
-        # dropout touches the score only, not the nodes
+        # dropout affects only the score, not the nodes
         scores = torch.sigmoid(self.proj(self.drop(nodes)))
         keep = max(int(nodes.size(1) * self.ratio), 1)
         index = scores.topk(keep, dim=1).indices

@@ -1,9 +1,9 @@
-"""A frozen AASIST and the first blocks of a frozen speech encoder, read by one linear layer.
+"""A frozen AASIST and the first blocks of a frozen speech encoder, with one linear read-out.
 
-AASIST was trained on much synthetic speech, but it scores copies by vocoders as real. Its last
-residual block holds traces of them that its read-out does not use. The encoder was trained on far
-more speech. Here only one linear layer over the statistics of both learns, so some thousand
-utterances are enough.
+AASIST was trained on much synthetic speech, but it scores vocoder copies as real. The last residual
+block contains traces of the vocoders, but AASIST's read-out does not use them. The encoder was
+trained on far more speech. Here only one linear layer over the statistics of both is trained, so
+some thousand utterances are enough.
 """
 import torch
 from torch import Tensor, nn
@@ -12,14 +12,15 @@ from models.aasist import AASIST
 from models.aasist import CONFIGS as AASIST_CONFIGS
 from models.encoder import N_STATISTICS, WIDTH, SpeechEncoder, statistics
 
-# weight of AASIST's last hidden layer, a small group of features, beside the large ones
+# weight of AASIST's last hidden layer, because this group of features is small
 HIDDEN_GAIN = 2.0
-BAND_STATISTICS = 4    # of each channel
+BAND_STATISTICS = 4    # per channel
 
 
 def band_statistics(features: Tensor) -> Tensor:
-    """(B, C, 23, frames) -> (B, 4 * C): over the bands, mean and deviation of each channel's mean
-    and deviation in time.
+    """(B, C, 23, frames) → (B, 4 * C).
+
+    Each channel's mean and deviation over time, then the mean and deviation of both over bands.
     """
     # (B, 2, C, 23)
     over_time = torch.stack([features.mean(dim=3), _deviation(features, 3)], dim=1)
@@ -31,12 +32,11 @@ def _deviation(x: Tensor, dim: int) -> Tensor:
 
 
 class Hybrid(nn.Module):
-    """Waves float32 (B, T), 2315 <= T and no longer than `max_frames`, to (standardised statistics
-    (B, H), logits (B, 2)).
+    """Waves float32 (B, T), T from 2315 to the `max_frames` limit → (statistics, logits).
 
-    Classes [spoof, bona fide]. `mean` and `scale` standardise the statistics, so that each of the
-    three groups (AASIST's hidden layer, its last block, the encoder's layers) has the same variance
-    in all, but for `HIDDEN_GAIN`.
+    The shapes are (B, H) and (B, 2), with the classes [spoof, bona fide]. `mean` and `scale`
+    standardise the statistics. Each of the three groups (AASIST's hidden layer, its last block,
+    the encoder's layers) then has the same total variance, except for `HIDDEN_GAIN`.
     """
 
     def __init__(self, aasist: dict, n_blocks: int, max_frames: int):
@@ -54,8 +54,7 @@ class Hybrid(nn.Module):
         return self.read_out(self.aasist.encode(waves), waves)
 
     def read_out(self, features: Tensor, waves: Tensor) -> tuple[Tensor, Tensor]:
-        """AASIST's encoder output (B, C, 23, frames) and the waves (B, T) -> (statistics, logits).
-        """
+        """AASIST's encoder output (B, C, 23, frames), waves (B, T) → (statistics, logits)."""
         hidden, _ = self.aasist.read_out(features)
         pooled = [hidden, band_statistics(features),
                   *(statistics(layer) for layer in self.encoder(waves))]
@@ -63,9 +62,7 @@ class Hybrid(nn.Module):
         return last_hidden, self.out_layer(last_hidden)
 
     def standardise(self, mean: Tensor, deviation: Tensor) -> None:
-        """Set `mean` and `scale` from the mean and the deviation (H,) of the statistics as they
-        come.
-        """
+        """Set `mean` and `scale` from the mean and the deviation (H,) of the raw statistics."""
         gains = torch.cat([torch.full((width,), gain / width ** 0.5)
                            for width, gain in zip(self.widths, (HIDDEN_GAIN, 1.0, 1.0))])
         self.mean.copy_(mean)

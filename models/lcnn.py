@@ -1,11 +1,10 @@
-"""LCNN: a light convolutional network whose activation is the larger of two halves of the channels
-(max feature map).
+"""LCNN: a light convolutional network with the max feature map as activation.
 
-Lavrentyeva, Novoselov, Tseren, Volkova, Gorlanov, Kozlov, "STC antispoofing systems for the
-ASVspoof2019 challenge", Interspeech 2019 (arXiv:1904.05576), table 1; with the recurrent read-out
-of Wang, Yamagishi, "A comparative study on recent neural spoofing countermeasures for synthetic
-speech detection", Interspeech 2021 (arXiv:2103.11326), LCNN-LSTM-sum, which is the LFCC-LCNN
-baseline of ASVspoof 2021.
+The trunk is table 1 of Lavrentyeva, Novoselov, Tseren, Volkova, Gorlanov, Kozlov, "STC antispoofing
+systems for the ASVspoof2019 challenge", Interspeech 2019 (arXiv:1904.05576). The recurrent read-out
+is LCNN-LSTM-sum of Wang, Yamagishi, "A comparative study on recent neural spoofing countermeasures
+for synthetic speech detection", Interspeech 2021 (arXiv:2103.11326). ASVspoof 2021 uses it as the
+LFCC-LCNN baseline.
 """
 import torch
 from torch import Tensor, nn
@@ -14,8 +13,9 @@ from models.front_ends import FRONT_ENDS
 
 
 class MaxFeatureMap(nn.Module):
-    """(B, 2 * channels, H, W) -> (B, channels, H, W): the larger of a channel of the first half and
-    its partner.
+    """(B, 2 * channels, H, W) → (B, channels, H, W): the larger of two paired channels.
+
+    Channel k of the first half is paired with channel k of the second half.
     """
 
     def __init__(self, channels: int):
@@ -28,16 +28,18 @@ class MaxFeatureMap(nn.Module):
 
 
 def convolution(inputs: int, outputs: int, size: int) -> nn.Sequential:
-    """A convolution that keeps height and width, and a max feature map: (B, inputs, H, W) -> (B,
-    outputs, H, W).
+    """A convolution that keeps H and W, then a max feature map.
+
+    (B, inputs, H, W) → (B, outputs, H, W).
     """
     return nn.Sequential(nn.Conv2d(inputs, 2 * outputs, size, padding=size // 2),
                          MaxFeatureMap(outputs))
 
 
 def trunk(width: int) -> nn.Sequential:
-    """The nine convolutions of the published table, scaled to `width`: (B, 1, H, W) -> (B, width, H
-    // 16, W // 16).
+    """The nine convolutions of the published table, scaled to `width`.
+
+    (B, 1, H, W) → (B, width, H // 16, W // 16).
     """
     def norm(channels: int) -> nn.BatchNorm2d:
         return nn.BatchNorm2d(channels, affine=False)
@@ -55,20 +57,20 @@ def trunk(width: int) -> nn.Sequential:
 
 
 class LCNN(nn.Module):
-    """Waves float32 (B, T), T of at least 17 frames, to (embedding (B, E), logits (B, 2)); classes
-    [spoof, bona fide].
+    """Waves float32 (B, T) of at least 17 frames → (embedding (B, E), logits (B, 2)).
 
-    `front_end`: "lfcc" or "logmel". `width`: 32 as published; the time of a training step grows
-    with its square. Other than published: the LFCC are those of `models.front_ends` (the 2021
-    baseline takes 1,024 points, half the band and the energy in place of the first coefficient),
-    standardised by running averages, and the output is two logits, not one.
+    The classes are [spoof, bona fide]. `front_end` is "lfcc" or "logmel". `width` is 32 as
+    published; the time of a training step grows with its square. Three things differ from the
+    publication. The LFCC are those of `models.front_ends`; the 2021 baseline uses 1,024 points,
+    half the band, and the energy instead of the first coefficient. Running averages standardise
+    them. The output is two logits instead of one.
     """
 
     def __init__(self, front_end: str, width: int, dropout: float):
         super().__init__()
         if front_end not in FRONT_ENDS:
-            raise ValueError(
-                f"unknown front end {front_end!r}: known are {', '.join(sorted(FRONT_ENDS))}")
+            raise ValueError(f"unknown front end {front_end!r}: choose one of "
+                             f"{', '.join(sorted(FRONT_ENDS))}")
         self.front_end = FRONT_ENDS[front_end]()
         self.standardise = nn.BatchNorm1d(self.front_end.size, affine=False)
         self.trunk = trunk(width)

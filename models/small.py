@@ -1,21 +1,20 @@
-"""The small model: a log-spectrogram and a narrow residual network, made for a laptop's CPU; no
-graph attention.
+"""The small model: a log spectrogram and a narrow residual network, for a laptop's CPU.
 
-The spectrogram is a strided convolution with fixed windowed sines and cosines, so the whole network
-is convolutions and exports as it is. The layout (which spectrum, widths, read-out) was chosen by
-measurement on the default corpus.
+It has no graph attention. The spectrogram is a strided convolution with windowed sines and cosines,
+so the network consists of convolutions and exports unchanged. Measurements on the default corpus
+chose the spectrum, the widths and the read-out.
 """
 import math
 
 import torch
 from torch import Tensor, nn
 
-# of the spectrogram's bins or frames, so that the two stripes leave half of a short crop
+# largest share of bins or frames in a stripe, so two stripes leave half of a short crop
 WIDEST_STRIPE = 0.25
 
 
 def _fourier_filters(n_fft: int, window: int) -> Tensor:
-    """Hann-windowed cosines and sines for bins 1 .. n_fft/2: (n_fft, 1, window)."""
+    """Hann-windowed cosines and sines for bins 1 to n_fft/2: (n_fft, 1, window)."""
     time = torch.arange(window, dtype=torch.float64)
     bins = torch.arange(1, n_fft // 2 + 1, dtype=torch.float64)
     angle = 2 * math.pi * bins[:, None] * time / n_fft
@@ -24,8 +23,9 @@ def _fourier_filters(n_fft: int, window: int) -> Tensor:
 
 
 class LogSpectrogram(nn.Module):
-    """Waves (B, T) in [-1, 1] to log power (B, 1, n_fft/2, frames), 0 dB = full scale sine, about
-    -1 to 1.
+    """Waves (B, T) in [-1, 1] → log power (B, 1, n_fft/2, frames), about -1 to 1.
+
+    0 dB is a full-scale sine.
     """
 
     def __init__(self, n_fft: int, window: int, hop: int):
@@ -41,8 +41,9 @@ class LogSpectrogram(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions with batch norm, halving both axes; the short cut is an average and a
-    1 x 1 convolution.
+    """Two 3 x 3 convolutions with batch norm; they halve both axes.
+
+    The short cut is an average and a 1 x 1 convolution.
     """
 
     def __init__(self, inputs: int, outputs: int):
@@ -60,10 +61,10 @@ class ResidualBlock(nn.Module):
 
 
 def mask_stripes(features: Tensor, dim: int, widest: int) -> Tensor:
-    """Set two random stripes of up to `widest` bins (dim 2) or frames (dim 3) of each spectrogram
-    to its mean, 0.
+    """Set two random stripes of each spectrogram to its mean, which is 0.
 
-    Masking as in SpecAugment (Park et al. 2019): no single band or moment may decide.
+    A stripe has up to `widest` bins (dim 2) or frames (dim 3). Masking as in SpecAugment (Park et
+    al. 2019) keeps the network from relying on one band or moment.
     """
     size = features.shape[dim]
     widest = min(widest, int(size * WIDEST_STRIPE))
@@ -78,12 +79,11 @@ def mask_stripes(features: Tensor, dim: int, widest: int) -> Tensor:
 
 
 class SmallModel(nn.Module):
-    """Waves float32 (B, T), T >= `window`, to (embedding (B, 2 * embedding), logits (B, 2));
-    classes [spoof, bona fide].
+    """Waves float32 (B, T), T >= `window` → (embedding (B, 2 * embedding), logits (B, 2)).
 
-    Each bin's mean over time is taken away (a fixed channel says nothing about synthesis), the
-    frequencies keep their place up to the read-out, and mean and deviation over time are weighted
-    by attention (Okabe et al. 2018).
+    The classes are [spoof, bona fide]. Each bin's mean over time is subtracted, because a fixed
+    channel says nothing about synthesis. Frequencies keep their order up to the read-out.
+    Attention weights the mean and the deviation over time (Okabe et al. 2018).
     """
 
     def __init__(self, n_fft: int, window: int, hop: int, widths: list[int], embedding: int,

@@ -24,8 +24,8 @@ ASVSPOOF5 = {"corpus": "ASVspoof 5",
              "attacks": [f"A{i:02d}" for i in range(1, 9)]}
 UNKNOWN = {"corpus": "unknown", "description": "published weights of unknown training",
            "demo": False, "utterances": None, "seed": None, "attacks": []}
-# The released files by SHA-256, of github.com/clovaai/aasist (models/weights) and
-# github.com/asvspoof-challenge/asvspoof5: what each is, and its training data.
+# The files released at github.com/clovaai/aasist (models/weights) and at
+# github.com/asvspoof-challenge/asvspoof5: {SHA-256: (name, training data)}.
 KNOWN_WEIGHTS = {
     "51d2d9cf0738172f61e2a384ec50a54a55363240f67c971ed55a92435bc1a1c0":
         ("the published AASIST", ASVSPOOF2019),
@@ -49,9 +49,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def published_checkpoint(weights: Path, architecture: str) -> dict:
-    """A checkpoint of the state dict in `weights`.
+    """A checkpoint from the state dict in `weights`.
 
-    Raises `InputError` where it does not fit `architecture` exactly.
+    Raises `InputError` if the state dict does not match `architecture` exactly.
     """
     from models import CONFIGS
     from utils.common.provenance import environment
@@ -71,7 +71,7 @@ def published_checkpoint(weights: Path, architecture: str) -> dict:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Import the weights that the command line names; the exit code."""
+    """Import the weights named on the command line; returns the exit code."""
     args = build_parser().parse_args(argv)
     if args.output.suffix != ".pt":
         raise InputError(f"--output {args.output} must end in .pt: "

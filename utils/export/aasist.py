@@ -1,9 +1,9 @@
-"""AASIST as an ONNX graph laid out for speed and memory on a CPU; same mathematics as the model.
+"""AASIST as an ONNX graph that is fast and small on a CPU and computes the same as the model.
 
-It differs in three ways from what PyTorch's exporter writes. bn2 is folded into conv1. SELU is
-split into operations that run fast, its constants folded into the convolutions around it. The
-first two blocks, which hold nine tenths of all activations, run over the time axis in chunks. A
-chunk stays in the processor's cache, and they take the memory of one chunk only.
+It differs in three ways from the output of PyTorch's exporter. bn2 is folded into conv1. SELU is
+split into fast operations, and its constants are folded into the neighbouring convolutions. The
+first two blocks hold nine tenths of all activations; they run over the time axis in chunks. Only
+one chunk is in memory, and it fits into the processor's cache.
 """
 import io
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from utils.export.graph import SCALE, SELU_ZERO, SHIFT, Graph
 
 OPSET = 17          # ONNX Runtime reads it since 1.12
 CHUNK = 28          # columns of the second block's output: 0.8 MB of activations
-HALO = 2            # columns that a block needs on both sides of 3 times the columns it gives
-HALVED_FROM = 512   # values in a tensor that is stored in float16
-HALF = ".f16"       # ends the names of tensors stored in float16
+HALO = 2            # columns that a block needs on both sides of its input
+HALVED_FROM = 512   # smallest number of values in a tensor that is stored in float16
+HALF = ".f16"       # suffix of the names of tensors stored in float16
 
 
 @dataclass
 class Folded:
-    """A residual block's weights, with batch norm and SELU's constants folded in; float64."""
+    """A residual block's weights in float64, with batch norm and SELU's constants folded in."""
 
     conv1: np.ndarray
     bias1: np.ndarray
@@ -36,7 +36,7 @@ class Folded:
 
 
 def fold(block: ResidualBlock) -> Folded:
-    """`block` with bn2 and the shift in conv1, SELU's scale and constant in conv2."""
+    """`block` with bn2 and the shift folded into conv1, SELU's scale and constant into conv2."""
     bn = block.bn2
     scale = _double(bn.weight) / np.sqrt(_double(bn.running_var) + bn.eps)
     conv1 = _double(block.conv1.weight) * scale[:, None, None, None]
@@ -56,11 +56,11 @@ def _double(tensor: Tensor) -> np.ndarray:
 
 def residual_block(graph: Graph, x: str, columns: int, block: Folded, starts: bool,
                    ends: bool) -> str:
-    """The block over `columns` columns of its input; columns // 3 come out.
+    """The block over `columns` columns of its input; returns columns // 3 columns.
 
-    `x` has HALO columns more on both sides. `starts`, `ends`: whether the recording starts or
-    ends here. There the halo of `x` must be zero, and the padding of conv2 is zero too, instead
-    of what conv1 makes of the halo.
+    `x` has HALO more columns on both sides. `starts` and `ends` say whether the recording starts
+    or ends here. There the halo of `x` must be zero. The padding of conv2 is zero too, and not
+    conv1's output over the halo.
     """
     h = graph.quick_selu(graph.convolve(x, block.conv1, block.bias1, pads=(1, 0)))
     if starts or ends:
@@ -75,7 +75,7 @@ def residual_block(graph: Graph, x: str, columns: int, block: Folded, starts: bo
 
 
 def whole_block(graph: Graph, x: str, block: Folded) -> str:
-    """The block over the whole recording; its convolutions pad."""
+    """The block over the whole recording, with padded convolutions."""
     h = graph.quick_selu(graph.convolve(x, block.conv1, block.bias1, pads=(1, 1)))
     y = graph.convolve(graph.pad_columns(h, 1, 1, SELU_ZERO), block.conv2, block.bias2)
     if block.downsample is not None:
@@ -85,13 +85,13 @@ def whole_block(graph: Graph, x: str, block: Folded) -> str:
 
 
 def cut(graph: Graph, x: str, start: int, end: int, width: int) -> str:
-    """Columns `start` to `end` of `x`, which has `width`; those outside are zero."""
+    """Columns `start` to `end` of `x`, which has `width` columns; columns outside are zero."""
     inside = graph.columns(x, max(start, 0), min(end, width))
     return graph.pad_columns(inside, max(-start, 0), max(end - width, 0))
 
 
 class Pair:
-    """The first two blocks over an input of `width` columns, chunk by chunk of their output."""
+    """The first two blocks over an input of `width` columns, in chunks of the output."""
 
     def __init__(self, blocks: list[Folded], width: int):
         self.blocks = blocks
@@ -100,11 +100,11 @@ class Pair:
         self.outer = width // 9     # columns of the second block's output
 
     def sources(self, start: int, end: int) -> tuple[int, int]:
-        """The first block's output columns that give the second's columns `start` to `end`."""
+        """The first block's output columns behind the second's columns `start` to `end`."""
         return max(0, 3 * start - HALO), min(self.inner, 3 * end + HALO)
 
     def chunk(self, graph: Graph, x: str, start: int, end: int) -> str:
-        """Columns `start` to `end` of the output; `x`: three times their sources, and a halo."""
+        """Columns `start` to `end` of the output; `x` holds their input columns and a halo."""
         low, high = self.sources(start, end)
         y = residual_block(graph, x, 3 * (high - low), self.blocks[0],
                            starts=low == 0, ends=3 * high == self.width)
@@ -113,20 +113,20 @@ class Pair:
                               starts=start == 0, ends=3 * end == self.inner)
 
     def edge(self, graph: Graph, x: str, start: int, end: int) -> str:
-        """A chunk at the start or the end of the recording, or all of it."""
+        """A chunk at the start or the end of the recording, or the whole recording."""
         low, high = self.sources(start, end)
         part = cut(graph, x, 3 * low - HALO, 3 * high + HALO, self.width)
         return self.chunk(graph, part, start, end)
 
     def middle(self, graph: Graph, x: str, chunks: int) -> str:
-        """All chunks but the first and the last: one loop, whose outputs stand side by side."""
+        """All chunks except the first and the last, in one loop that joins its outputs."""
         body = Graph("chunk")
         low, high = self.sources(CHUNK, 2 * CHUNK)
         start, end = 3 * low - HALO, 3 * high + HALO
         step = body("Mul", "turn", body.whole_numbers(9 * CHUNK))
         part = body("Slice", x, body("Add", step, body.whole_numbers(start)),
                     body("Add", step, body.whole_numbers(end)), body.whole_numbers(3))
-        shape = body.whole_numbers(-1, 1, N_FREQUENCIES, end - start)   # tells the loop its width
+        shape = body.whole_numbers(-1, 1, N_FREQUENCIES, end - start)   # fixes the loop's width
         part = body("Reshape", part, shape)
         turns, condition = graph.constant(chunks - 2, np.int64), graph.constant(True, np.bool_)
         stacked = graph("Loop", turns, condition,
@@ -144,7 +144,7 @@ class Pair:
 
 
 def filter_bank(graph: Graph, waves: str, model: AASIST) -> str:
-    """The sinc bands, pooled, normalised and through SELU: (B, 1, 23, columns)."""
+    """The sinc bands after pooling, normalisation and SELU: (B, 1, 23, columns)."""
     bn = model.first_bn
     scale = (bn.weight.double() / (bn.running_var.double() + bn.eps).sqrt()).item()
     offset = bn.bias.double().item() - bn.running_mean.double().item() * scale
@@ -181,7 +181,7 @@ class _ReadOut(nn.Module):
 
 
 def _exported(read_out: nn.Module, channels: int, frames: int, n_samples: int) -> onnx.GraphProto:
-    """`read_out` as PyTorch's exporter writes it; weights keep their names."""
+    """The output of PyTorch's exporter for `read_out`; weights keep their names."""
     file = io.BytesIO()
     names = ("features", "waves", "last_hidden", "logits")
     inputs = torch.zeros(1, channels, N_FREQUENCIES, frames), torch.zeros(1, n_samples)
@@ -193,9 +193,9 @@ def _exported(read_out: nn.Module, channels: int, frames: int, n_samples: int) -
 
 def _halved(weights: list[onnx.TensorProto]) -> tuple[list[onnx.NodeProto],
                                                       list[onnx.TensorProto]]:
-    """The weights, and the nodes that cast those of float16 back.
+    """The weights, and the nodes that cast float16 weights back.
 
-    Large tensors are stored in float16, half the file, where float16 holds them exactly.
+    Large tensors are stored in float16 if that holds them exactly: half the file size.
     """
     casts, kept = [], []
     for weight in weights:

@@ -1,4 +1,4 @@
-"""From a checkpoint to an ONNX file that scores without PyTorch, checked after writing."""
+"""From a checkpoint to an ONNX file, which scores without PyTorch; it is checked after writing."""
 import copy
 import io
 import warnings
@@ -18,16 +18,16 @@ from utils.detector.onnx_engine import OnnxEngine
 from utils.detector.torch_engine import TorchEngine
 from utils.export.aasist import OPSET, aasist_in, aasist_onnx
 
-TOLERANCE = 1e-4  # largest difference of a logit between the file and the model ...
-ROUNDING = 20     # ... or so many times the rounding error of float32, for ill-conditioned networks
+TOLERANCE = 1e-4  # largest allowed difference of a logit between the file and the model
+ROUNDING = 20     # or so many times float32's rounding error, for ill-conditioned networks
 
 
 def export_onnx(checkpoint_path: Path, onnx_path: Path) -> float:
     """Write the model of `checkpoint_path` to `onnx_path`; return the largest logit difference.
 
     The file maps `waves` (batch, n_samples) to `last_hidden` and `logits`, and carries the
-    checkpoint's metadata. Raises `InputError`, and leaves no file, where its logits differ from
-    the checkpoint's by more than `TOLERANCE`.
+    checkpoint's metadata. Raises `InputError` and leaves no file if its logits differ too much
+    from the checkpoint's.
     """
     checkpoint_path, onnx_path = Path(checkpoint_path), Path(onnx_path)
     checkpoint = load_checkpoint(checkpoint_path)
@@ -38,8 +38,8 @@ def export_onnx(checkpoint_path: Path, onnx_path: Path) -> float:
         exported = OnnxEngine.from_file(beside)
         difference, allowed = _difference(engine, exported, checkpoint["n_samples"])
         if not difference <= allowed:
-            raise InputError(f"the export of {checkpoint_path} differs from it by {difference:.1e} "
-                             f"in a logit, more than {allowed:.0e}: use the .pt file, "
+            raise InputError(f"the export of {checkpoint_path} differs by {difference:.1e} in a "
+                             f"logit, more than {allowed:.0e}: use the .pt file, "
                              "and please report this")
         beside.replace(onnx_path)
     finally:
@@ -48,7 +48,7 @@ def export_onnx(checkpoint_path: Path, onnx_path: Path) -> float:
 
 
 def quickest_engine(model: nn.Module, metadata: dict) -> Engine:
-    """An engine for a live network as it is now; its training mode is kept.
+    """An engine for a live network in its present state; its training mode stays.
 
     On a CPU, a network that begins with AASIST's encoder runs exported, which is several times
     faster. `metadata` are the engine's, with the "n_samples" of a window.
@@ -70,15 +70,15 @@ def _write(model: nn.Module, checkpoint: dict, path: Path) -> None:
 
 def _build(model: nn.Module, n_samples: int) -> onnx.ModelProto:
     with warnings.catch_warnings():
-        # PyTorch's exporter warns that it is the older of two (the newer needs another package).
-        # It also warns about fixed shapes, which are fixed on purpose: windows have one length.
+        # PyTorch has two exporters. This one warns that it is older; the newer needs another
+        # package. It also warns about fixed shapes, but windows do have a fixed length.
         warnings.simplefilter("ignore")
         build = _plain_onnx if aasist_in(model) is None else aasist_onnx
         return build(model, n_samples)
 
 
 def _plain_onnx(model: nn.Module, n_samples: int) -> onnx.ModelProto:
-    """Any network as PyTorch's exporter writes it."""
+    """Any network, by PyTorch's exporter."""
     file = io.BytesIO()
     names = ("waves", "last_hidden", "logits")
     torch.onnx.export(model, (torch.zeros(1, n_samples),), file, dynamo=False, opset_version=OPSET,
@@ -88,7 +88,7 @@ def _plain_onnx(model: nn.Module, n_samples: int) -> onnx.ModelProto:
 
 
 def _difference(engine: TorchEngine, exported: OnnxEngine, n_samples: int) -> tuple[float, float]:
-    """The largest logit difference over noise, once quiet and once clipped, and what is allowed."""
+    """The largest logit difference over quiet and clipped noise, and the allowed difference."""
     levels = np.array([[0.01], [1.0]])
     waves = np.random.default_rng(0).standard_normal((len(levels), n_samples)) * levels
     waves = waves.clip(-1, 1).astype(np.float32)

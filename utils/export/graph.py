@@ -1,18 +1,18 @@
-"""A helper to write ONNX graphs by hand: convolutions, slices, padding, and a quick SELU."""
+"""A helper to write ONNX graphs by hand: convolutions, slices, padding, and a fast SELU."""
 import math
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-ALPHA = 1.6732632423543772      # both of SELU (Klambauer et al., 2017)
+ALPHA = 1.6732632423543772      # with SCALE, the constants of SELU (Klambauer et al., 2017)
 SCALE = 1.0507009873554805
 SHIFT = math.log(ALPHA)
-SELU_ZERO = ALPHA + SHIFT       # what `quick_selu` gives where SELU is 0
+SELU_ZERO = ALPHA + SHIFT       # the value of `quick_selu` at SELU = 0
 
 
 class Graph:
-    """Nodes and constants in order; calling it adds a node and returns its output's name."""
+    """Nodes and constants in order. A call adds a node and returns its output's name."""
 
     def __init__(self, prefix: str):
         self.prefix = prefix
@@ -51,7 +51,7 @@ class Graph:
                     self.whole_numbers(3))
 
     def pad_columns(self, x: str, left: int, right: int, value: float = 0.0) -> str:
-        """`x` with columns of `value` added; `x` itself where there are none to add."""
+        """`x` with columns of `value` added; `x` itself if there are none to add."""
         if not left and not right:
             return x
         pads = self.whole_numbers(0, 0, 0, left, 0, 0, 0, right)
@@ -61,14 +61,14 @@ class Graph:
         """SELU(x) / SCALE + SELU_ZERO for z = x + SHIFT, in four vectorised passes.
 
         exp(min(z, SHIFT)) is ALPHA exp(min(x, 0)), and max(z, SHIFT) is max(x, 0) + SHIFT. ONNX
-        Runtime's own Selu takes three times as long. The neighbouring convolutions hold the
+        Runtime's own Selu takes three times as long. The neighbouring convolutions contain the
         shift, the scale and the constant: see `Folded`.
         """
         limit = self.constant(SHIFT)
         return self("Add", self("Exp", self("Min", z, limit)), self("Max", z, limit))
 
     def body(self, output: str) -> onnx.GraphProto:
-        """These nodes as the body of a Loop of a fixed number of turns that stacks `output`."""
+        """These nodes as the body of a Loop with a fixed number of turns; it stacks `output`."""
         value = helper.make_tensor_value_info
         going_on = self("Identity", "going_on")
         inputs = [value("turn", TensorProto.INT64, []), value("going_on", TensorProto.BOOL, [])]

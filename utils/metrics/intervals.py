@@ -84,11 +84,11 @@ def _percentiles(values: np.ndarray) -> dict[str, list[float]]:
 
 
 def _edges(bonafide: np.ndarray, spoof: np.ndarray,
-                  threshold: float) -> tuple[np.ndarray, list[bool]]:
+           threshold: float) -> tuple[np.ndarray, list[bool]]:
     """Ascending bin edges: at most `BINS` scores of each class, and the fixed threshold.
 
-           The list says for each class whether all its scores are edges.
-           """
+    The list says for each class whether all its scores are edges.
+    """
     kept = []
     whole = []
     for group in (bonafide, spoof):

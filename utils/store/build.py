@@ -1,4 +1,4 @@
-"""From a trial list to its store: decoding in order, alone or in one of several processes."""
+"""Makes a store from a trial list: decoding in order, alone or in one of several processes."""
 import os
 import sys
 from dataclasses import dataclass
@@ -19,23 +19,23 @@ from utils.store.writer import MERGED, StoreWriter
 from utils.trials.trial import trial_list_path
 from utils.trials.trial_index import TrialIndex
 
-MAX_SKIPPED = 0.05    # share of a subset's utterances: if more are unreadable, the step stops
-SHOWN = 10            # unreadable utterances named on the screen; store.json names all
+MAX_SKIPPED = 0.05    # the step stops if a larger share of a subset's utterances is unreadable
+SHOWN = 10            # unreadable utterances to name on the screen; store.json names all
 MOST_WORKERS = 8      # by default
 
 
 class TooManySkipped(InputError):
-    """More utterances cannot be read than MAX_SKIPPED allows."""
+    """More utterances are unreadable than MAX_SKIPPED allows."""
 
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What the user asked for. Only `limit` and `seed` change the bytes of the store."""
+    """The user's options. Only `limit` and `seed` change the bytes of the store."""
     limit: int | None = None       # utterances
-    seed: int = 0                  # of the draw that `limit` makes
+    seed: int = 0                  # of the random choice for `limit`
     workers: int | None = None     # decoding threads; None: one per core, at most 8
-    low_memory: bool = False       # no thread, small blocks
-    force: bool = False            # decode again although a complete store exists
+    low_memory: bool = False       # no threads, small blocks
+    force: bool = False            # decode again even if a complete store exists
 
     @property
     def threads(self) -> int:
@@ -45,9 +45,9 @@ class BuildOptions:
 
 @dataclass(frozen=True)
 class Task:
-    """What one store is made of."""
+    """Everything that one store is made from."""
     path: Path
-    description: dict          # what store.json says before the store is filled
+    description: dict          # the content of store.json before the store is filled
     data_dir: Path
     trials: TrialIndex
     rows: np.ndarray           # numbers of the chosen trials, over all processes
@@ -55,10 +55,10 @@ class Task:
 
 
 def build_store(data_dir: Path, subset: str, corpus: dict, options: BuildOptions) -> None:
-    """Write data/processed/<subset>, unless it exists; `InputError` where too much is unreadable.
+    """Write data/processed/<subset>, unless it exists.
 
-    Of several processes (RANK and WORLD_SIZE in the environment) each decodes its share, and
-    number 0 merges them.
+    With several processes (RANK and WORLD_SIZE in the environment), each decodes its share, and
+    process 0 merges them. Raises `InputError` if too many utterances are unreadable.
     """
     here = Processes(*place())
     path = data_dir / "processed" / subset
@@ -85,7 +85,7 @@ def build_store(data_dir: Path, subset: str, corpus: dict, options: BuildOptions
 
 
 def describe(subset: str, corpus: dict, sha256: str, options: BuildOptions) -> dict:
-    """What store.json says of a store before it is filled."""
+    """The content of store.json before the store is filled."""
     names = ("name", "description", "demo", "seen_attacks")
     return {"subset": subset, "settings": {"limit": options.limit, "seed": options.seed},
             "corpus": {name: corpus.get(name) for name in names},
@@ -93,7 +93,7 @@ def describe(subset: str, corpus: dict, sha256: str, options: BuildOptions) -> d
 
 
 def decode(task: Task, path: Path, description: dict, share: slice = slice(None)) -> dict:
-    """Write the store `path` of the task's rows in `share`; returns its store.json."""
+    """Write the store `path` with the task's rows in `share`; returns its store.json."""
     rows = task.rows[share]
     try:
         with StoreWriter(path, description) as writer:
@@ -102,12 +102,12 @@ def decode(task: Task, path: Path, description: dict, share: slice = slice(None)
             _decode_rows(task, writer, rows)
             return writer.finish()
     except TooManySkipped:
-        discard(path)      # once the files are repaired, all are read again
+        discard(path)      # after the files are repaired, all of them are read again
         raise
 
 
 def _decode_rows(task: Task, writer: StoreWriter, rows: np.ndarray) -> None:
-    """Decode the trials that `writer` still lacks, in order."""
+    """Decode, in order, the trials that `writer` still lacks."""
     items = ((trial, (os.path.join(task.data_dir, trial.container), trial.offset, trial.size),
               trial.size) for trial in task.trials.trials(rows[writer.done:]))
     with tqdm(total=len(rows), initial=writer.done, unit="utt", desc=writer.path.name,
@@ -121,19 +121,19 @@ def _decode_rows(task: Task, writer: StoreWriter, rows: np.ndarray) -> None:
 
 
 def refuse_many_skipped(writer: StoreWriter, total: int, last: str | None) -> None:
-    """`TooManySkipped` where more than MAX_SKIPPED of `total` are unreadable; `last` says why."""
+    """Raise `TooManySkipped` above a share of MAX_SKIPPED; `last` is the last reason."""
     if writer.skipped > MAX_SKIPPED * total:
         raise TooManySkipped(
-            f"{writer.skipped} of the first {writer.done:,} utterances of {writer.path.name} "
-            f"cannot be read (the last: {last}), more than {MAX_SKIPPED:.0%} of all {total:,}: "
-            "check the download, then run python utils/prepare_dataset.py and this again")
+            f"{writer.skipped} of the first {writer.done:,} utterances of {writer.path.name} are "
+            f"unreadable (the last: {last}), more than {MAX_SKIPPED:.0%} of all {total:,}: check "
+            "the download, run python utils/prepare_dataset.py, then run this again")
 
 
 def build_in_parts(task: Task, here: Processes) -> dict | None:
-    """Decode this process' share; number 0 then merges all parts and returns the store.json.
+    """Decode this process' share; process 0 then merges all parts and returns the store.json.
 
-    A complete part of a killed run is used again. With --force it is not, and the job's name in
-    the settings tells the parts of this run from older ones.
+    Complete parts of a killed run are used again, except with --force. With --force, the job's
+    name in the settings separates the parts of this run from older ones.
     """
     parts = _describe_parts(task, here.size)
     own = list(parts)[here.rank]
@@ -151,7 +151,7 @@ def build_in_parts(task: Task, here: Processes) -> dict | None:
 
 
 def _describe_parts(task: Task, size: int) -> dict[Path, dict]:
-    """The description of every process' part, by its path."""
+    """The description of each process' part, by the part's path."""
     forced = {"forced_by": job_name()} if task.options.force else {}
     parts = {}
     for number in range(size):
@@ -170,14 +170,14 @@ def _merge_parts(task: Task, parts: list[Path]) -> dict:
             info = writer.finish()
     except TooManySkipped:
         discard(task.path)
-        remove(parts)      # once the files are repaired, all are read again
+        remove(parts)      # after the files are repaired, all of them are read again
         raise
     remove(parts)
     return info
 
 
 def in_words(info: dict, path: Path) -> str:
-    """One line on what was stored."""
+    """One line about the stored utterances."""
     counts = info["counts"]
     hours = counts["samples"] / 16000 / 3600
     megabytes = counts["samples"] * SAMPLE.itemsize / 1e6

@@ -1,4 +1,4 @@
-"""Several processes store parts of a list; merged, they are the store of a single process."""
+"""Merges the parts that several processes stored into the store of a single process."""
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,16 +12,16 @@ BLOCK = 160_000    # samples copied at a time: 10 s
 
 
 def part_path(path: Path, number: int, size: int) -> Path:
-    """Where process `number` (from 0) of `size` keeps its part of the store `path`."""
+    """The path of the part that process `number` (from 0) of `size` writes for the store `path`."""
     return path.with_name(f"{path.name}.part-{number + 1}-of-{size}")
 
 
 def merge(writer: StoreWriter, parts: list[Path]) -> None:
-    """Add the utterances of complete stores to an empty `writer`, and then what each skipped.
+    """Add the utterances of complete stores to an empty `writer`, then their skipped utterances.
 
-    A single process writes in another order, so a merge that was killed is never resumed.
+    A single process writes in another order, so a killed merge is not resumed.
     """
-    assert writer.done == 0, "a merge begins with an empty store"
+    assert writer.done == 0, "a merge needs an empty store"
     for store in map(Store, parts):
         for i, row in enumerate(store.rows):
             writer.add(row.utterance, row.labels, _blocks(store, i),

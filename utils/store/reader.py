@@ -1,8 +1,8 @@
 """The store of decoded utterances: shards of int16 samples, an index, a description.
 
-data/processed/<subset>/shard-00000.i16   little-endian int16, 16 kHz mono, utterances back to back
+data/processed/<subset>/shard-00000.i16   little-endian int16, 16 kHz mono, without gaps
                         index.tsv         one row per utterance: its labels, where its samples lie
-                        store.json        settings, counts, what was left out and why, versions
+                        store.json        settings, counts, skipped utterances, reasons, versions
 """
 import os
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ SAMPLE = np.dtype("<i2")
 
 @dataclass(frozen=True, slots=True)
 class StoredTrial:
-    """One utterance of a store, and where its samples lie."""
+    """One utterance of a store, and the place of its samples."""
     utterance: str
     labels: Labels
     shard: int
@@ -45,23 +45,23 @@ def shard_name(number: int) -> str:
 
 
 def parse_row(line: str) -> StoredTrial:
-    """The trial of an index line; `ValueError` or `KeyError` where it is malformed."""
+    """The trial of an index line. Raises `ValueError` or `KeyError` if it is malformed."""
     values = line.rstrip("\n").split("\t")
-    columns = COLUMNS[:max(len(values), len(COLUMNS) - 1)]      # the source may be missing
+    columns = COLUMNS[:max(len(values), len(COLUMNS) - 1)]      # older lines lack the source
     row = dict(zip(columns, values, strict=True))
     return StoredTrial(row["utterance"], Labels.of(row), *(int(row[name]) for name in NUMBERS))
 
 
 def format_row(row: StoredTrial) -> str:
-    """The line of the index that `parse_row` reads."""
+    """The line of the index that `parse_row` reads back."""
     return "\t".join(map(str, _values(row))) + "\n"
 
 
 class Store:
-    """A complete store, opened for reading. It may be pickled, forked and shared by processes."""
+    """A complete store, open for reading. It may be pickled, forked and shared by processes."""
 
     def __init__(self, path: Path) -> None:
-        """Open the store in folder `path`; `InputError` where it is missing or damaged."""
+        """Open the store in folder `path`. Raises `InputError` if it is missing or damaged."""
         self.path = Path(path)
         again = f"run python utils/preprocess_data.py --subset {self.path.name}"
         if not (self.path / DESCRIPTION).is_file():
@@ -96,7 +96,7 @@ class Store:
                 raise InputError(f"{path} is missing or damaged: {again} --force")
 
     def _stamp(self) -> tuple[int, int]:
-        """Changes when another store replaces this one; zeros where there is none."""
+        """A value that changes when another store replaces this one; zeros without a store."""
         try:
             found = os.stat(self.path / DESCRIPTION)
         except OSError:
@@ -107,9 +107,9 @@ class Store:
         return len(self.rows)
 
     def read(self, i: int, start: int = 0, count: int | None = None) -> np.ndarray:
-        """int16 (n,): samples `start` to `start + count` (None: to the end) of utterance `i`.
+        """Samples of utterance `i`, int16 (n,), from `start` to `start + count` (None: to the end).
 
-        There are fewer where the utterance ends earlier.
+        There are fewer if the utterance ends earlier.
         """
         row = self.rows[i]
         start = min(max(start, 0), row.n_samples)
@@ -121,7 +121,7 @@ class Store:
             wave = np.fromfile(path, SAMPLE, count, offset=offset)
         except FileNotFoundError:
             wave = np.empty(0, SAMPLE)
-        # checked after reading: a store is replaced as a whole
+        # check after reading, because another run may replace the whole store
         if len(wave) != count or self._stamp() != self._made:
             raise InputError(f"the store {self.path} was replaced or damaged while it was open: "
                              "run this again")
@@ -129,7 +129,7 @@ class Store:
 
 
 class StorePart:
-    """Some utterances of a store, used like a store: for `--max_samples`, or one process."""
+    """Some utterances of a store, with its methods: for `--max_samples`, or for one process."""
 
     def __init__(self, store: Store, indices: list[int]) -> None:
         self.store = store

@@ -1,4 +1,4 @@
-"""A new store is built beside the old one and takes its place at the end, all at once."""
+"""A new store is built beside the old one and replaces it at the end in one step."""
 import contextlib
 import os
 import shutil
@@ -8,23 +8,23 @@ from utils.common.errors import InputError
 from utils.common.files import disk_errors, read_json
 from utils.store.reader import DESCRIPTION, FORMAT
 
-JOURNAL = "journal.tsv"      # of a store that is being built
+JOURNAL = "journal.tsv"      # of an unfinished store
 
 
 def building(path: Path) -> Path:
-    """Where the store `path` is written until it is complete."""
+    """The folder in which the store `path` is written until it is complete."""
     return path.with_name(path.name + ".building")
 
 
 def bytes_written(path: Path) -> int:
-    """The size so far of a store that is being built; 0 where none is."""
+    """The present size of an unfinished store; 0 without one."""
     with contextlib.suppress(FileNotFoundError):
         return sum(file.stat().st_size for file in building(path).iterdir())
     return 0
 
 
 def recover(path: Path) -> None:
-    """Finish a swap that was killed: the new store where it is complete, or else the old one."""
+    """Finish a killed swap: keep the new store if it is complete, else the old one."""
     old = _old(path)
     with disk_errors(path):
         if read_description(building(path)).get("complete") is True:
@@ -35,7 +35,7 @@ def recover(path: Path) -> None:
 
 
 def swap(path: Path) -> None:
-    """Put the complete new store in the place of the old one; `recover` finishes a killed swap."""
+    """Replace the old store by the complete new one; `recover` finishes a killed swap."""
     old = _old(path)
     with disk_errors(path):
         (building(path) / JOURNAL).unlink(missing_ok=True)
@@ -47,12 +47,12 @@ def swap(path: Path) -> None:
 
 
 def discard(path: Path) -> None:
-    """Remove a store that is being built; a complete one stays."""
+    """Remove an unfinished store; a complete one stays."""
     shutil.rmtree(building(path), ignore_errors=True)
 
 
 def difference(path: Path, description: dict) -> str | None:
-    """Why `path` is not the complete store of `description`, in words; None where it is."""
+    """Why `path` is not the complete store of `description`; None if it is."""
     found = read_description(path)
     if not found:
         return "no store exists yet"
@@ -69,7 +69,7 @@ def difference(path: Path, description: dict) -> str | None:
 
 
 def read_description(folder: Path) -> dict:
-    """The content of store.json; empty where it is missing or damaged."""
+    """The content of store.json; empty if it is missing or damaged."""
     try:
         content = read_json(folder / DESCRIPTION)
     except InputError:

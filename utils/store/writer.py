@@ -1,8 +1,8 @@
-"""Writes a store beside the old one, utterance by utterance; it can be stopped at any instant.
+"""Writes a store beside the old one, one utterance after another. It may be stopped at any instant.
 
-Samples go to the shard first. A line for them goes to journal.tsv once they are on disk. The next
-run resumes after the last line of the journal and cuts off what follows it in the shards, so that
-every run ends in the same bytes.
+Samples go to the shard first. Once they are on disk, journal.tsv gets a line for them. The next run
+resumes after the last whole line of the journal. It cuts off all later samples in the shards, so
+every run ends with the same bytes.
 """
 import contextlib
 import os
@@ -23,12 +23,12 @@ from utils.store.reader import (COLUMNS, DESCRIPTION, FORMAT, INDEX, SAMPLE, Sto
 from utils.store.replacement import JOURNAL, building, read_description, swap
 from utils.trials.labels import Labels
 
-SHARD_BYTES = 256 << 20   # a shard of at least this size is closed after its utterance
-COMMIT_BYTES = 32 << 20   # a killed run loses at most this much
-COMMIT_SECONDS = 5.0      # and at most the work of this time
-MERGED = "merged"         # in the description of a store merged from so many parts: another order
+SHARD_BYTES = 256 << 20   # a shard that reaches this size is closed after its utterance
+COMMIT_BYTES = 32 << 20   # a killed run loses at most so many bytes
+COMMIT_SECONDS = 5.0      # and at most so many seconds of work
+MERGED = "merged"         # key of the number of merged parts, because a merge has another order
 SAME_RUN = ("format", "subset", "settings", "corpus", "trial_list_sha256", MERGED)
-# a store that is being built is resumed only with the same versions of these
+# an unfinished store is resumed only with the same versions of these packages
 DECODERS = ("numpy", "soundfile", "soxr", "av")
 
 
@@ -36,15 +36,15 @@ class StoreWriter:
     """Writes the store `path`, in a with statement; finished utterances survive an error."""
 
     def __init__(self, path: Path, description: dict) -> None:
-        """Resume a killed run of the same `description` (what store.json records), or start."""
+        """Start, or resume a killed run with the same `description` (the content of store.json)."""
         self.path = path
         self.folder = building(path)
         self.description = {"format": FORMAT} | description | {"complete": False}
-        self.done = 0        # utterances finished
-        self.skipped = 0     # those of them that could not be stored
+        self.done = 0        # utterances finished, with the skipped ones
+        self.skipped = 0     # utterances that could not be stored
         self._shard = 0
-        self._end = 0        # samples in the shard that are kept
-        # bytes of the journal on disk, and its further lines: one value, which Ctrl-C cannot tear
+        self._end = 0        # valid samples in the shard
+        # bytes of the journal on disk, and its next lines; one value, so Ctrl-C cannot split them
         self._pending: tuple[int, list[str]] = (0, [])
         self._uncommitted = 0            # bytes of samples that may not be on disk yet
         self._committed_at = time.monotonic()
@@ -94,7 +94,7 @@ class StoreWriter:
                 (self.folder / name).unlink()
 
     def _count(self, line: str, sizes: dict[str, int]) -> bool:
-        """Count one line of the journal; False where its samples are missing."""
+        """Count one line of the journal; False if its samples are missing."""
         if line[:1] not in ("+", "-"):
             return False
         if line[0] == "+":
@@ -110,9 +110,9 @@ class StoreWriter:
 
     def add(self, utterance: str, labels: Labels, blocks: Iterable[np.ndarray],
             source_rate: Callable[[], int]) -> str | None:
-        """Store one utterance from `blocks` (int16); `source_rate` is called after the last.
+        """Store one utterance from `blocks` (int16); `source_rate` is called after the last block.
 
-        Where `blocks` raises `AudioError`, the utterance is skipped and the reason returned.
+        If `blocks` raises `AudioError`, the utterance is skipped, and the reason is returned.
         """
         with disk_errors(self.folder):
             self._open_next_shard()
@@ -127,7 +127,7 @@ class StoreWriter:
         return None
 
     def skip(self, utterance: str, reason: str) -> str:
-        """Note an utterance that cannot be stored; returns `reason`."""
+        """Record an utterance that cannot be stored; returns `reason`."""
         self._note(f"-\t{utterance}\t{reason}\n", 0)
         self.skipped += 1
         return reason
@@ -140,7 +140,7 @@ class StoreWriter:
         return count
 
     def _open_next_shard(self) -> None:
-        """Close the shard where it is full."""
+        """Open the next shard if the present one is full."""
         if self._end * SAMPLE.itemsize >= SHARD_BYTES:
             self._commit()
             self._file.close()
@@ -161,7 +161,7 @@ class StoreWriter:
             self._commit()
 
     def _commit(self) -> None:
-        """Samples to disk first, then their journal lines. Ctrl-C and a second call do no harm."""
+        """Write samples to disk, then their journal lines. Ctrl-C or a second call does no harm."""
         end, lines = self._pending
         content = "".join(lines).encode()
         with disk_errors(self.folder):

@@ -187,7 +187,7 @@ def _onnx_cases() -> list[Case]:
          _file("m.onnx", lambda stuff, folder: stuff.model.with_suffix(".pt").read_bytes()),
          "ONNX"),
         ("model called .pt", _file("m.pt", lambda stuff, folder: whole(stuff)), "not a checkpoint"),
-        ("exported once more", _export, "exported model already"),
+        ("exported once more", _export, "is already exported"),
         ("missing", lambda stuff, folder: _infer(stuff, folder / "nowhere.onnx"), "is missing")]
     return [Case("ONNX model", name, make, REFUSED, words) for name, make, words in found]
 

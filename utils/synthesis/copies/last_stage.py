@@ -1,22 +1,22 @@
-"""Around a vocoder: the band, the level and the noise floor that both classes get."""
+"""The last stage of both classes: the same band, level and noise floor."""
 import numpy as np
 
 from utils.signals import SAMPLE_RATE
 from utils.signals.levels import speech_level
 from utils.signals.spectra import band_limit
 
-BAND = (60.0, 7600.0)        # Hz; beyond it vocoders differ from recordings for trivial reasons
-FLOOR = (35.0, 50.0)         # dB from the speech down to the noise that both classes get
+BAND = (60.0, 7600.0)        # Hz; outside it, vocoders differ from recordings trivially
+FLOOR = (35.0, 50.0)         # range in dB from the speech down to the added noise
 PEAK = 0.999
-LEVEL = 10 ** (-26 / 20)     # RMS of the speech that vocoders get, as in their parity checks
+LEVEL = 10 ** (-26 / 20)     # RMS of the speech at a vocoder's input, as in its comparison tests
 
 
 def last_stage(samples: np.ndarray, level: float, depth: float, rng: np.random.Generator
                ) -> np.ndarray:
-    """Both classes pass it alike: level of the speech, noise floor, band, rounding to int16 (n,).
+    """Speech level, noise floor and band of both classes; returns int16 (n,).
 
-    The white noise lies `depth` dB below the speech. Without it, silence tells recordings (often
-    digital zeros) from vocoders (which hiss). The peak is lowered where it would clip.
+    The white noise lies `depth` dB below the speech. Without it, silence would separate the
+    classes: recordings often have digital zeros, vocoders hiss. A clipping peak is lowered.
     """
     samples = samples * (level / max(speech_level(samples), 1e-9))
     noise = rng.standard_normal(len(samples)) * level * 10 ** (-depth / 20)

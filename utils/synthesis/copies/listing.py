@@ -1,4 +1,4 @@
-"""What a folder of copies says of itself: settings.json and trials.tsv."""
+"""The two files that describe a folder of copies: settings.json and trials.tsv."""
 from pathlib import Path
 
 from utils.common.errors import InputError
@@ -12,9 +12,9 @@ COLUMNS = ("utterance", "speaker", "key", "attack", "original")
 
 
 def remember(setting: Setting, wanted: list[Spec]) -> list[str]:
-    """Record in settings.json how the output is made; returns the attacks in it.
+    """Record the settings of the output in settings.json; returns its attacks.
 
-    Raises `InputError` where the output was made otherwise.
+    Raises `InputError` if the output was made with other settings.
     """
     path = setting.output / "settings.json"
     fixed = {"input": str(setting.source.resolve()), "seed": setting.seed,
@@ -27,16 +27,16 @@ def remember(setting: Setting, wanted: list[Spec]) -> list[str]:
                if (setting.output / "spoof" / name).is_dir()}
     for spec in wanted:
         if attacks.setdefault(spec.attack, spec.sha256) != spec.sha256:
-            raise InputError(f"{setting.output} has copies called {spec.attack} by other weights, "
-                             "another config.json beside them or an earlier version of this step: "
-                             f"delete {setting.output / 'spoof' / spec.attack} to have them made "
-                             "anew, rename the file of weights, or choose another --output")
+            raise InputError(f"{setting.output} has copies by {spec.attack} that were made with "
+                             "other weights, another config.json or an earlier version of this "
+                             f"step: delete {setting.output / 'spoof' / spec.attack} to make them "
+                             "again, rename the file of weights, or choose another --output")
     write_json(path, {**fixed, "attacks": attacks, "environment": environment()})
     return list(attacks)
 
 
 def write_trials(output: Path, clips: list[Clip], attacks: list[str]) -> dict[str, int]:
-    """List every file that lies below `output`; returns how many of each key."""
+    """List every existing file in trials.tsv; returns the number of each key."""
     by_name = {clip.name: clip for clip in clips}
     counts = {"bonafide": 0, "spoof": 0}
     with atomic_write(output / "trials.tsv") as file:

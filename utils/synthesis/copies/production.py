@@ -1,8 +1,7 @@
-"""Makes the files of a vocoded corpus: bonafide/SPEAKER/x.flac and spoof/ATTACK/SPEAKER/x.flac,
-never half.
+"""Makes the files of a vocoded corpus: bonafide/SPEAKER/x.flac and spoof/ATTACK/SPEAKER/x.flac.
 
-Both classes pass through `last_stage`. Files that exist are kept; the rest are made as if no run
-had stopped.
+Both classes pass through `last_stage`. No file is half-written, and existing files are kept. A
+stopped run, started again, gives the same files as a run without a stop.
 """
 from collections import Counter
 from collections.abc import Iterator
@@ -26,14 +25,14 @@ from utils.synthesis.vocoders.catalogue import Spec, Vocoder, open_vocoder
 from utils.synthesis.copies.clips import SILENT, Clip, read_crop
 from utils.synthesis.copies.last_stage import FLOOR, LEVEL, last_stage
 
-GROUP = 8              # clips that one job of a vocoder without batches takes
-MAX_LEFT_OUT = 0.1     # share of the clips that cannot be used before the step stops
-FEW = 3                # so many may be left out of any folder, as long as one is used
+GROUP = 8              # clips in one job of a vocoder that copies clips one by one
+MAX_LEFT_OUT = 0.1     # the step stops if a larger share of the clips is unusable
+FEW = 3                # but so many may be left out of any folder, as long as one is used
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What decides every sample, besides the clips and the vocoders."""
+    """The settings behind every sample, apart from the clips and the vocoders."""
     source: Path
     output: Path
     seed: int
@@ -42,25 +41,26 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Some clips for one vocoder (None: the bona fide side). All of them go through it together, in
-    this order."""
+    """Clips that one vocoder copies together, in this order. Without a vocoder: bona fide clips."""
     spec: Spec | None
     clips: tuple[Clip, ...]
 
     @property
     def attack(self) -> str:
-        """What the trial list calls it: the attack, or - for bona fide."""
+        """The attack's name in the trial list; "-" for bona fide."""
         return self.spec.attack if self.spec else "-"
 
 
 def relative_path(clip: Clip, spec: Spec | None) -> str:
-    """Where a clip's file lies below the output."""
+    """The path of a clip's file, relative to the output."""
     return f"bonafide/{clip.name}.flac" if spec is None else f"spoof/{spec.attack}/{clip.name}.flac"
 
 
 def jobs_for(spec: Spec | None, clips: list[Clip]) -> list[Job]:
-    """The clips in groups. A group never depends on what is done already: vocoders that work side
-    by side need that."""
+    """The clips in groups.
+
+    Groups do not depend on finished work, because some vocoders copy a whole group together.
+    """
     size = open_vocoder(spec).batch if spec else GROUP
     size = max(size, GROUP)
     return [Job(spec, tuple(clips[start:start + size])) for start in range(0, len(clips), size)]
@@ -69,31 +69,28 @@ def jobs_for(spec: Spec | None, clips: list[Clip]) -> list[Job]:
 @lru_cache(maxsize=2)
 def _vocoder(spec: Spec) -> Vocoder:
     import torch
-    # one thread per process, and sums in one order whatever the machine
+    # one thread per process gives the same order of additions on every machine
     torch.set_num_threads(1)
     return open_vocoder(spec)
 
 
 def write_flac(path: Path, samples: np.ndarray) -> None:
-    """int16 (n,) at 16 kHz → a FLAC file, whole or not there."""
+    """Write int16 (n,) at 16 kHz as a FLAC file, atomically."""
     with atomic_write(path, "wb") as file:
         file.write(pcm_file(samples, "FLAC"))
 
 
 def work(job: Job, setting: Setting) -> dict[str, str]:
-    """Make what is missing of a job; returns why, by clip name, for each clip that nothing could be
-    made of."""
-    missing = {
-        clip.name
-        for clip in job.clips if not (setting.output / relative_path(clip, job.spec)).is_file()
-    }
+    """Make the missing files of a job; returns {clip name: reason} for the clips that failed."""
+    missing = {clip.name for clip in job.clips
+               if not (setting.output / relative_path(clip, job.spec)).is_file()}
     if not missing:
         return {}
+    needed = [clip for clip in job.clips if clip.name in missing]
     if job.spec is None:
-        return _bona_fide([clip for clip in job.clips if clip.name in missing], setting)
-    together = job.clips if _vocoder(
-        job.spec).batch > 1 else [clip for clip in job.clips if clip.name in missing]
-    return _copies(job.spec, list(together), missing, setting)
+        return _bona_fide(needed, setting)
+    together = list(job.clips) if _vocoder(job.spec).batch > 1 else needed
+    return _copies(job.spec, together, missing, setting)
 
 
 def _bona_fide(clips: list[Clip], setting: Setting) -> dict[str, str]:
@@ -113,13 +110,13 @@ def _copies(spec: Spec, clips: list[Clip], missing: set[str], setting: Setting) 
     levels = [speech_level(crop) for crop in crops]
     rngs = [generator(setting.seed, clip.name, spec.attack) for clip in clips]
     vocoder, failed = _vocoder(spec), {}
-    # One by one without batches, so that a kill loses one copy only.
-    for part in ([slice(None)]
-                 if vocoder.batch > 1 else [slice(i, i + 1) for i in range(len(clips))]):
+    # Without batches one by one, so a kill loses only one copy.
+    parts = [slice(None)] if vocoder.batch > 1 else [slice(i, i + 1) for i in range(len(clips))]
+    for part in parts:
         loud = [crop * (LEVEL / level) for crop, level in zip(crops[part], levels[part])]
         for clip, level, copy in zip(clips[part], levels[part], vocoder.copies(loud, rngs[part])):
             if not np.isfinite(copy).all() or speech_level(copy) < SILENT:
-                failed[clip.name] = f"{spec.attack} made no sound of {clip.source}"
+                failed[clip.name] = f"{spec.attack} made only silence from {clip.source}"
             elif clip.name in missing:
                 _finish(clip, spec, copy, level, setting)
     return failed
@@ -127,7 +124,7 @@ def _copies(spec: Spec, clips: list[Clip], missing: set[str], setting: Setting) 
 
 def _finish(clip: Clip, spec: Spec | None, samples: np.ndarray, level: float,
             setting: Setting) -> None:
-    """Write one file: a clip and its copies share the depth of the noise floor, not the noise."""
+    """Write one file: a clip and its copies share the noise floor's depth, not the noise."""
     path = relative_path(clip, spec)
     depth = generator(setting.seed, clip.name, "floor").uniform(*FLOOR)
     write_flac(setting.output / path,
@@ -140,8 +137,10 @@ def _count(job: Job, setting: Setting) -> int:
 
 def produce(jobs: list[Job], setting: Setting,
             workers: int) -> Iterator[tuple[Job, int, dict[str, str]]]:
-    """Do the jobs, yielding for each (it, files there now, what failed). The outcome does not
-    depend on `workers`."""
+    """Do the jobs; yields (job, number of its files now, reasons of failures) for each.
+
+    The result does not depend on `workers`.
+    """
     if workers == 1:
         for job in jobs:
             failed = work(job, setting)
@@ -163,9 +162,10 @@ def produce(jobs: list[Job], setting: Setting,
 
 def run_jobs(what: str, jobs: list[Job], setting: Setting,
              workers: int) -> tuple[int, dict[str, dict[str, str]]]:
-    """Do the jobs under a progress bar: files there now; reasons for the others by attack and clip.
+    """Do the jobs under a progress bar.
 
-    Raises `InputError` as soon as an attack (-: bona fide) leaves out too many of its clips.
+    Returns the number of files, and the failures as {attack: {clip: reason}}; bona fide is "-".
+    Raises `InputError` as soon as one attack fails for too large a share of its clips.
     """
     there, tried, whole, failed = 0, Counter(), Counter(), {}
     for job in jobs:
@@ -184,12 +184,12 @@ def run_jobs(what: str, jobs: list[Job], setting: Setting,
 
 
 def _refuse_many(attack: str, failed: list[str], tried: int, whole: int, setting: Setting) -> None:
-    """`InputError` where too many of `whole` recordings failed; `tried`: those done so far."""
+    """Raise `InputError` if too many of `whole` recordings failed; `tried` are done so far."""
     if len(failed) <= max(FEW, MAX_LEFT_OUT * whole) and len(failed) < whole:
         return
     if attack == "-":
         raise InputError(f"{len(failed):,} of {tried:,} recordings in {setting.source} cannot be "
                          f"used, one because {failed[0]}: remove them, or choose another folder")
-    raise InputError(f"{len(failed):,} of {tried:,} copies by {attack} came to nothing, one "
-                     f"because {failed[0]}: check its weights, or do without it and delete "
+    raise InputError(f"{attack} failed to copy {len(failed):,} of {tried:,} recordings, one "
+                     f"because {failed[0]}: check its weights, or leave it out and delete "
                      f"{setting.output / 'spoof' / attack}")

@@ -1,5 +1,4 @@
-"""The embedded default corpus: real speech of Debian packages against real synthesisers, in
-ASVspoof5's layout."""
+"""The default corpus in ASVspoof5's layout: real speech of Debian packages and synthetic."""
 from utils.synthesis.default_corpus.build import build_default_corpus
 
 __all__ = ["build_default_corpus"]

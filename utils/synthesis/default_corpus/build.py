@@ -1,5 +1,4 @@
-"""The build: sources fetched, a plan drawn from the seed, clips made by several processes,
-protocols and papers at the end."""
+"""The build: fetch the sources, plan from the seed, make clips in parallel, write the lists."""
 import contextlib
 import multiprocessing
 import os
@@ -26,12 +25,11 @@ from utils.synthesis.tts.texts import read_captions
 from utils.trials.trial import SUBSETS
 
 NAME = "default_corpus"
-PROTOCOLS = {"train": "ASVspoof5.train.tsv", "dev": "ASVspoof5.dev.track_1.tsv", "eval":
-    "ASVspoof5.eval.track_1.tsv"}
-MOST_SKIPPED = 0.05       # of the planned clips; above it something is wrong with an engine
-# bytes a full build needs at its peak (downloads, unpacked sources, clips)
-FREE_SPACE = 1_500_000_000
-CHUNK = 8
+PROTOCOLS = {"train": "ASVspoof5.train.tsv", "dev": "ASVspoof5.dev.track_1.tsv",
+             "eval": "ASVspoof5.eval.track_1.tsv"}
+MOST_SKIPPED = 0.05       # share of the planned clips; above it an engine is broken
+FREE_SPACE = 1_500_000_000  # bytes that a full build needs (downloads, unpacked sources, clips)
+CHUNK = 8                   # clips that a process makes before it returns
 FLITE_PACKAGES = ("flite", "libflite1")
 
 
@@ -42,25 +40,22 @@ def _size(size: "str | int") -> Size:
         return TINY
     if isinstance(size, int) and size >= 100:
         return scaled(size)
-    raise InputError("the size of the default corpus is 'default', 'tiny' or a number of clips of "
-                     f"at least 100, not {size!r}")
+    raise InputError(f"the size of the default corpus cannot be {size!r}: use 'default', 'tiny' or "
+                     "a number of clips of at least 100")
 
 
 def _choose_attacks(wanted: "list[str] | None",
                     tiny: bool) -> tuple[list[Attack], dict[str, list[str]]]:
-    """The attacks to build, and those left out with what they lack here."""
+    """The attacks to build, and the attacks left out with their missing needs."""
     names = {name.lower() for name in wanted} if wanted else None
-    unknown = (names or
-               set()) - {name
-                         for attack in ATTACKS
-                         for name in (attack.tag.lower(), attack.name)}
-    if unknown:
-        raise InputError(f"there is no attack {', '.join(sorted(unknown))}: choose among "
+    known = {name for attack in ATTACKS for name in (attack.tag.lower(), attack.name)}
+    if unknown := (names or set()) - known:
+        raise InputError(f"unknown attack {', '.join(sorted(unknown))}: choose among "
                          f"{', '.join(a.name for a in ATTACKS)}")
     chosen, absent = [], {}
     for attack in ATTACKS:
-        if not (names & {attack.tag.lower(), attack.name}
-                if names else not tiny or attack.tag in TINY_ATTACKS):
+        by_default = not tiny or attack.tag in TINY_ATTACKS
+        if not (names & {attack.tag.lower(), attack.name} if names else by_default):
             continue
         if lacking := missing_needs(attack):
             absent[attack.tag] = lacking
@@ -70,30 +65,31 @@ def _choose_attacks(wanted: "list[str] | None",
 
 
 def _without(voices: tuple[Voice, ...], reasons: dict[str, str]) -> tuple[Voice, ...]:
-    """The voices but those of packages that could not be had; `InputError` where too few speakers
-    remain for a subset."""
+    """The voices without those of packages that failed.
+
+    Raises `InputError` if too few speakers remain for a subset.
+    """
     left = tuple(voice for voice in voices if voice.package not in reasons)
     for subset in SUBSETS:
-        if reasons and len({voice.speaker
-                            for voice in left if voice.subset == subset}) < MINIMUM_SPEAKERS:
+        speakers = {voice.speaker for voice in left if voice.subset == subset}
+        if reasons and len(speakers) < MINIMUM_SPEAKERS:
             raise InputError(NO_SPEECH.format(why=next(iter(reasons.values()))))
     return left
 
 
 def _fetch(work: Path, downloads: Path, voices: tuple[Voice, ...], absent: dict[str, list[str]],
            pool: ProcessPoolExecutor) -> tuple[Voice, ...]:
-    """Download and unpack the packages of real speech, each into its own folder below `work`; the
-    voices that were had.
+    """Download and unpack the packages of real speech, each into its own folder below `work`.
 
-    A package that apt cannot give is named on stderr and in `absent`, and its voices are done
-    without.
+    Returns the voices that are available. A package that apt cannot deliver is named on stderr
+    and in `absent`; the corpus is built without its voices.
     """
     debs, reasons = download_packages(downloads, sorted({voice.package for voice in voices}))
     left = _without(voices, reasons)
     for package, reason in reasons.items():
         lost = ", ".join(sorted({voice.speaker for voice in voices if voice.package == package}))
-        absent[package] = [reason, f"the corpus does without {lost}"]
-        print(f"default corpus: {reason}: it does without {lost}; to try again, delete "
+        absent[package] = [reason, f"the corpus does not use {lost}"]
+        print(f"default corpus: {reason}: built without {lost}; to try again, delete "
               f"{downloads.parent / 'corpus_info.json'} and run the same command", file=sys.stderr)
     largest_first = sorted(debs, key=lambda name: -debs[name].stat().st_size)
     jobs = [
@@ -106,7 +102,7 @@ def _fetch(work: Path, downloads: Path, voices: tuple[Voice, ...], absent: dict[
 
 
 def _fetch_flite(work: Path, downloads: Path, absent: dict[str, list[str]]) -> None:
-    """Download and unpack Flite; where that fails the corpus does without it."""
+    """Download and unpack Flite; if that fails, `absent` gets the reason."""
     try:
         debs, reasons = download_packages(downloads, FLITE_PACKAGES)
         for name, deb in debs.items():
@@ -118,11 +114,10 @@ def _fetch_flite(work: Path, downloads: Path, absent: dict[str, list[str]]) -> N
 
 
 def _start_worker() -> None:
-    """One thread per process: the same sums in the same order on any machine, and no fight over the
-    cores."""
+    """Use one thread per process: equal sums on every machine, and no contention for cores."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
-    # else torch keeps working memory for every length it meets: 2.7 GB
+    # otherwise torch keeps working memory for every length: 2.7 GB
     os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = "1"
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
@@ -139,15 +134,17 @@ def _make_clips(clips: list[Clip], corpus: Path, speech: Path, work: Path,
 
 
 def _chunks(plan: list[Clip]) -> Iterator[list[Clip]]:
-    """Clips of one attack together (an engine is loaded once per process and chunk), the costly
-    attacks first."""
+    """Yields groups of clips of one attack, the costly attacks first.
+
+    A process loads an engine once per group.
+    """
     order = {"A04": 0, "A08": 0, "A10": 1, "A02": 2}
     ordered = sorted(plan, key=lambda clip: (order.get(clip.attack, 9), clip.attack))
     start = 0
     while start < len(ordered):
         end = start + 1
-        while end < len(
-                ordered) and end < start + CHUNK and ordered[end].attack == ordered[start].attack:
+        while (end < len(ordered) and end < start + CHUNK
+               and ordered[end].attack == ordered[start].attack):
             end += 1
         yield ordered[start:end]
         start = end
@@ -155,9 +152,9 @@ def _chunks(plan: list[Clip]) -> Iterator[list[Clip]]:
 
 def _make_all(plan: list[Clip], corpus: Path, speech: Path, work: Path, seed: int,
               pool: ProcessPoolExecutor) -> dict[str, str]:
-    """Make every clip that is not there; the reasons of those that could not be made, by utterance.
+    """Make every missing clip; returns {utterance: reason} for the clips that failed.
 
-    Recordings lie in `speech` (a user's folder, or `work`), engines from packages in `work`.
+    Recordings lie in `speech` (a user's folder, or `work`). Engines from packages lie in `work`.
     """
     from tqdm import tqdm
     for half_written in corpus.glob("flac_*/.*.tmp"):
@@ -174,25 +171,24 @@ def _make_all(plan: list[Clip], corpus: Path, speech: Path, work: Path, seed: in
             bar.update(jobs[job])
     if len(skipped) > MOST_SKIPPED * len(plan):
         reason, count = Counter(skipped.values()).most_common(1)[0]
-        raise InputError(f"{len(skipped)} of {len(plan)} clips of the default corpus could not be "
-                         f"made (most often, {count} times: {reason}): check the installed "
-                         "engines, or leave some out")
+        raise InputError(f"{len(skipped)} of {len(plan)} clips of the default corpus failed (most "
+                         f"often, {count} times: {reason}): check the installed engines, or choose "
+                         "other attacks")
     return dict(sorted(skipped.items()))
 
 
 @contextlib.contextmanager
 def _workers(count: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes of one thread each. An error or an interrupt drops the work that has not begun."""
+    """Processes of one thread each. An error or an interrupt cancels the work not yet started."""
     pool = ProcessPoolExecutor(max(1, count), multiprocessing.get_context("spawn"), _start_worker)
     try:
         yield pool
     except KeyboardInterrupt:
-        print("\nstopping: the clips that are being made are finished first", file=sys.stderr,
-              flush=True)
+        print("\nstopping: the clips in progress are finished first", file=sys.stderr, flush=True)
         raise
     except BrokenProcessPool as error:
-        raise InputError("a process that builds the default corpus was killed (most likely for "
-                         "lack of memory): run the same command again with fewer workers; what was "
+        raise InputError("a process that builds the default corpus was killed (probably out of "
+                         "memory): run the same command again with fewer workers; what was "
                          "finished is kept") from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -212,7 +208,7 @@ def _write_protocols(corpus: Path, plan: list[Clip], skipped: dict[str, str]) ->
 
 
 def _clear_other_build(corpus: Path, sum_of_plan: str) -> None:
-    """Remove what another plan (seed, size, attacks, sources) left behind; keep the downloads."""
+    """Remove the clips of another plan (seed, size, attacks, sources); keep the downloads."""
     mark = corpus / ".plan.json"
     if mark.is_file() and read_json(mark) == {"plan": sum_of_plan}:
         return
@@ -225,18 +221,16 @@ def _clear_other_build(corpus: Path, sum_of_plan: str) -> None:
 
 def _working_attacks(chosen: list[Attack], absent: dict[str, list[str]], work: Path,
                      pool: ProcessPoolExecutor) -> list[Attack]:
-    """The attacks whose engine speaks on this machine; the others are added to `absent`."""
+    """The attacks whose engine works on this machine; the others are added to `absent`."""
     from utils.synthesis.default_corpus.make_clip import try_engine
-    trials = {
-        attack: pool.submit(try_engine, attack.tag, work)
-        for attack in chosen if attack.tag not in absent
-    }
+    trials = {attack: pool.submit(try_engine, attack.tag, work)
+              for attack in chosen if attack.tag not in absent}
     for attack, trial in trials.items():
         if reason := trial.result():
             absent[attack.tag] = [reason]
-    for tag, lacking in sorted(
-        (attack.tag, absent[attack.tag]) for attack in ATTACKS if attack.tag in absent):
-        print(f"default corpus: attack {tag} is left out ({', '.join(lacking)})", file=sys.stderr)
+    for tag in sorted(attack.tag for attack in ATTACKS if attack.tag in absent):
+        print(f"default corpus: attack {tag} is left out ({', '.join(absent[tag])})",
+              file=sys.stderr)
     working = [attack for attack in chosen if attack.tag not in absent]
     for subset in SUBSETS:
         if not any(subset in attack.subsets for attack in working):
@@ -260,8 +254,7 @@ def _build(request: dict, corpus: Path, workers: int) -> None:
         chosen = _working_attacks(chosen, absent, work, pool)
         sources = sources or list_sources(work, voices, minimum)
         captions = read_captions(work / "tuxpaint-stamps-default",
-                                 {source.language
-                                  for source in sources} | {"en"})
+                                 {source.language for source in sources} | {"en"})
         plan = make_plan(sources, chosen, captions, size, seed)
         _clear_other_build(corpus, fingerprint(plan, seed))
         skipped = _make_all(plan, corpus, own_speech or work, work, seed, pool)
@@ -276,17 +269,17 @@ def _build(request: dict, corpus: Path, workers: int) -> None:
 def build_default_corpus(raw_dir: Path, seed: int = 1, workers: int = 2,
                          size: "str | int" = "default", bonafide_dir: "Path | None" = None,
                          attacks: "list[str] | None" = None) -> Path:
-    """Build the embedded default corpus in `raw_dir/default_corpus`, in ASVspoof5's own layout, and
-    return that folder.
+    """Build the default corpus in `raw_dir/default_corpus`; returns that folder.
 
-    Real speech comes from Debian packages, or from `bonafide_dir` (one folder per speaker, at least
-    six; all of it is taken as English, and as never coded lossily); spoofs from the engines that
-    are installed (`attacks`: tags or names, all by default). `size` is "default" (`plan.DEFAULT`;
-    `plan.planned_clips` counts it), "tiny" (`plan.TINY`: short clips from one small package) or a
-    number of clips. A package or an engine that cannot be had is named and done without. The same
-    seed gives the same clips, whatever `workers`; killed at any instant, the next call goes on.
-    Raises `InputError` where speech, engines or disk space are missing.
+    Its layout is that of ASVspoof5. Real speech comes from Debian packages, or from
+    `bonafide_dir`: one folder per speaker, at least six, treated as English that was never coded
+    lossily. Spoofs come from the installed engines; `attacks` chooses some by tag or name. `size`
+    is "default" (`plan.DEFAULT`), "tiny" (`plan.TINY`: short clips from one small package) or a
+    number of clips. A missing package or engine is named and left out. The same seed gives the
+    same clips with any number of `workers`. After a kill, the next call resumes.
+    Raises `InputError` if speech, engines or disk space are missing.
     """
+    # refuse a wrong request before any download
     # a wrong request is refused before anything is fetched
     _size(size), _choose_attacks(attacks, size == "tiny")
     corpus = raw_dir / NAME
@@ -301,6 +294,6 @@ def build_default_corpus(raw_dir: Path, seed: int = 1, workers: int = 2,
         corpus.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(corpus).free < FREE_SPACE and size != "tiny":
         raise InputError(f"the default corpus needs {FREE_SPACE / 1e9:.1f} GB of free disk space "
-                         f"in {corpus}: free some and run again")
+                         f"in {corpus}: free some space and run the same command again")
     _build(request, corpus, workers)
     return corpus

@@ -16,9 +16,10 @@ FIRST_DEALT, NEXT_DEALT = ("train", "eval", "dev") * 2, ("train", "train", "eval
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One recording of real speech. `path` is relative to the folder the recordings lie in.
+    """One recording of real speech.
 
-    `coding` is "g722", "vorbis:RATE" or "pcm" (nothing lossy known).
+    `path` is relative to the folder of recordings. `coding` is "g722", "vorbis:RATE" or "pcm"
+    (no known lossy coding).
     """
     path: str
     seconds: float
@@ -30,17 +31,16 @@ class Source:
 
 
 def wanted_files(voices: Iterable[Voice], package: str) -> str:
-    """One pattern for all the files that are needed from a package: the voices' recordings,
-    captions and the licence."""
-    patterns = [voice.pattern for voice in voices if voice.package == package] + [
-        r"usr/share/doc/.*/copyright"]
+    """One pattern for all files needed from a package: recordings, captions and the licence."""
+    patterns = [voice.pattern for voice in voices if voice.package == package]
+    patterns.append(r"usr/share/doc/.*/copyright")
     if package == "tuxpaint-stamps-default":
         patterns.append(r".*\.txt")
     return "|".join(f"(?:{pattern})" for pattern in patterns)
 
 
 def _measure(path: Path) -> tuple[float, int]:
-    """Length in seconds and sample rate; a length of 0 where the file cannot be read."""
+    """Length in seconds and sample rate in Hz; both are 0 if the file cannot be read."""
     import soundfile
     if path.suffix == ".g722":
         return path.stat().st_size / G722_BYTES_PER_SECOND, 16000
@@ -54,34 +54,32 @@ def _measure(path: Path) -> tuple[float, int]:
 def list_sources(folder: Path, voices: Iterable[Voice], minimum: float) -> list[Source]:
     """All recordings of the voices that last at least `minimum` seconds, in a fixed order.
 
-    Each package lies unpacked in a folder of its own name below `folder`.
+    Each package lies unpacked in a folder with its name, below `folder`.
     """
     names: dict[str, list[str]] = {}
     sources = []
     for voice in voices:
         root = folder / voice.package
         if voice.package not in names:
-            names[voice.package] = sorted(path.relative_to(root).as_posix() for path in root.rglob(
-                "*.*"))
+            names[voice.package] = sorted(path.relative_to(root).as_posix()
+                                          for path in root.rglob("*.*"))
         for name in filter(re.compile(voice.pattern).fullmatch, names[voice.package]):
             seconds, rate = _measure(root / name)
             if seconds >= minimum:
                 coding = f"vorbis:{rate}" if voice.coding == "vorbis" else voice.coding
-                sources.append(
-                    Source(f"{voice.package}/{name}", seconds, voice.speaker, voice.gender,
-                           voice.language, coding, voice.subset))
+                sources.append(Source(f"{voice.package}/{name}", seconds, voice.speaker,
+                                      voice.gender, voice.language, coding, voice.subset))
     return sources
 
 
 def list_user_sources(folder: Path, minimum: float) -> list[Source]:
-    """The recordings of a user's folder of real speech: the first folder below it names the
-    speaker.
+    """The recordings of a user's folder of real speech; each folder in it is a speaker.
 
-    Speakers with a recording of `minimum` seconds or more are dealt to the subsets in the order of
-    their names: the first six two to each of train, eval and dev, of every further five three to
-    train and one each to eval and dev. All speech is taken as English that was never coded lossily,
-    of unknown gender: spoofs say English texts and skip the extra coding. Raises `InputError` where
-    there are fewer than six such speakers.
+    Speakers need a recording of at least `minimum` seconds. They are dealt to the subsets in the
+    order of their names. Of the first six, train, eval and dev get two each. Of every further
+    five, train gets three, eval and dev one each. All speech counts as English of unknown gender
+    that was never coded lossily: spoofs say English texts and get no extra coding. Raises
+    `InputError` for fewer than six such speakers.
     """
     speakers: dict[str, list[tuple[str, float]]] = {}
     files = (path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
@@ -89,22 +87,22 @@ def list_user_sources(folder: Path, minimum: float) -> list[Source]:
         if "/" in name and (seconds := _measure(folder / name)[0]) >= minimum:
             speakers.setdefault(name.split("/")[0], []).append((name, seconds))
     if len(speakers) < len(FIRST_DEALT):
-        raise InputError(f"{folder} holds recordings of {minimum:.1f} s or more by {len(speakers)} "
-                         f"speakers: give a folder with at least {len(FIRST_DEALT)} folders in it, "
-                         "one per speaker")
+        raise InputError(f"{folder} has only {len(speakers)} speakers with recordings of "
+                         f"{minimum:.1f} s or more: give a folder with at least {len(FIRST_DEALT)} "
+                         "folders in it, one per speaker")
     sources, taken = [], set()
     for speaker, subset in zip(speakers, itertools.chain(FIRST_DEALT, itertools.cycle(NEXT_DEALT))):
         taken.add(label := _label(speaker, taken))
-        sources += [
-            Source(name, seconds, label, "-", "en", "pcm", subset)
-            for name, seconds in speakers[speaker]
-        ]
+        sources += [Source(name, seconds, label, "-", "en", "pcm", subset)
+                    for name, seconds in speakers[speaker]]
     return sources
 
 
 def _label(folder: str, taken: set[str]) -> str:
-    """A speaker's name fit for a protocol column, unlike those `taken`: "a b" and "a_b" stay two
-    speakers."""
+    """A speaker's name for a protocol column, different from all in `taken`.
+
+    So "a b" and "a_b" remain two speakers.
+    """
     plain = re.sub(r"\W", "_", folder)
     names = itertools.chain([plain], (f"{plain}_{number}" for number in itertools.count(2)))
     return next(name for name in names if name not in taken)

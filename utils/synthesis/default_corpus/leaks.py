@@ -1,7 +1,7 @@
-"""The leak check: can something that is not the synthesis tell the classes apart?
+"""The leak check: can simple features other than the synthesis separate the classes?
 
-For each trivial feature a logistic regression is trained on the train subset and scored on eval,
-whose speakers it has not heard. 50 % equal error rate means that the feature says nothing.
+For each feature, a logistic regression is trained on the train subset and scored on eval, which has
+other speakers. An equal error rate of 50 % means that the feature says nothing.
 """
 import csv
 from collections.abc import Callable
@@ -33,11 +33,8 @@ def _silence(samples: np.ndarray) -> np.ndarray:
     levels = frame_levels(samples)
     first, last = active_span(samples)
     top = np.percentile(levels, 95)
-    return np.array([
-        first,
-        len(samples) - last,
-        np.mean(levels < top - 35) * 16000, 400 * (np.percentile(levels, 5) - top)
-    ]) / 16000
+    return np.array([first, len(samples) - last, np.mean(levels < top - 35) * 16000,
+                     400 * (np.percentile(levels, 5) - top)]) / 16000
 
 
 def _band_levels(samples: np.ndarray) -> np.ndarray:
@@ -58,8 +55,8 @@ def _spectrum_spread(samples: np.ndarray) -> np.ndarray:
 
 FEATURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "duration": _duration, "level": _level, "crest factor": _crest, "silence": _silence,
-        "long-term spectrum": _spectrum,
-    "spectral spread": _spectrum_spread}
+    "long-term spectrum": _spectrum, "spectral spread": _spectrum_spread,
+}
 
 
 def read_protocol(path: Path) -> list[list[str]]:
@@ -86,13 +83,15 @@ def _eer(scores: np.ndarray, spoofed: np.ndarray) -> float:
 
 
 def leak_check(corpus: Path) -> dict[str, dict[str, float]]:
-    """Per feature the eval EER (fractions): over all attacks under "all", over those of train under
-    "seen", and per attack."""
+    """The eval EER (a fraction) of each feature.
+
+    Its keys are "all" for all attacks, "seen" for those of train, and each attack's tag.
+    """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
-    train, test = (read_protocol(corpus / name) for name in ("ASVspoof5.train.tsv",
-        "ASVspoof5.eval.track_1.tsv"))
+    train, test = (read_protocol(corpus / name)
+                   for name in ("ASVspoof5.train.tsv", "ASVspoof5.eval.track_1.tsv"))
     train_features = _features(corpus / "flac_T", train)
     test_features = _features(corpus / "flac_E_eval", test)
     labels, truth = (np.array([row[8] == "spoof" for row in rows]) for rows in (train, test))
@@ -100,14 +99,11 @@ def leak_check(corpus: Path) -> dict[str, dict[str, float]]:
     seen = sorted({row[7] for row in train} - {"bonafide"})
     figures = {}
     for name in FEATURES:
-        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000, class_weight=
-            "balanced"))
+        model = make_pipeline(StandardScaler(),
+                              LogisticRegression(max_iter=2000, class_weight="balanced"))
         scores = model.fit(train_features[name], labels).decision_function(test_features[name])
-        groups = {"all": truth, "seen": np.isin(attacks, seen)
-                  } | {tag: attacks == tag
-                       for tag in sorted(set(attacks[truth]))}
-        figures[name] = {
-            group: round(_eer(scores[~truth | chosen], truth[~truth | chosen]), 4)
-            for group, chosen in groups.items()
-        }
+        groups = {"all": truth, "seen": np.isin(attacks, seen),
+                  **{tag: attacks == tag for tag in sorted(set(attacks[truth]))}}
+        figures[name] = {group: round(_eer(scores[~truth | chosen], truth[~truth | chosen]), 4)
+                         for group, chosen in groups.items()}
     return figures

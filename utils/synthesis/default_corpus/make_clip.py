@@ -1,5 +1,4 @@
-"""One clip from its plan: speech or text in, an engine, the recording it pretends to be, the common
-final stage; FLAC out."""
+"""One clip from its plan: an engine makes speech, two stages treat it, a FLAC file stores it."""
 import importlib
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +17,7 @@ from utils.synthesis.default_corpus.plan import Clip, stream
 from utils.synthesis.default_corpus.recordings import read_recording
 from utils.synthesis.tts import engines
 
-# seconds given to a vocoder beyond the clip's length, so that its edges can be cropped away
+# seconds beyond the clip's length that a vocoder gets, because its edges are cropped away
 SPARE = 0.35
 FOLDERS = {"train": "flac_T", "dev": "flac_D", "eval": "flac_E_eval"}
 COPIES = {
@@ -39,7 +38,7 @@ def _recording(path: Path) -> np.ndarray:
 
 
 def clip_path(corpus: Path, clip: Clip) -> Path:
-    """Where a clip's file lies in the corpus."""
+    """The path of a clip's file in the corpus."""
     return corpus / FOLDERS[clip.subset] / f"{clip.utterance}.flac"
 
 
@@ -51,7 +50,7 @@ def _speak(clip: Clip, packages: Path, rng: np.random.Generator) -> np.ndarray:
 
 
 def _stretch_of(samples: np.ndarray, seconds: float, rng: np.random.Generator) -> np.ndarray:
-    """A random stretch of the speech, a little longer than the clip."""
+    """A random stretch of the speech, slightly longer than the clip."""
     first, last = active_span(samples)
     first = max(0, first - int(SPARE / 2 * SAMPLE_RATE))
     last = min(len(samples), last + int(SPARE / 2 * SAMPLE_RATE))
@@ -61,10 +60,10 @@ def _stretch_of(samples: np.ndarray, seconds: float, rng: np.random.Generator) -
 
 
 def render(clip: Clip, speech: Path, packages: Path, seed: int) -> np.ndarray:
-    """The clip's samples, int16 at 16 kHz; the same for the same plan and seed. `ValueError` where
-    too little speech is left.
+    """The clip's samples, int16 at 16 kHz; the same plan and seed give the same samples.
 
     Recordings lie in the folder `speech`, engines from Debian packages in the folder `packages`.
+    Raises `ValueError` if too little speech is left.
     """
     rng = stream(seed, "render", clip.utterance)
     reference = None
@@ -82,8 +81,10 @@ def render(clip: Clip, speech: Path, packages: Path, seed: int) -> np.ndarray:
 
 
 def try_engine(tag: str, packages: Path) -> str:
-    """"" where the attack's engine speaks (or is our own code over a working module), else why it
-    does not."""
+    """"" if the attack's engine works, else the reason why not.
+
+    An engine of this project works if the modules that it needs can be imported.
+    """
     attack = BY_TAG[tag]
     clip = Clip("", "", "", "", tag, 1.0, "", "", "One two three four five.", "en", "", "")
     try:
@@ -98,7 +99,7 @@ def try_engine(tag: str, packages: Path) -> str:
 
 
 def make_clip(clip: Clip, corpus: Path, speech: Path, packages: Path, seed: int) -> str:
-    """Render a clip into its file unless it is there. Returns "" or why there is none."""
+    """Write a clip's file unless it exists. Returns "" or the reason of a failure."""
     path = clip_path(corpus, clip)
     if path.is_file():
         return ""

@@ -1,5 +1,4 @@
-"""What the corpus will hold: for every clip its speaker, attack, length, source, text and
-references, drawn from the seed."""
+"""The plan: speaker, attack, length, source, text and references of every clip, from the seed."""
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -15,15 +14,17 @@ from utils.synthesis.tts.texts import SENTENCES, draw_text
 from utils.trials.trial import SUBSETS
 
 PREFIX = {"train": "T", "dev": "D", "eval": "E"}
-# seconds of a source beyond the wanted length, for the silence around the speech
+# seconds that a source must have beyond the wanted length, for the silence around the speech
 MARGIN = 0.3
 MINIMUM_SPEAKERS = 2    # per subset
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How many clips: bona fide ones per subset, spoofed ones per attack and subset; the law of
-    lengths in seconds."""
+    """Numbers of clips, and the distribution of their lengths in seconds.
+
+    Bona fide clips are counted per subset, spoofed clips per attack and subset.
+    """
     bonafide: dict[str, int]
     seen: dict[str, int]
     unseen: int
@@ -40,8 +41,10 @@ TINY = Size({"train": 56, "dev": 20, "eval": 32}, {"train": 13, "dev": 5, "eval"
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One utterance to make. Bona fide: no attack. Speech made from text has a text, everything
-    else a source."""
+    """One utterance to make.
+
+    A bona fide clip has no attack. Speech made from text has a text, all else a source.
+    """
     utterance: str
     subset: str
     speaker: str
@@ -52,12 +55,12 @@ class Clip:
     coding: str
     text: str
     language: str
-    reference: str   # the recording whose room an engine's output takes on
-    common: str      # the recording whose spectrum and floor the final stage brings in
+    reference: str   # the recording that lends its room to an engine's output
+    common: str      # the recording that lends its spectrum to the final stage
 
 
 def _count(attack: "Attack | None", subset: str, size: Size) -> int:
-    """Clips of an attack (bona fide: None) in a subset."""
+    """The number of clips of an attack (None: bona fide) in a subset."""
     if attack is None:
         return size.bonafide[subset]
     if subset not in attack.subsets:
@@ -67,40 +70,39 @@ def _count(attack: "Attack | None", subset: str, size: Size) -> int:
 
 
 def planned_clips(size: Size, attacks: Iterable[Attack]) -> int:
-    """How many clips a corpus of this size and these attacks has."""
+    """The number of clips in a corpus of this size with these attacks."""
     return sum(_count(attack, subset, size) for attack in (None, *attacks) for subset in SUBSETS)
 
 
 def scaled(clips: int) -> Size:
-    """The default's proportions at about `clips` clips in all, where no attack is missing."""
+    """The default's proportions with about `clips` clips in all, if no attack is missing."""
     whole = planned_clips(DEFAULT, ATTACKS)
 
     def part(count: int) -> int:
         return max(4, round(count * clips / whole))
 
-    return Size(
-        {k: part(v)
-         for k, v in DEFAULT.bonafide.items()}, {k: part(v)
-                                                 for k, v in DEFAULT.seen.items()},
-        part(DEFAULT.unseen), DEFAULT.median, DEFAULT.shortest, DEFAULT.longest)
+    return Size({subset: part(count) for subset, count in DEFAULT.bonafide.items()},
+                {subset: part(count) for subset, count in DEFAULT.seen.items()},
+                part(DEFAULT.unseen), DEFAULT.median, DEFAULT.shortest, DEFAULT.longest)
 
 
 def stream(seed: int, *names: object) -> np.random.Generator:
-    """A random generator of its own for each name, whatever was drawn before."""
+    """A random generator for these names, independent of all other draws."""
     digest = hashlib.sha256("|".join(map(str, (seed, *names))).encode()).digest()
     return np.random.default_rng(np.frombuffer(digest, np.uint32))
 
 
 def _lengths(count: int, size: Size, rng: np.random.Generator) -> np.ndarray:
-    """Log-normal lengths, one from each of `count` equal parts of the law: every attack gets the
-    same spread of them."""
+    """Log-normal lengths (count,) in seconds, one from each of `count` equal parts of the law.
+
+    So every attack gets the same spread of lengths.
+    """
     normal = scipy.special.ndtri((np.arange(count) + rng.random(count)) / count)
     return np.clip(size.median * np.exp(0.4 * normal), size.shortest, size.longest)
 
 
 class _Supply:
-    """The recordings of one subset; hands out, for a length, one that is long enough, from each
-    speaker in turn."""
+    """The recordings of one subset; gives out a long enough one, from each speaker in turn."""
 
     def __init__(self, sources: list[Source], rng: np.random.Generator) -> None:
         self.rng = rng
@@ -111,19 +113,18 @@ class _Supply:
         self.taken: set[str] = set()
 
     def take(self, seconds: float) -> Source:
-        """A recording not taken before that lasts `seconds`, of the speaker heard least so far;
-        else the longest one left."""
+        """An unused recording of at least `seconds`, from the least used speaker possible.
+
+        If none is long enough, the longest unused one.
+        """
         speakers = sorted(self.by_speaker, key=lambda name: (self.used[name], self.rng.random()))
         for speaker in speakers:
-            fitting = [
-                s for s in self.by_speaker[speaker]
-                if s.path not in self.taken and s.seconds >= seconds + MARGIN
-            ]
+            fitting = [s for s in self.by_speaker[speaker]
+                       if s.path not in self.taken and s.seconds >= seconds + MARGIN]
             if fitting:
                 return self._hand_out(fitting[int(self.rng.integers(len(fitting)))])
-        left = [
-            s for sources in self.by_speaker.values() for s in sources if s.path not in self.taken
-        ]
+        left = [s for sources in self.by_speaker.values()
+                for s in sources if s.path not in self.taken]
         if not left:
             self.taken.clear()
             return self.take(seconds)
@@ -136,7 +137,7 @@ class _Supply:
 
 
 def _sentences(captions: dict[str, list[str]], language: str) -> tuple[str, list[str]]:
-    """The language to synthesise and its sentences; English where there are none."""
+    """The language to synthesise and its sentences; English if a language has no sentences."""
     own = captions.get(language) or list(SENTENCES.get(language, ()))
     return (language, own) if own else ("en", captions.get("en") or list(SENTENCES["en"]))
 
@@ -147,32 +148,29 @@ def _clips(subset: str, attack: "Attack | None", count: int, sources: list[Sourc
     rng = stream(seed, "plan", subset, name)
     supply, room = _Supply(sources, rng), _Supply(sources, rng)
     rows = []
-    # the long ones first: few recordings are long enough
+    # the longest first, because few recordings are long enough
     for seconds in sorted(_lengths(count, size, rng), reverse=True):
         source, common = supply.take(seconds), room.take(size.shortest)
         row = {
-            "subset": subset, "speaker": source.speaker,
-            "gender": source.gender, "attack": attack.tag if attack else "-", "seconds": round(
-                float(seconds), 3), "source": source.path, "coding": source.coding, "text": "",
-            "language": source.language, "reference": "", "common": common.path
+            "subset": subset, "speaker": source.speaker, "gender": source.gender,
+            "attack": attack.tag if attack else "-", "seconds": round(float(seconds), 3),
+            "source": source.path, "coding": source.coding, "text": "",
+            "language": source.language, "reference": "", "common": common.path,
         }
         if attack and attack.kind == "tts":
-            language, sentences = _sentences(captions,
-                                             "en" if attack.name == "flite" else source.language)
-            row |= {
-                "reference": source.path, "source": "", "language": language, "text": draw_text(
-                    sentences, seconds + 0.5, rng)
-            }
+            wanted = "en" if attack.name == "flite" else source.language
+            language, sentences = _sentences(captions, wanted)
+            row |= {"reference": source.path, "source": "", "language": language,
+                    "text": draw_text(sentences, seconds + 0.5, rng)}
         rows.append(row)
     return rows
 
 
 def make_plan(sources: list[Source], attacks: list[Attack], captions: dict[str, list[str]],
               size: Size, seed: int) -> list[Clip]:
-    """All clips of the corpus. Utterance numbers are dealt at random, so that they say nothing
-    about the class.
+    """All clips of the corpus. Random utterance numbers keep the class secret.
 
-    Raises `InputError` where a subset has too few speakers.
+    Raises `InputError` if a subset has too few speakers.
     """
     plan = []
     for subset in SUBSETS:
@@ -191,7 +189,7 @@ def make_plan(sources: list[Source], attacks: list[Attack], captions: dict[str, 
 
 
 def fingerprint(plan: list[Clip], seed: int) -> str:
-    """A sum over everything planned: two builds with the same one make the same clips."""
+    """A sum over the whole plan: two builds with the same sum make the same clips."""
     digest = hashlib.sha256(str(seed).encode())
     for clip in plan:
         digest.update(repr(sorted(asdict(clip).items())).encode())

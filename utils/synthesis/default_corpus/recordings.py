@@ -13,7 +13,7 @@ from utils.signals.resampling import resample
 def read_recording(path: Path) -> np.ndarray:
     """A recording as mono float64 (n,) at 16 kHz; the suffix .g722 means raw G.722.
 
-    Raises `InputError` where it cannot be decoded.
+    Raises `InputError` if the file cannot be decoded.
     """
     try:
         if path.suffix == ".g722":

@@ -1,13 +1,12 @@
-"""Who speaks in the default corpus: the Debian packages of real speech, their voices, and the
-subset each voice is in."""
+"""The voices of the default corpus, their Debian packages, and the subset of each voice."""
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """One group of recordings by one person, found in a package by a pattern of file names.
+    """A group of recordings by one person; `pattern` matches their file names in a package.
 
-    `coding` is how the originals are stored ("g722" or "vorbis"): spoofed clips pass through the
+    `coding` is the coding of the originals ("g722" or "vorbis"). Spoofed clips pass through the
     same coding.
     """
     speaker: str
@@ -28,39 +27,37 @@ def _asterisk(speaker: str, gender: str, language: str, subset: str) -> Voice:
 
 def _tuxpaint(language: str, subset: str) -> Voice:
     return Voice(f"tux_{language}", "-", language, "tuxpaint-stamps-default",
-        rf".*_desc_{language}\.ogg", "vorbis", subset)
+                 rf".*_desc_{language}\.ogg", "vorbis", subset)
 
 
 def _fillets(language: str, fish: str, gender: str, subset: str) -> Voice:
     return Voice(f"fil_{language}_{fish}", gender, language, f"fillets-ng-data-{language}",
-        rf".*/[a-z0-9]+-{fish}-[^/]*\.ogg",
-                 "vorbis", subset)
+                 rf".*/[a-z0-9]+-{fish}-[^/]*\.ogg", "vorbis", subset)
 
 
-# ast_en and ast_es are (or may be) the same reader, so they carry one name. The two Dutch fish may
+# ast_en and ast_es are (or may be) the same reader, so they have one name. The two Dutch fish may
 # be one actor: both are in eval. The Czech fish are credited to two people (V. Musil the big one,
 # G. Pysna the small one). Every kind of recording (telephone prompts, children's program, game) is
 # in every subset.
-FULL_VOICES = (_asterisk("ast_en_es", "F", "en", "train"), _asterisk(
-    "ast_en_es", "F", "es",
-    "train"), _asterisk("ast_it", "M", "it", "train"), _tuxpaint(
-        "be", "train"), _tuxpaint("el", "train"), _tuxpaint("es", "train"), _tuxpaint(
-            "ro", "train"), _fillets("cs", "v", "M", "train"), _asterisk(
-                "ast_ru", "F", "ru", "dev"), _tuxpaint("bg", "dev"), _tuxpaint("da", "dev"),
-               _fillets("cs", "m",
-                        "F", "dev"), _asterisk("ast_fr", "F", "fr", "eval"), _tuxpaint(
-                            "fr", "eval"), _tuxpaint("ru", "eval"), _fillets(
-                                "nl", "m", "-", "eval"), _fillets("nl", "v", "-", "eval"),
-               )
+FULL_VOICES = (
+    _asterisk("ast_en_es", "F", "en", "train"), _asterisk("ast_en_es", "F", "es", "train"),
+    _asterisk("ast_it", "M", "it", "train"),
+    _tuxpaint("be", "train"), _tuxpaint("el", "train"), _tuxpaint("es", "train"),
+    _tuxpaint("ro", "train"), _fillets("cs", "v", "M", "train"),
+    _asterisk("ast_ru", "F", "ru", "dev"), _tuxpaint("bg", "dev"), _tuxpaint("da", "dev"),
+    _fillets("cs", "m", "F", "dev"),
+    _asterisk("ast_fr", "F", "fr", "eval"), _tuxpaint("fr", "eval"), _tuxpaint("ru", "eval"),
+    _fillets("nl", "m", "-", "eval"), _fillets("nl", "v", "-", "eval"),
+)
 
 
 def _klettres(language: str, subset: str) -> Voice:
     return Voice(f"kle_{language}", "-", language.split("_")[0], "klettres-data",
-        rf".*/klettres/{language}/.*\.ogg", "vorbis", subset)
+                 rf".*/klettres/{language}/.*\.ogg", "vorbis", subset)
 
 
-# KLettres: spoken letters and syllables, one reader per language (short clips, small download: for
-# trying things out).
+# KLettres: spoken letters and syllables, one reader per language. Short clips and a small download
+# suit a quick trial.
 TINY_VOICES = (
     *(_klettres(language, "train") for language in ("ml", "de", "en", "fr", "lt", "he")),
     *(_klettres(language, "dev") for language in ("nds", "uk")),

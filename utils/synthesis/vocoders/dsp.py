@@ -1,4 +1,4 @@
-"""Vocoders that are signal processing only, at 16 kHz.
+"""Vocoders of signal processing only, without networks, at 16 kHz.
 
 WORLD: Morise et al., 2016. Griffin-Lim: Griffin and Lim, 1984.
 """
@@ -12,7 +12,7 @@ from utils.signals import SAMPLE_RATE, spectra
 from utils.signals.length import cut_or_pad, mirror_ends
 from utils.signals.mel import slaney_bank
 
-SIZE = 1024    # of Griffin-Lim's mel spectrogram
+SIZE = 1024    # FFT size of Griffin-Lim's mel spectrogram
 HOP = 256
 BANDS = 80
 
@@ -27,7 +27,7 @@ def _inverse_bank() -> np.ndarray:
 
 
 def griffin_lim(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Speech from its 80-band mel spectrogram by Griffin-Lim, 24 to 48 iterations."""
+    """Speech from its 80-band mel spectrogram, by 24 to 48 iterations of Griffin-Lim."""
     mel = np.abs(spectra.stft(samples, SIZE, HOP)) @ _bank().T
     magnitude = np.maximum(0, mel @ _inverse_bank().T)
     iterations = int(rng.integers(24, 49))
@@ -46,26 +46,26 @@ def world_analysis(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 
 def world_copy(samples: np.ndarray) -> np.ndarray:
-    """WORLD analysis and synthesis, nothing changed."""
+    """WORLD analysis and synthesis without changes."""
     parameters = world_analysis(samples)
     import pyworld
     return pyworld.synthesize(*parameters, SAMPLE_RATE)[:len(samples)]
 
 
 class World:
-    """WORLD in the form of the neural vocoders."""
+    """WORLD with the methods of a neural vocoder."""
     batch = 1
 
     def copies(self, clips: list[np.ndarray], rngs: list[np.random.Generator]) -> list[np.ndarray]:
-        """Copies of clips (n,) at 16 kHz, of the same lengths. WORLD draws nothing."""
+        """Copies of clips (n,) at 16 kHz, of the same lengths. WORLD uses no random numbers."""
         return [cut_or_pad(world_copy(clip), len(clip)) for clip in clips]
 
 
 class GriffinLim:
-    """Griffin-Lim in the form of the neural vocoders."""
+    """Griffin-Lim with the methods of a neural vocoder."""
     batch = 1
 
     def copies(self, clips: list[np.ndarray], rngs: list[np.random.Generator]) -> list[np.ndarray]:
-        """Copies of clips (n,) at 16 kHz, of the same lengths; iterations and phases are drawn."""
+        """Copies of clips (n,) at 16 kHz, of the same lengths; iterations and phases are random."""
         return [cut_or_pad(griffin_lim(mirror_ends(clip, 0, SIZE // 2), rng), len(clip))
                 for clip, rng in zip(clips, rngs)]

@@ -1,6 +1,6 @@
 """The spectral features that each vocoder was trained on. Samples are float, full scale 1.
 
-Each function repeats the analysis of the network's authors: scale, floor and padding all matter.
+Each function repeats the analysis of the network's authors; scale, floor and padding all matter.
 """
 from functools import lru_cache
 
@@ -14,8 +14,7 @@ INT16 = 32768.0  # some networks were trained on samples of this full scale
 
 @lru_cache(maxsize=1)
 def _nsf_bank() -> np.ndarray:
-    """80 bands at 16 kHz, FFT 2048. Band 0 is the DC bin; the rest are linear below 1 kHz, then
-    mel."""
+    """80 bands at 16 kHz, FFT 2048. Band 0 is DC; the rest are linear below 1 kHz, then mel."""
     mel = np.linspace(0, 1127.01048 * np.log1p(8000 / 700), 81)
     points = 700 * np.expm1(mel / 1127.01048)
     linear = int(np.sum(points < 1000))
@@ -29,8 +28,7 @@ def _nsf_bank() -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _lyra_bank() -> np.ndarray:
-    """160 bands of peak 1 to 7920 Hz, equally spaced in mel; triangles in mel, without the DC
-    bin."""
+    """160 triangular bands of peak 1 up to 7920 Hz, equally spaced in mel, without the DC bin."""
     points = np.linspace(0, 1127 * np.log1p(7920 / 700), 162)
     bank = triangles(points, 1127 * np.log1p(np.linspace(0, 8000, 1025) / 700))
     bank[:, 0] = 0
@@ -40,9 +38,9 @@ def _lyra_bank() -> np.ndarray:
 def hifigan_mel(samples: np.ndarray, rate: int = 22050, size: int = 1024, window: int = 1024,
                 hop: int = 256, bands: int = 80, low: float = 0.0, high: float = 8000.0,
                 frames: int | None = None) -> np.ndarray:
-    """(bands, frames): natural logarithm; the samples are padded by (size - hop) / 2 on each side.
+    """(bands, frames): natural logarithm; the samples are padded by (size - hop) / 2 at each end.
 
-    With `frames` given, that many are spread evenly over the samples, whatever the hop.
+    If `frames` is given, that number is spread evenly over the samples and replaces the hop.
     """
     padded = np.pad(samples, (size - hop) // 2, mode="reflect")
     windows = np.lib.stride_tricks.sliding_window_view(padded, size)
@@ -75,7 +73,7 @@ def lyra_mel(samples: np.ndarray) -> np.ndarray:
 
 
 def wavernn_mel(samples: np.ndarray) -> np.ndarray:
-    """(80, frames) at 16 kHz, every 200 samples: dB from -100 to 0 mapped to -4 to 4, clipped."""
+    """(80, frames) at 16 kHz, every 200 samples: -100 to 0 dB become -4 to 4, clipped."""
     spectra = magnitudes(np.pad(samples, 400), hann(800), 200, 2048)
     mel = slaney_bank(16000, 2048, 80, 95.0, 7600.0) @ spectra.T
     decibels = 20 * np.log10(np.maximum(1e-5, mel)) - 20

@@ -1,5 +1,4 @@
-"""HiFi-GAN (Kong et al., 2020): generators V1, V2 and V3 and any other of that form, from its
-authors' checkpoints."""
+"""HiFi-GAN (Kong et al., 2020): V1, V2, V3 and similar generators, from their checkpoints."""
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,13 +14,12 @@ from utils.signals.resampling import fourier_resample
 from utils.synthesis.vocoders.features import hifigan_mel
 from utils.synthesis.vocoders.weights import Weights
 
-DILATIONS = {"1": ((1, 3, 5),) * 3, "2": ((1, 2), (2, 6), (3, 12))}  # of the published V1/V2 and V3
+DILATIONS = {"1": ((1, 3, 5),) * 3, "2": ((1, 2), (2, 6), (3, 12))}  # published V1/V2 and V3
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What the weights alone do not tell: strides, dilations and the analysis the generator was
-    trained on."""
+    """Strides, dilations and the analysis of a generator, which the weights do not show."""
     strides: tuple[int, ...]
     dilations: tuple[tuple[int, ...], ...]
     mel: dict = field(default_factory=dict)   # arguments of `hifigan_mel`
@@ -34,8 +32,10 @@ def is_hifigan(weights: Weights) -> bool:
 
 
 def shape_of(weights: Weights, config: Path | None = None) -> Shape:
-    """The shape from the authors' config.json, or, without one, as published: stride = half the
-    kernel, 22.05 kHz."""
+    """The shape from the authors' config.json.
+
+    Without it, the published shape: stride = half the kernel, 22.05 kHz.
+    """
     if config is None:
         strides = tuple(weights[f"ups.{i}.weight"].shape[2] // 2 for i in range(_stages(weights)))
         return Shape(strides, DILATIONS["1" if "resblocks.0.convs1.0.weight" in weights else "2"])
@@ -51,17 +51,17 @@ def shape_of(weights: Weights, config: Path | None = None) -> Shape:
         shape = Shape(tuple(said["upsample_rates"]), dilations, mel, rate)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{config} is not the config.json of a HiFi-GAN generator ({error!r} is "
-                         "missing or of the wrong kind): put the one that came with the weights "
-                         "beside them") from error
+                         "missing or invalid): replace it by the config.json that belongs to the "
+                         "weights") from error
     stated = (len(shape.strides), int(np.prod(shape.strides)), mel["bands"])
     if stated != (_stages(weights), mel["hop"], weights["conv_pre.weight"].shape[1]):
-        raise InputError(f"{config} describes another generator than the weights beside it: put "
-                         "the right one there")
+        raise InputError(f"{config} describes another generator than the weights beside it: "
+                         "replace it by the config.json that belongs to the weights")
     return shape
 
 
 def _stages(weights: Weights) -> int:
-    """How many upsampling stages the weights have."""
+    """The number of upsampling stages in the weights."""
     return sum(name.startswith("ups.") and name.endswith(".weight") for name in weights)
 
 
@@ -76,7 +76,7 @@ class HiFiGAN:
         last = [len(dilations) - 1 for dilations in shape.dilations] * len(shape.strides)
         needed = [f"resblocks.{i}.{first}.{last[i]}.bias" for i in range(blocks)]
         if missing := [name for name in needed if name not in weights]:
-            raise InputError(f"the HiFi-GAN weights lack {missing[0]}: fetch the checkpoint and "
+            raise InputError(f"the HiFi-GAN weights lack {missing[0]}: download the checkpoint and "
                              "its config.json again")
 
     def _convolve(self, x: torch.Tensor, layer: str, dilation: int = 1) -> torch.Tensor:
@@ -105,11 +105,11 @@ class HiFiGAN:
             blocks = enumerate(self.shape.dilations, start=width * stage)
             x = sum(self._block(x, f"resblocks.{index}", dilations)
                     for index, dilations in blocks) / width
-        return torch.tanh(self._convolve(F.leaky_relu(x, 0.01),
-                                         "conv_post")).flatten().double().numpy()
+        x = self._convolve(F.leaky_relu(x, 0.01), "conv_post")
+        return torch.tanh(x).flatten().double().numpy()
 
     def copies(self, clips: list[np.ndarray], rngs: list[np.random.Generator]) -> list[np.ndarray]:
-        """Clips at 16 kHz → their copies, of the same lengths. The generator draws nothing."""
+        """Clips (n,) at 16 kHz → copies of the same lengths. The generator is deterministic."""
         return [self._copy(clip) for clip in clips]
 
     def _copy(self, clip: np.ndarray) -> np.ndarray:

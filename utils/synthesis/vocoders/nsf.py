@@ -1,8 +1,7 @@
-"""Neural source-filter models (Wang, Takaki and Yamagishi, 2019 and 2020): hn-sinc-NSF and
-cyclic-noise NSF at 16 kHz.
+"""Neural source-filter models (Wang, Takaki and Yamagishi, 2019 and 2020) at 16 kHz.
 
-A sine or cyclic-noise source at the pitch of the speech is filtered by dilated convolutions that
-mel and F0 steer.
+hn-sinc-NSF and cyclic-noise NSF: a source of sines or cyclic noise at the pitch of the speech
+passes dilated convolutions. The mel spectrogram and F0 control the convolutions.
 """
 import numpy as np
 import torch
@@ -26,21 +25,25 @@ def is_nsf(weights: Weights) -> bool:
 
 
 def smooth(x: torch.Tensor, taps: int) -> torch.Tensor:
-    """Moving average over the last axis of (1, channels, time), the ends repeated; longer by one on
-    the right."""
+    """Moving average over the last axis of (1, channels, time), with repeated ends.
+
+    The result is longer by one on the right.
+    """
     padded = F.pad(x, ((taps - 1) // 2, taps // 2), mode="replicate").double()
     sums = F.pad(padded.cumsum(2), (1, 0))
     return ((sums[..., taps:] - sums[..., :-taps]) / taps).float()
 
 
 def time_varying(signal: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
-    """Causal FIR with coefficients (time, 31) of its own at each sample of `signal` (time,)."""
+    """`signal` (time,) through a causal FIR whose taps (time, 31) change at every sample."""
     return (F.pad(signal, (TAPS - 1, 0)).unfold(0, TAPS, 1) * taps.flip(1)).sum(1)
 
 
 def sinc_filters(cutoff: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Low-pass and high-pass taps (time, 31) at a cut-off (time,) given as a share of 8 kHz;
-    Hamming window."""
+    """Low-pass and high-pass taps (time, 31), Hamming window.
+
+    `cutoff` (time,) is a share of 8 kHz.
+    """
     m = torch.arange(-(TAPS // 2), TAPS // 2 + 1)
     window = 0.54 + 0.46 * torch.cos(2 * torch.pi * m / TAPS)
     sinc = cutoff[:, None] * torch.sinc(cutoff[:, None] * m)
@@ -49,7 +52,7 @@ def sinc_filters(cutoff: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 class NSF:
-    """Copy-synthesis by one of the three NSF models; which one, its weights tell."""
+    """Copy-synthesis by one of the three NSF models; the weights show which one."""
     batch = 1
 
     def __init__(self, weights: Weights) -> None:
@@ -60,10 +63,8 @@ class NSF:
     def _recurrent(self) -> torch.nn.LSTM:
         prefix = "m_cond.l_blstm.l_blstm."
         lstm = torch.nn.LSTM(81, 32, bidirectional=True, batch_first=True)
-        lstm.load_state_dict({
-            name.removeprefix(prefix): value
-            for name, value in self.weights.items() if name.startswith(prefix)
-        })
+        lstm.load_state_dict({name.removeprefix(prefix): value
+                              for name, value in self.weights.items() if name.startswith(prefix)})
         return lstm
 
     def _convolve(self, x: torch.Tensor, layer: str) -> torch.Tensor:
@@ -72,8 +73,8 @@ class NSF:
 
     def _condition(self, mel: torch.Tensor, f0: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Features at frame rate → context (1, 64, time) and cut-off (time,) at sample rate."""
-        x = (torch.cat((mel, f0[:, None]), dim=1) - self.weights["input_mean"]) / self.weights[
-            "input_std"]
+        x = torch.cat((mel, f0[:, None]), dim=1)
+        x = (x - self.weights["input_mean"]) / self.weights["input_std"]
         if self._lstm is not None:
             hidden = self._convolve(self._lstm(x[None])[0].transpose(1, 2), "m_cond.l_conv1d")
         else:
@@ -85,16 +86,16 @@ class NSF:
                                dim=1)
         long = smooth(smooth(hidden.repeat_interleave(HOP, dim=2), HOP), HOP)
         voiced = (f0 > 0).float().repeat_interleave(HOP)
-        return long[:, :64], smooth((long[:, 64] * 0.2 + voiced * 0.4 + 0.3)[None],
-                                    SMOOTH).flatten()
+        cutoff = smooth((long[:, 64] * 0.2 + voiced * 0.4 + 0.3)[None], SMOOTH)
+        return long[:, :64], cutoff.flatten()
 
     def _dense(self, x: torch.Tensor, layer: str) -> torch.Tensor:
-        return F.conv1d(x, self.weights[layer + ".weight"][..., None], self.weights.get(layer +
-            ".bias"))
+        weight, bias = self.weights[layer + ".weight"], self.weights.get(layer + ".bias")
+        return F.conv1d(x, weight[..., None], bias)
 
     def _block(self, signal: torch.Tensor, context: torch.Tensor, name: str,
                layers: int) -> torch.Tensor:
-        """What the block adds to its signal (1, 1, time), before its last tanh."""
+        """The part that the block adds to its signal (1, 1, time), before the last tanh."""
         h = torch.tanh(self._dense(signal, name + "l_ff_1"))
         for k in range(layers):
             layer, reach = f"{name}l_convs.{k}", 2 ** k
@@ -107,15 +108,17 @@ class NSF:
     @torch.inference_mode()
     def generate(self, mel: np.ndarray, f0: np.ndarray, source: np.ndarray,
                  noise: np.ndarray) -> np.ndarray:
-        """Mel (frames, 80), F0 in Hz (frames,), harmonic and noise source (80 * frames,) →
-        waveform, as long."""
+        """Waveform (80 * frames,) from mel (frames, 80), F0 in Hz (frames,) and two sources.
+
+        `source` (harmonic) and `noise` have the waveform's length.
+        """
         mel, f0, source, noise = (
             torch.from_numpy(np.asarray(x)).float() for x in (mel, f0, source, noise))
         context, cutoff = self._condition(mel, f0)
         harmonic = source[None, None]
         for index in range(5):
-            harmonic = harmonic + torch.tanh(self._block(harmonic, context,
-                f"m_filter.l_har_blocks.{index}.", 10))
+            block = self._block(harmonic, context, f"m_filter.l_har_blocks.{index}.", 10)
+            harmonic = harmonic + torch.tanh(block)
         added = self._block(noise[None, None], context, "m_filter.l_noi_blocks.0.", 5)
         rest = added if self.cyclic else noise + torch.tanh(added)
         low, high = sinc_filters(cutoff)
@@ -123,14 +126,13 @@ class NSF:
                 + time_varying(rest.flatten(), high)).double().numpy()
 
     def sources(self, f0: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Harmonic and noise source (80 * frames,) for a pitch contour (frames,) in Hz, 0 where
-        unvoiced."""
+        """Harmonic and noise source (80 * frames,) for F0 in Hz (frames,), 0 if unvoiced."""
         long = np.repeat(f0, HOP)
         if self.cyclic:
             source = cyclic_source(long, rng)
         else:
-            weight, bias = (self.weights["m_source.l_linear." + part].double().numpy() for part in (
-                "weight", "bias"))
+            weight, bias = (self.weights["m_source.l_linear." + part].double().numpy()
+                            for part in ("weight", "bias"))
             source = np.tanh(harmonic_source(long, rng) @ weight[0] + bias[0])
         return source, rng.standard_normal(len(long)) * NOISE_STD[self.cyclic]
 
@@ -142,5 +144,5 @@ class NSF:
                           len(clip))
 
     def copies(self, clips: list[np.ndarray], rngs: list[np.random.Generator]) -> list[np.ndarray]:
-        """Clips at 16 kHz → their copies, of the same lengths; phases and noise are drawn."""
+        """Clips (n,) at 16 kHz → copies of the same lengths; phases and noise are random."""
         return [self._copy(clip, rng) for clip, rng in zip(clips, rngs)]

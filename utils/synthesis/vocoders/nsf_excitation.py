@@ -1,5 +1,4 @@
-"""The excitations of the neural source-filter models, from a pitch contour at sample rate (Hz, 0
-where unvoiced)."""
+"""The sources of the neural source-filter models, from F0 in Hz at every sample (0 if unvoiced)."""
 import importlib.util
 
 import numpy as np
@@ -17,18 +16,17 @@ REACH = 4.6
 
 
 def pitch(samples: np.ndarray) -> np.ndarray:
-    """F0 in Hz every 5 ms, 0 where unvoiced: Harvest (Morise, 2017), 60 to 500 Hz."""
+    """F0 in Hz every 5 ms, 0 if unvoiced: Harvest (Morise, 2017), 60 to 500 Hz."""
     if importlib.util.find_spec("pyworld") is None:
-        raise InputError("the NSF vocoders need the package pyworld for the pitch: pip install "
-                         "pyworld-prebuilt")
+        raise InputError("the NSF vocoders need the package pyworld for the pitch: "
+                         "pip install pyworld-prebuilt")
     import pyworld
     samples = np.ascontiguousarray(samples, np.float64)
     return pyworld.harvest(samples, SAMPLE_RATE, f0_floor=60.0, f0_ceil=500.0, frame_period=5.0)[0]
 
 
 def harmonic_source(f0: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Sines at F0 and its overtones 2 to 8 plus noise, (time, 8); the overtones start at random
-    phases."""
+    """Sines at F0 and its harmonics, plus noise, (time, 8); harmonics start at random phases."""
     voiced = (f0 > 0)[:, None]
     turns = np.cumsum(np.outer(f0 / SAMPLE_RATE, np.arange(1, HARMONICS + 1)), axis=0)
     turns[:, 1:] += rng.random(HARMONICS - 1)
@@ -37,8 +35,7 @@ def harmonic_source(f0: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _pulses(f0: np.ndarray) -> np.ndarray:
-    """The values of a cosine at F0 where it peaks inside voiced parts and at each voiced onset,
-    else 0."""
+    """A cosine at F0 at voiced onsets and at its peaks in voiced parts, else 0; (time,)."""
     voiced = f0 > 0
     onset = voiced & ~np.concatenate(([False], voiced[:-1]))
     turns = np.cumsum(f0 / SAMPLE_RATE)
@@ -50,15 +47,17 @@ def _pulses(f0: np.ndarray) -> np.ndarray:
 
 
 def cyclic_source(f0: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Pulses at F0 that each start a decaying burst of noise, always the same; plain noise where
-    unvoiced. (time,)"""
+    """Pulses at F0, each followed by the same decaying noise burst, (time,).
+
+    Unvoiced parts are plain noise.
+    """
     voiced = f0 > 0
     noise = rng.standard_normal(len(f0)) * NOISE
     if not voiced.any():
         return noise
     pulses, mean = _pulses(f0), f0[voiced].mean()
     length = int(REACH * SAMPLE_RATE / mean)
-    burst = rng.standard_normal(length) * NOISE * np.exp(-np.arange(length) * mean /
-                                                         (DECAY * SAMPLE_RATE))
+    decay = np.exp(-np.arange(length) * mean / (DECAY * SAMPLE_RATE))
+    burst = rng.standard_normal(length) * NOISE * decay
     excitation = pulses + noise * (pulses != 0) + noise * ~voiced - noise
     return scipy.signal.fftconvolve(excitation, burst)[:len(f0)] + noise * ~voiced

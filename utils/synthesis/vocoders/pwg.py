@@ -1,5 +1,4 @@
-"""Parallel WaveGAN (Yamamoto et al., 2020): noise shaped into speech by a WaveNet that a mel
-spectrogram steers."""
+"""Parallel WaveGAN (Yamamoto et al., 2020): a WaveNet turns noise and a mel into speech."""
 from pathlib import Path
 
 import numpy as np
@@ -38,17 +37,16 @@ class ParallelWaveGAN:
         self._mean, self._std = (weights[name].double().numpy()[:, None] for name in STATISTICS)
 
     def normalise(self, mel: np.ndarray) -> np.ndarray:
-        """`pwg_mel` → what the network takes, (80, frames)."""
+        """`pwg_mel` in the scale of the network, (80, frames)."""
         return (mel - self._mean) / self._std
 
     def _upsample(self, mel: torch.Tensor) -> torch.Tensor:
-        """(1, 80, frames) → (1, 80, 256 * frames): four times repetition and one shared filter over
-        time."""
-        c = F.conv1d(F.pad(mel, (2, 2), mode="replicate"), self.weights[
-            "upsample_net.conv_in.weight"])
+        """(1, 80, frames) → (1, 80, 256 * frames): repeat by 4 and filter over time, four times."""
+        weight = self.weights["upsample_net.conv_in.weight"]
+        c = F.conv1d(F.pad(mel, (2, 2), mode="replicate"), weight)
         for layer in (1, 3, 5, 7):
-            kernel = self.weights[f"upsample_net.upsample.up_layers.{layer}.weight"].reshape(
-                1, 1, -1)
+            kernel = self.weights[f"upsample_net.upsample.up_layers.{layer}.weight"]
+            kernel = kernel.reshape(1, 1, -1)
             c = c.repeat_interleave(4, dim=2).transpose(0, 1)
             c = F.conv1d(c, kernel, padding=kernel.shape[2] // 2).transpose(0, 1)
         return c
@@ -60,7 +58,7 @@ class ParallelWaveGAN:
 
     def _layer(self, x: torch.Tensor, c: torch.Tensor,
                index: int) -> tuple[torch.Tensor | None, torch.Tensor]:
-        """One residual block: (what goes on to the next, what is added to the output)."""
+        """One residual block: (input of the next block, part of the output)."""
         name = f"conv_layers.{index}."
         h = self._convolve(x, name + "conv", 2 ** (index % CYCLE))
         h += F.conv1d(c, self.weights[name + "conv1x1_aux.weight"])
@@ -72,8 +70,7 @@ class ParallelWaveGAN:
 
     @torch.inference_mode()
     def generate(self, mel: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        """Normalised mel (80, frames) and standard normal noise (256 * frames,) → waveform (256 *
-        frames,)."""
+        """Normalised mel (80, frames), normal noise (256 * frames,) → waveform of its length."""
         c = self._upsample(torch.from_numpy(mel[None]).float())
         x = self._convolve(torch.from_numpy(noise[None, None]).float(), "first_conv")
         total = torch.zeros(1)
@@ -91,5 +88,5 @@ class ParallelWaveGAN:
         return cut_or_pad(fourier_resample(wave, self.rate, SAMPLE_RATE), len(clip))
 
     def copies(self, clips: list[np.ndarray], rngs: list[np.random.Generator]) -> list[np.ndarray]:
-        """Clips at 16 kHz → their copies, of the same lengths; the noise is drawn."""
+        """Clips (n,) at 16 kHz → copies of the same lengths; the noise is random."""
         return [self._copy(clip, rng) for clip, rng in zip(clips, rngs)]

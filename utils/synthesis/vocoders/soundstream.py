@@ -1,5 +1,4 @@
-"""SoundStream as released with Lyra 1.3 (Zeghidour et al., 2021): a neural codec, run by TensorFlow
-Lite."""
+"""SoundStream of Lyra 1.3 (Zeghidour et al., 2021): a neural codec, run by TensorFlow Lite."""
 import importlib.util
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from utils.common.errors import InputError
 from utils.signals.length import cut_or_pad
 
 FRAME = 320                          # samples at 16 kHz: 20 ms
-STAGES = 46                          # of the residual quantiser, 4 bits each
+STAGES = 46                          # stages of the residual quantiser, 4 bits each
 QUANTISERS = (16, 30, 46)            # 3.2, 6.0 and 9.2 kbit/s
 FILES = ("soundstream_encoder.tflite", "quantizer.tflite", "lyragan.tflite")
 
@@ -20,7 +19,7 @@ def is_soundstream(folder: Path) -> bool:
 
 
 class _Step:
-    """One network whose state lives as long as its interpreter: a fresh one for each utterance."""
+    """One network. It keeps its state, so each utterance needs a new `_Step`."""
 
     def __init__(self, path: Path) -> None:
         from ai_edge_litert.interpreter import Interpreter
@@ -37,21 +36,20 @@ class _Step:
 
 
 class SoundStream:
-    """Copy-synthesis through the codec at a number of quantisers."""
+    """Copy-synthesis through the codec with some of its quantisers."""
     batch = 1
 
     def __init__(self, folder: Path, quantisers: int = STAGES) -> None:
         if importlib.util.find_spec("ai_edge_litert") is None:
-            raise InputError("the SoundStream codec needs a TensorFlow Lite interpreter: pip "
-                             "install ai-edge-litert")
+            raise InputError("the SoundStream codec needs a TensorFlow Lite interpreter: "
+                             "pip install ai-edge-litert")
         if not is_soundstream(folder):
-            raise InputError(f"{folder} does not hold {', '.join(FILES)}: give the folder of Lyra "
-                             "1.3 that does")
+            raise InputError(f"{folder} lacks one of {', '.join(FILES)}: give the folder of Lyra "
+                             "1.3 that holds all three")
         self.folder, self.quantisers = folder, quantisers
 
     def _quantise(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Features (frames, 64) → indices (frames, 46), -1 where unused, and the features they
-        stand for."""
+        """Features (frames, 64) → indices (frames, 46), -1 if unused, and quantised features."""
         from ai_edge_litert.interpreter import Interpreter
         quantiser = Interpreter(model_path=str(self.folder / FILES[1]), num_threads=1)
         encode = quantiser.get_signature_runner("encode")
@@ -66,8 +64,7 @@ class SoundStream:
         return np.array(indices), np.array(kept)
 
     def encode(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Samples, a whole number of frames → the encoder's features (frames, 64) and the indices
-        (frames, 46)."""
+        """Whole frames of samples → the features (frames, 64) and their indices (frames, 46)."""
         encoder = _Step(self.folder / FILES[0])
         features = np.array([encoder(frame).ravel() for frame in samples.reshape(-1, FRAME)])
         return features, self._quantise(features)[0]
@@ -76,9 +73,9 @@ class SoundStream:
         encoder, decoder = _Step(self.folder / FILES[0]), _Step(self.folder / FILES[2])
         frames = cut_or_pad(clip, -(-len(clip) // FRAME) * FRAME).reshape(-1, FRAME)
         _, kept = self._quantise(np.array([encoder(frame).ravel() for frame in frames]))
-        return np.concatenate([decoder(features).ravel() for features in kept]).astype(
-            np.float64)[:len(clip)]
+        whole = np.concatenate([decoder(features).ravel() for features in kept])
+        return whole.astype(np.float64)[:len(clip)]
 
     def copies(self, clips: list[np.ndarray], rngs: list[np.random.Generator]) -> list[np.ndarray]:
-        """Clips at 16 kHz → their copies, of the same lengths. The codec draws nothing."""
+        """Clips (n,) at 16 kHz → copies of the same lengths. The codec is deterministic."""
         return [self._copy(clip) for clip in clips]

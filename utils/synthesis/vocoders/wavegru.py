@@ -1,8 +1,7 @@
-"""WaveGRU of Lyra v1 (Kleijn et al., 2021): sample by sample in four bands, a mixture of logistics
-for each. 16 kHz.
+"""WaveGRU of Lyra v1 (Kleijn et al., 2021), 16 kHz.
 
-A step is one pass over the weights whatever the number of clips, so that many run side by side:
-(features, clips).
+It draws each sample of four bands from a mixture of logistics. A step costs one pass over the
+weights for any number of clips, so many run together: (features, clips).
 """
 import numpy as np
 import scipy.signal
@@ -14,7 +13,7 @@ from utils.signals.length import cut_or_pad, mirror_ends
 from utils.synthesis.vocoders.features import lyra_mel
 from utils.synthesis.vocoders.weights import Weights
 
-# samples of a frame; columns of conditioning in it; steps of a column
+# samples in a frame; conditioning columns in a frame; steps in a column
 HOP = 640
 COLUMNS = 8
 STEPS = 20
@@ -55,15 +54,15 @@ class WaveGRU:
 
     def __init__(self, weights: Weights) -> None:
         self.weights = weights
-        # A gate sees its own sixteenth of the state only: sixteen small products in place of one
-        # that is mostly zeros.
+        # Each gate sees only its own sixteenth of the state: sixteen small products replace a
+        # large one with mostly zeros.
         size = WIDTH // HEADS
         split = weights["gru_layer.weight"].reshape(3, HEADS, size, HEADS, size)
         self._gru = torch.stack(
             [split[:, head, :, head].reshape(3 * size, size) for head in range(HEADS)])
         if self._gru.count_nonzero() != weights["gru_layer.weight"].count_nonzero():
             raise InputError("the WaveGRU weights are not those of Lyra v1 (their recurrent layer "
-                             "has other zeros): give that file")
+                             "has other zeros): use Lyra v1's file")
         bias = weights["gru_layer.bias"].reshape(3, HEADS, size)
         self._gru_bias = bias.transpose(0, 1).reshape(HEADS, 3 * size, 1)
         self._to_gates, self._proj = (scipy.sparse.csr_matrix(weights[name + ".weight"].numpy())
@@ -89,16 +88,18 @@ class WaveGRU:
         return self._dense(x, "conv_cond")
 
     def gates(self, column: torch.Tensor) -> torch.Tensor:
-        """A conditioning column of each clip (1024, clips) → what it adds to the gates (3072,
-        clips)."""
+        """Conditioning columns (1024, clips) → their part of the gates (3072, clips)."""
         product = torch.from_numpy(self._to_gates @ column.numpy())
         return product + (self.weights["conv_to_gates.bias"]
                           + self.weights["ar_to_gates.bias"])[:, None]
 
     def step(self, h: torch.Tensor, last: torch.Tensor,
              gates: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """State (1024, clips), the samples before (4, clips), `gates` → (new state, parameters (3,
-        4, 8, clips))."""
+        """One step of all clips.
+
+        State (1024, clips), last samples (4, clips) and `gates` (3072, clips) → the new state and
+        parameters (3, 4, 8, clips).
+        """
         count = h.shape[1]
         a = torch.addmm(gates, self.weights["ar_to_gates.weight"], last / 32768).reshape(
             3, WIDTH, count)
@@ -116,9 +117,9 @@ class WaveGRU:
                  forced: np.ndarray | None = None) -> np.ndarray:
         """Mels (frames, 160) and uniform draws (steps, 4, clips) → band samples (steps, 4, clips).
 
-        Clips end where the draws do; shorter mels are followed by silence. `forced` band samples
-        are fed back in place of the clips' own (to compare with a reference, from which a free run
-        parts at the first different rounding).
+        Clips end with the draws; shorter mels are followed by silence. If `forced` is given, these
+        band samples are fed back instead of the clips' own. That allows a comparison with a
+        reference: without it, two runs separate at the first different rounding.
         """
         frames = -(-len(mixture) // (COLUMNS * STEPS))
         columns = torch.stack([self.condition(_extend(mel, frames)) for mel in mels], dim=2)
@@ -135,27 +136,27 @@ class WaveGRU:
         return bands.numpy()
 
     def copies(self, clips: list[np.ndarray], rngs: list[np.random.Generator]) -> list[np.ndarray]:
-        """Clips at 16 kHz → their copies, of the same lengths; the samples are drawn."""
+        """Clips (n,) at 16 kHz → copies of the same lengths; the samples are random."""
         longer = [mirror_ends(clip, 0, DELAY) for clip in clips]
         steps = -(-max(map(len, longer)) // BANDS)
         draws = np.stack([rng.random((steps, 2, BANDS), dtype=np.float32) for rng in rngs], axis=-1)
         mixture, logistic = draws[:, 0], draws[:, 1].astype(np.float64)
-        bands = self.generate([lyra_mel(clip) for clip in longer], mixture, LEAST +
-                              (1 - 2 * LEAST) * logistic)
-        return [
-            cut_or_pad(merge_bands(bands[..., i])[DELAY:], len(clip))
-            for i, clip in enumerate(clips)
-        ]
+        logistic = LEAST + (1 - 2 * LEAST) * logistic
+        bands = self.generate([lyra_mel(clip) for clip in longer], mixture, logistic)
+        return [cut_or_pad(merge_bands(bands[..., i])[DELAY:], len(clip))
+                for i, clip in enumerate(clips)]
 
 
 def _extend(mel: np.ndarray, frames: int) -> np.ndarray:
-    return np.concatenate((mel[:frames], np.full((max(0, frames - len(mel)), mel.shape[1]),
-                                                 SILENCE)))
+    silence = np.full((max(0, frames - len(mel)), mel.shape[1]), SILENCE)
+    return np.concatenate((mel[:frames], silence))
 
 
 def draw(parameters: torch.Tensor, mixture: torch.Tensor, odds: torch.Tensor) -> torch.Tensor:
-    """One sample per band from parameters (3, 4, 8, clips): the first part whose summed weight
-    exceeds `mixture`."""
+    """One sample per band (4, clips) from parameters (3, 4, 8, clips).
+
+    It comes from the first part of the mixture whose summed weight exceeds `mixture`.
+    """
     weight, means, scales = parameters
     cumulative = torch.softmax(weight, dim=1).cumsum(1)
     part = (cumulative <= mixture[:, None]).sum(1, keepdim=True).clamp_(max=PARTS - 1)

@@ -1,5 +1,4 @@
-"""Weights of vocoders, read safely: NumPy archives, or checkpoints of PyTorch as their authors
-distribute them."""
+"""Safe reading of vocoder weights: NumPy archives, or PyTorch checkpoints of their authors."""
 import hashlib
 import zipfile
 from pathlib import Path
@@ -14,22 +13,26 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Weights = dict[str, "Tensor"]
-# names below which published checkpoints keep the network
+# keys under which published checkpoints hold the network
 NESTED = ("generator", "model", "state_dict")
 
 
 def digest(paths: list[Path]) -> str:
-    """What tells files that belong together from others: the SHA-256 of one, of several that of
-    their SHA-256s in order."""
+    """A sum that identifies files which belong together.
+
+    It is the SHA-256 of one file, or of the SHA-256s of several in order.
+    """
     sums = [file_sha256(path) for path in paths]
     return sums[0] if len(sums) == 1 else hashlib.sha256("".join(sums).encode()).hexdigest()
 
 
 def read_weights(path: Path) -> Weights:
-    """Float32 tensors by name, weight normalisation folded in; `InputError` where the file holds no
-    such thing."""
+    """Float32 tensors by name, with weight normalisation folded in.
+
+    Raises `InputError` if the file is missing or holds no such tensors.
+    """
     if not path.is_file():
-        raise InputError(f"the weights {path} are not there: check the path given to --weights")
+        raise InputError(f"the weights {path} are missing: check the path given to --weights")
     named = _from_numpy(path) if path.suffix == ".npz" else _from_torch(path)
     return fold_weight_norm({name: value.float() for name, value in named.items()})
 
@@ -40,7 +43,7 @@ def _from_numpy(path: Path) -> Weights:
         with np.load(path, allow_pickle=False) as archive:
             return {name: torch.from_numpy(archive[name]) for name in archive.files}
     except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} cannot be read as weights ({error}): fetch it again") from error
+        raise InputError(f"{path} is not a readable .npz ({error}): download it again") from error
 
 
 def _from_torch(path: Path) -> Weights:
@@ -50,8 +53,8 @@ def _from_torch(path: Path) -> Weights:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        raise InputError(f"{path} cannot be read as a PyTorch checkpoint of plain weights: fetch "
-                         "it again, or convert it to .npz") from error
+        raise InputError(f"{path} cannot be read as a PyTorch checkpoint of plain weights: "
+                         "download it again, or convert it to .npz") from error
     while isinstance(content, dict) and (inner := [
             name for name in NESTED if isinstance(content.get(name), dict)
     ]):
@@ -59,19 +62,19 @@ def _from_torch(path: Path) -> Weights:
     tensors = isinstance(content, dict) and all(
         isinstance(value, torch.Tensor) for value in content.values())
     if not tensors or not content:
-        raise InputError(f"{path} holds no network: give the generator's checkpoint (its weights "
-                         "by name)")
+        raise InputError(f"{path} holds no network: give the generator's checkpoint, with its "
+                         "weights by name")
     return content
 
 
 def fold_weight_norm(weights: Weights) -> Weights:
-    """weight = g * v / |v|, the norm over all but the first axis (Salimans and Kingma, 2016)."""
-    folded = {name: value for name, value in weights.items() if not name.endswith((".weight_g",
-        ".weight_v"))}
+    """weight = g * v / |v|; the norm is over all but the first axis (Salimans & Kingma, 2016)."""
+    folded = {name: value for name, value in weights.items()
+              if not name.endswith((".weight_g", ".weight_v"))}
     for stem in (name[:-2] for name in weights if name.endswith(".weight_g")):
         if stem + "_v" not in weights:
             raise InputError(f"the weights hold {stem}_g without {stem}_v: the checkpoint is "
-                             "damaged, fetch it again")
+                             "damaged, download it again")
         direction = weights[stem + "_v"]
         norm = direction.norm(dim=tuple(range(1, direction.dim())), keepdim=True)
         folded[stem] = direction * (weights[stem + "_g"] / norm)
