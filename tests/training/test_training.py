@@ -80,10 +80,12 @@ def test_two_and_two_epochs_equal_four_to_the_last_bit(data_dir, four_epochs, tm
 
 def folders(data: Path, clips: dict, train: int) -> None:
     """Listed folders as train, dev and eval; attacks X and Y in train, Y and Z in eval."""
-    for part, count, attacks in (("train", train, "XY"), ("dev", 8, "X"), ("eval", 8, "YZ")):
+    parts = (("train", train, "XY"), ("dev", 8, "X"), ("eval", 8, "YZ"))
+    for place, (part, count, attacks) in enumerate(parts):
         shutil.rmtree(data / "raw" / part, ignore_errors=True)
+        own = {key: files[8 * place:8 * place + 8] for key, files in clips.items()}
         listed(
-            data / "raw" / part / "pool", clips,
+            data / "raw" / part / "pool", own,
             [(f"{part}{n}", *(("spoof", attacks[n // 2 % len(attacks)]), ("bonafide", "-"))[n % 2])
              for n in range(count)], "utterance key attack")
     assert prepare_dataset.main(["--data_dir", str(data)]) == 0
