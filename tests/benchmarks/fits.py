@@ -11,9 +11,10 @@ from tqdm import tqdm
 from models.hybrid import Hybrid
 from utils.common.errors import InputError
 from utils.common.files import atomic_write
-from utils.detector.scoring import cut, tile, waveform
+from utils.detector.scoring import cut, heard, model_wave
 from utils.metrics.metrics import eer
 from utils.signals import N_SAMPLES
+from utils.signals.front import FRONT
 from utils.store.reader import Store
 from utils.training.data import CropDataset
 from utils.training.learners.ridge import Moments, row_weights, statistics_engine
@@ -36,6 +37,7 @@ class Statistics:
 
     def __init__(self, model: Hybrid, stores: dict[str, Store], folder: Path):
         self.engine = statistics_engine(model, N_SAMPLES)
+        self.engine.metadata["front"] = FRONT
         self.frozen = _frozen_sum(model)
         self.width = sum(model.widths)
         self.stores = stores
@@ -58,8 +60,9 @@ class Statistics:
             rows = []
             owners = []
             for i in tqdm(which, subset):
-                for _, samples in cut([self.stores[subset].read(int(i))], N_SAMPLES):
-                    rows.append(self._of(waveform(tile(samples, N_SAMPLES))))
+                blocks = heard(self.engine, [self.stores[subset].read(int(i))])
+                for _, samples in cut(blocks, N_SAMPLES):
+                    rows.append(self._of(model_wave(self.engine, samples)))
                     owners.append(i)
             return {"found": self._stacked(rows), "owners": np.array(owners, int)}
         kept = self._kept(f"windows-{subset}", subset, which, "none", compute)
@@ -75,7 +78,7 @@ class Statistics:
               compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         chosen = hashlib.sha256(np.asarray(which, np.int64).tobytes()).hexdigest()
         store = [self.stores[subset].info.get(part) for part in MADE_OF]
-        made_of = json.dumps([self.frozen, *store, chosen, augmentation])
+        made_of = json.dumps([self.frozen, *store, chosen, augmentation, FRONT])
         path = self.folder / f"{name}.npz"
         if path.exists():
             with np.load(path) as file:

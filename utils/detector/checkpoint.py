@@ -14,6 +14,7 @@ from typing import Any
 from utils.common.errors import InputError, out_of_memory
 from utils.common.files import atomic_write
 from utils.signals import SAMPLE_RATE
+from utils.signals.front import FRONT
 
 # PyTorch is imported inside functions: a verdict of an exported model checks metadata without it.
 
@@ -129,6 +130,9 @@ def check_metadata(content: Any, path: Path) -> None:
         raise InputError(f"{path} expects {content.get('sample_rate')!r} Hz and windows of "
                          f"{content.get('n_samples')!r} samples: this version takes "
                          f"only {SAMPLE_RATE} Hz and a whole number of samples")
+    if content.get("front") not in (None, FRONT):
+        raise InputError(f"{path} was trained behind the front stage {content['front']!r}: "
+                         f"this version has only {FRONT!r}; update this project")
     calibration = content.get("calibration")
     if calibration is not None and not _is_calibration(calibration):
         raise InputError(f"{path} has a calibration without a finite scale above 0 and a finite "

@@ -8,7 +8,7 @@ from utils.audio.decode import open_audio
 from utils.audio.sources import AudioSource
 from utils.detector.decision import Decision
 from utils.detector.engines import Engine
-from utils.detector.scoring import RecordingScore, Window, reported_scores, tile, waveform
+from utils.detector.scoring import RecordingScore, Window, heard, model_wave, reported_scores, tile
 from utils.signals import SAMPLE_RATE
 
 SEGMENTS = 12
@@ -73,7 +73,7 @@ def explain(engine: Engine, source: AudioSource, scored: RecordingScore,
     window = telling_window(scored, decision)
     start, end = round(window.start * SAMPLE_RATE), round(window.end * SAMPLE_RATE)
     with open_audio(source) as stream:
-        wave = waveform(take(stream, start, end - start))
+        wave = model_wave(engine, take(heard(engine, stream), start, end - start))[:end - start]
     times = _times(len(wave))
     bands = [Band(low, high) for low, high in zip(BAND_EDGES_HZ, BAND_EDGES_HZ[1:])]
     silenced = [*times, *bands]

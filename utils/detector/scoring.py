@@ -11,6 +11,7 @@ from utils.detector.decision import Calibration
 from utils.detector.engines import Engine
 from utils.detector.speech_activity import Activity
 from utils.signals import N_SAMPLES, SAMPLE_RATE
+from utils.signals.front import at_speech_level, high_passed
 
 BONAFIDE = 1                  # index of the logit; 0 is spoof
 READ_SAMPLES = 10 * SAMPLE_RATE
@@ -77,11 +78,13 @@ def cut(blocks: Iterable[np.ndarray], length: int) -> Iterator[tuple[int, np.nda
     empty one none. Each window is a copy. Memory: one and a half windows, whatever the length.
     """
     hop = length // 2
-    held = np.empty(length + hop, np.int16)
+    held = np.empty(0)
     base = 0            # the place in the recording of held[0]
     filled = 0
     due = length        # so many samples must be held for the next window
     for block in blocks:
+        if not len(held):
+            held = np.empty(length + hop, block.dtype)
         while len(block):
             taken = min(len(block), len(held) - filled)
             held[filled:filled + taken] = block[:taken]
@@ -102,8 +105,21 @@ def cut(blocks: Iterable[np.ndarray], length: int) -> Iterator[tuple[int, np.nda
 
 
 def waveform(samples: np.ndarray) -> np.ndarray:
-    """int16 samples as the float32 that models take."""
+    """Samples in the unit of int16 as the float32 in [-1, 1] that models take."""
     return samples.astype(np.float32) / 32768
+
+
+def heard(engine: Engine, blocks: Iterable[np.ndarray]) -> Iterable[np.ndarray]:
+    """The int16 blocks of a recording, behind the high-pass where the model has the front stage."""
+    return high_passed(blocks) if engine.metadata.get("front") else blocks
+
+
+def model_wave(engine: Engine, samples: np.ndarray) -> np.ndarray:
+    """A window of `heard` blocks as the wave float32 (n_samples,) that the model takes."""
+    wave = waveform(samples)
+    if engine.metadata.get("front"):
+        wave = at_speech_level(wave)
+    return tile(wave, int(engine.metadata["n_samples"]))
 
 
 def raw_scores(engine: Engine, waves: np.ndarray) -> np.ndarray:
@@ -130,10 +146,10 @@ class Scorer:
 
     def add(self, recording: Recording, blocks: Iterable[np.ndarray]) -> None:
         """Cut int16 blocks into windows and score them, the last ones perhaps at `flush`."""
-        for start, samples in cut(blocks, self.length):
+        for start, samples in cut(heard(self.engine, blocks), self.length):
             recording.activity.add(start, samples)
             recording.spans.append((start, start + len(samples)))
-            self.pending.append((recording, tile(samples, self.length)))
+            self.pending.append((recording, model_wave(self.engine, samples)))
             if len(self.pending) == self.batch_size:
                 self.flush()
 
@@ -141,7 +157,7 @@ class Scorer:
         """Score the pending windows."""
         if not self.pending:
             return
-        waves = waveform(np.stack([samples for _, samples in self.pending]))
+        waves = np.stack([wave for _, wave in self.pending])
         for (recording, _), score in zip(self.pending, reported_scores(self.engine, waves)):
             recording.scores.append(float(score))
         self.pending.clear()

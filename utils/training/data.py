@@ -9,6 +9,7 @@ from torch.utils.data import Dataset
 from utils.common.errors import InputError
 from utils.common.files import atomic_write
 from utils.detector.scoring import tile, waveform
+from utils.signals.front import front_stage
 from utils.signals.wave_files import pcm_file
 from utils.store.reader import Store, StorePart
 from utils.training.augment import Augmentation, make_augmentation
@@ -43,10 +44,11 @@ def attacks_of(part: StorePart) -> list[str]:
 
 
 class CropDataset(Dataset):
-    """Crops of a store. Item (epoch, index) is a wave float32 (n_samples,) in [-1, 1] and a label.
+    """Crops of a store, augmented, behind the front stage that scoring has.
 
-    The label is 1 for bona fide, 0 for spoof. The start of a crop and its augmentation depend on
-    seed, epoch and utterance alone, so neither workers nor order change them.
+    Item (epoch, index) is a wave float32 (n_samples,) and a label, 1 for bona fide, 0 for spoof.
+    The start of a crop and its augmentation depend on seed, epoch and utterance alone, so neither
+    workers nor order change them.
     """
 
     def __init__(self, store: Store | StorePart, n_samples: int, seed: int, augment: str = "none"):
@@ -60,7 +62,7 @@ class CropDataset(Dataset):
         epoch, index = item
         rng = np.random.default_rng([self.seed, epoch, index])
         crop = waveform(self.crop(index, self._start(rng, index)))
-        wave = self.augmentation(index)(crop, rng)
+        wave = front_stage(self.augmentation(index)(crop, rng))
         return torch.from_numpy(wave), int(self.store.rows[index].labels.is_bonafide)
 
     def start(self, epoch: int, index: int) -> int:

@@ -7,6 +7,7 @@ from utils.detector.scoring import score_store
 from utils.export.export import quickest_engine
 from utils.metrics.metrics import eer
 from utils.signals import N_SAMPLES
+from utils.signals.front import FRONT
 from utils.store.reader import Store, StorePart
 from utils.training.run import Run
 
@@ -20,7 +21,7 @@ def scores_of(run: Run, engine: Engine, store: Store | StorePart,
 
 def score_dev(run: Run, model: nn.Module) -> dict:
     """Raw scores of dev, with their EER ("dev_eer") and class-balanced cross-entropy."""
-    engine = quickest_engine(model, {"n_samples": N_SAMPLES, "calibration": None})
+    engine = quickest_engine(model, {"n_samples": N_SAMPLES, "calibration": None, "front": FRONT})
     scores = scores_of(run, engine, run.dev)
     genuine = np.array([row.labels.is_bonafide for row in run.dev.rows])
     losses = np.logaddexp(0, np.where(genuine, -scores, scores))

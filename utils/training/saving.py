@@ -14,6 +14,7 @@ from utils.detector.checkpoint import (FORMAT, LABEL_ORDER, load_checkpoint, rea
                                        save_checkpoint)
 from utils.detector.decision import fit_on_dev
 from utils.signals import N_SAMPLES, SAMPLE_RATE
+from utils.signals.front import FRONT
 from utils.training.data import attacks_of
 from utils.training.dev_scoring import score_dev
 from utils.training.run import AVERAGE_OF_EPOCHS, BEST, BEST_EPOCH, LAST, Run
@@ -97,6 +98,7 @@ def checkpoint(run: Run, model: nn.Module, figures: dict, which: str) -> dict:
         "state_dict": {name: value.detach().cpu().clone()
                        for name, value in model.state_dict().items()},
         "label_order": LABEL_ORDER, "n_samples": N_SAMPLES, "sample_rate": SAMPLE_RATE,
+        "front": FRONT,
         **fit_on_dev(figures["scores"], [row.labels.key for row in run.dev.rows],
                      chose_epoch=run.epochs > 1),
         "audio": run.audio, "trained_on": trained_on, "args": run.args, "history": run.history,
@@ -136,6 +138,9 @@ def _check_state(run: Run, state: dict, path: Path) -> None:
     if not isinstance(state, dict) or not expected <= state.keys():
         raise InputError(f"{path} is not the state of a training run: delete its folder and "
                          "train anew")
+    if state.get("front") != FRONT:
+        raise InputError(f"{run.name} was trained behind another front stage than this version "
+                         "has: train anew under another --run_name")
     other_name = "choose another --run_name (for run.sh and run.bat: another RUN_NAME)"
     free = (*FREE_ARGUMENTS, "max_samples") if run.more_data else FREE_ARGUMENTS
     for name, value in run.args.items():

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from utils.detector.engines import load_engine
-from utils.detector.scoring import reported_scores, tile, waveform
+from utils.detector.scoring import heard, model_wave, reported_scores
 from utils.training.data import CropDataset
 
 
@@ -37,8 +37,9 @@ class Teacher:
 
     def _hear(self, places: list[tuple[int, int]]) -> np.ndarray:
         """The scores (n,) of crops, each an utterance and its first sample."""
-        length = int(self.engine.metadata["n_samples"])
-        waves = waveform(np.stack([tile(self.crops.crop(*place), length) for place in places]))
+        crops = [np.concatenate(list(heard(self.engine, [self.crops.crop(*place)])))
+                 for place in places]
+        waves = np.stack([model_wave(self.engine, crop) for crop in crops])
         return reported_scores(self.engine, waves)
 
 
