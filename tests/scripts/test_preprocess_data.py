@@ -185,7 +185,7 @@ def test_too_many_unreadable_files_stop_the_step_and_keep_the_old_store(tmp_path
     plain_list(tmp_path, paths)
     run(tmp_path)
     plain_list(tmp_path, [*paths[:18], tmp_path / "gone1.flac", tmp_path / "gone2.flac"])
-    message = "2 of the first 20 utterances of dev cannot be read .*gone2.flac does not exist"
+    message = "2 of the first 20 utterances of dev are unreadable .*gone2.flac does not exist"
     with pytest.raises(InputError, match=message):
         run(tmp_path)
     assert len(Store(tmp_path / "processed" / "dev")) == 20

@@ -27,7 +27,7 @@ def _apt(folder: Path, *arguments: str, cwd: Path | None = None) -> subprocess.C
 
 
 def _apt_update(folder: Path) -> None:
-    """Fetch package lists of our own (no root needed; the machine's own lists are left alone)."""
+    """Fetch package lists of our own: this needs no root and leaves the machine's lists alone."""
     for part in ("lists/partial", "cache/archives/partial"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     done = _apt(folder, "update")
@@ -37,12 +37,10 @@ def _apt_update(folder: Path) -> None:
 
 
 def _expected_sha256(folder: Path, package: str) -> str:
-    """The sum that the signed package list gives for a package; `InputError` where the list has no
-    such package."""
-    done = subprocess.run([
-        "apt-cache", f"-oDir::State::lists={folder / 'lists'}", f"-oDir::Cache={folder / 'cache'}",
-        "show", "--no-all-versions", package
-    ], capture_output=True, text=True, check=False)
+    """The SHA-256 of a package in the signed list; raises `InputError` if the list lacks it."""
+    done = subprocess.run(
+        ["apt-cache", f"-oDir::State::lists={folder / 'lists'}", f"-oDir::Cache={folder / 'cache'}",
+         "show", "--no-all-versions", package], capture_output=True, text=True, check=False)
     match = re.search(r"^SHA256: ([0-9a-f]{64})$", done.stdout, re.MULTILINE)
     if not match:
         raise InputError(NO_SPEECH.format(why=f"this machine's package lists hold no {package}"))
@@ -50,38 +48,32 @@ def _expected_sha256(folder: Path, package: str) -> str:
 
 
 def cached_package(folder: Path, package: str) -> Path | None:
-    """A package that was downloaded and checked before, or None."""
+    """A package that was downloaded and checked earlier, or None."""
     return next(iter(sorted(folder.glob(f"{package}_*.deb"))), None)
 
 
 def download_packages(folder: Path,
                       packages: Iterable[str]) -> tuple[dict[str, Path], dict[str, str]]:
-    """Download Debian packages into `folder`, each checked against the signed list's SHA-256; those
-    there already are kept.
+    """Download missing Debian packages into `folder`, each checked against the list's SHA-256.
 
-    Returns the packages' files, and for those that apt could not give the reason. Raises
-    `InputError` where there is no apt-get, no connection at all or no disk space, or where a
-    download is damaged.
+    Returns the packages' files, and the reasons for those that apt could not deliver. Raises
+    `InputError` without apt-get, connection or disk space, or if a download is damaged.
     """
     reasons: dict[str, str] = {}
     missing = [package for package in packages if cached_package(folder, package) is None]
     if missing:
         if not (shutil.which("apt-get") and shutil.which("apt-cache")):
-            raise InputError(NO_SPEECH.format(why="there is no apt-get on this machine"))
+            raise InputError(NO_SPEECH.format(why="this machine has no apt-get"))
         with disk_errors(folder):
             _apt_update(folder)
-            reasons = {
-                package: reason
-                for package in missing if (reason := _download(folder, package))
-            }
-    return {
-        package: cached_package(folder, package)
-        for package in packages if package not in reasons
-    }, reasons
+            reasons = {package: reason
+                       for package in missing if (reason := _download(folder, package))}
+    return {package: cached_package(folder, package)
+            for package in packages if package not in reasons}, reasons
 
 
 def _download(folder: Path, package: str) -> str:
-    """Download one package; "" or why apt could not give it."""
+    """Download one package; returns "" or the reason why apt failed."""
     arriving = folder / "arriving"
     shutil.rmtree(arriving, ignore_errors=True)
     arriving.mkdir(parents=True)
@@ -94,8 +86,8 @@ def _download(folder: Path, package: str) -> str:
         return (f"apt-get could not download {package} "
                 f"({(done.stderr.strip().splitlines() or ['no reason given'])[-1]})")
     if file_sha256(files[0]) != _expected_sha256(folder, package):
-        raise InputError(f"the download of {package} is damaged (its SHA-256 is not the package "
-                         "list's): run the same command again")
+        raise InputError(f"the download of {package} is damaged (its SHA-256 differs from the "
+                         "package list): run the same command again")
     files[0].replace(folder / f"{package}_{files[0].name.split('_', 1)[1]}")
     arriving.rmdir()
     return ""
@@ -105,8 +97,8 @@ def _ar_members(deb: Path) -> Iterator[tuple[str, bytes]]:
     """The members of an ar archive, as (name, content)."""
     with open(deb, "rb") as file:
         if file.read(8) != b"!<arch>\n":
-            raise InputError(f"{deb} is not a Debian package: delete it and run the same command "
-                             "again")
+            raise InputError(f"{deb} is not a Debian package: "
+                             "delete it and run the same command again")
         while len(header := file.read(60)) == 60:
             size = int(header[48:58])
             yield header[:16].decode("ascii").strip().rstrip("/"), file.read(size)
@@ -125,18 +117,16 @@ def _data_tar(deb: Path) -> Iterator[tarfile.TarFile]:
 
 
 def unpack_package(deb: Path, folder: Path, wanted: str, links: bool = False) -> int:
-    """Unpack the regular files whose name matches the pattern `wanted` into `folder`; how many.
+    """Unpack the regular files whose names match `wanted` into `folder`; returns their number.
 
     With `links`, links to a file in the same folder (the short names of shared libraries) become
-    copies of it. Names are taken apart and put together by us, so nothing can land outside
-    `folder`. A mark is written last: a package unpacked before is not unpacked again.
+    copies of it. Names are split and rebuilt here, so no file can land outside `folder`. A mark
+    is written last: an unpacked package is not unpacked again.
     """
     mark = folder / f".{deb.name}.unpacked"
     if mark.is_file():
         return int(mark.read_text())
-    count = 0
-    total = 0
-    siblings = []
+    count, total, siblings = 0, 0, []
     try:
         with disk_errors(folder), _data_tar(deb) as archive:
             for member in archive:
@@ -149,8 +139,8 @@ def unpack_package(deb: Path, folder: Path, wanted: str, links: bool = False) ->
                     continue
                 total += member.size
                 if total > MAX_UNPACKED:
-                    raise InputError(f"{deb} unpacks to more than {MAX_UNPACKED} bytes: this is "
-                                     "not the package it claims to be")
+                    raise InputError(f"{deb} unpacks to more than {MAX_UNPACKED:,} bytes, too many "
+                                     "for this package: delete it and run the same command again")
                 target = folder.joinpath(*parts)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.extractfile(member) as inside, open(target, "wb") as outside:
