@@ -16,6 +16,7 @@ from utils.signals import SAMPLE_RATE
 
 FRONT = "high-pass 60-100 Hz, speech at -26 dBFS"    # what metadata say; another stage, other words
 STOP_HZ, PASS_HZ = 60.0, 100.0
+HUM_HZ = (50.0, 60.0)
 HALF = 736                      # samples: the filter has 2 * HALF + 1 taps
 KAISER_BETA = 5.65              # 60 dB
 LEVEL_DBFS = -26.0
@@ -40,8 +41,8 @@ TAPS = _taps()
 def high_passed(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     """The recording of `blocks` (n,) behind the high-pass, as float32 blocks in the same unit.
 
-    As many samples come out as went in, and block sizes do not matter. Both ends are mirrored.
-    Memory: one block and 3 * HALF samples.
+    As many samples come out as went in, and block sizes do not matter. Memory: one block and
+    3 * HALF samples.
     """
     held = np.empty(0)
     begun = False
@@ -50,14 +51,29 @@ def high_passed(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         if len(held) < BLOCK:
             continue
         if not begun:
-            held = np.pad(held, (HALF, 0), "symmetric")
+            held = np.concatenate([_before(held), held])
             begun = True
         yield _filtered(held)
         held = held[-2 * HALF:]
     if len(held):
-        held = np.pad(held, (HALF * (not begun), HALF), "symmetric")
-        if len(held) > 2 * HALF:
-            yield _filtered(held)
+        start = held[:0] if begun else _before(held)
+        yield _filtered(np.concatenate([start, held, _before(held[::-1])[::-1]]))
+
+
+def _before(edge: np.ndarray) -> np.ndarray:
+    """HALF samples that may have come before a recording's first ones, `edge` (n,).
+
+    Mirrored samples alone would break hum and drift, and a break is heard. So these are fitted by
+    least squares and continued, and only the rest is mirrored.
+    """
+    edge = edge[:2 * HALF]
+    time = np.arange(-HALF, len(edge)) / (2 * HALF)
+    angle = 4 * np.pi * HALF / SAMPLE_RATE * np.outer(time, HUM_HZ)
+    below = np.hstack([time[:, None] ** np.arange(3), np.cos(angle), np.sin(angle)])
+    if len(edge) < 2 * HALF:
+        below = below[:, :1]        # so short: a constant alone
+    below = below @ np.linalg.lstsq(below[HALF:], edge, rcond=None)[0]
+    return below[:HALF] + np.pad(edge - below[HALF:], (HALF, 0), "symmetric")[:HALF]
 
 
 def _filtered(samples: np.ndarray) -> np.ndarray:
