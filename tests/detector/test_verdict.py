@@ -11,6 +11,7 @@ from utils.detector.decision import (BONAFIDE, SPOOF, UNCERTAIN, Costs, Decision
 from utils.report.evaluation import evaluation_decision
 from utils.detector.scoring import RecordingScore, Window
 from utils.detector.record import NO_SPEECH, segments, spoofed_parts, stretches
+from utils.signals.front import FRONT
 from utils.detector.verdict import CANNOT_JUDGE, is_demo, judge, trained_on
 
 LINE = Decision(0.0, (-1.0, 2.0))
@@ -50,7 +51,7 @@ def test_without_a_band_the_threshold_alone_decides(score, expected):
 
 @pytest.mark.parametrize("scored, word", [
     (recording(None, seconds=0.0, speech_seconds=0.0, level=-math.inf, peak=-math.inf), "empty"),
-    (recording(speech=False, speech_seconds=0.0, level=-math.inf, peak=-80.0), "silent"),
+    (recording(speech=False, speech_seconds=0.0, level=-math.inf, peak=-81.0), "silent"),
     (recording(speech=False, speech_seconds=0.0, level=-math.inf), "not speech-like"),
     (recording(seconds=0.1, speech_seconds=0.1), "too short"),
     (recording(speech_seconds=0.2), "too short"),
@@ -74,7 +75,7 @@ def test_a_model_without_a_threshold_gives_no_verdict():
 
 
 def test_channels_that_cancel_out_are_the_reason_and_otherwise_a_warning():
-    silent = recording(speech=False, speech_seconds=0.0, level=-math.inf, peak=-80.0)
+    silent = recording(speech=False, speech_seconds=0.0, level=-math.inf, peak=-81.0)
     found = verdict(silent, source(channels=2, in_phase=0.0))
     assert found.outcome == CANNOT_JUDGE and not found.judgeable and found.warnings == []
     assert "cancel each other out" in found.reasons[0] and "one channel" in found.reasons[0]
@@ -129,6 +130,10 @@ def test_lossless_coding_is_not_called_lossy(coding):
 
 def test_a_model_that_knows_nothing_of_its_training_audio_gives_no_warning_about_it():
     assert verdict(recording(9.0, bandwidth=3900.0, level=-45.0), metadata={}).warnings == []
+
+
+def test_a_model_with_a_front_stage_gives_no_warning_about_the_level():
+    assert verdict(recording(level=-45.0), metadata=METADATA | {"front": FRONT}).warnings == []
 
 
 def test_the_threshold_is_the_stored_one_unless_costs_are_given():

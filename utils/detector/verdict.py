@@ -121,7 +121,7 @@ def training_warnings(scored: RecordingScore, metadata: dict) -> list[str]:
     if _outside(scored.bandwidth_hz, usual, BANDWIDTH_MARGIN_HZ):
         found.append(f"its speech reaches {scored.bandwidth_hz:,.0f} Hz, the training audio "
                      f"{usual[0]:,.0f} to {usual[-1]:,.0f} Hz: the score may reflect the channel")
-    usual = training.get("speech_level_dbfs")
+    usual = None if metadata.get("front") else training.get("speech_level_dbfs")
     if scored.level_dbfs > FLOOR_DBFS and _outside(scored.level_dbfs, usual, LEVEL_MARGIN_DB):
         found.append(f"its speech level is {scored.level_dbfs:.0f} dBFS, that of the training "
                      f"audio {usual[0]:.0f} to {usual[-1]:.0f} dBFS")
