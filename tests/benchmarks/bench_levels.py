@@ -85,12 +85,13 @@ def judged(detector: Detector, wave: np.ndarray) -> tuple[float, str]:
     return float("nan") if score is None else score, found["verdict"]
 
 
-def measure(detector: Detector, clips: dict[str, list[Path]]) -> Rows:
-    """A row for each change; a clip that cannot be judged counts as another verdict."""
+def measure(detector: Detector, clips: dict[str, list[Path]],
+            changes: dict[str, Change] = CHANGES) -> Rows:
+    """A row for each of `changes`; a clip that cannot be judged counts as another verdict."""
     waves = [soundfile.read(file)[0] for files in clips.values() for file in files]
     before = [judged(detector, wave) for wave in waves]
     rows = []
-    for name, change in CHANGES.items():
+    for name, change in changes.items():
         after = [judged(detector, change(wave)) for wave in waves]
         moved = np.abs([new[0] - old[0] for old, new in zip(before, after)])
         verdicts = [(old[1], new[1]) for old, new in zip(before, after)]
