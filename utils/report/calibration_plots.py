@@ -4,8 +4,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from utils.metrics.det import Det
-from utils.metrics.metrics import dcf
+from utils.metrics.metrics import Det, dcf
 from utils.report.curves import thinned
 from utils.report.plots import BONAFIDE, GREY, SPOOF, new_figure, save
 

@@ -6,8 +6,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from utils.metrics.det import Det
-from utils.metrics.metrics import eer_of
+from utils.metrics.metrics import Det, eer_of
 from utils.report.plots import GREY, SPOOF, UNSEEN, new_figure, save
 
 STYLES = {"all attacks": ("#222222", "-"), "seen attacks": (SPOOF, "-"),

@@ -3,8 +3,7 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.metrics.det import det_curve
-from utils.metrics.metrics import auc, bayes_threshold, error_rates
+from utils.metrics.metrics import auc, bayes_threshold, det_curve, error_rates
 from utils.report import plots
 from utils.report.calibration_plots import plot_calibration
 from utils.report.curves import Curve, plot_det, plot_roc

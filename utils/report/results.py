@@ -9,7 +9,7 @@ import numpy as np
 from utils.common.files import atomic_folder, atomic_write, write_json
 from utils.common.locks import only_run
 from utils.common.text import quoted
-from utils.metrics.det import checked
+from utils.metrics.metrics import checked
 from utils.report.evaluation import Evaluation, Rows, evaluate
 from utils.report.html import write_report
 from utils.report.key_files import align, read_keyed_scores, read_keys, read_scores
