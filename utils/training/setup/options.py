@@ -13,8 +13,13 @@ from utils.parallel.processes import launched
 from utils.training.architectures import (ARCHITECTURES, FRONT_ENDS, LEARNERS, OPTIONS,
                                           Architecture, chosen)
 
-# By their readers: name, type (or choices), default, meaning.
+# By their readers, as `add_groups` takes them.
 GROUPS = {
+    "most used": (
+        ("small_model", bool, False, "train the small network, which suits a laptop"),
+        ("test", bool, False, "evaluate the best epoch on eval at the end"),
+        ("resume", bool, False, "continue the run of that name, or start it"),
+        ("more_data", bool, False, "with --resume: the stores may hold other data than before")),
     "network": (
         ("architecture", tuple(ARCHITECTURES), None, "which network (default: aasist)"),
         ("front_end", FRONT_ENDS, None, "features that lcnn reads (default: lfcc)"),
@@ -56,21 +61,6 @@ GROUPS = {
         ("checkpoint_dir", Path, CHECKPOINT_DIR, "where models go"),
         ("results_dir", Path, RESULTS_DIR, "where figures go")),
 }
-SWITCHES = {"small_model": "train the small network, which suits a laptop",
-            "test": "evaluate the best epoch on eval at the end",
-            "resume": "continue the run of that name, or start it",
-            "more_data": "with --resume: the stores may hold other data than before"}
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the options of training."""
-    for name, text in SWITCHES.items():
-        parser.add_argument(f"--{name}", action="store_true", help=text)
-    for title, options in GROUPS.items():
-        group = parser.add_argument_group(title)
-        for name, kind, default, text in options:
-            typed = {"choices": kind} if isinstance(kind, tuple) else {"type": kind}
-            group.add_argument(f"--{name}", default=default, help=text, **typed)
 
 
 def misuse(args: argparse.Namespace) -> str | None:
