@@ -20,8 +20,7 @@ from utils.common.files import CHECKPOINT_DIR, DATA_DIR, RESULTS_DIR
 
 GROUPS = {
     "score a stored subset": (
-        ("model", Path, None, "checkpoint (.pt) or exported model (.onnx) "
-                              "(default: the newest trained model, else the pretrained one)"),
+        ("model", Path, None, "checkpoint or export (default: newest trained, else pretrained)"),
         ("subset", ("train", "dev", "eval"), "eval", "default: eval"),
         ("batch_size", positive, 16, "windows scored at a time (default: 16)"),
         ("device", ("cpu", "cuda", "mps"), "cpu", "default: cpu"),
