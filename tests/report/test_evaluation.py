@@ -63,7 +63,7 @@ def test_the_shipped_model_calls_no_attack_of_a_users_folders_seen(corpus):
     scores = np.append(SCORES, 0)
     result = evaluate(rows, scores, shipped, store=Trials(corpus), replicates=0)
     assert "seen" not in result and "unseen" not in result
-    said = "do not compare with those of folders prepared by an earlier version"
+    said = "cannot be compared with those of folders prepared by an earlier version"
     assert said in headline(result)[-1]
     named = evaluate(rows, scores, shipped, store=Trials(corpus), seen_attacks=["A07"],
                      replicates=0)
