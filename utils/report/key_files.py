@@ -1,7 +1,7 @@
 """Score and key files: those of ASVspoof 2019, 2021 and 5, and those that this project writes.
 
-A header names the columns; without one, their number tells the format. Tabs, semicolons, bars or
-commas separate the columns where the first line shows them, else blanks do.
+A header names the columns; without a header, their number tells the format. Columns are separated
+by tabs, semicolons, bars or commas if the first line has them, else by blanks.
 """
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,7 @@ def read_keys(path: Path, phase: str = PHASE) -> list[ProtocolLine]:
 
 
 def read_keyed_scores(path: Path) -> list[ProtocolLine]:
-    """The trials of a score file that holds keys too; `InputError` where it has none."""
+    """The trials of a score file that holds keys too; `InputError` if it has none."""
     table = _read_table(path, SCORE_FILES, "score")
     if "key" not in table.columns:
         raise InputError(f"{path} holds scores without keys: name the key file too, with --keys")
@@ -76,8 +76,8 @@ def read_scores(path: Path) -> dict[str, float]:
 def align(scores: dict[str, float], keys: list[ProtocolLine]) -> np.ndarray:
     """The scores in the order of `keys`; scores without a key are left out.
 
-    Names may differ by a path, an ending or capitals where that leaves no doubt. Raises
-    `InputError` where a trial has no score: figures of some trials would not compare.
+    Names may differ by a path, an ending or capitals, if each still has one match. Raises
+    `InputError` if a trial has no score: figures of a part of the trials could not be compared.
     """
     names = [row.utterance for row in keys]
     missing = [name for name in names if name not in scores]
@@ -168,7 +168,7 @@ def _key(path: Path, number: int, text: str) -> str:
 
 
 def _no_second_score(path: Path, number: int, text: str) -> None:
-    """`InputError` where another score or word stands in the place of the key."""
+    """Raise `InputError` if another score or word stands in the place of the key."""
     try:
         _key(path, number, text)
     except InputError as error:
