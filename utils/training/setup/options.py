@@ -65,7 +65,7 @@ GROUPS = {
 
 
 def misuse(args: argparse.Namespace) -> str | None:
-    """Why these arguments do not fit together, for a usage error; None where they do."""
+    """Why these arguments contradict each other, for a usage error; None if they do not."""
     name = chosen(args)
     network = ARCHITECTURES[name]
     learner = LEARNERS[network.learner]
