@@ -1,6 +1,6 @@
 """The options of training: what each means, who reads it, and which fit together.
 
-With the default None, the recipe of the architecture decides: utils/training/learners/recipes.py.
+With the default None, the recipe of the architecture decides: utils/training/recipes.py.
 PyTorch is not imported: `--help` answers at once.
 """
 import argparse
