@@ -11,18 +11,16 @@ from utils.common.arguments import fold
 from utils.common.errors import InputError, run
 from utils.common.files import DATA_DIR
 from utils.common.locks import only_run
-from utils.corpora import asvspoof5, asvspoof2019, default, folders, in_the_wild
-from utils.corpora.asvspoof5_checksums import check_md5
+from utils.corpora import default
+from utils.corpora.asvspoof import asvspoof5
+from utils.corpora.asvspoof.asvspoof5_checksums import check_md5
+from utils.corpora.choice import CORPORA, choose
 from utils.corpora.corpus import Corpus, Request
-from utils.corpora.unrecognised import unrecognised
 from utils.corpora.write_lists import write_lists
 from utils.trials.split import SplitOptions
 from utils.trials.tables import condition
 
 SEED = 1
-# in the order in which "auto" prefers them
-CORPORA = {"asvspoof5": asvspoof5, "asvspoof2019": asvspoof2019, "in_the_wild": in_the_wild,
-           "folders": folders, "default": default}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -30,13 +28,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data_dir", type=Path, default=DATA_DIR,
                         help="folder with raw/, protocols/ and processed/ (default: data)")
-    parser.add_argument("--corpus", choices=("auto", *CORPORA), default="auto",
-                        help="the corpus to use (default: the first of these in data/raw; "
-                             "default only where data/raw holds no audio and no archive)")
+    parser.add_argument("--corpus", choices=("auto", *CORPORA), default="auto", metavar="NAME",
+                        help=f"the corpus to use: {', '.join(CORPORA)} (default: the first of "
+                             "these in data/raw; the last only where it holds no audio)")
     parser.add_argument("--extract", action="store_true",
                         help="unpack archives (default: read them in place)")
     parser.add_argument("--md5", action="store_true",
-                        help="verify the downloads' md5 sums, which reads all of them")
+                        help="compare the downloads with their published md5 sums; reads all")
     parser.add_argument("--seed", type=int,
                         help=f"seed of splits and of the default corpus (default: {SEED})")
     parser.add_argument("--where", action="append", default=[], type=condition,
@@ -45,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
                              "COLUMN!=VALUE uses all others; separate several values by commas; "
                              "may be repeated; a list without that column is used as a whole")
     parser.add_argument("--split_by", choices=("speaker", "source"), default="speaker",
-                        help="no two subsets share one, where subsets are cut from a part "
+                        help="what no two subsets share where they are cut from one part "
                              "(default: speaker)")
     parser.add_argument("--fold", type=fold, metavar="K/N",
                         help="split into N folds: the K-th is eval, the next one dev, the rest "
@@ -75,25 +73,6 @@ def find_corpus(args: argparse.Namespace) -> Corpus:
         raise InputError(f"--where needs folders with a trials.tsv, but the corpus is {chosen}: "
                          "leave --where out, or add --corpus folders")
     return CORPORA[chosen].find(request)
-
-
-def choose(raw_dir: Path, wanted: str) -> str:
-    """The name of the corpus to use; prints which others data/raw holds.
-
-    `InputError` where data/raw holds audio or archives that are no known corpus.
-    """
-    found = [name for name, corpus in CORPORA.items()
-             if corpus is not default and corpus.is_there(raw_dir)]
-    chosen = wanted if wanted != "auto" else next(iter(found), "default")
-    if others := [name for name in found if name != chosen]:
-        print(f"{raw_dir} also holds {', '.join(others)}: choose with --corpus")
-    if wanted == "auto" and chosen == "default":
-        if what := unrecognised(raw_dir):
-            raise InputError(what)
-        how = "it exists already" if default.is_there(raw_dir) else \
-            "building it takes some minutes and downloads 290 MB; Ctrl-C stops it"
-        print(f"no other dataset in {raw_dir}: using the default corpus ({how})")
-    return chosen
 
 
 def build_default(raw_dir: Path, args: argparse.Namespace) -> None:

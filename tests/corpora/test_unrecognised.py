@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from utils import prepare_dataset
+from utils.corpora.choice import choose
 from utils.common.errors import InputError
 
 
@@ -51,9 +52,26 @@ def test_links_to_folders_count_and_circles_end(clips, tmp_path):
 def test_the_default_corpus_and_notes_are_no_audio_of_the_users(clips, tmp_path):
     put(clips, tmp_path / "raw", "default_corpus/flac_T/T_0000000001.flac")
     (tmp_path / "raw" / "notes.txt").write_text("no sound")
-    assert prepare_dataset.choose(tmp_path / "raw", "auto") == "default"
+    assert choose(tmp_path / "raw", "auto") == "default"
+
+
+def test_recordings_beside_a_corpus_stop_prepare_and_a_few_are_told(clips, tmp_path, capsys):
+    raw = tmp_path / "raw"
+    put(clips, raw, *(f"real/{n}.flac" for n in range(9)), *(f"mine/{n}.flac" for n in range(9)))
+    for number, clip in enumerate(clips["spoof"][:9]):
+        (raw / "fake").mkdir(exist_ok=True)
+        shutil.copyfile(clip, raw / "fake" / f"{number}.flac")
+    (raw / "sets.zip").write_bytes(b"PK")
+    prepare(raw)
+    told = "9 audio files (9 in raw/mine/) and 1 archive (raw/sets.zip)"
+    assert f"left out, since their layout is not known: {told}" in capsys.readouterr().out
+    put(clips, raw, *(f"mine/{n}.flac" for n in range(10)))
+    with pytest.raises(InputError, match="10 in raw/mine/.*add --corpus folders"):
+        prepare(raw)
+    prepare_dataset.main(["--data_dir", str(tmp_path), "--corpus", "folders"])
+    assert "10 in raw/mine/" in capsys.readouterr().out
 
 
 def test_the_default_corpus_is_taken_when_asked_for(clips, tmp_path):
     put(clips, tmp_path / "raw", "1.flac")
-    assert prepare_dataset.choose(tmp_path / "raw", "default") == "default"
+    assert choose(tmp_path / "raw", "default") == "default"

@@ -56,7 +56,7 @@ def test_the_guides_minimal_set_up_gives_three_subsets(clips, data, capsys):
     assert prepare(data) == 0
     said = capsys.readouterr().out
     assert "found in" in said and "flac_D_ab.tar" in said
-    assert "dev: protocol lists 103, found 96" in said
+    assert "dev: 96 of 103 listed utterances found" in said
     assert "dev is split by speaker into train, dev, eval (seed 1)" in said
     for trial in (trial for found in lists(data).values() for trial in found):
         line = lines[trial.utterance]
@@ -132,7 +132,7 @@ def test_corpus_json_says_what_is_there(clips, data):
 def test_enrolment_files_are_no_trials_and_no_error(clips, data, capsys):
     build_raw(data / "raw", clips)
     prepare(data)
-    assert "enrolment files, which are no trials: 1" in capsys.readouterr().out
+    assert "files for enrolment left out: 1" in capsys.readouterr().out
     assert not any("_A" in trial.utterance for found in lists(data).values() for trial in found)
 
 
@@ -283,8 +283,15 @@ def test_one_class_only_is_refused(clips, data):
     assert not (data / "protocols" / "corpus.json").exists()
 
 
-def test_one_speaker_is_too_few_to_split(clips, data):
-    build_raw(data / "raw", clips, speakers=1, utterances=9)
+def test_one_speaker_alone_is_split_by_recording_and_told(clips, data, capsys):
+    build_raw(data / "raw", clips, speakers=1, utterances=18)
+    prepare(data)
+    assert ("dev is split by recording (all real speech is of one speaker, D_"
+            in capsys.readouterr().out)
+
+
+def test_two_speakers_are_too_few_to_split(clips, data):
+    build_raw(data / "raw", clips, speakers=2, utterances=9)
     with pytest.raises(InputError, match="cannot be split"):
         prepare(data)
 
@@ -358,7 +365,7 @@ def test_ASVspoof2019_LA_is_read_from_its_zip(clips, data, tmp_path, how, option
 def test_ASVspoof2019_without_its_protocols_says_so(clips, data):
     tree_2019(clips, data / "raw" / "LA")
     shutil.rmtree(data / "raw" / "LA" / "ASVspoof2019_LA_cm_protocols")
-    with pytest.raises(InputError, match="unpack all of LA.zip"):
+    with pytest.raises(InputError, match="lacks its list.*LA.zip.* unpack all of it"):
         prepare(data)
 
 
@@ -377,7 +384,7 @@ def test_a_folder_pair_gives_speakers_and_attacks_by_its_folders(clips, data, ca
     pair(clips, data / "raw")
     (data / "raw" / "spoof" / "notes.txt").write_text("x")
     assert prepare(data) == 0
-    assert "1 files in" in capsys.readouterr().out
+    assert "in their names: 1 (.txt)" in capsys.readouterr().out
     everything = [trial for found in lists(data).values() for trial in found]
     speakers = {t.labels.speaker for t in everything if t.labels.is_bonafide}
     attacks = {t.labels.attack for t in everything if not t.labels.is_bonafide}

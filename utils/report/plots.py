@@ -1,5 +1,4 @@
 """Pictures of an evaluation: scores, attacks and training. Each is written as PNG, atomically."""
-import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from utils.common.errors import InputError
 from utils.common.files import atomic_write
 
 BONAFIDE = "#2166ac"        # colours
@@ -97,22 +95,6 @@ def _attack_colour(tag: str, seen: Sequence[str] | None, on_dev: Sequence[str]) 
     return SPOOF if tag in seen else UNSEEN
 
 
-def read_history(path: Path) -> list[dict]:
-    """The rows of a history.csv: each cell a number, None where empty, else text."""
-    def value(cell: str) -> float | str | None:
-        try:
-            return float(cell) if cell else None
-        except ValueError:
-            return cell
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            return [{name: value(cell or "") for name, cell in row.items() if name}
-                    for row in csv.DictReader(file)]
-    except FileNotFoundError as error:
-        raise InputError(f"the training history {path} is missing: "
-                         "train the model first") from error
-
-
 def plot_history(path: Path, history: Sequence[dict]) -> None:
     """Loss and dev EER by epoch, from the history's rows; the epoch that was kept is marked."""
     figure, (losses, selection) = new_figure(9.4, 3.8, columns=2)
@@ -141,6 +123,6 @@ def plot_history(path: Path, history: Sequence[dict]) -> None:
 
 
 def _column(history: Sequence[dict], name: str) -> np.ndarray:
-    """(epochs,) values of a column; nan where a row has none."""
+    """(epochs,) values of a column; nan if a row has none."""
     values = [row.get(name) for row in history]
     return np.array([np.nan if value is None else value for value in values], dtype=float)

@@ -25,7 +25,6 @@ BLOCK = 1 << 20
 class _Held:
     """A recording of a subset."""
     subset: str
-    part: str       # that the subset is, or that it is cut from
     trial: Trial
 
 
@@ -38,9 +37,8 @@ class Overlap:
         self.held: dict[int, dict[Spot, _Held]] = defaultdict(dict)     # by size
         self._folder = lru_cache(maxsize=4096)(os.path.realpath)
 
-    def add(self, subset: str, trials: list[Trial], say: Callable[[str], object] = print,
-            part: str = "") -> None:
-        """Compare the places of a subset, which is cut from `part`, with those of earlier ones.
+    def add(self, subset: str, trials: list[Trial], say: Callable[[str], object] = print) -> None:
+        """Compare the places of a subset with those of earlier ones.
 
         `InputError` where train shares files with another subset; a warning for dev and eval.
         """
@@ -50,12 +48,23 @@ class Overlap:
                 _report(subset, other, _files([spots[spot] for spot in both]), say)
         self.seen[subset] = set(spots)
         for trial in trials:
-            self.held[trial.size].setdefault(self._spot(trial), _Held(subset, part, trial))
+            self.held[trial.size].setdefault(self._spot(trial), _Held(subset, trial))
+
+    def alike(self, trials: Iterable[Trial]) -> list[list[Trial]]:
+        """The trials with equal recordings, two or more at a time."""
+        one_part = Overlap(self.data_dir)
+        places: dict[Spot, list[Trial]] = defaultdict(list)
+        for trial in trials:
+            spot = one_part._spot(trial)
+            places[spot].append(trial)
+            one_part.held[trial.size].setdefault(spot, _Held("", trial))
+        shared = [found for found in places.values() if len(found) > 1]
+        return shared + [[held.trial for held in group] for group in one_part._equal()]
 
     def compare(self, say: Callable[[str], object] = print) -> None:
         """Compare the contents of all recordings added, and tell which are equal.
 
-        `InputError` where train and another subset that the user set apart hold equal recordings.
+        `InputError` where train and another subset hold equal recordings.
         """
         copies = 0
         keys: list[list[_Held]] = []
@@ -71,12 +80,12 @@ class Overlap:
                 for subset in list(first)[at + 1:]:
                     subsets[other, subset].append([first[other], first[subset]])
         if keys:
-            say(f"CAREFUL: {_named(keys)} under both keys, bonafide and spoof: "
-                "remove the copy whose key is wrong")
+            say(f"CAREFUL: {_number(keys)} under both keys, such as {_example(keys)}: the "
+                "contents are equal. Remove the copy whose key is wrong")
         for (other, subset), groups in subsets.items():
             _report_copies(subset, other, groups, say)
         if copies:
-            say(f"recordings of the same content as another: {copies:,}")
+            say(f"recordings that equal another: {copies:,}")
 
     def _equal(self) -> Iterator[list[_Held]]:
         """Groups of recordings of equal content, at different places."""
@@ -121,22 +130,22 @@ def _groups(held: Iterable[_Held], what: Callable[[Trial], bytes]) -> Iterator[l
     yield from (group for group in found.values() if len(group) > 1)
 
 
-def _named(groups: list[list[_Held]]) -> str:
-    """How many recordings lie in several places, and the first of them with its copy."""
-    one, other = (held.trial.container for held in groups[0][:2])
-    if len(groups) == 1:
-        return f"{one} and {other} are the same recording"
-    return f"{len(groups):,} recordings lie in two places, {one} and {other} first,"
+def _number(groups: list[list[_Held]]) -> str:
+    return "a recording" if len(groups) == 1 else f"{len(groups):,} recordings"
+
+
+def _example(groups: list[list[_Held]]) -> str:
+    return " and ".join(held.trial.container for held in groups[0][:2])
 
 
 def _report_copies(subset: str, other: str, groups: list[list[_Held]],
                    say: Callable[[str], object]) -> None:
-    """Refuse copies in train and in a subset that the user set apart; tell of all others."""
-    apart = any(held.part != group[0].part for group in groups for held in group)
-    sentence = f"{other} and {subset} share recordings of equal content: {_named(groups)}"
-    if apart and "train" in (subset, other):
-        raise InputError(f"{sentence.rstrip(',')}. Remove the copies from one of the two subsets")
-    say(f"CAREFUL: {sentence.rstrip(',')}. Figures look better than they are: remove the copies")
+    """Refuse copies in train and another subset; tell of those in dev and eval."""
+    sentence = (f"{other} and {subset} share {_number(groups)} of equal content, such as "
+                f"{_example(groups)}.")
+    if "train" in (subset, other):
+        raise InputError(f"{sentence} Remove the copies from one of the two subsets")
+    say(f"CAREFUL: {sentence} Figures look better than they are: remove the copies")
 
 
 def _report(subset: str, other: str, files: str, say: Callable[[str], object]) -> None:
