@@ -17,7 +17,7 @@ import numpy as np
 
 from tests.helpers import audio_encodings as coded
 from tests.helpers.example_speech import EXAMPLES
-from utils.audio.frame_formats import mp3_header
+
 
 SCORED = "scored"              # a verdict that rests on the score; warnings may be there
 WARNED = "scored and warned"   # the same, and one of the warnings says `words`
