@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from tests.helpers.audio_encodings import build
 from tests.audio.test_decode import KINDS, clip, zoo  # noqa: F401  (fixtures)
-from utils.audio.decode import AudioInfo, open_audio
+from utils.audio.decode import open_audio
+from utils.audio.info import AudioInfo
 from utils.audio.promises import TOLERANCE
 from utils.audio.sources import AudioError
 

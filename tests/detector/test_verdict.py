@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from utils.audio.decode import AudioInfo
+from utils.audio.info import AudioInfo
 from utils.common.errors import InputError
 from utils.detector.decision import (BONAFIDE, SPOOF, UNCERTAIN, Costs, Decision, decision_of,
                                      fit_on_dev)

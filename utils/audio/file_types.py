@@ -10,13 +10,13 @@ AUDIO_SUFFIXES = frozenset(
 
 # libav's formats that may open a file, by the first of libav's names: no playlists, no pictures
 FORMATS = {
-    "wav": "WAV", "w64": "W64", "aiff": "AIFF", "au": "AU", "caf": "CAF", "nistsphere": "NIST SPHERE",
-    "flac": "FLAC", "ogg": "Ogg", "mov": "MP4", "matroska": "Matroska/WebM", "asf": "ASF/WMA",
-    "avi": "AVI", "flv": "FLV", "mpegts": "MPEG-TS", "mpeg": "MPEG", "mp3": "MPEG audio",
-    "aac": "AAC (ADTS)", "loas": "AAC (LATM)", "ac3": "AC-3", "eac3": "Enhanced AC-3", "dts": "DTS",
-    "amr": "AMR", "wv": "WavPack", "tta": "TTA", "ape": "Monkey's Audio", "mpc": "Musepack",
-    "mpc8": "Musepack", "rm": "RealMedia", "tak": "TAK", "shn": "Shorten", "dsf": "DSF",
-    "voc": "VOC", "mxf": "MXF", "gsm": "GSM", "g722": "raw G.722"}
+    "wav": "WAV", "w64": "W64", "aiff": "AIFF", "au": "AU", "caf": "CAF", "flac": "FLAC",
+    "nistsphere": "NIST SPHERE", "ogg": "Ogg", "mov": "MP4", "matroska": "Matroska/WebM",
+    "asf": "ASF/WMA", "avi": "AVI", "flv": "FLV", "mpegts": "MPEG-TS", "mpeg": "MPEG",
+    "mp3": "MPEG audio", "aac": "AAC (ADTS)", "loas": "AAC (LATM)", "ac3": "AC-3",
+    "eac3": "Enhanced AC-3", "dts": "DTS", "amr": "AMR", "wv": "WavPack", "tta": "TTA",
+    "ape": "Monkey's Audio", "mpc": "Musepack", "mpc8": "Musepack", "rm": "RealMedia", "tak": "TAK",
+    "shn": "Shorten", "dsf": "DSF", "voc": "VOC", "mxf": "MXF", "gsm": "GSM", "g722": "raw G.722"}
 _NOT_AUDIO = (
     (b"PK\x03\x04", "a ZIP archive"), (b"\x1f\x8b", "a gzip archive"), (b"%PDF", "a PDF document"),
     (b"\x89PNG", "a PNG picture"), (b"\xff\xd8\xff", "a JPEG picture"), (b"GIF8", "a GIF picture"),

@@ -28,7 +28,6 @@ class Reader:
         import av                       # 20 MB of memory: for those who decode
         self.form = form
         self._errors = (av.error.FFmpegError, ValueError)
-        source.file.seek(0)
         self._container = self._open(av, source, form, options)
         self.tracks = len(self._container.streams.audio)
         if track >= self.tracks:
@@ -43,6 +42,7 @@ class Reader:
         self.codec = context.name.removesuffix("float")
         self.rate = context.sample_rate or 0
         self.channels = context.channels or 0
+        self.eight_bits = context.format is not None and context.format.name.startswith("u8")
         begin = self._container.start_time or 0
         self.zero = 0.0 if self.name in FROM_ZERO else begin / av.time_base
         total = self._container.duration
@@ -61,17 +61,22 @@ class Reader:
         self.cut = False        # the file ends inside a packet
 
     def _open(self, av, source: Opened, form: str | None, options: dict):
+        """libav's container. The first form is found out by libav, from FORMATS alone."""
         forms = [form]
-        if form is None and source.name.lower().endswith(".g722"):
-            forms.append("g722")        # it has no header at all
-        options = {"protocol_whitelist": "", "format_whitelist": ",".join([*FORMATS, *forms[:1]])
-                   if form else ",".join(FORMATS)} | STRICT | options
+        if form is None:
+            forms += [raw for raw, known in (("au", _begins(source, b".snd")),
+                                             ("g722", source.name.lower().endswith(".g722")))
+                      if known]         # a length of zero, or no header at all, is not recognised
+        options |= {"protocol_whitelist": "", **STRICT}
+        if form is None:
+            options["format_whitelist"] = ",".join(FORMATS)
+        refusal = None
         for form in forms:
+            source.file.seek(0)
             try:
                 return av.open(source.file, format=form, options=options)
             except self._errors as error:
                 refusal = error
-                source.file.seek(0)
         raise DecoderRefused(getattr(refusal, "strerror", None) or str(refusal)) from refusal
 
     @property
@@ -175,6 +180,11 @@ class Reader:
             return (array / -float(np.iinfo(array.dtype).min)).astype(np.float32)
         with np.errstate(over="ignore"):        # infinity is told later
             return array if array.dtype == np.int16 else array.astype(np.float32)
+
+
+def _begins(source: Opened, magic: bytes) -> bool:
+    source.file.seek(0)
+    return source.file.read(len(magic)) == magic
 
 
 def _nothing(seconds: float, rate: int, like: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

@@ -30,7 +30,8 @@ def pieces(opened: Opened, track: int) -> Iterator[tuple[Opened, Reader]]:
     rest = opened
     while rest:
         joint = _joint(rest)
-        piece = part_of(rest, 0, joint) if joint else rest
+        end = joint or _first_data(rest)
+        piece = part_of(rest, 0, end) if end else rest
         try:
             reader = Reader(piece, track)
         except DecoderRefused:
@@ -74,6 +75,18 @@ def _found(opened: Opened, pattern: re.Pattern, start: int = 0) -> Iterator[tupl
             if match.start() < CHUNK:
                 yield start + match.start(), match
         start += CHUNK
+
+
+def _first_data(opened: Opened) -> int | None:
+    """Where the samples of a WAV file end, if more of them follow: libav would take the last."""
+    if read_at(opened, 0, 4) != b"RIFF":
+        return None
+    start = 12
+    while chunk := _chunk(opened, start):
+        if chunk[0] == b"data":
+            return chunk[2] if read_at(opened, chunk[2], 4) == b"data" else None
+        start = chunk[2]
+    return None
 
 
 def _samples_behind(opened: Opened, reader: Reader) -> Opened | None:

@@ -96,6 +96,17 @@ def source_name(source: AudioSource) -> str:
 
 
 @contextmanager
+def seekable(source: AudioSource) -> Iterator[AudioSource]:
+    """`source`, or the bytes of a pipe, which can be read only once, kept until the end."""
+    if isinstance(source, (tuple, str, os.PathLike)) or source.seekable():
+        yield source
+        return
+    with tempfile.SpooledTemporaryFile(SMALL) as kept:
+        shutil.copyfileobj(source, kept)
+        yield kept
+
+
+@contextmanager
 def open_source(source: AudioSource) -> Iterator[Opened]:
     """Open `source`; `AudioError` where it is missing, refused, not a file or empty."""
     name = source_name(source)
@@ -106,13 +117,10 @@ def open_source(source: AudioSource) -> Iterator[Opened]:
         with _open_path(source, name) as file:
             size = os.fstat(file.fileno()).st_size
             yield _view(file, name, 0, size, size)
-    elif source.seekable():
-        size = source.seek(0, os.SEEK_END)
-        yield _view(source, name, 0, size, size)
-    else:  # a pipe: it must be kept to be looked at twice
-        with tempfile.SpooledTemporaryFile(SMALL) as spool:
-            shutil.copyfileobj(source, spool)
-            yield _view(spool, name, 0, spool.tell(), spool.tell())
+    else:
+        with seekable(source) as kept:
+            size = kept.seek(0, os.SEEK_END)
+            yield _view(kept, name, 0, size, size)
 
 
 def _open_path(path: str | os.PathLike, name: str) -> BinaryIO:

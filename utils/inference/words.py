@@ -25,7 +25,9 @@ def describe(record: dict, detector: Detector) -> list[str]:
     facts = _facts(record, detector)
     lines = reasons + facts if record["verdict"] == CANNOT_JUDGE else facts + reasons
     warnings = [_line("warning", warning) for warning in record["warnings"]]
-    return [first, *lines, *warnings, *_timeline(record), *_explanation(record.get("explanation"))]
+    notes = [_line("heard", note) for note in record["notes"]]
+    return [first, *notes, *lines, *warnings, *_timeline(record),
+            *_explanation(record.get("explanation"))]
 
 
 def row(record: dict) -> str:
@@ -35,7 +37,9 @@ def row(record: dict) -> str:
         verdict += " (demo model)"
     score = "" if record["score"] is None else f"{record['score']:.3f}"
     line = f"{verdict:{29 if record['demo'] else 16}} {score:>9}  {printable(record['file'])}"
-    notes = [record["error"]] if record["error"] else [*record["reasons"], *record["warnings"]]
+    notes = [record["error"]]
+    if not record["error"]:
+        notes = [*record["notes"], *record["reasons"], *record["warnings"]]
     return f"{line}  [{printable('; '.join(notes))}]" if notes else line
 
 
