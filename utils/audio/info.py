@@ -12,6 +12,7 @@ PLAYED_OVER = 0.03          # s: so little may be missing where a piece could no
 MAX_PAUSES = 5              # told one by one
 # where full scale lies lower
 _CLIP_LEVEL = {"pcm_u8": 127 / 128, "pcm_s8": 127 / 128, "pcm_mulaw": 0.98, "pcm_alaw": 0.98}
+TIMED = ("ogg", "mov", "matroska", "asf", "avi", "flv", "mpegts", "mpeg", "rm", "mxf")
 Done = list[tuple[Reader, float | None]]    # the readers of a file, with what each piece promised
 
 
@@ -101,6 +102,8 @@ class AudioInfo:
                                 "are there: all is judged")
 
     def _note_times(self, first: Reader) -> None:
+        if first.name not in TIMED:     # a loss, told by the promise
+            return
         if first.name == "ogg" and first.zero > TOLERANCE:
             self.remarks.append(f"its clock begins at {first.zero:.1f} s: what was before that is "
                                 "lost, or was not recorded")

@@ -91,7 +91,7 @@ def _first_data(opened: Opened) -> int | None:
 
 def _samples_behind(opened: Opened, reader: Reader) -> Opened | None:
     """The samples behind those that the header of a PCM file promises."""
-    if reader.name not in _CHUNKED or not reader.codec.startswith("pcm_"):
+    if reader.name not in _CHUNKED or not reader.codec.startswith("pcm_") or not reader.width:
         return None
     start = reader.end
     while chunk := _chunk(opened, start):

@@ -75,7 +75,7 @@ def _of_bytes(source: Opened, reader: Reader) -> float | None:
         if length == 0xFFFFFFFF and read_at(source, 0, 4) in (b"RF64", b"BW64"):
             return reader.seconds
         length = 0 if length >= PLACEHOLDER else length
-    return length / (reader.rate * reader.width) if length > 0 else None
+    return length / (reader.rate * reader.width) if length > 0 < reader.width else None
 
 
 def _of_frames(source: Opened, reader: Reader) -> float | None:
