@@ -11,13 +11,15 @@ import numpy as np
 
 from utils.audio.decode import open_audio, open_channels
 from utils.audio.sources import AudioError, AudioSource
-from utils.detector.speech_activity import FLOOR_DBFS, Activity
+from utils.detector.speech_activity import Activity
 from utils.signals import N_SAMPLES
 from utils.signals.front import high_passed
 
 SPEAKS_DB = 30.0        # so far below the loudest channel, speech is crosstalk
-SAME = 0.7              # correlation from which two channels hold the same sound
-OPPOSITE = -0.5         # correlation in a window below which two channels cancel each other
+PIECE = 4000            # samples whose correlation is taken: 0.25 s
+SAME = 0.7              # correlation, of either sign, from which two channels hold the same sound
+OPPOSITE = -0.5         # correlation of a piece below which two channels cancel each other
+CANCELS = 0.05          # share of such pieces, by power, from which they are not averaged
 
 
 @dataclass(frozen=True)
@@ -146,13 +148,13 @@ def windows(blocks: Iterable[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
 
 
 class Comparison:
-    """The channels of a track, compared window by window."""
+    """The channels of a track, compared piece by piece."""
 
     def __init__(self) -> None:
         self.activities: list[Activity] = []
         self.alike = True                   # every window has the same number of channels
-        self._products = np.zeros(0)        # (channels, channels), of all windows
-        self._lowest = np.zeros(0)          # the lowest correlation of a window
+        self._products = np.zeros(0)        # (channels, channels): mean products, signs left out
+        self._opposite = np.zeros(0)        # the same, of pieces in opposite phase alone
 
     def add(self, start: int, samples: np.ndarray) -> None:
         """Add a window (n, channels), int16."""
@@ -160,20 +162,17 @@ class Comparison:
         if not self.activities:
             self.activities = [Activity() for _ in range(count)]
             self._products = np.zeros((count, count))
-            self._lowest = np.ones((count, count))
+            self._opposite = np.zeros((count, count))
         self.alike &= count == len(self.activities)
         if not self.alike:
             return
         waves = np.stack([np.concatenate(list(high_passed([channel]))) for channel in samples.T])
         for activity, wave in zip(self.activities, waves):
             activity.add(start, wave)
-        products = waves.astype(np.float64) @ waves.T / len(samples) / 32768 ** 2
-        self._products += np.abs(products) * (~np.eye(count, dtype=bool)) + np.diag(
-            np.diag(products))
-        audible = np.diag(products) > 10 ** (FLOOR_DBFS / 10)
-        both = audible[:, None] & audible[None]
-        self._lowest = np.where(both, np.minimum(self._lowest, _correlation(products)),
-                                self._lowest)
+        for piece in np.split(waves.astype(np.float64), range(PIECE, len(samples), PIECE), axis=1):
+            products = piece @ piece.T
+            self._products += np.abs(products)
+            self._opposite += np.where(_correlation(products) < OPPOSITE, np.abs(products), 0)
 
     def speaking(self) -> list[int]:
         """The channels with speech, without crosstalk."""
@@ -195,8 +194,9 @@ class Comparison:
         return groups
 
     def cancel(self, group: list[int]) -> bool:
-        """Whether two of these channels are in opposite phase in any window."""
-        return bool(self._lowest[np.ix_(group, group)].min() < OPPOSITE)
+        """Whether two of these channels are in opposite phase in a part of the track."""
+        part = np.ix_(group, group)
+        return bool((self._opposite[part] > CANCELS * self._products[part]).any())
 
     def loudest(self, group: list[int]) -> int:
         """The channel with the loudest speech."""
