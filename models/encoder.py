@@ -2,7 +2,7 @@
 
 Radford et al., "Robust speech recognition via large-scale weak supervision", 2022. The input is a
 log-mel spectrogram. All operations are torch operations that export to ONNX. The encoder's weights
-come from a file (utils/training/setup/encoder_weights.py), because random weights would be useless.
+come from a file (utils/training/setup/weights.py), because random weights would be useless.
 """
 import math
 

@@ -1,12 +1,13 @@
-"""Measure the house: `python tests/house.py [ROOT]` prints its sizes, floors and reach as a table.
+"""Measure the house, and print its sizes, floors and reach as a table.
 
-ROOT is the checkout to measure, this one by default.
+    python tests/house.py [ROOT]
 """
 import sys
 from pathlib import Path
 if not __package__:
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+import argparse
 from statistics import median
 
 from tests.helpers.call_graph import Module, Node, imports, reached, read
@@ -141,8 +142,10 @@ def _count(found: list[str]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Print the table of a checkout."""
-    arguments = sys.argv[1:] if argv is None else argv
-    root = Path(arguments[0]).resolve() if arguments else ROOT
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("root", type=Path, nargs="?", default=ROOT,
+                        help="the checkout to measure (default: this one)")
+    root = parser.parse_args(argv).root.resolve()
     modules = read(root, CODE)
     tests = read(root, ("tests",))
     rows = [*sizes(modules), *reach(modules), *order(root, modules),

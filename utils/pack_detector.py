@@ -85,7 +85,7 @@ def unpack(folder: Path, output: Path) -> str:
     from utils.detector.checkpoint import (check_metadata, check_weights, metadata, read_pickle,
                                            save_checkpoint)
     from utils.detector.engines import load_engine
-    from utils.training.setup.encoder_weights import load_encoder_weights
+    from utils.training.setup.weights import load_encoder_weights
     lean, exported = folder / f"{NAME}.pt", folder / f"{NAME}.onnx"
     checkpoint = read_pickle(lean)
     check_metadata(checkpoint, lean)

@@ -11,18 +11,16 @@ from utils.common.arguments import fold
 from utils.common.errors import InputError, run
 from utils.common.files import DATA_DIR
 from utils.common.locks import only_run
-from utils.corpora import asvspoof5, asvspoof2019, default, folders, in_the_wild
-from utils.corpora.asvspoof5_checksums import check_md5
+from utils.corpora import default
+from utils.corpora.asvspoof import asvspoof5
+from utils.corpora.asvspoof.asvspoof5_checksums import check_md5
+from utils.corpora.choice import CORPORA, choose
 from utils.corpora.corpus import Corpus, Request
-from utils.corpora.unrecognised import unrecognised
 from utils.corpora.write_lists import write_lists
 from utils.trials.split import SplitOptions
 from utils.trials.tables import condition
 
 SEED = 1
-# in the order in which "auto" prefers them
-CORPORA = {"asvspoof5": asvspoof5, "asvspoof2019": asvspoof2019, "in_the_wild": in_the_wild,
-           "folders": folders, "default": default}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -75,25 +73,6 @@ def find_corpus(args: argparse.Namespace) -> Corpus:
         raise InputError(f"--where needs folders with a trials.tsv, but the corpus is {chosen}: "
                          "leave --where out, or add --corpus folders")
     return CORPORA[chosen].find(request)
-
-
-def choose(raw_dir: Path, wanted: str) -> str:
-    """The name of the corpus to use; prints which others data/raw holds.
-
-    `InputError` where data/raw holds audio or archives that are no known corpus.
-    """
-    found = [name for name, corpus in CORPORA.items()
-             if corpus is not default and corpus.is_there(raw_dir)]
-    chosen = wanted if wanted != "auto" else next(iter(found), "default")
-    if others := [name for name in found if name != chosen]:
-        print(f"{raw_dir} also holds {', '.join(others)}: choose with --corpus")
-    if wanted == "auto" and chosen == "default":
-        if what := unrecognised(raw_dir):
-            raise InputError(what)
-        how = "it exists already" if default.is_there(raw_dir) else \
-            "building it takes some minutes and downloads 290 MB; Ctrl-C stops it"
-        print(f"no other dataset in {raw_dir}: using the default corpus ({how})")
-    return chosen
 
 
 def build_default(raw_dir: Path, args: argparse.Namespace) -> None:

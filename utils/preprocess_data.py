@@ -38,11 +38,13 @@ def main(argv: list[str] | None = None) -> int:
     """Write the store of every subset that --subset names; returns 0, or raises `InputError`."""
     args = build_parser().parse_args(argv)
     from utils.archives.index import check_containers
-    from utils.store.build import BuildOptions, build_store
+    from utils.store.build import BuildOptions, build_store, remove_others
     from utils.trials.trial import read_corpus
     from utils.trials.trial_index import subsets_of
     corpus = read_corpus(args.data_dir)
     check_containers(args.data_dir, corpus)
+    for subset in remove_others(args.data_dir, corpus):
+        print(f"removed the store of {subset}: the prepared corpus has no {subset}")
     subsets = subsets_of(args.subset, corpus)
     if args.subset != "all" and subsets != [args.subset]:
         print(f"{args.subset} was split into {', '.join(subsets)}: storing all of these")

@@ -99,11 +99,24 @@ def test_one_class_only_is_told(clips, tmp_path, folder, key, other):
         prepared(tmp_path / "raw")
 
 
-def test_a_test_set_alone_is_not_trained_on(clips, tmp_path):
+def test_a_test_set_alone_is_not_trained_on(clips, tmp_path, capsys):
     put(clips, tmp_path / "raw", "bonafide", "test/real")
     put(clips, tmp_path / "raw", "spoof", "test/fake")
-    with pytest.raises(InputError, match="for the test alone.*folder train beside"):
-        prepared(tmp_path / "raw")
+    assert prepare_dataset.main(["--data_dir", str(tmp_path)]) == 0
+    assert "nothing here is to be trained on" in capsys.readouterr().out
+    assert len(listed_trials(tmp_path, "eval")) == 8
+    assert list(read_corpus(tmp_path)["subsets"]) == ["eval"]
+    assert not (tmp_path / "protocols" / "train.tsv").exists()
+
+
+def test_without_test_eval_is_cut_from_train_and_val_stays_whole(clips, tmp_path, capsys):
+    for part, count in (("train", 10), ("val", 4)):
+        put(clips, tmp_path / "raw", "bonafide", f"{part}/real", count)
+        put(clips, tmp_path / "raw", "spoof", f"{part}/fake", count)
+    found = counts(prepared(tmp_path / "raw"))
+    assert found[1] == (4, 4) and [sum(pair) for pair in zip(found[0], found[2])] == [10, 10]
+    assert "train is split by file (no speaker is known) into train, eval" in \
+        capsys.readouterr().out
 
 
 def test_links_to_folders_are_followed_and_circles_end(clips, tmp_path):

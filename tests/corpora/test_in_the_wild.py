@@ -37,7 +37,7 @@ def test_a_line_that_cannot_be_read_is_named(clips, tmp_path):
     tree(clips, tmp_path / "raw")
     with open(tmp_path / "raw" / "meta.csv", "a") as file:
         file.write("99.flac,Ann,maybe\n")
-    with pytest.raises(InputError, match="meta.csv, line .* is not FILE,SPEAKER"):
+    with pytest.raises(InputError, match="meta.csv, line .* like the others: '99.flac,Ann,"):
         prepare_dataset.main(["--data_dir", str(tmp_path)])
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from utils import prepare_dataset
+from utils.corpora.choice import choose
 from utils.common.errors import InputError
 
 
@@ -51,9 +52,9 @@ def test_links_to_folders_count_and_circles_end(clips, tmp_path):
 def test_the_default_corpus_and_notes_are_no_audio_of_the_users(clips, tmp_path):
     put(clips, tmp_path / "raw", "default_corpus/flac_T/T_0000000001.flac")
     (tmp_path / "raw" / "notes.txt").write_text("no sound")
-    assert prepare_dataset.choose(tmp_path / "raw", "auto") == "default"
+    assert choose(tmp_path / "raw", "auto") == "default"
 
 
 def test_the_default_corpus_is_taken_when_asked_for(clips, tmp_path):
     put(clips, tmp_path / "raw", "1.flac")
-    assert prepare_dataset.choose(tmp_path / "raw", "default") == "default"
+    assert choose(tmp_path / "raw", "default") == "default"

@@ -2,9 +2,11 @@
 
 Nodes are functions, methods, classes and module-level tables. A node is reached when reachable code
 calls it or names it. A method is reached when its class is and reachable code uses its name as an
-attribute, on whatever object: the count is an upper bound. A module's own statements run when
-anything in it is reached; a table of functions counts only once reachable code names the table.
-Annotations reach nothing. Functions inside functions belong to the outer one.
+attribute, on whatever object: the count is an upper bound. The same holds for the functions of a
+module that is passed on as a value, and of those that a package imports by `import_module`.
+A module's own statements run when anything in it is reached; a table of functions counts only once
+reachable code names the table. Annotations reach nothing. Functions inside functions belong to the
+outer one.
 """
 import ast
 from collections.abc import Iterator
@@ -60,8 +62,10 @@ class Module:
         return {name: parts[0] for name, parts in self.nodes.items()
                 if parts and isinstance(parts[0], FUNCTIONS)}
 
-    def methods(self, of: str) -> list[str]:
-        """The names of the methods of a class."""
+    def members(self, of: str) -> list[str]:
+        """The names of the methods of a class; for "", those of the module's definitions."""
+        if not of:
+            return [name for name in self.nodes if name and "." not in name]
         return [name.partition(".")[2] for name in self.nodes if name.startswith(f"{of}.")]
 
 
@@ -112,13 +116,14 @@ class _Walk:
         self.seen: set[Node] = set()
         self.waiting: list[Node] = []
         self.attributes: set[str] = set()
+        self.values: set[Node] = set()      # modules that code passes on
 
     def run(self, start: Node) -> set[Node]:
         self._reach(start)
         while self.waiting:
             while self.waiting:
                 self._enter(self.waiting.pop())
-            self._reach_methods()
+            self._reach_members()
         return {(module, name) for module, name in self.seen
                 if name in self.modules[module].functions}
 
@@ -132,6 +137,7 @@ class _Walk:
         self._reach((module.name, ""))
         for part in module.nodes[node[1]]:
             local = _bound(part) if isinstance(part, FUNCTIONS) else set()
+            self._note_values(module, part, local)
             for used in _uses(part):
                 if (target := self._meaning(module, used, local)) is not None:
                     self._reach(target)
@@ -140,12 +146,23 @@ class _Walk:
                 elif isinstance(used, ast.Attribute) and not self._foreign(module, used, local):
                     self.attributes.add(used.attr)
 
-    def _reach_methods(self) -> None:
-        """Reach methods by name: of reached classes those in use, and those that Python calls."""
-        for module, name in sorted(self.seen):
-            for method in self.modules[module].methods(name):
-                if method in self.attributes or method in CALLED_BY_TORCH or method[:2] == "__":
-                    self._reach((module, f"{name}.{method}"))
+    def _note_values(self, module: Module, part: ast.AST, local: set[str]) -> None:
+        """Note the modules that code names as values, not to use an attribute of theirs."""
+        for name in _bare_names(part):
+            if name.id == "import_module":
+                self.values |= {(other, "") for other in self.modules
+                                if other.rpartition(".")[0] == module.name}
+            elif (target := self._meaning(module, name, local)) is not None and not target[1]:
+                self.values.add(target)
+
+    def _reach_members(self) -> None:
+        """Reach by name what is used of reached classes and passed modules, or called by Python."""
+        for module, name in sorted(self.seen | self.values):
+            if name or (module, name) in self.values:
+                for member in self.modules[module].members(name):
+                    if (member in self.attributes
+                            or name and (member in CALLED_BY_TORCH or member[:2] == "__")):
+                        self._reach((module, f"{name}.{member}".strip(".")))
 
     def _meaning(self, module: Module, used: ast.expr, local: set[str]) -> Node | None:
         """The node that a name, or an attribute of an imported module, stands for."""
@@ -197,6 +214,13 @@ def _uses(part: ast.AST) -> Iterator[ast.expr]:
             for child in value if isinstance(value, list) else [value]:
                 if isinstance(child, ast.AST):
                     yield from _uses(child)
+
+
+def _bare_names(part: ast.AST) -> list[ast.Name]:
+    """The names in code that stand for themselves, not before a dot."""
+    before_dots = {id(node.value) for node in ast.walk(part) if isinstance(node, ast.Attribute)}
+    return [node for node in ast.walk(part)
+            if isinstance(node, ast.Name) and id(node) not in before_dots]
 
 
 def _bound(function: ast.AST) -> set[str]:

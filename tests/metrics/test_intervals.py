@@ -18,14 +18,15 @@ def replicate_errors(n_bonafide: int, n_spoof: int, rng: np.random.Generator) ->
     edges, whole = intervals._edges(*scores, THRESHOLD)
     counts = [np.bincount(rng.integers(0, group.size, group.size), minlength=group.size)
               for group in scores]
-    histograms = [np.bincount(intervals._bins(group, edges), weights=drawn,
-                              minlength=edges.size)[None]
-                  for group, drawn in zip(scores, counts)]
+    bins = [np.searchsorted(edges, group, side="right") - 1 for group in scores]
+    histograms = [np.bincount(of_class, weights=drawn, minlength=edges.size)[None]
+                  for of_class, drawn in zip(bins, counts)]
     at = int(np.searchsorted(edges, THRESHOLD))
     unused = [np.zeros(edges.size)] * 2
     figures = intervals._figures(*histograms, at, unused, COSTS, whole)[:3, 0]
     repeated = [np.repeat(group, drawn) for group, drawn in zip(scores, counts)]
-    return np.abs(figures - [metrics.eer(*repeated)[0], metrics.min_dcf(*repeated)[0],
+    curve = metrics.det_curve(*repeated)
+    return np.abs(figures - [metrics.eer(*repeated)[0], metrics.min_dcf(curve)[0],
                              metrics.act_dcf(*repeated)])
 
 

@@ -22,11 +22,13 @@ def trials() -> dict:
 def test_figures_are_those_of_the_metrics_and_json_takes_them(trials):
     result = summarise(**trials, seen_attacks=["A01", "A02"], replicates=50)
     bonafide, spoof = trials["scores"][:200], trials["scores"][200:]
+    curve = metrics.det_curve(bonafide, spoof)
     assert (result["eer"], result["eer_threshold"]) == metrics.eer(bonafide, spoof)
-    assert (result["min_dcf"], result["min_dcf_threshold"]) == metrics.min_dcf(bonafide, spoof)
-    for name in ("act_dcf", "cllr", "auc", "min_tdcf"):
+    assert (result["min_dcf"], result["min_dcf_threshold"]) == metrics.min_dcf(curve)
+    for name in ("act_dcf", "cllr", "auc"):
         assert result[name] == getattr(metrics, name)(bonafide, spoof)
-    assert result["min_tdcf_2019"] == metrics.min_tdcf(bonafide, spoof, legacy=True)
+    assert result["min_tdcf"] == metrics.min_tdcf(curve)
+    assert result["min_tdcf_2019"] == metrics.min_tdcf(curve, legacy=True)
     assert json.loads(json.dumps(result, allow_nan=False)) == result
 
 

@@ -9,7 +9,7 @@ from models.encoder import SpeechEncoder, WhisperLogMel, mel_filters, statistics
 from tests.conftest import ROOT
 from tests.helpers.example_speech import EXAMPLES
 from utils.common.errors import InputError
-from utils.training.setup.encoder_weights import load_encoder_weights
+from utils.training.setup.weights import load_encoder_weights
 
 N_SAMPLES = 64600
 

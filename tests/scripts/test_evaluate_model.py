@@ -273,7 +273,8 @@ def test_speaker_verification_scores_set_the_tandem_cost(tmp_path, capsys):
     files = ["--scores", str(tmp_path / "scores.txt"), "--asv_scores", str(tmp_path / "asv.txt")]
     assert evaluate_model.main([*files, "--replicates", "0", "--json"]) == 0
     result, rates = json.loads(capsys.readouterr().out), metrics.asv_error_rates(*asv.values())
-    assert result["min_tdcf_2019"] == metrics.min_tdcf(bonafide, spoof, rates, legacy=True)
+    assert result["min_tdcf_2019"] == metrics.min_tdcf(
+        metrics.det_curve(bonafide, spoof), rates, legacy=True)
     assert result["asv"]["spoof"] == rates.spoof and not result["asv"]["official"]
     (tmp_path / "asv.txt").write_text("a target 1\nb nontarget 0\n", encoding="utf-8")
     with pytest.raises(InputError, match="no spoof trials"):

@@ -283,8 +283,15 @@ def test_one_class_only_is_refused(clips, data):
     assert not (data / "protocols" / "corpus.json").exists()
 
 
-def test_one_speaker_is_too_few_to_split(clips, data):
-    build_raw(data / "raw", clips, speakers=1, utterances=9)
+def test_one_speaker_alone_is_split_by_recording_and_told(clips, data, capsys):
+    build_raw(data / "raw", clips, speakers=1, utterances=18)
+    prepare(data)
+    assert ("dev is split by recording (all real speech is of one speaker, D_"
+            in capsys.readouterr().out)
+
+
+def test_two_speakers_are_too_few_to_split(clips, data):
+    build_raw(data / "raw", clips, speakers=2, utterances=9)
     with pytest.raises(InputError, match="cannot be split"):
         prepare(data)
 
@@ -358,7 +365,7 @@ def test_ASVspoof2019_LA_is_read_from_its_zip(clips, data, tmp_path, how, option
 def test_ASVspoof2019_without_its_protocols_says_so(clips, data):
     tree_2019(clips, data / "raw" / "LA")
     shutil.rmtree(data / "raw" / "LA" / "ASVspoof2019_LA_cm_protocols")
-    with pytest.raises(InputError, match="unpack all of LA.zip"):
+    with pytest.raises(InputError, match="lacks its list.*LA.zip.* unpack all of it"):
         prepare(data)
 
 

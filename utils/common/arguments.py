@@ -1,10 +1,10 @@
-"""Argument types for argparse, and arguments as result files record them.
+"""Options and their types for argparse, and arguments as result files record them.
 
 Each type returns the value, or says what the text should have been.
 """
 import os
 import sys
-from argparse import ArgumentTypeError, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,6 +59,19 @@ def fold(text: str) -> tuple[int, int]:
     if not 1 <= number <= folds or folds < 3:
         raise ArgumentTypeError(f"{text!r} is not K/N with N of at least 3 and K from 1 to N")
     return number, folds
+
+
+def add_groups(parser: ArgumentParser, groups: dict[str, tuple]) -> None:
+    """Give a parser groups of options, each a name, a kind, the default and the meaning.
+
+    A kind is a type, a tuple of choices, `bool` for a switch, or `list` for several words.
+    """
+    special = {bool: {"action": "store_true"}, list: {"nargs": "*"}}
+    for title, options in groups.items():
+        group = parser.add_argument_group(title)
+        for name, kind, default, text in options:
+            how = special.get(kind) or {"choices" if isinstance(kind, tuple) else "type": kind}
+            group.add_argument(f"--{name}", default=default, help=text, **how)
 
 
 def recorded(args: Namespace) -> dict:

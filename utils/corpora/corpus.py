@@ -5,9 +5,13 @@ from pathlib import Path
 
 from utils.archives.index import Place
 from utils.common.errors import InputError
+from utils.trials.labels import UNKNOWN
 from utils.trials.releases import ProtocolLine
 from utils.trials.tables import Condition
 from utils.trials.trial import Trial
+
+
+PHASE = "eval"      # of the trials of 2021 that count; others are of the challenge's own course
 
 
 def build_nothing(raw_dir: Path) -> None:
@@ -60,6 +64,7 @@ class Corpus:
     parts: dict[str, Part]                  # by "train", "dev", "eval": those whose files exist
     archives: tuple[Path, ...] = ()         # read in place
     demo: bool = False
+    keeps_sets: bool = False                # its eval is never trained on, its dev stays whole
     details: dict = field(default_factory=dict)
 
 
@@ -80,17 +85,24 @@ def join(part: Part) -> Joined:
     """
     files = part.files()
     trials = []
-    listed = 0
+    listed = other_phases = 0
     for line in part.lines():
         listed += 1
         place = files.places.get(line.utterance)
-        if place is not None:
+        if place is None:
+            continue
+        if line.phase in (UNKNOWN, PHASE):
             trials.append(Trial(line.utterance, line.labels, place.container, place.offset,
                                 place.size))
+        else:
+            other_phases += 1
     if not trials:
         raise InputError(f"none of the {len(files.places):,} files found is among the {listed:,} "
                          f"of {part.protocol}: download files and protocol of the same release, "
                          "and the files of this part")
     trials.sort(key=lambda trial: trial.utterance)
-    unlisted = len(files.places) - len(trials)
+    unlisted = len(files.places) - len(trials) - other_phases
+    if other_phases:
+        files.notes.append(f"{other_phases:,} trials of the phases progress and hidden are left "
+                           "out, as in the official evaluation")
     return Joined(trials, listed, unlisted, len(files.enrolment), files.notes)

@@ -4,16 +4,17 @@ from pathlib import Path
 
 from utils.common.errors import InputError
 from utils.common.files import read_json
-from utils.corpora import asvspoof5
+from utils.corpora.asvspoof import asvspoof5
 from utils.corpora.corpus import Corpus, Request
 from utils.corpora.tree import DEFAULT_CORPUS
 
 GROUPS = ("all", "seen")     # of the leak check; its other groups are single attacks
 
 
-def is_there(raw_dir: Path) -> bool:
-    """Whether data/raw holds the default corpus, built to its end."""
-    return (raw_dir / DEFAULT_CORPUS / "corpus_info.json").is_file()
+def is_there(raw_dir: Path) -> list[Path]:
+    """The folder of the default corpus in data/raw, if it was built to its end."""
+    folder = raw_dir / DEFAULT_CORPUS
+    return [folder] if (folder / "corpus_info.json").is_file() else []
 
 
 def find(request: Request) -> Corpus:

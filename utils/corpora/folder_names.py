@@ -1,5 +1,8 @@
-"""What the names of folders say: the key, the subset, the speaker."""
+"""What the names of folders say: the key, the subset, the attack, the speaker."""
 import re
+from collections.abc import Iterable
+
+from utils.trials.labels import UNKNOWN, Labels
 
 _KEYS = {
     "bonafide": "bonafide real genuine human original authentic natural true",
@@ -16,6 +19,15 @@ DEEP_FAKE = re.compile(r"deep[\W_]*fake")
 LIBRI = re.compile(r"(?:train|dev|test)-(?:clean|other)(?:-\d+)?")       # LibriSpeech, LibriTTS
 VCTK = re.compile(r"wav(?:16|22|48)\w*")
 M_AILABS = re.compile(r"by_book")
+# Published corpora of one class, which need no folder of that class around them
+WAVEFAKE = re.compile(r"(?:ljspeech|jsut)_(?!ver)\w+|common_voices_prompts\w*", re.IGNORECASE)
+PUBLISHED = {"spoof": re.compile(rf"wavefake.*|{WAVEFAKE.pattern}", re.IGNORECASE),
+             "bonafide": re.compile(
+                 rf"lj-?speech[-_.\d]*|jsut_ver.*|libri(?:speech|tts).*|{LIBRI.pattern}|vctk.*|"
+                 rf"m[-_ ]?ailabs.*|{M_AILABS.pattern}", re.IGNORECASE)}
+# The corpora of one speaker, and how they name their sentences; WaveFake's copies keep the names
+SENTENCES = {"LJSpeech": re.compile(r"LJ\d{3}-\d+"), "JSUT": re.compile(r"BASIC5000_\d+")}
+ONE_ATTACK = "spoof"     # the attack of files that lie in spoof/ itself
 
 
 def key_of(name: str) -> str | None:
@@ -32,14 +44,49 @@ def subset_of(name: str) -> str | None:
     return SUBSET_WORDS.get(name.lower())
 
 
-def speaker_of(above: tuple[str, ...]) -> str | None:
+def published_key(name: str) -> str | None:
+    """The key of all that lies in a folder called like a published corpus of one class."""
+    return next((key for key, names in PUBLISHED.items() if names.fullmatch(name)), None)
+
+
+def speaker_of(above: tuple[str, ...], home: str = "") -> str | None:
     """The speaker of real speech by the folders it lies in: that of a known corpus, or the first.
 
     LibriSpeech and LibriTTS: dev-clean/SPEAKER. VCTK: wav48*/SPEAKER. M-AILABS:
-    by_book/GENDER/SPEAKER. None where it lies in no folder.
+    by_book/GENDER/SPEAKER. None where it lies in no folder of `home` but such as wavs or clips.
     """
-    for at, name in enumerate(above):
+    path = (home, *above)
+    for at, name in enumerate(path):
         for pattern, step in ((LIBRI, 1), (VCTK, 1), (M_AILABS, 2)):
-            if pattern.fullmatch(name) and at + step < len(above):
-                return above[at + step]
-    return above[0] if above else None
+            if pattern.fullmatch(name) and at + step < len(path):
+                return path[at + step]
+    return next(iter(_telling(above)), None)
+
+
+def _telling(folders: Iterable[str]) -> list[str]:
+    """The folders whose names tell something: all but wavs, clips and the like."""
+    return [name for name in folders if name.lower().removesuffix("s") not in FILLERS]
+
+
+def _sentence(name: str) -> tuple[str | None, str]:
+    """The speaker and the sentence that a file's name says, if it is of a corpus in SENTENCES."""
+    found = ((voice, match[0]) for voice, names in SENTENCES.items()
+             if (match := names.match(name)))
+    return next(found, (None, UNKNOWN))
+
+
+def labels_of(key: str, home: str, path: tuple[str, ...], attack_at: int = 0) -> Labels:
+    """The labels of a recording by its path below `home`, a folder of one key.
+
+    A spoof's attack is the folder number `attack_at` of the path, and its speaker the next one.
+    """
+    *above, name = path
+    voice, source = _sentence(name)
+    if key == "bonafide":
+        speaker = voice or speaker_of(tuple(above), home) or UNKNOWN
+        return Labels(key=key, speaker=speaker, source=source)
+    folders = _telling(above)
+    folders = folders[attack_at:] or folders or [
+        home if WAVEFAKE.fullmatch(home) else ONE_ATTACK]
+    speaker = folders[1] if len(folders) > 1 else UNKNOWN
+    return Labels(key=key, attack=folders[0], speaker=voice or speaker, source=source)

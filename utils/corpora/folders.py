@@ -1,6 +1,7 @@
 """Folders of the user's audio, at any depth below data/raw.
 
-A pair is two folders whose names say the key, such as bonafide/ and spoof/ or real/ and fake/.
+A pair is two folders whose names say the key, such as bonafide/ and spoof/ or real/ and fake/,
+or a published corpus of one class, such as LibriSpeech or WaveFake.
 A folder with a trial list (trials.tsv) names its own files. Pairs and lists are one corpus.
 Folders above them called train, val or test say the subset; so do folders directly in a pair.
 """
@@ -13,10 +14,10 @@ from pathlib import Path
 from utils.archives.index import Place, container_name
 from utils.common.errors import InputError
 from utils.corpora.corpus import Corpus, Files, Part, Request
-from utils.corpora.folder_names import key_of, speaker_of, subset_of
+from utils.corpora.folder_names import key_of, labels_of, published_key, subset_of
 from utils.corpora.tree import audio, subfolders, walk
 from utils.corpora.user_lists import add_listed
-from utils.trials.labels import KEYS, UNKNOWN, Labels
+from utils.trials.labels import KEYS
 from utils.trials.releases import ProtocolLine
 from utils.trials.tables import LIST, Condition, columns_of, has_list, read_table
 from utils.trials.trial import SUBSETS
@@ -24,7 +25,7 @@ from utils.trials.trial import SUBSETS
 WHAT_TO_GET = ("put real speech into bonafide/SPEAKER/ and spoofed speech into spoof/ATTACK/ in "
                f"this folder, or a folder of audio with its {LIST}")
 UNDIVIDED = "train"      # the part that folders of no subset count as; others are cut from it
-ONE_ATTACK = "spoof"     # the attack of files that lie in spoof/ itself
+MLAAD = "*/*/meta.csv"   # below fake/: its folders are LANGUAGE/ATTACK
 CALLED = {"bonafide": "bonafide or real", "spoof": "spoof or fake"}
 
 
@@ -37,9 +38,9 @@ class Source:
     key: str | None      # None for a folder with a list
 
 
-def is_there(raw_dir: Path) -> bool:
-    """Whether data/raw holds a folder with a list, or half of a pair."""
-    return next(_search(raw_dir, raw_dir, None, frozenset()), None) is not None
+def is_there(raw_dir: Path) -> list[Path]:
+    """The folders with a list and the halves of pairs in data/raw."""
+    return [source.folder for source in _search(raw_dir, raw_dir, None, frozenset())]
 
 
 def find(request: Request) -> Corpus:
@@ -49,10 +50,6 @@ def find(request: Request) -> Corpus:
     divided = _by_part(everything)
     if not divided:
         raise InputError(f"no folder pair was found in {raw}: {WHAT_TO_GET}")
-    if set(divided) == {"eval"}:
-        raise InputError(f"{divided['eval'][0].folder} is for the test alone, and nothing is there "
-                         "to train on: put a pair into a folder train beside the test's, or move "
-                         "both folders of this pair to where no folder says a subset")
     chosen = [source for found in divided.values() for source in found]
     _check_conditions(request.where, [source.folder for source in chosen if not source.key])
     parts = {}
@@ -67,7 +64,7 @@ def find(request: Request) -> Corpus:
              for source in chosen]
     where = [condition.text for condition in request.where]
     return Corpus("folders", _description(raw, chosen, where), "folders", ", ".join(names), parts,
-                  details={"where": where} if where else {})
+                  keeps_sets=True, details={"where": where} if where else {})
 
 
 def _search(raw: Path, folder: Path, part: str | None, above: frozenset[str]) -> Iterator[Source]:
@@ -79,12 +76,21 @@ def _search(raw: Path, folder: Path, part: str | None, above: frozenset[str]) ->
         yield Source(folder, _prefix(raw, folder), part, None)
         return
     for child in subfolders(folder):
-        key = key_of(child.name)
-        if key is None or has_list(child):
+        key = None if has_list(child) else _key(child)
+        if key is None:
             yield from _search(raw, child, subset_of(child.name) or part, above | {real})
         else:
             yield from (Source(half, _prefix(raw, half), subset, key)
                         for half, subset in _halves(child, part))
+
+
+def _key(folder: Path) -> str | None:
+    """The key of everything in a folder, by its own name, unless names in it say a key."""
+    if key := key_of(folder.name):
+        return key
+    key = published_key(folder.name)
+    inner = subfolders(folder) if key else []
+    return None if any(key_of(one.name) or published_key(one.name) for one in inner) else key
 
 
 def _halves(folder: Path, part: str | None) -> list[tuple[Path, str | None]]:
@@ -153,22 +159,17 @@ def _lines(found: list[Source], conditions: tuple[Condition, ...]) -> Iterator[P
 
     bonafide/SPEAKER/x.wav has a speaker, bonafide/x.wav none. spoof/ATTACK/x.wav has an attack,
     and spoof/ATTACK/SPEAKER/x.wav a speaker too; spoof/x.wav has the attack "spoof".
+    In MLAAD, fake/LANGUAGE/ATTACK/x.wav has an attack.
     """
     for source in found:
         if source.key is None:
             for line in read_table(source.folder, conditions):
                 yield replace(line, utterance=source.prefix + line.utterance)
             continue
+        attack_at = 1 if next(source.folder.glob(MLAAD), None) else 0
         for file in audio(source.folder):
-            yield ProtocolLine(source.prefix + file.name, _labels(source.key, file.parts[:-1]))
-
-
-def _labels(key: str, above: tuple[str, ...]) -> Labels:
-    """The labels of a file of a pair, by the folders it lies in."""
-    if key == "bonafide":
-        return Labels(key=key, speaker=speaker_of(above) or UNKNOWN)
-    attack = above[0] if above else ONE_ATTACK
-    return Labels(key=key, attack=attack, speaker=above[1] if len(above) > 1 else UNKNOWN)
+            labels = labels_of(source.key, source.folder.name, file.parts, attack_at)
+            yield ProtocolLine(source.prefix + file.name, labels)
 
 
 def _files(found: list[Source], data_dir: Path, conditions: tuple[Condition, ...],

@@ -1,44 +1,63 @@
-"""What lies in data/raw where no corpus was recognised: nothing else is taken instead of it."""
+"""What data/raw holds that no corpus has recognised."""
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from utils.corpora.tree import files_in, folders_below, has_audio_suffix
 
 ARCHIVE_SUFFIXES = frozenset(".zip .tar .gz .tgz .bz2 .tbz2 .xz .txz .zst .7z .rar .part "
                              ".crdownload".split())
-SHOWN = 4      # folders, and archives, that the message names
+SHOWN = 4      # folders, and archives, that a message names
 LAYOUTS = ("folders called bonafide and spoof (or real and fake), also in train, dev and eval; "
-           "folders with a trials.tsv; ASVspoof5, ASVspoof2019 LA and In-the-Wild as published. "
-           "data/README.md describes them")
+           "folders with a trials.tsv; and as published ASVspoof5, ASVspoof2021, ASVspoof2019, "
+           "In-the-Wild, Fake-or-Real, WaveFake, MLAAD, DECRO, SpoofCeleb and Codecfake "
+           "(data/README.md describes them)")
 
 
-def unrecognised(raw_dir: Path) -> str | None:
-    """What the user's audio and archives in data/raw are, and what to do; None without any."""
-    sounds = Counter()
-    archives = []
+@dataclass
+class Leftover:
+    """Audio, counted by folder, and archives."""
+    sounds: Counter = field(default_factory=Counter)
+    archives: list[str] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.sounds or self.archives)
+
+    def __str__(self) -> str:
+        found = []
+        if self.sounds:
+            folders = [f"{count:,} in {where}/" for where, count in self.sounds.most_common(SHOWN)]
+            found.append(f"{_number(self.sounds.total(), 'audio file')} "
+                         f"({_first(folders, len(self.sounds), 'folders')})")
+        if self.archives:
+            found.append(f"{_number(len(self.archives), 'archive')} "
+                         f"({_first(self.archives[:SHOWN], len(self.archives), 'archives')})")
+        return " and ".join(found)
+
+    @property
+    def advice(self) -> str:
+        """What to do, so that it is recognised."""
+        unpack = "Unpack the archives. " if self.archives else ""
+        return f"{unpack}Recognised are {LAYOUTS}."
+
+
+def leftover(raw_dir: Path, recognised: Iterable[Path] = ()) -> Leftover:
+    """The user's audio and archives in data/raw that lie in none of the recognised places."""
+    known = {*recognised}
+    left = Leftover()
     for folder in folders_below(raw_dir):
+        if known & {folder, *folder.parents}:
+            continue
         where = folder.relative_to(raw_dir.parent).as_posix()
         for name in files_in(folder):
+            if folder / name in known:
+                continue
             if has_audio_suffix(name):
-                sounds[where] += 1
+                left.sounds[where] += 1
             elif Path(name).suffix.lower() in ARCHIVE_SUFFIXES:
-                archives.append(f"{where}/{name}")
-    if not sounds and not archives:
-        return None
-    found = [_audio_in_words(sounds)] if sounds else []
-    found += [_archives_in_words(archives)] if archives else []
-    unpack = "Unpack the archives. " if archives else ""
-    return (f"no dataset was recognised in {raw_dir}, but it holds {' and '.join(found)}. {unpack}"
-            f"Recognised are {LAYOUTS}. To use the default corpus instead, add --corpus default")
-
-
-def _audio_in_words(sounds: Counter) -> str:
-    folders = [f"{count:,} in {where}/" for where, count in sounds.most_common(SHOWN)]
-    return f"{_number(sounds.total(), 'audio file')} ({_first(folders, len(sounds), 'folders')})"
-
-
-def _archives_in_words(archives: list[str]) -> str:
-    return f"{_number(len(archives), 'archive')} ({_first(archives, len(archives), 'archives')})"
+                left.archives.append(f"{where}/{name}")
+    return left
 
 
 def _number(count: int, what: str) -> str:
@@ -47,4 +66,4 @@ def _number(count: int, what: str) -> str:
 
 def _first(names: list[str], count: int, what: str) -> str:
     more = f" and {count - SHOWN:,} more {what}" if count > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    return ", ".join(names) + more

@@ -3,6 +3,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 from utils.archives.index import container_name, stamp
@@ -10,6 +11,7 @@ from utils.common.errors import InputError
 from utils.common.files import disk_errors, file_sha256, read_json, write_json
 from utils.common.provenance import environment
 from utils.corpora.corpus import Corpus, Joined, join
+from utils.trials.groups import one_speaker
 from utils.trials.labels import UNKNOWN
 from utils.trials.overlap import Overlap
 from utils.trials.split import SplitOptions, plan_subsets, split
@@ -17,6 +19,11 @@ from utils.trials.trial import SUBSETS, Trial, trial_list_path, write_trials
 
 MANY_ATTACKS = 20     # more are not all named on the screen
 SHOWN_ATTACKS = 10
+
+NOTHING_TO_TRAIN_ON = (
+    "{} is an evaluation set: nothing here is to be trained on, so there is a list of eval alone. "
+    "Run preprocess_data.py, and then evaluate_model.py with a trained model. "
+    "To train, put a corpus with a train set beside it")
 
 Say = Callable[[str], object]
 
@@ -33,11 +40,15 @@ def write_lists(data_dir: Path, corpus: Corpus, options: SplitOptions, say: Say 
     try:
         subsets: dict[str, dict] = {}
         overlap = Overlap(data_dir) if corpus.layout == "folders" else None
-        for part, wanted in plan_subsets(corpus.parts).items():
+        plan = plan_subsets(corpus.parts, corpus.keeps_sets)
+        if "train" not in chain(*plan.values()):
+            say(NOTHING_TO_TRAIN_ON.format(corpus.name))
+        for part, wanted in plan.items():
             joined = join(corpus.parts[part])
             _report_part(part, joined, say)
             trained = set(subsets["train"]["attacks"]) if "train" in subsets else set()
-            lists, held_out = split(part, joined.trials, wanted, options, trained)
+            alike = overlap.alike(joined.trials) if overlap and len(wanted) > 1 else ()
+            lists, held_out = split(part, joined.trials, wanted, options, trained, alike)
             origin = "official"
             if len(wanted) > 1:
                 origin = f"split of {part}"
@@ -48,7 +59,7 @@ def write_lists(data_dir: Path, corpus: Corpus, options: SplitOptions, say: Say 
                     "listed": joined.listed, **_write_subset(path, trials, say),
                     "partition": part, "origin": origin, "sha256": file_sha256(path)}
                 if overlap:
-                    overlap.add(subset, trials, say, part)
+                    overlap.add(subset, trials, say)
         if overlap:
             overlap.compare(say)
         return _publish(data_dir, staging, _description(data_dir, corpus, subsets, options))
@@ -75,6 +86,8 @@ def _split_in_words(part: str, joined: Joined, lists: dict[str, list[Trial]], he
 
 def _unit(trials: list[Trial], unit: str) -> str:
     """What no two subsets of a split share."""
+    if unit == "speaker" and (alone := one_speaker(trials)):
+        return f"recording (all real speech is of one speaker, {alone})"
     unknown = sum(getattr(trial.labels, unit) == UNKNOWN for trial in trials)
     if not unknown:
         return unit
@@ -149,16 +162,19 @@ def _description(data_dir: Path, corpus: Corpus, subsets: dict[str, dict],
         unusual["fold"] = list(options.fold)
     return {"name": _name(corpus, subsets), "description": corpus.description,
             "layout": corpus.layout, "demo": corpus.demo, "seed": options.seed, **unusual,
-            "subsets": {subset: subsets[subset] for subset in SUBSETS}, "containers": containers,
-            "seen_attacks": list(subsets["train"]["attacks"]), **corpus.details,
+            "subsets": {subset: subsets[subset] for subset in SUBSETS if subset in subsets},
+            "containers": containers,
+            "seen_attacks": list(subsets["train"]["attacks"]) if "train" in subsets else [],
+            **corpus.details,
             "environment": environment()}
 
 
 def _name(corpus: Corpus, subsets: dict[str, dict]) -> str:
-    """The corpus' name; for folders with the sum of the train list, which tells them apart."""
+    """The corpus' name; for folders with the sum of the first list, which tells them apart."""
     if corpus.layout != "folders":
         return corpus.name
-    return f"{corpus.name} {subsets['train']['sha256'][:12]}"
+    first = next(subsets[subset] for subset in SUBSETS if subset in subsets)
+    return f"{corpus.name} {first['sha256'][:12]}"
 
 
 def _publish(data_dir: Path, staging: Path, content: dict) -> bool:
@@ -169,6 +185,8 @@ def _publish(data_dir: Path, staging: Path, content: dict) -> bool:
     with disk_errors(target):
         target.unlink(missing_ok=True)
         for subset in SUBSETS:
+            trial_list_path(data_dir, subset).unlink(missing_ok=True)
+        for subset in content["subsets"]:
             os.replace(staging / f"{subset}.tsv", trial_list_path(data_dir, subset))
     write_json(target, content)
     return True
@@ -176,7 +194,7 @@ def _publish(data_dir: Path, staging: Path, content: dict) -> bool:
 
 def _unchanged(data_dir: Path, content: dict) -> bool:
     """Whether every list in place has the sum that `content` states."""
-    paths = {subset: trial_list_path(data_dir, subset) for subset in SUBSETS}
+    paths = {subset: trial_list_path(data_dir, subset) for subset in content["subsets"]}
     return all(path.is_file() and file_sha256(path) == content["subsets"][subset]["sha256"]
                for subset, path in paths.items())
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from utils.common.errors import InputError
 from utils.detector.fitting import BAND_TARGET, conformal_band, fit_line
-from utils.metrics.det import as_bonafide, checked
-from utils.metrics.metrics import COST_FA, COST_MISS, PRIOR_SPOOF, bayes_threshold, cllr
+from utils.metrics.metrics import (COST_FA, COST_MISS, PRIOR_SPOOF, as_bonafide, bayes_threshold,
+                                   checked, cllr)
 
 BONAFIDE, UNCERTAIN, SPOOF = "likely bona fide", "uncertain", "likely spoof"
 METHOD = ("prior-weighted logistic regression; soft targets (n + 1) / (n + 2) keep it finite "

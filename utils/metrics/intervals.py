@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from utils.metrics.det import checked
-from utils.metrics.metrics import COST_FA, COST_MISS, PRIOR_SPOOF, bayes_threshold, dcf
+from utils.metrics.metrics import (COST_FA, COST_MISS, PRIOR_SPOOF, bayes_threshold, checked,
+                                   dcf)
 
 REPLICATES = 1000
 LEVEL = 0.95
@@ -58,7 +58,8 @@ def bootstrap_interval(bonafide: np.ndarray, spoof: np.ndarray,
     costs = (prior_spoof, cost_miss, cost_fa)
     threshold = bayes_threshold(*costs)
     edges, whole = _edges(bonafide, spoof, threshold)
-    bins = [_bins(scores, edges) for scores in (bonafide, spoof)]
+    # bin k holds edges[k] <= score < edges[k + 1]
+    bins = [np.searchsorted(edges, scores, side="right") - 1 for scores in (bonafide, spoof)]
     losses = [_mean_per_bin(np.logaddexp(0, -bonafide), bins[0], edges.size),
               _mean_per_bin(np.logaddexp(0, spoof), bins[1], edges.size)]
     speakers = _enough_speakers(bonafide_speakers, spoof_speakers)
@@ -66,10 +67,8 @@ def bootstrap_interval(bonafide: np.ndarray, spoof: np.ndarray,
     draws = (_by_speaker(bins, speakers, edges.size, rng) if speakers
              else _by_trial(bins, edges.size, rng))
     at = int(np.searchsorted(edges, threshold))
-    values = []
-    for drawn in _first(replicates, draws):
-        values.append(_figures(*drawn, at, losses, costs, whole))
-    values = np.concatenate(values, axis=1)
+    values = np.concatenate([_figures(*drawn, at, losses, costs, whole)
+                             for drawn in _first(replicates, draws)], axis=1)
     n_speakers = np.union1d(*speakers).size if speakers else None
     return {**_percentiles(values), "level": LEVEL,
             "by": f"{n_speakers} speakers" if speakers else "trials", "speakers": n_speakers,
@@ -98,11 +97,6 @@ def _edges(bonafide: np.ndarray, spoof: np.ndarray,
                     else np.quantile(group, np.linspace(0, 1, BINS), method="nearest"))
     below = min(bonafide.min(), spoof.min(), threshold) - 1
     return np.unique(np.concatenate([[below], *kept, [threshold]])), whole
-
-
-def _bins(scores: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """The bin of each score, (n,): bin k holds edges[k] <= score < edges[k + 1]."""
-    return np.searchsorted(edges, scores, side="right") - 1
 
 
 def _mean_per_bin(values: np.ndarray, bins: np.ndarray, count: int) -> np.ndarray:

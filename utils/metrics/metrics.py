@@ -1,4 +1,4 @@
-"""Detection metrics by the official formulae of ASVspoof 2019, 2021 and 5, in numpy alone.
+"""The DET curve and detection metrics, by the official formulae of ASVspoof 2019, 2021 and 5.
 
 Scores are CM scores: higher = bona fide. Rates are fractions. A metric is nan if a class is
 missing. actDCF and Cllr read scores as log-likelihood ratios (natural logarithm); all others use
@@ -6,11 +6,12 @@ only their order. Sources: Brümmer & du Preez 2006 (Cllr); Kinnunen et al. 2018
 the evaluation plans of ASVspoof 2019, 2021 and 5. Two differences: Cllr stays finite where exp()
 overflows, and the t-DCF also accepts scores with fewer than three different values.
 """
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from utils.metrics.det import Det, checked, det_curve
+from utils.common.errors import InputError
 
 PRIOR_SPOOF = 0.05      # this and the next two: ASVspoof 5, track 1
 COST_MISS = 1.0
@@ -18,6 +19,65 @@ COST_FA = 10.0
 TARGET_SHARE = 0.99     # target share of the trials without spoofing, for the t-DCF
 NONTARGET_SHARE = 0.01
 COST_ASV_FA = 10        # cost of a false acceptance in the t-DCF; a miss costs 1
+
+
+@dataclass(frozen=True, slots=True)
+class Det:
+    """Miss and false alarm rates at n + 1 ascending thresholds, for n trials."""
+    miss: np.ndarray            # (n + 1,) share of bona fide trials rejected
+    false_alarm: np.ndarray     # (n + 1,) share of spoof trials accepted
+    thresholds: np.ndarray      # (n + 1,) the lowest score minus 0.001, then the sorted scores
+
+
+def checked(scores: np.ndarray) -> np.ndarray:
+    """`scores` as float64 (n,). Raises `InputError` if a score is not a finite number."""
+    scores = np.asarray(scores, dtype=np.float64).ravel()
+    if not np.isfinite(scores).all():
+        bad = int((~np.isfinite(scores)).sum())
+        raise InputError(f"{bad} of {scores.size} scores are infinite or not a number: "
+                         "score those trials again")
+    return scores
+
+
+def det_curve(bonafide: np.ndarray, spoof: np.ndarray) -> Det:
+    """The DET curve of CM scores (higher = bona fide); neither class may be empty.
+
+    As in the official ASVspoof packages, trials are sorted by score and ties are not merged. At
+    equal scores bona fide trials come first.
+    """
+    bonafide = np.sort(checked(bonafide))
+    spoof = np.sort(checked(spoof))
+    is_bonafide = _merged(bonafide, spoof)
+    missed = np.cumsum(is_bonafide)
+    rejected_spoof = np.arange(1, missed.size + 1) - missed
+    thresholds = np.empty(missed.size + 1)
+    thresholds[0] = min(bonafide[0], spoof[0]) - 0.001
+    thresholds[1:][is_bonafide] = bonafide
+    thresholds[1:][~is_bonafide] = spoof
+    return Det(np.concatenate(([0.0], missed / bonafide.size)),
+               np.concatenate(([1.0], 1 - rejected_spoof / spoof.size)), thresholds)
+
+
+def _merged(bonafide: np.ndarray, spoof: np.ndarray) -> np.ndarray:
+    """(n,) bool: which trials are bona fide, after both sorted classes are merged by score.
+
+    A binary search for ranks gives the order of a stable sort, in less time.
+    """
+    is_bonafide = np.zeros(bonafide.size + spoof.size, dtype=bool)
+    if bonafide.size <= spoof.size:
+        ranks = np.searchsorted(spoof, bonafide, side="left") + np.arange(bonafide.size)
+        is_bonafide[ranks] = True
+    else:
+        ranks = np.searchsorted(bonafide, spoof, side="right") + np.arange(spoof.size)
+        is_bonafide[:] = True
+        is_bonafide[ranks] = False
+    return is_bonafide
+
+
+def as_bonafide(keys: Sequence | np.ndarray) -> np.ndarray:
+    """(n,) bool: True for bona fide; `keys` are booleans, 1 / 0 or the words bonafide / spoof."""
+    keys = np.asarray(keys)
+    return keys == "bonafide" if keys.dtype.kind in "UO" else keys.astype(bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +99,6 @@ def bayes_threshold(prior_spoof: float = PRIOR_SPOOF, cost_miss: float = COST_MI
     return float(-np.log(cost_miss * (1 - prior_spoof) / (cost_fa * prior_spoof)))
 
 
-def _curve(bonafide: np.ndarray, spoof: np.ndarray) -> Det | None:
-    bonafide = checked(bonafide)
-    spoof = checked(spoof)
-    return det_curve(bonafide, spoof) if bonafide.size and spoof.size else None
-
-
 def eer_of(curve: Det) -> tuple[float, float]:
     """EER and its threshold on a DET curve.
 
@@ -56,8 +110,9 @@ def eer_of(curve: Det) -> tuple[float, float]:
 
 def eer(bonafide: np.ndarray, spoof: np.ndarray) -> tuple[float, float]:
     """Equal error rate (a fraction) and its threshold; (nan, nan) if a class is missing."""
-    curve = _curve(bonafide, spoof)
-    return eer_of(curve) if curve else (np.nan, np.nan)
+    if not (np.size(bonafide) and np.size(spoof)):
+        return np.nan, np.nan
+    return eer_of(det_curve(bonafide, spoof))
 
 
 def dcf(miss: np.ndarray, false_alarm: np.ndarray, prior_spoof: float, cost_miss: float,
@@ -70,22 +125,12 @@ def dcf(miss: np.ndarray, false_alarm: np.ndarray, prior_spoof: float, cost_miss
     return cost / min(cost_miss * (1 - prior_spoof), cost_fa * prior_spoof)
 
 
-def min_dcf_of(curve: Det, prior_spoof: float, cost_miss: float,
-               cost_fa: float) -> tuple[float, float]:
-    """minDCF and its threshold on a DET curve."""
+def min_dcf(curve: Det, prior_spoof: float = PRIOR_SPOOF, cost_miss: float = COST_MISS,
+            cost_fa: float = COST_FA) -> tuple[float, float]:
+    """The lowest normalised detection cost on a DET curve, and its threshold."""
     costs = dcf(curve.miss, curve.false_alarm, prior_spoof, cost_miss, cost_fa)
     at = int(np.argmin(costs))
     return float(costs[at]), float(curve.thresholds[at])
-
-
-def min_dcf(bonafide: np.ndarray, spoof: np.ndarray, prior_spoof: float = PRIOR_SPOOF,
-            cost_miss: float = COST_MISS, cost_fa: float = COST_FA) -> tuple[float, float]:
-    """The lowest normalised detection cost over all thresholds, and its threshold.
-
-    (nan, nan) if a class is missing.
-    """
-    curve = _curve(bonafide, spoof)
-    return min_dcf_of(curve, prior_spoof, cost_miss, cost_fa) if curve else (np.nan, np.nan)
 
 
 def error_rates(bonafide: np.ndarray, spoof: np.ndarray, threshold: float) -> tuple[float, float]:
@@ -138,8 +183,13 @@ def asv_error_rates(target: np.ndarray, nontarget: np.ndarray, spoof: np.ndarray
     return AsvRates(false_alarm, miss, error_rates(target, spoof, threshold)[1])
 
 
-def tdcf_of(curve: Det, asv: AsvRates, prior_spoof: float, legacy: bool) -> float:
-    """Minimum t-DCF on a DET curve; see `min_tdcf`."""
+def min_tdcf(curve: Det, asv: AsvRates = ASVSPOOF5_ASV, prior_spoof: float = PRIOR_SPOOF,
+             legacy: bool = False) -> float:
+    """Minimum normalised cost of detector and speaker verification in tandem (t-DCF).
+
+    As in ASVspoof 2021 and 5 (Kinnunen et al. 2020). `legacy` gives the form of 2019 (Kinnunen et
+    al. 2018), without the cost of the verification system alone.
+    """
     target = (1 - prior_spoof) * TARGET_SHARE
     nontarget = (1 - prior_spoof) * NONTARGET_SHARE
     always = target * asv.miss + nontarget * COST_ASV_FA * asv.false_alarm
@@ -149,14 +199,3 @@ def tdcf_of(curve: Det, asv: AsvRates, prior_spoof: float, legacy: bool) -> floa
     default = min(on_miss, on_false_alarm)
     asv_alone = 0 if legacy else always
     return float((costs.min() + asv_alone) / (default + asv_alone))
-
-
-def min_tdcf(bonafide: np.ndarray, spoof: np.ndarray, asv: AsvRates = ASVSPOOF5_ASV,
-             prior_spoof: float = PRIOR_SPOOF, legacy: bool = False) -> float:
-    """Minimum normalised cost of detector and speaker verification in tandem (t-DCF).
-
-    As in ASVspoof 2021 and 5 (Kinnunen et al. 2020); nan if a class is missing. `legacy` gives
-    the form of 2019 (Kinnunen et al. 2018), without the cost of the verification system alone.
-    """
-    curve = _curve(bonafide, spoof)
-    return tdcf_of(curve, asv, prior_spoof, legacy) if curve else float("nan")

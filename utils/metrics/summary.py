@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from utils.metrics import intervals
-from utils.metrics.det import as_bonafide, checked, det_curve
 from utils.metrics.metrics import (ASVSPOOF5_ASV, COST_FA, COST_MISS, PRIOR_SPOOF, AsvRates,
-                                   act_dcf, auc, bayes_threshold, cllr, dcf, eer_of, error_rates,
-                                   min_dcf_of, tdcf_of)
+                                   act_dcf, as_bonafide, auc, bayes_threshold, checked, cllr, dcf,
+                                   det_curve, eer_of, error_rates, min_dcf, min_tdcf)
 
 POINT_METRICS = ("eer", "eer_threshold", "min_dcf", "min_dcf_threshold", "act_dcf", "cllr", "auc",
                  "min_tdcf", "min_tdcf_2019")
@@ -26,12 +25,12 @@ def point_metrics(bonafide: np.ndarray, spoof: np.ndarray, prior_spoof: float = 
     costs = (prior_spoof, cost_miss, cost_fa)
     curve = det_curve(bonafide, spoof)
     eer, eer_threshold = eer_of(curve)
-    min_dcf, min_dcf_threshold = min_dcf_of(curve, *costs)
-    return {"trials": counts, "eer": eer, "eer_threshold": eer_threshold, "min_dcf": min_dcf,
-            "min_dcf_threshold": min_dcf_threshold, "act_dcf": act_dcf(bonafide, spoof, *costs),
+    lowest, at = min_dcf(curve, *costs)
+    return {"trials": counts, "eer": eer, "eer_threshold": eer_threshold, "min_dcf": lowest,
+            "min_dcf_threshold": at, "act_dcf": act_dcf(bonafide, spoof, *costs),
             "cllr": cllr(bonafide, spoof), "auc": auc(bonafide, spoof),
-            "min_tdcf": tdcf_of(curve, asv, prior_spoof, legacy=False),
-            "min_tdcf_2019": tdcf_of(curve, asv, prior_spoof, legacy=True)}
+            "min_tdcf": min_tdcf(curve, asv, prior_spoof),
+            "min_tdcf_2019": min_tdcf(curve, asv, prior_spoof, legacy=True)}
 
 
 def operating_point(bonafide: np.ndarray, spoof: np.ndarray, threshold: float, prior_spoof: float,

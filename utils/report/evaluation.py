@@ -7,9 +7,9 @@ import numpy as np
 from utils.common.errors import InputError
 from utils.common.provenance import environment
 from utils.detector.decision import Calibration, Costs, Decision, decision_of
-from utils.metrics.det import as_bonafide, checked
 from utils.metrics.intervals import REPLICATES
-from utils.metrics.metrics import ASVSPOOF5_ASV, AsvRates, act_dcf, cllr
+from utils.metrics.metrics import (ASVSPOOF5_ASV, AsvRates, act_dcf, as_bonafide, checked,
+                                   cllr)
 from utils.metrics.summary import summarise
 from utils.store.reader import Store, StorePart, StoredTrial
 from utils.trials.releases import ProtocolLine

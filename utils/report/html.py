@@ -4,11 +4,10 @@ import re
 from html import escape
 from pathlib import Path
 
-from utils.common.files import atomic_write
 from utils.report import words
 from utils.report.evaluation import Evaluation
+from utils.report.pictures import worst_trials
 from utils.report.words import METRICS, number, percent, with_interval
-from utils.report.worst_trials import worst_trials
 
 STYLE = """
 body { font: 16px/1.55 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; color: #1c1c1c;
@@ -43,14 +42,8 @@ ALT = {"det": "DET curves with the operating point", "roc": "ROC curves with the
        "history": "Loss and dev EER by epoch", "worst": "Spectrograms of the worst trials"}
 
 
-def write_report(path: Path, evaluation: Evaluation, pictures: dict[str, Path]) -> None:
-    """Write the page, with `pictures` (files by name) inside."""
-    with atomic_write(path) as file:
-        file.write(build_page(evaluation, pictures))
-
-
 def build_page(evaluation: Evaluation, pictures: dict[str, Path]) -> str:
-    """The report as one HTML page."""
+    """The report as one HTML page, with `pictures` (files by name) inside."""
     images = {name: _image(name, file) for name, file in pictures.items()}
     body = "".join(f"<p class=note>{escape(text)}</p>" for text in words.warnings(evaluation))
     body += "".join(f"<section><h2>{escape(title)}</h2>{html}</section>"

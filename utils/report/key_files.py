@@ -11,6 +11,7 @@ import numpy as np
 from utils.audio.file_types import AUDIO_SUFFIXES
 from utils.common.errors import InputError
 from utils.common.text import SEPARATORS, cells, lines_of, read_text, same_name, without_ending
+from utils.metrics.metrics import ASVSPOOF5_ASV, AsvRates, asv_error_rates
 from utils.trials.labels import UNKNOWN
 from utils.trials.releases import (KEY_FILES, KEY_WORDS, OFFICIAL_NAMES, OTHER_NAMES, SCORE_FILES,
                                    Columns, ProtocolLine, named)
@@ -74,12 +75,14 @@ def read_scores(path: Path) -> dict[str, float]:
     return scores
 
 
-def read_asv_scores(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Target, non-target and spoof scores in a speaker verification score file of ASVspoof 2019.
+def read_asv_rates(path: Path | None) -> AsvRates:
+    """Error rates of the verification system whose scores a file of ASVspoof 2019 holds.
 
-    The key is the column with only those three words, the score the last column. Raises
-    `InputError` and names what is wrong.
+    Without a file, those of ASVspoof 5. The key is the column with only the three words target,
+    nontarget and spoof; the score is the last column. Raises `InputError` and names what is wrong.
     """
+    if path is None:
+        return ASVSPOOF5_ASV
     lines = [(number, cells(line, None)) for number, line in lines_of(_text(path))]
     width = min((len(values) for _, values in lines), default=0)
     key = next((at for at in range(width - 1)
@@ -93,7 +96,7 @@ def read_asv_scores(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if missing := [name for name, scores in groups.items() if not scores]:
         raise InputError(f"{path} has no {' and no '.join(missing)} trials: "
                          "check that the file is complete")
-    return tuple(np.array(scores) for scores in groups.values())
+    return asv_error_rates(*map(np.array, groups.values()))
 
 
 def align(scores: dict[str, float], keys: list[ProtocolLine]) -> np.ndarray:

@@ -1,7 +1,4 @@
 """MODEL_CARD.md: what a model is, what was measured, and where not to trust it."""
-from pathlib import Path
-
-from utils.common.files import atomic_write
 from utils.report import words
 from utils.report.evaluation import Evaluation
 from utils.report.words import METRICS, number, with_interval
@@ -14,12 +11,6 @@ at a border, and not as the only check of an authentication.
 
     python utils/simplified_inference.py --input_file recording.wav --force_cpu --model MODEL
 """
-
-
-def write_model_card(path: Path, evaluation: Evaluation) -> None:
-    """Write the card."""
-    with atomic_write(path) as file:
-        file.write(build_card(evaluation))
 
 
 def build_card(evaluation: Evaluation) -> str:
@@ -49,19 +40,13 @@ def _list(items: list[str]) -> str:
 
 
 def _figures(parts: dict[str, dict]) -> str:
+    """A Markdown table of parts by name."""
     rows = [[name, *(with_interval(part, metric) for metric in METRICS), words.trials(part)]
             for name, part in parts.items()]
-    return _markdown_table(["", *METRICS.values(), "bona fide / spoof"], rows)
-
-
-def _markdown_table(header: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table of escaped cells."""
+    header = ["", *METRICS.values(), "bona fide / spoof"]
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines) + "\n"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines]
+    return "".join(f"| {' | '.join(line)} |\n" for line in cells)
 
 
 def _environment(evaluation: Evaluation) -> str:

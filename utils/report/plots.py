@@ -1,5 +1,4 @@
 """Pictures of an evaluation: scores, attacks and training. Each is written as PNG, atomically."""
-import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from utils.common.errors import InputError
 from utils.common.files import atomic_write
 
 BONAFIDE = "#2166ac"        # colours
@@ -95,22 +93,6 @@ def _attack_colour(tag: str, seen: Sequence[str] | None, on_dev: Sequence[str]) 
     if seen is None or tag in on_dev:
         return GREY
     return SPOOF if tag in seen else UNSEEN
-
-
-def read_history(path: Path) -> list[dict]:
-    """The rows of a history.csv: each cell a number, None where empty, else text."""
-    def value(cell: str) -> float | str | None:
-        try:
-            return float(cell) if cell else None
-        except ValueError:
-            return cell
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            return [{name: value(cell or "") for name, cell in row.items() if name}
-                    for row in csv.DictReader(file)]
-    except FileNotFoundError as error:
-        raise InputError(f"the training history {path} is missing: "
-                         "train the model first") from error
 
 
 def plot_history(path: Path, history: Sequence[dict]) -> None:

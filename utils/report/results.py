@@ -1,20 +1,27 @@
-"""What an evaluation leaves in results/<run>/: score and key files, metrics.json, report."""
+"""What an evaluation leaves in results/<run>/, of score files or of a stored subset and a model."""
+import hashlib
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
-from utils.common.files import atomic_folder, atomic_write, write_json
+from utils.common.files import atomic_folder, atomic_write, file_sha256, write_json
 from utils.common.locks import only_run
 from utils.common.text import quoted
-from utils.metrics.det import checked
+from utils.detector.engines import PRETRAINED, Engine, default_model
+from utils.detector.scoring import published_score, score_store
+from utils.metrics.metrics import checked
+from utils.parallel.by_files import FileProcesses
 from utils.report.evaluation import Evaluation, Rows, evaluate
-from utils.report.html import write_report
+from utils.report.html import build_page
 from utils.report.key_files import align, read_keyed_scores, read_keys, read_scores
-from utils.report.model_card import write_model_card
+from utils.report.model_card import build_card
 from utils.report.pictures import PICTURES, find_history, write_pictures
+from utils.store.reader import Store, StorePart
 
 # Replaced together. The last is written last: where it lies, all others are of the same run.
 FILES = ("scores.tsv", "keys.tsv", *(f"{name}.png" for name in PICTURES), "report.html",
@@ -40,11 +47,22 @@ def write_results(run_dir: Path, rows: Rows, scores: np.ndarray, metadata: dict 
     evaluation = Evaluation(rows, scores, result, metadata, options.get("store"), history,
                             run_dir.resolve().name)
     with atomic_folder(run_dir, FILES) as folder:
-        _write_tables(folder, evaluation)
-        write_report(folder / "report.html", evaluation, write_pictures(folder, evaluation))
-        write_model_card(folder / "MODEL_CARD.md", evaluation)
+        for name, text in _texts(evaluation, write_pictures(folder, evaluation)).items():
+            with atomic_write(folder / name) as file:
+                file.write(text)
         write_json(folder / "metrics.json", result)
     return result
+
+
+def _texts(evaluation: Evaluation, pictures: dict[str, Path]) -> dict[str, str]:
+    """The content of the text files, by name."""
+    names = [quoted(row.utterance) for row in evaluation.rows]
+    scores = [f"{name}\t{float(score)!r}\n" for name, score in zip(names, evaluation.scores)]
+    keys = [f"{name}\t{row.labels.key}\n" for name, row in zip(names, evaluation.rows)]
+    return {"scores.tsv": "".join(["filename\tcm-score\n", *scores]),
+            "keys.tsv": "".join(["filename\tcm-label\n", *keys]),
+            "report.html": build_page(evaluation, pictures),
+            "MODEL_CARD.md": build_card(evaluation)}
 
 
 def evaluate_score_files(path: Path, keys: Path | None, phase: str, output: Path | None,
@@ -65,11 +83,50 @@ def evaluate_score_files(path: Path, keys: Path | None, phase: str, output: Path
         return write_results(output, rows, scores, subset=path.stem, **options)
 
 
-def _write_tables(folder: Path, evaluation: Evaluation) -> None:
-    scores = [(quoted(row.utterance), repr(float(score)))
-              for row, score in zip(evaluation.rows, evaluation.scores)]
-    keys = [(quoted(row.utterance), row.labels.key) for row in evaluation.rows]
-    for name, header, lines in (("scores.tsv", ("filename", "cm-score"), scores),
-                                ("keys.tsv", ("filename", "cm-label"), keys)):
-        with atomic_write(folder / name) as file:
-            file.writelines("\t".join(line) + "\n" for line in (header, *lines))
+def model_for(device: str, checkpoint_dir: Path) -> Path:
+    """The model to evaluate where none is named; on a GPU a checkpoint, as exports need the CPU."""
+    model = default_model(checkpoint_dir)
+    return model.with_suffix(".pt") if device != "cpu" and model != PRETRAINED else model
+
+
+def result_name(model: Path, subset: str, published_protocol: bool) -> str:
+    """The folder of results: the run's name, and what differs from the evaluation in training."""
+    name = model.resolve().parent.name if model.stem in ("best", "last") else model.stem
+    if subset != "eval":
+        name += f"-{subset}"
+    return f"{name}-published" if published_protocol else name
+
+
+def evaluate_stored(engine: Engine, model: Path, store: Store, output: Path, *, batch_size: int,
+                    published_protocol: bool, **options: Any) -> dict | None:
+    """Score `store` and write its results into `output`; `options` as for `evaluate`.
+
+    `model` is the file of `engine`. Where RANK and WORLD_SIZE are set, each process scores its
+    share; only number 0 writes the results, and all others return None.
+    """
+    metadata = engine.metadata
+    if published_protocol:      # its scores are not those that were calibrated
+        metadata = {**metadata, "calibration": None, "decision": None}
+    processes = FileProcesses(output, _job(model, store, published_protocol))
+    own = range(len(store))[processes.share(len(store))]
+    part = StorePart(store, list(own))
+    if not processes.lead:
+        return processes.gather(_score(engine, part, batch_size, published_protocol))
+    with only_run(output / LOCK, f"writing {output}"):
+        scores = processes.gather(_score(engine, part, batch_size, published_protocol))
+        return write_results(output, store.rows, scores, metadata, store=store, **options)
+
+
+def _score(engine: Engine, part: StorePart, batch_size: int,
+           published_protocol: bool) -> np.ndarray:
+    """(n,) scores of a process' part of the store, in its order."""
+    if not published_protocol:
+        return score_store(engine, part, batch_size)
+    return np.array([published_score(engine, iter([part.read(i)]))
+                     for i in tqdm(range(len(part)), "scoring", unit="utterance")], dtype=float)
+
+
+def _job(model: Path, store: Store, published_protocol: bool) -> str:
+    """A name for what is scored with which model, the same in every process."""
+    described = [file_sha256(model), json.dumps(store.info, sort_keys=True), published_protocol]
+    return hashlib.sha256(json.dumps(described).encode()).hexdigest()[:16]

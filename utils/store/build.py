@@ -1,5 +1,6 @@
 """Makes a store from a trial list: decoding in order, alone or in one of several processes."""
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from utils.store.merge import merge, part_path, remove
 from utils.store.reader import DESCRIPTION, SAMPLE
 from utils.store.replacement import bytes_written, difference, discard, recover
 from utils.store.writer import MERGED, StoreWriter
-from utils.trials.trial import trial_list_path
+from utils.trials.trial import SUBSETS, trial_list_path
 from utils.trials.trial_index import TrialIndex
 
 MAX_SKIPPED = 0.05    # the step stops if a larger share of a subset's utterances is unreadable
@@ -82,6 +83,21 @@ def build_store(data_dir: Path, subset: str, corpus: dict, options: BuildOptions
         info = decode(task, path, description) if here.size == 1 else build_in_parts(task, here)
         if info:
             print(in_words(info, path))
+
+
+def remove_others(data_dir: Path, corpus: dict) -> list[str]:
+    """Remove complete stores of subsets that the corpus lacks, since nothing may be trained on
+    them; returns these subsets.
+    """
+    if not Processes(*place()).lead:
+        return []
+    folders = {subset: data_dir / "processed" / subset for subset in SUBSETS}
+    others = [subset for subset, folder in folders.items()
+              if subset not in corpus["subsets"] and (folder / DESCRIPTION).is_file()]
+    for subset in others:
+        with only_run(folders[subset].with_name(f"{subset}.lock"), f"writing {subset}"):
+            shutil.rmtree(folders[subset])
+    return others
 
 
 def describe(subset: str, corpus: dict, sha256: str, options: BuildOptions) -> dict:

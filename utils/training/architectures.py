@@ -10,7 +10,7 @@ from utils.training.learners.recipes import EM, GRADIENT, PUBLISHED, RIDGE
 
 FRONT_ENDS = ("lfcc", "logmel")
 WHISPER = "FILE: the ONNX file with the first two blocks of Whisper base"
-AASIST_START = "FILE: a checkpoint of an AASIST, which it reads and leaves as it is"
+AASIST_START = "FILE: a checkpoint of an AASIST, whose weights stay as they are"
 
 
 @dataclass(frozen=True)
@@ -42,16 +42,16 @@ class Architecture:
 
     @property
     def recipe(self) -> dict:
-        """How it is trained unless told otherwise."""
+        """How it is trained by default."""
         return LEARNERS[self.learner].recipe | self.changes
 
     def knows(self, option: str) -> bool:
-        """Whether an option of the command line says anything to this network."""
+        """Whether an option of the command line has a meaning for this network."""
         own = (*LEARNERS[self.learner].options, *self.options, *self.required)
         return option in own or RECIPE_OPTIONS.get(option) in self.recipe
 
 
-# A network of 300,000 weights learns more slowly, and a laptop pays by the epoch.
+# 300,000 weights need a lower learning rate. Few epochs keep the training short on a laptop.
 _AASIST = Architecture(changes={"learning_rate": 3e-4, "band_mask": True, "epochs": 10},
                        before_blocks=("bands", "first_bn"), blocks="encoder")
 ARCHITECTURES: dict[str, Architecture] = {

@@ -21,7 +21,7 @@ class Batch:
 
 
 def seed_epoch(seed: int, epoch: int) -> None:
-    """Seed every generator for one epoch, so that a resumed run draws what an unbroken one does."""
+    """Seed every generator for one epoch: a resumed run then draws what an unbroken run draws."""
     value = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
     random.seed(value)
     np.random.seed(value)
@@ -29,7 +29,7 @@ def seed_epoch(seed: int, epoch: int) -> None:
 
 
 def batches(run: Run, epoch: int) -> Iterator[Batch]:
-    """The batches of one epoch, from 0; of several processes each reads its share of every batch.
+    """The batches of an epoch, counted from 0; each process reads its share of every batch.
 
     All generators are seeded for the epoch. A batch without a share for this process is left out.
     """

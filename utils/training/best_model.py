@@ -23,14 +23,14 @@ EXPORTED = "best.onnx"
 def export_best(run: Run) -> float:
     """Export the best model and draw the curves; returns the model's dev EER.
 
-    An average of epochs is kept where dev does not prefer the best epoch.
+    An average of epochs is kept unless the best epoch has a lower dev EER.
     """
     best, dev_eer = "the best epoch", best_eer(run)
     if averages_epochs(run):
         best, dev_eer = _choose_average(run)
     if not run.processes.lead:
         return dev_eer
-    write_history(run)      # a run that was killed just before it lacks the last epoch there
+    write_history(run)      # it lacks the last epoch if the run was killed just after saving it
     kept = run.folder / BEST
     difference = export_onnx(kept, run.folder / EXPORTED)
     plot_history(run.results_dir / "history.png", run.history)
@@ -40,7 +40,7 @@ def export_best(run: Run) -> float:
 
 
 def _choose_average(run: Run) -> tuple[str, float]:
-    """Write best.pt: the average of epochs or the best epoch. Which in words, and its dev EER.
+    """Write best.pt, the average of epochs or the best epoch; returns its name and its dev EER.
 
     One pass over train renews the average's batch-norm statistics first.
     """
@@ -63,7 +63,7 @@ def _choose_average(run: Run) -> tuple[str, float]:
 def test(run: Run) -> dict | None:
     """Evaluate the best model on eval: figures, pictures, report, two example recordings.
 
-    Returns the metrics. Of several processes each scores its share; all but number 0 return None.
+    Of several processes, each scores its share. Number 0 returns the metrics, all others None.
     """
     store = Store(run.data_dir / "processed" / "eval")
     corpus = run.train.info["corpus"]["name"]

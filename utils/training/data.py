@@ -19,7 +19,7 @@ from utils.trials.draws import draw_nested
 def open_part(data_dir: Path, subset: str, max_samples: int | None, seed: int) -> StorePart:
     """The store of a subset, cut to `max_samples` by key and attack.
 
-    Raises `InputError` where a class is missing.
+    Raises `InputError` if a class is missing.
     """
     store = Store(data_dir / "processed" / subset)
     groups = [(row.labels.key, row.labels.attack) for row in store.rows]
@@ -33,7 +33,7 @@ def open_part(data_dir: Path, subset: str, max_samples: int | None, seed: int) -
 
 
 def identity(part: StorePart) -> dict:
-    """What tells the data of a store from others: its trial list, its settings, its size."""
+    """What identifies the data of a store: its trial list, its settings, its size."""
     return {"trial_list_sha256": part.info["trial_list_sha256"],
             "settings": part.info["settings"], "utterances": len(part)}
 
@@ -44,11 +44,11 @@ def attacks_of(part: StorePart) -> list[str]:
 
 
 class CropDataset(Dataset):
-    """Crops of a store, augmented, behind the front stage that scoring has.
+    """Augmented crops of a store, after the same front stage as in scoring.
 
     Item (epoch, index) is a wave float32 (n_samples,) and a label, 1 for bona fide, 0 for spoof.
-    The start of a crop and its augmentation depend on seed, epoch and utterance alone, so neither
-    workers nor order change them.
+    The start of a crop and its augmentation depend on seed, epoch and utterance alone, not on the
+    order or the number of workers.
     """
 
     def __init__(self, store: Store | StorePart, n_samples: int, seed: int, augment: str = "none"):
@@ -66,7 +66,7 @@ class CropDataset(Dataset):
         return torch.from_numpy(wave), int(self.store.rows[index].labels.is_bonafide)
 
     def start(self, epoch: int, index: int) -> int:
-        """The first sample of the crop that item (epoch, index) is."""
+        """The first sample of the crop of item (epoch, index)."""
         return self._start(np.random.default_rng([self.seed, epoch, index]), index)
 
     def _start(self, rng: np.random.Generator, index: int) -> int:
@@ -78,10 +78,9 @@ class CropDataset(Dataset):
         return tile(self.store.read(index, start, count), self.n_samples)
 
     def augmentation(self, index: int) -> Augmentation:
-        """What is done to an utterance.
+        """The augmentation of an utterance.
 
-        The talkers of its babble are others, and bona fide: no crop of real speech holds spoofed
-        speech.
+        Its babble comes from other bona fide utterances, so real speech never gets spoofed speech.
         """
         others = self.bonafide[self.bonafide != index]
         talker = functools.partial(self._one_of, others) if len(others) else None

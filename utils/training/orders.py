@@ -10,10 +10,10 @@ from utils.store.reader import StoredTrial
 class BalancedOrder:
     """One epoch's utterances: as many bona fide as spoofed, each class spread over its groups.
 
-    `groups` names each utterance's group (its attack, its source, or "-" for all). A group of n has
-    a share of its class in proportion to n^power: with 0 all groups count alike, with 1 all
-    utterances. The larger class is drawn anew each epoch without replacement, so all of it is used
-    in time. Every batch holds both classes in equal number; of an odd size, one more spoofed.
+    `groups` names each utterance's group (its attack, its source, or "-" for all). A group of n
+    utterances has a share of its class in proportion to n^power. With power 0 all groups count
+    alike, with 1 all utterances. The larger class is drawn anew each epoch without replacement, so
+    all of it is used over several epochs. A batch of odd size holds one more spoofed utterance.
     """
 
     def __init__(self, keys: list[str], groups: list[str], batch_size: int, seed: int,
@@ -89,9 +89,9 @@ Order = BalancedOrder | ShuffledOrder | PlainOrder
 
 
 def make_order(rows: list[StoredTrial], recipe: dict, seed: int) -> Order:
-    """The order that the recipe's `balance` names; without one, every utterance once.
+    """The order that the recipe's `balance` names; without it, every utterance once.
 
-    Raises `InputError` where it is by source and no source is known.
+    Raises `InputError` if sources are to be balanced, but no source is known.
     """
     balance = recipe.get("balance")
     if balance is None:
@@ -111,7 +111,7 @@ def make_order(rows: list[StoredTrial], recipe: dict, seed: int) -> Order:
 
 
 def _draw(rng: np.random.Generator, items: list[int], count: int) -> list[int]:
-    """`count` of `items` in random order; all of them before any comes twice."""
+    """`count` of `items` in random order; each comes once before any comes twice."""
     order = [i for _ in range(-(-count // len(items))) for i in rng.permutation(items).tolist()]
     return order[:count]
 

@@ -18,29 +18,29 @@ AVERAGE_OF_EPOCHS = "swa-on-dev-improvement"
 
 @dataclass
 class Run:
-    """Set up by `open_run` of the package setup. Only the last four fields change in training."""
+    """Made by `open_run` of utils/training/setup. Only the last four fields change in training."""
     name: str
     architecture: str
     recipe: dict
-    args: dict              # what checkpoints say of the command line: values, never private paths
+    args: dict              # the command line as checkpoints record it, without private paths
     folder: Path            # of checkpoints
     results_dir: Path
     data_dir: Path
     epochs: int             # in all, those of a resumed run included
     early_stop: int | None  # epochs without a lower dev EER
     more_data: bool
-    workers: int            # processes that read ahead
+    workers: int            # processes that load data ahead
     processes: Alone        # this one alone, or among several
     train: StorePart
     dev: StorePart
-    data: dict              # what tells these data from others, by subset
-    audio: dict             # what the train store sounds like
+    data: dict              # what identifies the data, by subset
+    audio: dict             # the audio profile of the train store
     order: Order
     crops: CropDataset
     config: dict            # of the network
     model: nn.Module
-    start: dict | None      # of --init_from: what its checkpoint says of its origin
+    start: dict | None      # what the checkpoint of --init_from says about its origin
     learner: Any = None     # of utils/training/learners
     history: list[dict] = field(default_factory=list)
-    # What later epochs must beat, and how many epochs that stands for.
+    # The lowest dev EER of the first `epochs` epochs, on today's dev set.
     bar: dict = field(default_factory=lambda: {"epochs": 0, "dev_eer": 1.0})

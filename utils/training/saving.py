@@ -19,8 +19,8 @@ from utils.training.data import attacks_of
 from utils.training.dev_scoring import score_dev
 from utils.training.run import AVERAGE_OF_EPOCHS, BEST, BEST_EPOCH, LAST, Run
 
-# These may change when a run is resumed: they say how far and where, not what is learnt. Of the
-# last three the effect is compared, not the name.
+# A resumed run may change these. Of the last three, other arguments and values of the recipe hold
+# the effect, and those are compared.
 FREE_ARGUMENTS = ("epochs", "resume", "test", "num_workers", "device", "run_name", "early_stop",
                   "more_data", "seeds", "small_model", "recipe", "augment")
 HISTORY_COLUMNS = ("epoch", "learning_rate", "train_loss", "dev_loss", "dev_eer", "best",
@@ -55,7 +55,7 @@ def out_of_patience(run: Run) -> bool:
 
 
 def check_finite(run: Run, loss: float, epoch: int, step: int) -> None:
-    """`InputError` where the loss is no number any more; the last good state is kept."""
+    """Raise `InputError` if the loss is not finite; the last good state is kept."""
     if not math.isfinite(loss):
         raise InputError(f"the loss is {loss} in epoch {epoch + 1}, batch {step + 1}: {run.folder} "
                          "keeps the state before this epoch. Lower --learning_rate and train "
@@ -84,7 +84,7 @@ def save_epoch(run: Run, loss: float, figures: dict, seconds: float) -> None:
 
 
 def checkpoint(run: Run, model: nn.Module, figures: dict, which: str) -> dict:
-    """Everything needed to score with `model` and to know its origin; `figures` as of dev."""
+    """All that scoring with `model` needs, and its origin; `figures` are those of dev."""
     corpus = run.train.info["corpus"]
     trained_on = {"corpus": corpus["name"], "description": corpus["description"],
                   "demo": corpus["demo"], "utterances": len(run.train),
@@ -116,10 +116,10 @@ def write_history(run: Run) -> None:
 
 
 def resume(run: Run) -> None:
-    """Load the state of an earlier part of this run, where one exists.
+    """Load the state of an earlier part of this run, if it exists.
 
-    Raises `InputError` where it cannot be read, or where arguments or data differ. With --more_data
-    the data may differ; the best model so far is then judged on today's dev set.
+    Raises `InputError` if it cannot be read, or if arguments or data differ. With --more_data the
+    data may differ; the best model so far is then judged on today's dev set.
     """
     path = run.folder / LAST
     if not path.exists():
@@ -137,10 +137,10 @@ def _check_state(run: Run, state: dict, path: Path) -> None:
     expected = {"args", "history", "training", "trained_on"}
     if not isinstance(state, dict) or not expected <= state.keys():
         raise InputError(f"{path} is not the state of a training run: delete its folder and "
-                         "train anew")
+                         "train again")
     if state.get("front") != FRONT:
-        raise InputError(f"{run.name} was trained behind another front stage than this version "
-                         "has: train anew under another --run_name")
+        raise InputError(f"{run.name} was trained with another front stage than this version "
+                         "has: train again under another --run_name")
     other_name = "choose another --run_name (for run.sh and run.bat: another RUN_NAME)"
     free = (*FREE_ARGUMENTS, "max_samples") if run.more_data else FREE_ARGUMENTS
     for name, value in run.args.items():
@@ -154,7 +154,7 @@ def _check_state(run: Run, state: dict, path: Path) -> None:
 
 
 def _set_bar(run: Run) -> None:
-    """Judge and calibrate the best model so far on today's dev set; later epochs must beat it."""
+    """Score and calibrate the best model so far on today's dev set; later epochs must beat it."""
     model = build_model(run.config)
     model.load_state_dict(load_checkpoint(best_path(run))["state_dict"])
     figures = score_dev(run, model.to(run.processes.device))
@@ -162,4 +162,4 @@ def _set_bar(run: Run) -> None:
     which = f"the best of {len(run.history)} epochs on earlier data"
     if run.processes.lead:
         save_checkpoint(best_path(run), checkpoint(run, model, figures, which))
-    print(f"other data than before: on these, {which} has dev EER {figures['dev_eer']:.2%}")
+    print(f"the data have changed: {which} has dev EER {figures['dev_eer']:.2%} on the new dev set")

@@ -25,7 +25,6 @@ BLOCK = 1 << 20
 class _Held:
     """A recording of a subset."""
     subset: str
-    part: str       # that the subset is, or that it is cut from
     trial: Trial
 
 
@@ -38,9 +37,8 @@ class Overlap:
         self.held: dict[int, dict[Spot, _Held]] = defaultdict(dict)     # by size
         self._folder = lru_cache(maxsize=4096)(os.path.realpath)
 
-    def add(self, subset: str, trials: list[Trial], say: Callable[[str], object] = print,
-            part: str = "") -> None:
-        """Compare the places of a subset, which is cut from `part`, with those of earlier ones.
+    def add(self, subset: str, trials: list[Trial], say: Callable[[str], object] = print) -> None:
+        """Compare the places of a subset with those of earlier ones.
 
         `InputError` where train shares files with another subset; a warning for dev and eval.
         """
@@ -50,12 +48,23 @@ class Overlap:
                 _report(subset, other, _files([spots[spot] for spot in both]), say)
         self.seen[subset] = set(spots)
         for trial in trials:
-            self.held[trial.size].setdefault(self._spot(trial), _Held(subset, part, trial))
+            self.held[trial.size].setdefault(self._spot(trial), _Held(subset, trial))
+
+    def alike(self, trials: Iterable[Trial]) -> list[list[Trial]]:
+        """The trials with equal recordings, two or more at a time."""
+        one_part = Overlap(self.data_dir)
+        places: dict[Spot, list[Trial]] = defaultdict(list)
+        for trial in trials:
+            spot = one_part._spot(trial)
+            places[spot].append(trial)
+            one_part.held[trial.size].setdefault(spot, _Held("", trial))
+        shared = [found for found in places.values() if len(found) > 1]
+        return shared + [[held.trial for held in group] for group in one_part._equal()]
 
     def compare(self, say: Callable[[str], object] = print) -> None:
         """Compare the contents of all recordings added, and tell which are equal.
 
-        `InputError` where train and another subset that the user set apart hold equal recordings.
+        `InputError` where train and another subset hold equal recordings.
         """
         copies = 0
         keys: list[list[_Held]] = []
@@ -131,10 +140,9 @@ def _named(groups: list[list[_Held]]) -> str:
 
 def _report_copies(subset: str, other: str, groups: list[list[_Held]],
                    say: Callable[[str], object]) -> None:
-    """Refuse copies in train and in a subset that the user set apart; tell of all others."""
-    apart = any(held.part != group[0].part for group in groups for held in group)
+    """Refuse copies in train and another subset; tell of those in dev and eval."""
     sentence = f"{other} and {subset} share recordings of equal content: {_named(groups)}"
-    if apart and "train" in (subset, other):
+    if "train" in (subset, other):
         raise InputError(f"{sentence.rstrip(',')}. Remove the copies from one of the two subsets")
     say(f"CAREFUL: {sentence.rstrip(',')}. Figures look better than they are: remove the copies")
 

@@ -10,6 +10,7 @@ from utils.trials.releases import PROTOCOL_HEADERS, PROTOCOLS, ProtocolLine, nam
 LONGEST_LINE = 1024    # bytes
 NAME = re.compile(r"\w[\w.+@=~-]{0,199}")   # speaker, utterance, codec, attack: fit for a file name
 NOTHING = {"none", "nocodec", "bonafide"}   # how releases write "no codec" and "no attack"
+ONE_ATTACK = "spoof"    # where a release names no attacks
 AGAIN = "download the protocol again"
 
 
@@ -65,6 +66,7 @@ def _parse(where: str, columns: list[str], width: int) -> ProtocolLine:
             raise InputError(f"{where} holds {value!r}, which is not a valid name: {AGAIN}")
     if row["key"] not in KEYS:
         raise InputError(f"{where} has the key {row['key']!r}, not bonafide or spoof: {AGAIN}")
+    row.setdefault("attack", UNKNOWN if row["key"] == "bonafide" else ONE_ATTACK)
     for name in ("codec", "attack"):
         if row.get(name) in NOTHING:
             row[name] = UNKNOWN

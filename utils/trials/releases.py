@@ -39,8 +39,9 @@ def by_width(*layouts: Columns) -> dict[int, Columns]:
     return {len(layout): layout for layout in layouts}
 
 
-PROTOCOLS = by_width(ASVSPOOF5, ASVSPOOF5_CHALLENGE, ASVSPOOF2019_LA, ASVSPOOF2021_LA)
-KEY_FILES = PROTOCOLS | by_width(ASVSPOOF2021_DF, ASVSPOOF2021_PA, KEY_ALONE)
+PROTOCOLS = by_width(ASVSPOOF5, ASVSPOOF5_CHALLENGE, ASVSPOOF2019_LA, ASVSPOOF2021_LA,
+                     ASVSPOOF2021_DF, ASVSPOOF2021_PA)
+KEY_FILES = PROTOCOLS | by_width(KEY_ALONE)
 SCORE_FILES = by_width(SCORE_ALONE, SCORE_WITH_KEY, SCORE_2019)
 # the first column of a protocol's header line, or its second
 PROTOCOL_HEADERS = {"speaker_id", "flac_file_name", "speaker", "utterance", "filename"}

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
 from utils.common.errors import InputError
+from utils.trials.groups import Groups, groups_of
 from utils.trials.labels import KEYS, Labels
 from utils.trials.trial import SUBSETS, Trial
 
@@ -12,20 +13,25 @@ SHARES = {"train": 0.6, "dev": 0.2, "eval": 0.2}
 HELD_OUT_ONE_IN = 4      # of the attacks: kept for eval alone where one part gives all subsets
 # which part a missing subset is cut from: the first of these that was found
 DONORS = {"train": ("dev", "eval"), "dev": ("train", "eval"), "eval": ("dev", "train")}
+# where the user or a challenge set eval apart: it is never trained on, and dev stays whole
+KEPT_DONORS = {"train": ("dev",), "dev": ("train",), "eval": ("train", "dev")}
 
 Strata = dict[str, Counter]      # of each group: how many utterances by (key, attack, gender)
 
 
-def plan_subsets(parts: Iterable[str]) -> dict[str, list[str]]:
+def plan_subsets(parts: Iterable[str], kept: bool = False) -> dict[str, list[str]]:
     """The subsets to make of each part; its own alone where no subset is missing.
 
     dev alone gives all three; train and dev give eval from dev; train and eval give dev from train.
+    If the sets are `kept`, eval comes from train, and eval alone gives no other subset.
     """
     found = [subset for subset in SUBSETS if subset in set(parts)]
     plan = {part: [part] for part in found}
+    donors = KEPT_DONORS if kept else DONORS
     for subset in SUBSETS:
-        if subset not in plan:
-            plan[next(part for part in DONORS[subset] if part in plan)].append(subset)
+        donor = next((part for part in donors[subset] if part in plan), None)
+        if subset not in plan and donor:
+            plan[donor].append(subset)
     return {part: sorted(subsets, key=SUBSETS.index) for part, subsets in plan.items()}
 
 
@@ -38,11 +44,13 @@ class SplitOptions:
 
 
 def split(part: str, trials: list[Trial], subsets: list[str], options: SplitOptions,
-          trained: Set[str] = frozenset()) -> tuple[dict[str, list[Trial]], set[str]]:
+          trained: Set[str] = frozenset(), alike: Iterable[list[Trial]] = (),
+          ) -> tuple[dict[str, list[Trial]], set[str]]:
     """The trials of each subset, and the attacks that are kept for eval alone.
 
     Speakers are dealt about 60 / 20 / 20, so that key, attack and gender have the same shares in
     each subset, and each has both classes. An utterance of an unknown speaker counts as a speaker.
+    Speakers that share a recording, as `alike` says, count as one.
 
     Where eval is one of several subsets, some attacks are kept for it alone, so that a second
     result shows how the model does on attacks that neither train nor dev has. If the part also
@@ -58,17 +66,18 @@ def split(part: str, trials: list[Trial], subsets: list[str], options: SplitOpti
                          "but data/raw holds more than one: leave --fold out")
     if len(subsets) == 1:
         return {subsets[0]: trials}, set()
+    groups = groups_of(trials, options.unit, alike)
     strata: Strata = defaultdict(Counter)
     for trial in trials:
-        strata[_group(trial, options.unit)][_stratum(trial.labels)] += 1
+        strata[groups[trial.utterance]][_stratum(trial.labels)] += 1
     if options.fold:
-        home = _fold_homes(strata, options)
-        return _collect(trials, subsets, home, options.unit), set()
-    return _split_by_shares(part, trials, subsets, options, strata, trained)
+        return _collect(trials, subsets, _fold_homes(strata, options), groups), set()
+    return _split_by_shares(part, trials, subsets, options, strata, groups, trained)
 
 
 def _split_by_shares(part: str, trials: list[Trial], subsets: list[str], options: SplitOptions,
-                     strata: Strata, trained: Set[str]) -> tuple[dict[str, list[Trial]], set[str]]:
+                     strata: Strata, groups: Groups, trained: Set[str],
+                     ) -> tuple[dict[str, list[Trial]], set[str]]:
     attacks = {trial.labels.attack for trial in trials if not trial.labels.is_bonafide}
     held_out: set[str] = set()
     if options.unit == "speaker":
@@ -81,25 +90,21 @@ def _split_by_shares(part: str, trials: list[Trial], subsets: list[str], options
         teams = _teams(strata, kept)
     if len(teams) < len(subsets):
         raise InputError(_too_few(part, trials, len(strata), subsets, options.unit))
-    home = {group: subset for team, subset in zip(teams, subsets) for group in team}
+    home = _of_one_subset(strata, kept)
+    home |= {group: subset for team, subset in zip(teams, subsets) for group in team}
     if options.unit == "source":      # most attacks have one source and cannot be spread
         strata = {group: _by_key(counts) for group, counts in strata.items()}
     _deal_rest(strata, {subset: SHARES[subset] for subset in subsets}, home, options.seed)
-    lists = _collect(trials, subsets, home, options.unit)
+    lists = _collect(trials, subsets, home, groups)
     return {subset: [trial for trial in found
                      if trial.labels.is_bonafide or trial.labels.attack in kept[subset]]
             for subset, found in lists.items()}, held_out
 
 
 def _collect(trials: list[Trial], subsets: list[str], home: dict[str, str],
-             unit: str) -> dict[str, list[Trial]]:
-    return {subset: [trial for trial in trials if home[_group(trial, unit)] == subset]
+             groups: Groups) -> dict[str, list[Trial]]:
+    return {subset: [trial for trial in trials if home[groups[trial.utterance]] == subset]
             for subset in subsets}
-
-
-def _group(trial: Trial, unit: str) -> str:
-    name = trial.labels.source if unit == "source" else trial.labels.speaker
-    return f"utterance {trial.utterance}" if name == "-" else f"{unit} {name}"
 
 
 def _stratum(labels: Labels) -> tuple[str, str, str]:
@@ -135,7 +140,7 @@ def _fold_homes(strata: Strata, options: SplitOptions) -> dict[str, str]:
 def _held_out_attacks(attacks: set[str], subsets: list[str], seed: int,
                       trained: Set[str]) -> set[str]:
     """The attacks for eval alone; where train is of another part, dev keeps at least one."""
-    if "eval" not in subsets:
+    if "eval" not in subsets or "dev" not in subsets:
         return set()
     if "train" in subsets:
         new = sorted(attacks)
@@ -160,6 +165,20 @@ def _too_few(part: str, trials: list[Trial], groups: int, subsets: list[str], un
     return (f"the {part} part (bona fide {keys['bonafide']:,}, spoof {keys['spoof']:,}, "
             f"{unit}s {groups:,}) cannot be split into {', '.join(subsets)} with both classes in "
             f"each and no {unit} in two: add {unit}s, or add the missing subsets")
+
+
+def _of_one_subset(strata: Strata, kept: dict[str, set[str]]) -> dict[str, str]:
+    """The groups that hold nothing but attacks of one subset, which would be left out elsewhere."""
+    homes = defaultdict(list)
+    for subset, attacks in kept.items():
+        for attack in attacks:
+            homes[attack].append(subset)
+    found = {}
+    for group, counts in strata.items():
+        subsets = {tuple(homes[attack]) for _, attack, _ in counts}     # none for bona fide
+        if len(subsets) == 1 and len(only := subsets.pop()) == 1:
+            found[group] = only[0]
+    return found
 
 
 def _teams(strata: Strata, kept: dict[str, set[str]]) -> list[list[str]]:

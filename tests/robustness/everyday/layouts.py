@@ -1,4 +1,4 @@
-"""Folder layouts that people have: their own words, and those of published corpora."""
+"""Folders that people have: their own words and sets, and real speech of published corpora."""
 from collections.abc import Iterator
 
 from tests.robustness.everyday.case import Case, Check, ends, says
@@ -18,7 +18,6 @@ MANY = 12
 
 def cases() -> Iterator[Case]:
     yield from _words()
-    yield from _published()
     yield from _unknown()
     yield from _kept()
     yield from _speakers()
@@ -51,103 +50,6 @@ def _words() -> Iterator[Case]:
     yield _case("own folders", "REAL/ and FAKE/ with .WAV", lambda tree: (
         tree.many("bonafide", "REAL/{}.WAV", MANY), tree.many("spoof", "FAKE/{}.WAV", MANY)),
                 *checks)
-
-
-def _published() -> Iterator[Case]:
-    def whole(count: int = MANY, spoof: int = MANY) -> tuple[Check, ...]:
-        return ends(0), in_all(count, spoof)
-    yield _case("published layouts", "In-the-Wild", _in_the_wild, *whole(), every_subset(),
-                row="83")
-    yield _case("published layouts", "In-the-Wild, at the top", lambda tree: _in_the_wild(
-        tree, ""), *whole(), every_subset())
-    yield _case("published layouts", "Fake-or-Real", _fake_or_real, ends(0),
-                in_subset("train", 6, 6), in_subset("dev", 3, 3), in_subset("eval", 4, 4), row="84")
-    yield _case("published layouts", "WaveFake with LJSpeech", _wavefake, *whole(24, 24), row="85")
-    yield _case("published layouts", "MLAAD with M-AILABS", _mlaad, *whole(24, 24), row="85")
-    for part, line, row in (("LA", "LA_000{s} LA_E_{n} alaw ita_tx {a} {k} notrim eval", "86"),
-                            ("DF", "LA_000{s} DF_E_{n} nocodec asvspoof {a} {k} notrim eval "
-                                   "traditional_vocoder - - - -", "86"),
-                            ("PA", "PA_000{s} PA_E_{n} R3 M3 d4 r1 m1 s4 c4 {k} notrim eval", "")):
-        for where in (f"ASVspoof2021_{part}_eval/", f"{part}/ASVspoof2021_{part}_eval/"):
-            yield _case("published layouts", f"ASVspoof2021 {part}, {where}",
-                        lambda tree, part=part, line=line, where=where: _asvspoof2021(
-                            tree, part, line, where), *whole(24, 24), row=row)
-    yield _case("published layouts", "ASVspoof2021 LA without its keys", lambda tree: tree.many(
-        "bonafide", "ASVspoof2021_LA_eval/flac/LA_E_100{}.flac", 9), stops(
-            "keys?", "stops and names the keys"))
-    for kind, row in (("PA", "87"), ("LA", "")):
-        for where in ("", f"{kind}/", f"{kind}/{kind}/", f"ASVspoof2019/{kind}/{kind}/"):
-            yield _case("published layouts", f"ASVspoof2019 {kind}, in {where or 'data/raw'}",
-                        lambda tree, kind=kind, where=where: _asvspoof2019(tree, kind, where),
-                        ends(0), *(in_subset(part, 6, 6) for part in ("train", "dev", "eval")),
-                        row=row)
-
-
-def _in_the_wild(tree: Tree, below: str = "release_in_the_wild/") -> None:
-    tree.many("bonafide", below + "{}.wav", MANY)
-    for number in range(MANY, 2 * MANY):
-        tree.speech("spoof", f"{below}{number}.wav")
-    lines = [f"{number}.wav,Speaker {number % 6},{'bona-fide' if number < MANY else 'spoof'}"
-             for number in range(2 * MANY)]
-    tree.put(below + "meta.csv", "\n".join(["file,speaker,label", *lines]) + "\n")
-
-
-def _fake_or_real(tree: Tree) -> None:
-    for part, count in (("training", 6), ("validation", 3), ("testing", 4)):
-        tree.many("bonafide", f"for-norm/{part}/real/{part}{{}}.wav_16k.wav_norm.wav", count)
-        tree.many("spoof", f"for-norm/{part}/fake/{part}{{}}.wav_16k.wav_norm.wav", count)
-
-
-def _wavefake(tree: Tree) -> None:
-    tree.many("bonafide", "LJSpeech-1.1/wavs/LJ001-00{}.wav", 24)
-    tree.put("LJSpeech-1.1/metadata.csv", "LJ001-000|a|a\n")
-    for number in range(24):
-        system = ("ljspeech_melgan", "ljspeech_hifiGAN", "ljspeech_waveglow")[number % 3]
-        tree.speech("spoof", f"generated_audio/{system}/LJ001-00{number}_gen.wav")
-
-
-def _mlaad(tree: Tree) -> None:
-    lines = []
-    for number in range(24):
-        model = f"tts_models_en_model{number % 3}"
-        name = f"fake/en/{model}/clip_{number}.wav"
-        tree.speech("spoof", f"MLAAD/{name}")
-        lines.append((model, f"./{name}|en_US/by_book/male/a/b/wavs/b_{number}.wav|en|True|1.5|"
-                             f"ljspeech|{model}|VITS|Some words."))
-        tree.speech("bonafide",
-                    f"M-AILABS/en_US/by_book/female/reader_{number % 6}/book/wavs/b_{number}.wav")
-    head = ("path|original_file|language|is_original_language|duration|training_data|model_name|"
-            "architecture|transcript")
-    for model in sorted({model for model, _ in lines}):
-        tree.put(f"MLAAD/fake/en/{model}/meta.csv", "\n".join(
-            [head, *(line for name, line in lines if name == model)]) + "\n")
-
-
-def _asvspoof2021(tree: Tree, part: str, line: str, where: str) -> None:
-    lines = []
-    for number in range(48):
-        key = ("bonafide", "spoof")[number % 2]
-        name = f"{9000000 + number}"
-        tree.speech(key, f"{where}flac/{part}_E_{name}.flac")
-        attack = f"A{7 + number // 2 % 3:02}" if number % 2 else "bonafide" if part == "LA" else "-"
-        lines.append(line.format(s=number // 2 % 6, n=name, a=attack, k=key))
-    tree.put(f"keys/{part}/CM/trial_metadata.txt", "\n".join(lines) + "\n")
-
-
-def _asvspoof2019(tree: Tree, kind: str, where: str) -> None:
-    for part, list_name, letter in (("train", "train.trn", "T"), ("dev", "dev.trl", "D"),
-                                    ("eval", "eval.trl", "E")):
-        lines = []
-        for number in range(12):
-            key = ("bonafide", "spoof")[number % 2]
-            name = f"{kind}_{letter}_{1000000 + number}"
-            tree.speech(key, f"{where}ASVspoof2019_{kind}_{part}/flac/{name}.flac")
-            attack = "-" if key == "bonafide" else "A01" if kind == "LA" else "AA"
-            room = "-" if kind == "LA" else "aaa"
-            columns = (room, attack) if kind == "PA" else ("-", attack)
-            lines.append(f"{kind}_00{number // 2:02} {name} {' '.join(columns)} {key}")
-        tree.put(f"{where}ASVspoof2019_{kind}_cm_protocols/ASVspoof2019.{kind}.cm.{list_name}.txt",
-                 "\n".join(lines) + "\n")
 
 
 def _unknown() -> Iterator[Case]:

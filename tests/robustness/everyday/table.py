@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from tests.robustness.everyday import (channels, ends, formats, layouts, lengths, level, lists,
-                                       names, playing, scores, tracks)
+                                       names, playing, published, scores, tracks)
 from tests.robustness.everyday.case import RIGHT, SKIPPED, WRONG, Case, Missing, Seen
 from tests.robustness.everyday.sound import MODEL
 from tests.benchmarks.results_files import write_rows
@@ -17,8 +17,8 @@ from tests.robustness.bench.records import Row
 from utils.common.errors import InputError, printable
 from utils.detector import Detector
 
-MODULES = (level, channels, tracks, playing, lengths, ends, formats, layouts, names, lists,
-           scores)
+MODULES = (level, channels, tracks, playing, lengths, ends, formats, layouts, published,
+           names, lists, scores)
 COLUMNS = ("row", "kind", "input", "outcome", "expected", "what happened")
 
 TAKES_ANOTHER = "using the default corpus"

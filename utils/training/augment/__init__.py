@@ -1,8 +1,8 @@
 """Augmentation of training waves: seeded chains of numpy operations, the same for both classes.
 
-`make_augmentation(name)` gives a callable: wave float32 (n,) and a generator to a wave float32
-(n,). What it does depends on these two alone; seed the generator by (seed, epoch, utterance) and no
-order or worker count changes it.
+`make_augmentation(name)` gives a callable. It takes a wave float32 (n,) and a random generator, and
+returns a wave float32 (n,). The result depends on these two alone. If the generator is seeded by
+seed, epoch and utterance, the order and the number of workers do not matter.
 """
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,8 +35,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """A chain of steps, in order. The wave it returns is float32, of the length it was given, with
-    a peak of 1 at most."""
+    """A chain of steps, in order. The result is as long as the wave; its peak is at most 1."""
     name: str
     steps: tuple[Step, ...]
 
@@ -54,20 +53,16 @@ class Augmentation:
 
 
 def make_augmentation(name: str, other: OtherUtterance | None = None) -> Augmentation:
-    """The chain called `name`: none, speed, rawboost or full. `other` draws further waves for
-    babble; without it there is none.
+    """The chain called `name`: none, speed, rawboost or full.
 
-    Raises ValueError for another name.
+    `other` draws further utterances for babble; without it there is no babble. Raises `ValueError`
+    for another name.
     """
     if name not in NAMES:
         raise ValueError(f"unknown augmentation {name!r}: known are {', '.join(NAMES)}")
-    speed = Step("speed", 1.0, (lambda w, r: time_and_pitch.change_speed(w, r.uniform(0.88, 1.12)),
-                                ), "0.88 to 1.12, pitch goes along")
-    return Augmentation(
-        name, {
-            "none": (), "speed": (speed, ), "rawboost": (_rawboost_step(1.0, tuple(ALGORITHMS)), ),
-            "full": _full_steps(other)
-        }[name])
+    chains = {"none": (), "speed": (_speed_step(1.0, 0.88, 1.12),),
+              "rawboost": (_rawboost_step(1.0, tuple(ALGORITHMS)),), "full": _full_steps(other)}
+    return Augmentation(name, chains[name])
 
 
 def placed(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -78,6 +73,12 @@ def placed(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _gain(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return wave * 10 ** (rng.uniform(-12, 6) / 20)
+
+
+def _speed_step(probability: float, low: float, high: float) -> Step:
+    return Step("speed", probability,
+                (lambda w, r: time_and_pitch.change_speed(w, r.uniform(low, high)),),
+                f"{low:g} to {high:g}, pitch goes along")
 
 
 def _rawboost_step(probability: float, algorithms: tuple[int, ...]) -> Step:
@@ -91,8 +92,8 @@ def _codec_step(probability: float) -> Step:
     choices = tuple(lambda w, r, k=k: codecs.coded(w, k, r) for k in names)
     channels = (lambda w, r: codecs.telephone(w, coded=bool(r.integers(2))),
                 lambda w, r: codecs.mu_law(w))
-    return Step("codec", probability, choices + channels, f"{', '.join(names)}, telephone band, "
-                                                          "mu-law")
+    return Step("codec", probability, choices + channels,
+                f"{', '.join(names)}, telephone band, mu-law")
 
 
 def _noise_step(probability: float, other: OtherUtterance | None) -> Step:
@@ -106,23 +107,22 @@ def _noise_step(probability: float, other: OtherUtterance | None) -> Step:
 def _full_steps(other: OtherUtterance | None) -> tuple[Step, ...]:
     """From the talker to the listener: delivery, room, noise, equipment, line, level."""
     return (
-        Step("placement", 0.5, (placed, ), "edge silence cut off, the rest repeated from a random "
-             "place"),
-        Step("speed", 0.15, (lambda w, r: time_and_pitch.change_speed(w, r.uniform(0.9, 1.1)),
-                             ), "0.9 to 1.1, pitch goes along"),
+        Step("placement", 0.5, (placed,),
+             "edge silence cut off, the rest repeated from a random place"),
+        _speed_step(0.15, 0.9, 1.1),
         # Rare: a phase vocoder leaves traces of its own on bona fide speech.
         Step("pitch or tempo", 0.03,
              (lambda w, r: time_and_pitch.shift_pitch(w, r.uniform(-2, 2)),
               lambda w, r: time_and_pitch.change_tempo(w, r.uniform(0.9, 1.1))),
              "-2 to 2 semitones, or tempo 0.9 to 1.1"),
-        Step("room", 0.15, (rooms.reverberate, ), "synthetic response, 0.1 to 0.7 s"),
+        Step("room", 0.15, (rooms.reverberate,), "synthetic response, 0.1 to 0.7 s"),
         _noise_step(0.35, other),
-        Step("equaliser", 0.5, (rooms.equalise, ), "8 random gains of 4 dB (deviation)"),
+        Step("equaliser", 0.5, (rooms.equalise,), "8 random gains of 4 dB (deviation)"),
         _rawboost_step(0.2, (1, 2, 3, 5)),
-        Step("bandwidth", 0.2, (lambda w, r: codecs.band_limited(w, r.uniform(7000, 15500)),
-                                ), "3.5 to 7.75 kHz"),
+        Step("bandwidth", 0.2, (lambda w, r: codecs.band_limited(w, r.uniform(7000, 15500)),),
+             "3.5 to 7.75 kHz"),
         _codec_step(0.3),
-        Step("masking", 0.15, (rooms.mask_bands, rooms.mask_times), "a band of 0.1 to 1 kHz, or 20 "
-             "to 200 ms, by -40 dB"),
-        Step("gain", 0.5, (_gain, ), "-12 to 6 dB"),
+        Step("masking", 0.15, (rooms.mask_bands, rooms.mask_times),
+             "a band of 0.1 to 1 kHz, or 20 to 200 ms, by -40 dB"),
+        Step("gain", 0.5, (_gain,), "-12 to 6 dB"),
     )

@@ -1,10 +1,10 @@
-"""RawBoost (Tak et al., "RawBoost: a raw data boosting and augmentation method applied to automatic
-speaker verification anti-spoofing", ICASSP 2022), written from its formulae; every filter runs by
-FFT, in blocks and in float32.
+"""RawBoost, written from the formulae of its paper: noise added to waves, float (n,).
 
-The three noises: `convolve_nonlinear` (LnL, linear and non-linear convolutive), `add_impulses`
-(ISD, impulsive and signal-dependent, additive), `add_stationary` (SSI, stationary and
-signal-independent, additive). Waves are float (n,).
+Tak et al., "RawBoost: a raw data boosting and augmentation method applied to automatic speaker
+verification anti-spoofing", ICASSP 2022. Every filter runs by FFT, in blocks and in float32.
+There are three noises. LnL (`convolve_nonlinear`) is linear and non-linear convolutive noise. ISD
+(`add_impulses`) is impulsive and depends on the signal. SSI (`add_stationary`) is stationary and
+independent of the signal.
 """
 import functools
 from dataclasses import dataclass
@@ -17,15 +17,13 @@ from utils.signals.levels import within_full_scale
 
 RESPONSE_POINTS = 512  # frequencies at which a filter's gain is measured, as published
 BLOCK = 4096           # samples per transform, several times the longest filter (5 * 99 taps)
-# samples transformed in one call: larger arrays go back to the system and cost page faults anew
+# Samples transformed in one call. The system takes larger arrays back, which costs page faults.
 AT_ONCE = 1 << 15
 
-# What each published algorithm number applies, in order; 8 applies its two side by side and adds
-# them.
+# What each published algorithm applies, in order. Algorithm 8 adds its two results instead.
 ALGORITHMS: dict[int, tuple[str, ...]] = {
-    1: ("lnl",), 2: ("isd",), 3: ("ssi",), 4: ("lnl", "isd", "ssi"), 5: ("lnl", "isd"), 6: ("lnl",
-        "ssi"),
-    7: ("isd", "ssi"), 8: ("lnl", "isd")}
+    1: ("lnl",), 2: ("isd",), 3: ("ssi",), 4: ("lnl", "isd", "ssi"), 5: ("lnl", "isd"),
+    6: ("lnl", "ssi"), 7: ("isd", "ssi"), 8: ("lnl", "isd")}
 PARALLEL = 8
 
 
@@ -38,20 +36,21 @@ class Settings:
     taps: tuple[int, int] = (10, 100)             # per notch; made odd
     gain_db: tuple[float, float] = (0, 0)         # of a filter's strongest frequency
     orders: int = 5                               # powers of the wave in LnL
-    # taken from the lower and upper gain for LnL's powers above one
-    order_loss_db: tuple[float, float] = (5, 20)
+    order_loss_db: tuple[float, float] = (5, 20)  # LnL's powers above one are so much weaker
     impulse_percent: float = 10                   # at most, of the samples
     impulse_gain: float = 2
     snr_db: tuple[float, float] = (10, 40)        # of SSI
 
 
 PUBLISHED = Settings()
-hamming = functools.cache(np.hamming)  # of the few odd lengths there are
+hamming = functools.cache(np.hamming)   # few lengths occur
 
 
 def band_stop(taps: int, low: float, high: float) -> np.ndarray:
-    """Linear-phase band-stop of odd length, Hamming window, unit gain at 0 Hz: what scipy's
-    `firwin` gives for it."""
+    """Linear-phase band-stop of odd length with a Hamming window, equal to scipy's `firwin`.
+
+    Its gain is 1 at 0 Hz.
+    """
     left, right = 2 * low / SAMPLE_RATE, 2 * high / SAMPLE_RATE
     angle = np.pi * np.arange(1, taps // 2 + 1)
     half = (np.sin(left * angle) - np.sin(right * angle)) / angle
@@ -61,8 +60,10 @@ def band_stop(taps: int, low: float, high: float) -> np.ndarray:
 
 def draw_filter(rng: np.random.Generator, settings: Settings = PUBLISHED,
                 gain_db: tuple[float, float] | None = None) -> np.ndarray:
-    """A cascade of random notches as one FIR filter (taps,), its strongest frequency at a random
-    gain."""
+    """A cascade of random notches as one FIR filter (taps,).
+
+    The gain of its strongest frequency is random.
+    """
     response, total = np.ones(1), np.ones(1)
     for _ in range(settings.bands):
         centre, width = rng.uniform(*settings.centre_hz), rng.uniform(*settings.width_hz)
@@ -87,11 +88,10 @@ def _delay(taps: int) -> int:
 
 
 def filtered_sum(waves: np.ndarray, filters: list[np.ndarray]) -> np.ndarray:
-    """(n,) float32: the sum of the waves (k, n), each through its own filter with the delay taken
-    out.
+    """(n,) float32: the sum of the waves (k, n), each through its own filter, without delay.
 
-    Overlap-save: the filters are laid with their delays in line, so that they add up before the one
-    transform back.
+    Overlap-save: the delays of the filters are aligned, so the filtered waves add up before the one
+    inverse transform.
     """
     front = max(_delay(len(taps)) for taps in filters)
     aligned = [np.pad(taps, (front - _delay(len(taps)), 0)) for taps in filters]
@@ -112,8 +112,7 @@ def filtered_sum(waves: np.ndarray, filters: list[np.ndarray]) -> np.ndarray:
 
 
 def convolve_nonlinear(wave: np.ndarray, filters: list[np.ndarray]) -> np.ndarray:
-    """LnL: the sum over k of wave**k through filter k, delays taken out, mean removed, limited to a
-    peak of 1."""
+    """LnL: the sum over k of wave**k through filter k, without delay and mean; peak at most 1."""
     powers = np.empty((len(filters), len(wave)), np.float32)
     powers[0] = wave
     for k in range(1, len(filters)):
@@ -131,8 +130,10 @@ def add_impulses(wave: np.ndarray, places: np.ndarray, factors: np.ndarray,
 
 
 def white_noise(n: int, rng: np.random.Generator) -> np.ndarray:
-    """(n,) float32 standard normal, up to 5.8 deviations; by Box and Muller (1958), a third of the
-    time of numpy's own."""
+    """(n,) float32 standard normal, up to 5.8 deviations, by Box and Muller (1958).
+
+    It takes a third of the time of numpy's own.
+    """
     noise = rng.random((2, -(-n // 2)), np.float32)
     radius, angle = np.sqrt(-2 * np.log(1 - noise[0])), noise[1] * np.float32(2 * np.pi)
     np.multiply(radius, np.cos(angle), out=noise[0])

@@ -27,8 +27,8 @@ from utils.training.run import LAST, Run
 from utils.training.setup.weights import file_id, give_weights
 
 LEARNERS = {"gradient": Gradient, "em": ExpectationMaximisation, "ridge": Ridge}
-SHORTEST_CROP = 0.2             # seconds, which every network takes
-BEFORE_TRAINING = 2 ** 31       # stands for an epoch where the first weights are drawn
+SHORTEST_CROP = 0.2             # seconds; every network accepts it
+BEFORE_TRAINING = 2 ** 31       # in place of the epoch when the first weights are drawn
 
 
 def open_run(args: argparse.Namespace, processes: Alone) -> Run:
@@ -66,7 +66,7 @@ def open_run(args: argparse.Namespace, processes: Alone) -> Run:
 
 def first_network(config: dict, seed: int, args: argparse.Namespace,
                   device: torch.device) -> tuple[nn.Module, dict | None]:
-    """The network with its first weights on `device`, and what --init_from says of its origin."""
+    """The network with its first weights on `device`, and the origin that --init_from names."""
     keep_freed_memory()
     seed_epoch(seed, BEFORE_TRAINING)
     torch.use_deterministic_algorithms(device.type == "cpu")
@@ -76,7 +76,7 @@ def first_network(config: dict, seed: int, args: argparse.Namespace,
 
 
 def recorded_arguments(args: argparse.Namespace, recipe: dict) -> dict:
-    """What checkpoints say of the command line: no paths, which are private; sums of files."""
+    """The command line as checkpoints record it: sums of files instead of private paths."""
     given = {name: value for name, value in vars(args).items() if not isinstance(value, Path)}
     files = {name: file_id(getattr(args, name)) for name in ("teacher", "init_from", "encoder")}
     return given | recipe | files
@@ -84,7 +84,7 @@ def recorded_arguments(args: argparse.Namespace, recipe: dict) -> dict:
 
 def choose_name(checkpoint_dir: Path, architecture: str, run_name: str | None,
                 resume: bool) -> str:
-    """The name asked for; without one the newest run to resume, or the first free name."""
+    """The given name; by default that of the newest run to resume, or the first free name."""
     if run_name is None and resume:
         runs = sorted(checkpoint_dir.glob(f"{architecture}-[0-9]*/{LAST}"),
                       key=lambda path: path.stat().st_mtime)
@@ -117,7 +117,7 @@ def configuration(args: argparse.Namespace, rows: list[StoredTrial]) -> dict:
 
 
 def check_crop(architecture: str, config: dict, seconds: float) -> None:
-    """`InputError` where the network of this configuration cannot take crops of this length."""
+    """Raise `InputError` if the network of this configuration cannot take crops of this length."""
     if seconds < SHORTEST_CROP:
         raise InputError(f"--crop_seconds {seconds:g} is too short for a network: "
                          f"give at least {SHORTEST_CROP}")
@@ -129,7 +129,7 @@ def check_crop(architecture: str, config: dict, seconds: float) -> None:
 
 
 def check_batch(size: int, processes: int) -> None:
-    """`InputError` where a batch has fewer utterances than there are processes."""
+    """Raise `InputError` if a batch has fewer utterances than there are processes."""
     if size < processes:
         raise InputError(f"a batch of {size} cannot be shared by {processes} processes: raise "
                          "--batch_size, or train on more utterances")
@@ -156,7 +156,7 @@ def describe(run: Run) -> str:
     if run.start:
         lines.append(f"starts from {run.args['init_from']}: {run.start['origin']}")
     if part := ARCHITECTURES[run.architecture].starts:
-        lines.append(f"its part {part} stays as it is; the rest is fitted anew, to these data")
+        lines.append(f"its part {part} stays as it is; the rest is fitted to these data")
     if run.args["freeze"]:
         learning = sum(weight.numel() for weight in run.model.parameters() if weight.requires_grad)
         lines.append(f"frozen: {run.args['freeze']}; {learning:,} weights learn")

@@ -1,6 +1,6 @@
 """The options of training: what each means, who reads it, and which fit together.
 
-None as default: the recipe of the architecture decides, see utils/training/learners/recipes.py.
+With the default None, the recipe of the architecture decides: utils/training/learners/recipes.py.
 PyTorch is not imported: `--help` answers at once.
 """
 import argparse
@@ -13,8 +13,13 @@ from utils.parallel.processes import launched
 from utils.training.architectures import (ARCHITECTURES, FRONT_ENDS, LEARNERS, OPTIONS,
                                           Architecture, chosen)
 
-# By their readers: name, type (or choices), default, meaning.
+# By their readers, as `add_groups` takes them.
 GROUPS = {
+    "most used": (
+        ("small_model", bool, False, "train the small network, which suits a laptop"),
+        ("test", bool, False, "evaluate the best epoch on eval at the end"),
+        ("resume", bool, False, "continue the run if it exists"),
+        ("more_data", bool, False, "with --resume: the stores may hold other data than before")),
     "network": (
         ("architecture", tuple(ARCHITECTURES), None, "which network (default: aasist)"),
         ("front_end", FRONT_ENDS, None, "features that lcnn reads (default: lfcc)"),
@@ -37,7 +42,8 @@ GROUPS = {
     "learning by gradients": (
         ("learning_rate", rate, None, "the highest learning rate"),
         ("label_smoothing", share, None, "share of a label spread over both classes (default: 0)"),
-        ("averaging", ("none", "moving", "swa-on-dev-improvement"), None, "of weights"),
+        ("averaging", ("none", "moving", "swa-on-dev-improvement"), None,
+         "which average of the weights to keep"),
         ("freeze", str, None, "parts that do not learn, separated by commas: names of modules, "
                               "a number of blocks, or norm (all batch-norm statistics)"),
         ("teacher", Path, None, "learn this detector's scores (.pt or .onnx) beside the labels"),
@@ -47,30 +53,15 @@ GROUPS = {
         ("ridge", rate, None, "penalty per unit of squared weight"),),
     "run": (
         ("max_samples", positive, None, "at most so many utterances of train, and of dev"),
-        ("device", DEVICES, "cpu", "where to compute"),
-        ("seed", count, None, "same seed and threads, same model on the CPU (default: 1)"),
-        ("seeds", seeds, None, "one run for each of these, as 1,2,3; mean and spread"),
-        ("num_workers", count, 0, "processes that read ahead"),
+        ("device", DEVICES, "cpu", "device that computes (default: cpu)"),
+        ("seed", count, None, "equal seeds and threads give equal models on the CPU (default: 1)"),
+        ("seeds", seeds, None, "seeds of several runs, such as 1,2,3; gives mean and spread"),
+        ("num_workers", count, 0, "processes that load data ahead (default: 0)"),
         ("run_name", str, None, "folder of the run (default: <architecture>-<n>)"),
         ("data_dir", Path, DATA_DIR, "folder that holds processed/"),
         ("checkpoint_dir", Path, CHECKPOINT_DIR, "where models go"),
         ("results_dir", Path, RESULTS_DIR, "where figures go")),
 }
-SWITCHES = {"small_model": "train the small network, which suits a laptop",
-            "test": "evaluate the best epoch on eval at the end",
-            "resume": "continue the run of that name, or start it",
-            "more_data": "with --resume: the stores may hold other data than before"}
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the options of training."""
-    for name, text in SWITCHES.items():
-        parser.add_argument(f"--{name}", action="store_true", help=text)
-    for title, options in GROUPS.items():
-        group = parser.add_argument_group(title)
-        for name, kind, default, text in options:
-            typed = {"choices": kind} if isinstance(kind, tuple) else {"type": kind}
-            group.add_argument(f"--{name}", default=default, help=text, **typed)
 
 
 def misuse(args: argparse.Namespace) -> str | None:

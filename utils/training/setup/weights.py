@@ -1,19 +1,32 @@
-"""Where a run's weights start: --init_from and --encoder."""
+"""Where a run's weights start: the files of --init_from and --encoder."""
 from pathlib import Path
 
+import numpy as np
+import onnx
+import torch
+from google.protobuf.message import DecodeError
 from torch import nn
 
+from models.encoder import SpeechEncoder
 from utils.common.errors import InputError
 from utils.common.files import file_sha256
 from utils.detector.checkpoint import load_checkpoint
 from utils.training.architectures import ARCHITECTURES
-from utils.training.setup.encoder_weights import load_encoder_weights
+
+# An ONNX file with the first blocks of a Whisper encoder: every weight is a float16 initialiser,
+# named like the encoder's parameter, with the suffix `.f16`. Linear weights are transposed. The
+# positional table may be longer than the model's. An exported network with such an encoder holds
+# them too: not transposed, with a prefix.
+SUFFIX = ".f16"
+TRANSPOSED = "_t"
+PREFIX = "model.encoder."    # in an exported network
+POSITIONS = "positional_embedding"
 
 
 def file_id(path: Path | None) -> str | None:
     """What a run notes of a given file: name and SHA-256; None for none.
 
-    Raises `InputError` where it cannot be read.
+    Raises `InputError` if it cannot be read.
     """
     if path is None:
         return None
@@ -27,7 +40,7 @@ def give_weights(model: nn.Module, config: dict, encoder: Path | None,
                  start: Path | None) -> dict | None:
     """Fill a fresh network from the files of --encoder and --init_from; freeze its given parts.
 
-    Returns what the checkpoint `start` says of its origin. Raises `InputError` for a bad file.
+    Returns what the checkpoint `start` says about its origin. Raises `InputError` for a bad file.
     """
     if encoder is not None:
         load_encoder_weights(model.encoder, encoder)
@@ -37,11 +50,11 @@ def give_weights(model: nn.Module, config: dict, encoder: Path | None,
 
 
 def start_from(model: nn.Module, config: dict, path: Path) -> dict:
-    """Give `model` the weights of the checkpoint at `path`; returns what it says of its origin.
+    """Give `model` the weights of the checkpoint at `path`; returns what it says about its origin.
 
-    Where only a part of the network starts from a checkpoint, this may be one of the part, or of
-    a network that has the part. Raises `InputError` for no checkpoint, or another architecture or
-    configuration.
+    If only a part of the network starts from a checkpoint, the file may hold that part alone, or
+    a network with that part. Raises `InputError` for a file that is no checkpoint, and for another
+    architecture or configuration.
     """
     if path.suffix == ".onnx":
         raise InputError(f"{path} is an exported model, which cannot be trained: name the "
@@ -76,3 +89,46 @@ def _check_same(found: dict, wanted: dict, path: Path) -> None:
     if differing:
         raise InputError(f"{path} holds a network with other settings ({'; '.join(differing)}): "
                          "name another checkpoint, or choose its --architecture")
+
+
+def load_encoder_weights(encoder: SpeechEncoder, path: Path) -> None:
+    """Give `encoder` the weights in the ONNX file at `path`, exactly: float16 values in float32.
+
+    Raises `InputError` if the file cannot be read or holds other weights.
+    """
+    found, wanted = _read(Path(path)), encoder.state_dict()
+    if POSITIONS in found:
+        found[POSITIONS] = found[POSITIONS][:len(wanted[POSITIONS])]
+    unlike = sorted(name for name in wanted.keys() | found.keys()
+                    if name not in found or name not in wanted
+                    or found[name].shape != wanted[name].shape)
+    if unlike:
+        raise InputError(f"{path} does not hold this encoder's weights ({unlike[0]} is missing, "
+                         "new or of another shape): give the ONNX file with the first two blocks "
+                         "of Whisper base")
+    broken = sorted(name for name, value in found.items() if not torch.isfinite(value).all())
+    if broken:
+        raise InputError(f"{path} holds values that are not finite in {broken[0]}: "
+                         "fetch the file anew")
+    encoder.load_state_dict(found, strict=True)
+
+
+def _read(path: Path) -> dict[str, torch.Tensor]:
+    if not path.is_file():
+        raise InputError(f"{path} is missing: give the ONNX file with the first two blocks of "
+                         "Whisper base, or models/pretrained/detector.onnx, which holds them")
+    try:
+        graph = onnx.load(str(path), load_external_data=False).graph
+        halves = [item for item in graph.initializer if item.name.endswith(SUFFIX)]
+        own = [item for item in halves if item.name.startswith(PREFIX)] or halves
+        arrays = {item.name.removeprefix(PREFIX)[:-len(SUFFIX)]: onnx.numpy_helper.to_array(item)
+                  for item in own}
+    except (OSError, DecodeError, ValueError) as error:
+        raise InputError(f"cannot read encoder weights from {path}: {error}. "
+                         "Give a whole ONNX file") from error
+    weights = {}
+    for name, array in arrays.items():
+        turned = array.T if name.endswith(TRANSPOSED) else array
+        weight = torch.tensor(turned.astype(np.float32)).contiguous()
+        weights[name.removesuffix(TRANSPOSED)] = weight
+    return weights

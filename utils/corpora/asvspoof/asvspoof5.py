@@ -11,8 +11,8 @@ from utils.archives.extraction import tar_items, unpack
 from utils.archives.index import Place, container_name, index_archive, read_index
 from utils.common.errors import InputError
 from utils.common.files import reading
-from utils.corpora.asvspoof5_protocols import ARCHIVE as PROTOCOL_ARCHIVE
-from utils.corpora.asvspoof5_protocols import Table, find_tables, table_files
+from utils.corpora.asvspoof.asvspoof5_protocols import ARCHIVE as PROTOCOL_ARCHIVE
+from utils.corpora.asvspoof.asvspoof5_protocols import Table, find_tables, table_files
 from utils.corpora.corpus import Corpus, Files, Part, Request
 
 DOWNLOAD = "https://zenodo.org/records/14498691"
@@ -42,11 +42,10 @@ class Located:
         return [part for part in LETTERS if self.archives[part] or self.folders[part]]
 
 
-def is_there(raw_dir: Path) -> bool:
-    """Whether data/raw holds any audio or protocol of ASVspoof5."""
-    places = _places(raw_dir)
+def is_there(raw_dir: Path) -> list[Path]:
+    """The archives, protocols and folders of ASVspoof5 in data/raw; none where it is not there."""
     folders = chain.from_iterable(FOLDERS.values())
-    return bool(downloads(raw_dir) or _first(places, folders, Path.is_dir))
+    return [*downloads(raw_dir), *_first(_places(raw_dir), folders, Path.is_dir)]
 
 
 def downloads(raw_dir: Path) -> list[Path]:
