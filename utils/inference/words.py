@@ -106,9 +106,12 @@ def _facts(record: dict, detector: Detector) -> list[str]:
         lines = [_line("score", f"{record['score']:.2f} ({score_words(detector)})"),
                  _line("threshold", threshold_words(detector))]
     audio = record["audio"]
+    coding = audio["format"]
+    if audio["subtype"] != coding.lower():
+        coding += f" {audio['subtype']}"
     channels = "1 channel" if audio["channels"] == 1 else f"{audio['channels']} channels"
     recording = (f"{record['seconds']:.1f} s, {record['speech_seconds']:.1f} s of it speech; "
-                 f"{audio['sample_rate']:,} Hz, {channels}, {audio['format']} {audio['subtype']}")
+                 f"{audio['sample_rate']:,} Hz, {channels}, {coding}")
     return [*lines, _line("model", model_words(detector)), _line("recording", recording)]
 
 
