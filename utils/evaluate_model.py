@@ -30,8 +30,8 @@ GROUPS = {
     "or read scores": (
         ("scores", Path, None, "score file of any system, instead of a model"),
         ("keys", Path, None, "key or protocol file for --scores"),
-        ("asv_scores", Path, None, "speaker verification scores of ASVspoof 2019, for its min "
-                                   "t-DCF (source, target/nontarget/spoof, score)"),
+        ("asv_scores", Path, None, "speaker verification scores of ASVspoof 2019 or 2021, for "
+                                   "the min t-DCF; those of 2021 need their keys beside them"),
         ("phase", str, "eval", "trials of an ASVspoof 2021 key file: eval (default), progress, "
                                "hidden or all")),
     "figures": (
@@ -73,10 +73,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def options(args: argparse.Namespace) -> dict:
     """The options of `utils.report.evaluation.evaluate` that both ways of evaluating share."""
-    from utils.report.key_files import read_asv_rates
+    from utils.report.asv_scores import read_asv_rates
     return {"prior_spoof": args.prior, "cost_miss": args.cost_miss, "cost_fa": args.cost_fa,
             "seen_attacks": args.seen_attacks, "replicates": args.replicates, "seed": args.seed,
-            "asv": read_asv_rates(args.asv_scores), "arguments": recorded(args)}
+            "asv": read_asv_rates(args.asv_scores, args.phase), "arguments": recorded(args)}
 
 
 def evaluate_store(args: argparse.Namespace) -> dict | None:

@@ -34,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--extract", action="store_true",
                         help="unpack archives (default: read them in place)")
     parser.add_argument("--md5", action="store_true",
-                        help="verify the downloads' md5 sums, which reads all of them")
+                        help="compare the downloads with their published md5 sums; reads all")
     parser.add_argument("--seed", type=int,
                         help=f"seed of splits and of the default corpus (default: {SEED})")
     parser.add_argument("--where", action="append", default=[], type=condition,
@@ -43,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
                              "COLUMN!=VALUE uses all others; separate several values by commas; "
                              "may be repeated; a list without that column is used as a whole")
     parser.add_argument("--split_by", choices=("speaker", "source"), default="speaker",
-                        help="no two subsets share one, where subsets are cut from a part "
+                        help="what no two subsets share where they are cut from one part "
                              "(default: speaker)")
     parser.add_argument("--fold", type=fold, metavar="K/N",
                         help="split into N folds: the K-th is eval, the next one dev, the rest "

@@ -16,7 +16,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line of this step."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--subset", choices=("train", "dev", "eval", "all"), default="all",
-                        help="a subset, or the corpus' own partition with all subsets cut from it "
+                        help="the subset to store, with all that were cut from the same part "
                              "(default: all)")
     parser.add_argument("--limit", type=positive, metavar="N",
                         help="at most N utterances per subset; every key and attack keeps its "

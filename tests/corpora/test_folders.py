@@ -6,7 +6,8 @@ import pytest
 from tests.helpers.trial_lists import listed_trials
 from utils import prepare_dataset
 from utils.common.errors import InputError
-from utils.corpora.folder_names import key_of, speaker_of, subset_of
+from utils.corpora.folder_names import (key_of, labels_of, published_key, speaker_of,
+                                        subset_of)
 from utils.trials.trial import SUBSETS, read_corpus
 
 
@@ -56,6 +57,49 @@ def test_the_speaker_is_the_right_folder(path, speaker):
     assert speaker_of(tuple(filter(None, path.split("/")))) == speaker
 
 
+@pytest.mark.parametrize("key, names", [
+    ("bonafide", "LJSpeech-1.1 LibriSpeech LibriTTS_R dev-clean train-other-500 VCTK-Corpus-0.92 "
+                 "M-AILABS m-ailabs by_book jsut_ver1.1"),
+    ("spoof", "WaveFake ljspeech_melgan ljspeech_hifiGAN jsut_parallel_wavegan "
+              "common_voices_prompts_from_conformer_fastspeech2_pwg_ljspeech"),
+    (None, "dev mine LJ libri ljspeakers wavs vctk_hifigan LibriSpeech-vocoded M-AILABS-xtts")])
+def test_published_corpora_of_one_class_are_known_by_name(key, names):
+    assert {published_key(name) for name in names.split()} == {key}
+
+
+@pytest.mark.parametrize("key, path, wanted", [
+    ("spoof", "fake/a.wav", ("spoof", "-", "-")), ("spoof", "fake/wavs/a.wav", ("spoof", "-", "-")),
+    ("spoof", "fake/xtts/Ann/a.wav", ("xtts", "Ann", "-")),
+    ("spoof", "ljspeech_melgan/LJ001-0002_gen.wav", ("ljspeech_melgan", "LJSpeech", "LJ001-0002")),
+    ("spoof", "generated_audio/jsut_pwg/BASIC5000_0007_gen.wav",
+     ("jsut_pwg", "JSUT", "BASIC5000_0007")),
+    ("bonafide", "real/wavs/a.wav", ("-", "-", "-")),
+    ("bonafide", "real/Ann/clips/a.wav", ("-", "Ann", "-")),
+    ("bonafide", "LJSpeech-1.1/wavs/LJ001-0002.wav", ("-", "LJSpeech", "LJ001-0002")),
+    ("bonafide", "by_book/male/bob/book/wavs/x.wav", ("-", "bob", "-")),
+    ("bonafide", "VCTK/wav48/p225/p225_001.wav", ("-", "p225", "-"))])
+def test_folders_and_names_give_attack_speaker_and_sentence(key, path, wanted):
+    home, *below = path.split("/")
+    labels = labels_of(key, home, tuple(below))
+    assert (labels.attack, labels.speaker, labels.source) == wanted
+
+
+def test_equal_recordings_of_one_part_stay_in_one_subset(clips, tmp_path, capsys):
+    raw = tmp_path / "raw"
+    for folder in ("bonafide", "spoof"):
+        put(clips, raw, folder, folder, 9)
+    for number in range(5):
+        copy = raw / "spoof" / f"copy{number}.flac"
+        copy.write_bytes((raw / "spoof" / f"{number}.flac").read_bytes())
+    for seed in range(4):
+        prepare_dataset.main(["--data_dir", str(tmp_path), "--seed", str(seed)])
+        home = {trial.utterance: subset for subset in SUBSETS
+                for trial in listed_trials(tmp_path, subset)}
+        assert [home[f"spoof/copy{n}.flac"] for n in range(5)] == [
+            home[f"spoof/{n}.flac"] for n in range(5)]
+    assert "recordings that equal another: 5" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("home", ["", "my data/", "a/b/c/"])
 def test_a_pair_is_found_at_any_depth_and_keeps_its_names(clips, tmp_path, home):
     raw = tmp_path / "raw"
@@ -103,7 +147,7 @@ def test_a_test_set_alone_is_not_trained_on(clips, tmp_path, capsys):
     put(clips, tmp_path / "raw", "bonafide", "test/real")
     put(clips, tmp_path / "raw", "spoof", "test/fake")
     assert prepare_dataset.main(["--data_dir", str(tmp_path)]) == 0
-    assert "nothing here is to be trained on" in capsys.readouterr().out
+    assert "nothing to train on" in capsys.readouterr().out
     assert len(listed_trials(tmp_path, "eval")) == 8
     assert list(read_corpus(tmp_path)["subsets"]) == ["eval"]
     assert not (tmp_path / "protocols" / "train.tsv").exists()

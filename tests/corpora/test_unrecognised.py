@@ -55,6 +55,23 @@ def test_the_default_corpus_and_notes_are_no_audio_of_the_users(clips, tmp_path)
     assert choose(tmp_path / "raw", "auto") == "default"
 
 
+def test_recordings_beside_a_corpus_stop_prepare_and_a_few_are_told(clips, tmp_path, capsys):
+    raw = tmp_path / "raw"
+    put(clips, raw, *(f"real/{n}.flac" for n in range(9)), *(f"mine/{n}.flac" for n in range(9)))
+    for number, clip in enumerate(clips["spoof"][:9]):
+        (raw / "fake").mkdir(exist_ok=True)
+        shutil.copyfile(clip, raw / "fake" / f"{number}.flac")
+    (raw / "sets.zip").write_bytes(b"PK")
+    prepare(raw)
+    told = "9 audio files (9 in raw/mine/) and 1 archive (raw/sets.zip)"
+    assert f"left out, since their layout is not known: {told}" in capsys.readouterr().out
+    put(clips, raw, *(f"mine/{n}.flac" for n in range(10)))
+    with pytest.raises(InputError, match="10 in raw/mine/.*add --corpus folders"):
+        prepare(raw)
+    prepare_dataset.main(["--data_dir", str(tmp_path), "--corpus", "folders"])
+    assert "10 in raw/mine/" in capsys.readouterr().out
+
+
 def test_the_default_corpus_is_taken_when_asked_for(clips, tmp_path):
     put(clips, tmp_path / "raw", "1.flac")
     assert choose(tmp_path / "raw", "default") == "default"

@@ -43,7 +43,7 @@ def test_a_name_in_another_spelling_is_that_file(speech, encoding, change):
 @pytest.mark.parametrize("name, text", [
     ("l.csv", 'file,label\n"{}",x\n{},y\n'), ("l.csv", "file;label\n{};x\n{};y\n"),
     ("l.tsv", "{}\tx\n{}\ty\n"), ("l.scp", "u1 {}\nu2 {}\n"), ("l.lst", "{}\n{}\n"),
-    ("l.m3u", "#EXTM3U\n{}\n{}\n"), ("l.m3u8", "#EXTM3U\n{}\n{}\n")])
+    ("l.m3u", "#EXTM3U\n{}\n{}\n"), ("l.m3u8", "#EXTM3U\n{}\n{}\n"), ("list", "{}\n{}\n")])
 def test_other_kinds_of_lists_are_read(speech, name, text):
     assert same(listed(speech, text.format(*NAMES), name), speech)
 

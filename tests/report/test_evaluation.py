@@ -48,7 +48,7 @@ def test_attacks_of_folders_are_said_to_be_compared_by_name():
 @pytest.mark.parametrize("store", [Trials("other"), None])
 def test_attack_tags_of_another_corpus_are_not_compared(store):
     result = evaluate(ROWS, SCORES, KNOWN, store=store, replicates=0)
-    assert "seen" not in result and "do not compare with those of one" in headline(result)[-1]
+    assert "seen" not in result and "cannot be compared with those of one" in headline(result)[-1]
     named = evaluate(ROWS, SCORES, KNOWN, store=store, seen_attacks=["A03"], replicates=0)
     assert named["seen"]["attacks"] == ["A03"]
     assert "seen_on_dev" not in named and named["attacks_note"] is None
@@ -63,7 +63,7 @@ def test_the_shipped_model_calls_no_attack_of_a_users_folders_seen(corpus):
     scores = np.append(SCORES, 0)
     result = evaluate(rows, scores, shipped, store=Trials(corpus), replicates=0)
     assert "seen" not in result and "unseen" not in result
-    said = "do not compare with those of folders prepared by an earlier version"
+    said = "cannot be compared with those of folders prepared by an earlier version"
     assert said in headline(result)[-1]
     named = evaluate(rows, scores, shipped, store=Trials(corpus), seen_attacks=["A07"],
                      replicates=0)

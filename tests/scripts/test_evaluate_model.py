@@ -19,6 +19,7 @@ from utils.trials.labels import Labels
 from utils.trials.trial import Trial, trial_list_path, write_trials
 from utils.common.errors import InputError
 from utils.metrics import metrics
+from utils.report.asv_scores import read_asv_rates
 from utils.detector.decision import fit_on_dev
 from utils.common.files import ROOT, write_json
 from utils.detector.engines import load_engine
@@ -279,6 +280,34 @@ def test_speaker_verification_scores_set_the_tandem_cost(tmp_path, capsys):
     (tmp_path / "asv.txt").write_text("a target 1\nb nontarget 0\n", encoding="utf-8")
     with pytest.raises(InputError, match="no spoof trials"):
         evaluate_model.main(files)
+
+
+@pytest.mark.parametrize("line", ["LA_0009 LA_E_{n} alaw ita_tx A07 {key} notrim {phase}",
+                                  "PA_0010 PA_E_{n} R3 M3 d4 r1 m1 s4 c4 {key} notrim {phase}"])
+@pytest.mark.parametrize("folder", ["ASV/ASVTorch_Kaldi", "ASV"])
+def test_speaker_verification_scores_of_2021_have_their_keys_beside_them(tmp_path, line, folder):
+    rng = np.random.default_rng(1)
+    keys = ["target", "nontarget", "spoof", "target", "nontarget", "spoof"] * 20
+    values = [{"target": 2.0, "nontarget": -2.0, "spoof": 1.0}[key] + rng.normal() for key in keys]
+    phases = ["eval" if number % 10 else "progress" for number in range(len(keys))]
+    scores = tmp_path / folder / "score.txt"
+    scores.parent.mkdir(parents=True)
+    scores.write_text("".join(f"LA_0009-x LA_E_{n}-x {value!r}\n"
+                              for n, value in enumerate(map(float, values))))
+    table = tmp_path / "ASV" / "trial_metadata.txt"
+    table.write_text("".join(line.format(n=n, key=key, phase=phase) + "\n"
+                             for n, (key, phase) in enumerate(zip(keys, phases))))
+    for phase in ("eval", "all"):
+        wanted = [np.array([value for value, key, own in zip(values, keys, phases)
+                            if key == kind and phase in (own, "all")])
+                  for kind in ("target", "nontarget", "spoof")]
+        assert read_asv_rates(scores, phase) == metrics.asv_error_rates(*wanted)
+    table.write_text(table.read_text() + "x\n")
+    with pytest.raises(InputError, match="has 120 lines, but .* has 121"):
+        read_asv_rates(scores)
+    table.unlink()
+    with pytest.raises(InputError, match="no trial_metadata.txt lies beside it"):
+        read_asv_rates(scores)
 
 
 def test_without_a_model_it_says_how_to_get_one(tmp_path, monkeypatch):

@@ -56,7 +56,7 @@ def test_the_guides_minimal_set_up_gives_three_subsets(clips, data, capsys):
     assert prepare(data) == 0
     said = capsys.readouterr().out
     assert "found in" in said and "flac_D_ab.tar" in said
-    assert "dev: protocol lists 103, found 96" in said
+    assert "dev: 96 of 103 listed utterances found" in said
     assert "dev is split by speaker into train, dev, eval (seed 1)" in said
     for trial in (trial for found in lists(data).values() for trial in found):
         line = lines[trial.utterance]
@@ -132,7 +132,7 @@ def test_corpus_json_says_what_is_there(clips, data):
 def test_enrolment_files_are_no_trials_and_no_error(clips, data, capsys):
     build_raw(data / "raw", clips)
     prepare(data)
-    assert "enrolment files, which are no trials: 1" in capsys.readouterr().out
+    assert "files for enrolment left out: 1" in capsys.readouterr().out
     assert not any("_A" in trial.utterance for found in lists(data).values() for trial in found)
 
 

@@ -71,12 +71,12 @@ def test_trials_with_equal_recordings_are_found_in_one_part(raw):
 
 def test_a_recording_under_both_keys_is_told(raw):
     said = told(raw, train=[trial(raw, "real", speech(0), "bonafide"), trial(raw, "x", speech(0))])
-    assert "real and x are the same recording under both keys" in said[0]
+    assert "real and x are the same recording, under both keys" in said[0]
 
 
 def test_copies_in_one_subset_under_one_key_are_a_number(raw):
     said = told(raw, train=[trial(raw, name, speech(0)) for name in "abc"])
-    assert said == ["recordings of the same content as another: 2"]
+    assert said == ["recordings that equal another: 2"]
 
 
 def test_members_of_an_archive_are_compared_where_they_lie(raw):

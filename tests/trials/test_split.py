@@ -4,7 +4,7 @@ from collections import Counter
 import pytest
 
 from utils.common.errors import InputError
-from utils.corpora.write_lists import kept_apart
+from utils.corpora.in_words import kept_apart
 from utils.trials.labels import Labels
 from utils.trials.split import SplitOptions, plan_subsets, split
 from utils.trials.trial import SUBSETS, Trial
@@ -152,6 +152,6 @@ def test_attacks_that_one_subset_has_alone_are_named_and_left_out_clips_are_coun
              "dev": [trial(3, "b"), trial(4, "b", "A09"), trial(5, "b", "A10")],
              "eval": [trial(6, "c"), trial(7, "c", "A11")]}
     assert kept_apart(lists, {"A11", "A12"}, found=9) == (
-        "; attacks kept for eval alone: A11; for dev alone: A10; "
-        "spoofed clips that this leaves out: 2")
-    assert kept_apart(lists, set(), found=7) == "; no attack is kept for eval alone"
+        ". Attacks in eval alone: A11. Attacks in dev alone: A10. "
+        "Spoofed utterances left out for that: 2")
+    assert kept_apart(lists, set(), found=7) == ". No attack is in eval alone"

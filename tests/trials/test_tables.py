@@ -184,4 +184,4 @@ def test_trials_without_their_file_and_files_without_their_trial_are_counted(dat
     assert len(prepare(data)) == 15
     said = capsys.readouterr().out
     assert "1 of the 12 trials" in said and "P01 first" in said
-    assert "ignored files that the protocol does not list: 1" in said
+    assert "files left out since no list names them: 1" in said

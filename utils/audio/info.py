@@ -37,7 +37,7 @@ class AudioInfo:
     missing: list[str] = field(default_factory=list)    # sentences: what could not be decoded
     remarks: list[str] = field(default_factory=list)    # sentences: what is odd, and was heard
     exact: bool = False          # lossless sound, so that a promise is kept to the sample
-    inexact: bool = False        # the promise is not kept quite
+    inexact: bool = False        # not to the sample what was promised, joined, or with a gap
 
     @property
     def clipped_fraction(self) -> float:
@@ -47,7 +47,7 @@ class AudioInfo:
     @property
     def whole(self) -> bool:
         """Whether it is one whole recording, as an utterance of a corpus must be."""
-        return not (self.missing or self.remarks or self.inexact)
+        return not (self.missing or self.inexact)
 
     def describe(self, reader: Reader) -> None:
         """Note what the header says."""
@@ -94,21 +94,25 @@ class AudioInfo:
     def _note_surplus(self, done: Done, heard: float) -> None:
         files = sum(reader.form is None for reader, _ in done)
         promised = done[0][1]
+        surplus = promised is not None and promised + TOLERANCE < heard
+        self.inexact |= files > 1 or surplus
         if files > 1:
             self.remarks.append(f"{files} recordings lie one behind the other in this file: all "
                                 "are judged")
-        elif promised is not None and promised + TOLERANCE < heard:
+        elif surplus:
             self.remarks.append(f"the file says that it lasts {promised:.1f} s, but {heard:.1f} s "
                                 "are there: all is judged")
 
     def _note_times(self, first: Reader) -> None:
         if first.name not in TIMED:     # a loss, told by the promise
             return
-        if first.name == "ogg" and first.zero > TOLERANCE:
+        late = first.name == "ogg" and first.zero > TOLERANCE
+        self.inexact |= late or bool(first.pauses)
+        if late:
             self.remarks.append(f"its clock begins at {first.zero:.1f} s: what was before that is "
                                 "lost, or was not recorded")
         if first.lead:
             self.remarks.append(f"the sound begins {first.lead:.1f} s after the file does")
         for at, seconds in first.pauses[:MAX_PAUSES]:
-            self.remarks.append(f"nothing from {at:.1f} to {at + seconds:.1f} s: a pause, or a part "
-                                "that is lost")
+            self.remarks.append(f"nothing from {at:.1f} to {at + seconds:.1f} s: a pause, or a "
+                                "part that is lost")

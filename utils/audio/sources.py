@@ -26,12 +26,14 @@ AudioSource = str | os.PathLike | tuple[str | os.PathLike, int, int] | BinaryIO
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Audio bytes ready to be read: a seekable binary file without a name, a printable name for
-    messages, its length.
+    """Audio bytes ready to be read: a seekable binary file, a printable name for messages, its
+    length; and the file that it is a part of, from which byte on.
     """
     file: BinaryIO
     name: str
     size: int
+    of: BinaryIO
+    offset: int
 
 
 class Memory(io.BytesIO):
@@ -78,8 +80,12 @@ class Slice(io.RawIOBase):
 
 def part_of(opened: Opened, start: int, end: int) -> Opened:
     """The same bytes without those before `start` and from `end` on."""
-    part = io.BufferedReader(Slice(opened.file, start, end - start), 1 << 16)
-    return Opened(part, opened.name, end - start)
+    return _slice(opened.of, opened.name, opened.offset + start, end - start)
+
+
+def _slice(file: BinaryIO, name: str, offset: int, size: int) -> Opened:
+    part = io.BufferedReader(Slice(file, offset, size), 1 << 16)
+    return Opened(part, name, size, file, offset)
 
 
 def source_name(source: AudioSource) -> str:
@@ -147,8 +153,9 @@ def _view(file: BinaryIO, name: str, offset: int, size: int, available: int) -> 
         raise AudioError(f"{name} is empty (0 bytes)")
     if size <= SMALL:
         file.seek(offset)
-        return Opened(Memory(_read_exactly(file, size, name)), name, size)
-    return Opened(io.BufferedReader(Slice(file, offset, size), 1 << 16), name, size)
+        held = Memory(_read_exactly(file, size, name))
+        return Opened(held, name, size, held, 0)
+    return _slice(file, name, offset, size)
 
 
 def _read_exactly(file: BinaryIO, size: int, name: str) -> bytes:

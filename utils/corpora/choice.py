@@ -42,7 +42,7 @@ def choose(raw_dir: Path, wanted: str) -> str:
         raise InputError(f"{raw_dir} holds {chosen}, and also {left}, which would not be used. "
                          f"{left.advice} To leave them out, add --corpus {chosen}")
     if left and chosen != "default":
-        print(f"not used, in no known layout: {left}")
+        print(f"left out, since their layout is not known: {left}")
     if wanted == "auto" and chosen == "default":
         how = "it exists already" if default.is_there(raw_dir) else \
             "building it takes some minutes and downloads 290 MB; Ctrl-C stops it"

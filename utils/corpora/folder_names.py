@@ -23,8 +23,9 @@ M_AILABS = re.compile(r"by_book")
 WAVEFAKE = re.compile(r"(?:ljspeech|jsut)_(?!ver)\w+|common_voices_prompts\w*", re.IGNORECASE)
 PUBLISHED = {"spoof": re.compile(rf"wavefake.*|{WAVEFAKE.pattern}", re.IGNORECASE),
              "bonafide": re.compile(
-                 rf"lj-?speech[-_.\d]*|jsut_ver.*|libri(?:speech|tts).*|{LIBRI.pattern}|vctk.*|"
-                 rf"m[-_ ]?ailabs.*|{M_AILABS.pattern}", re.IGNORECASE)}
+                 rf"(?:lj-?speech|libri-?speech|libri-?tts(?:[-_]r)?|vctk(?:[-_]corpus)?|"
+                 rf"jsut(?:_ver)?|m[-_ ]?ailabs)[-_.\d]*|{LIBRI.pattern}|{M_AILABS.pattern}",
+                 re.IGNORECASE)}
 # The corpora of one speaker, and how they name their sentences; WaveFake's copies keep the names
 SENTENCES = {"LJSpeech": re.compile(r"LJ\d{3}-\d+"), "JSUT": re.compile(r"BASIC5000_\d+")}
 ONE_ATTACK = "spoof"     # the attack of files that lie in spoof/ itself

@@ -192,5 +192,5 @@ def _add_half(files: Files, source: Source, container: str) -> None:
         else:
             ignored += 1
     if ignored:
-        files.notes.append(f"{ignored:,} files in {source.folder} are ignored: their extension is "
+        files.notes.append(f"{ignored:,} files in {source.folder} are left out: their suffix is "
                            "not one of audio, or their name has control characters")

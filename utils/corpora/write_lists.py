@@ -1,7 +1,6 @@
 """From a corpus to the lists in data/protocols: join, cut missing subsets, write all or nothing."""
 import os
 import shutil
-from collections import Counter
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
@@ -10,20 +9,12 @@ from utils.archives.index import container_name, stamp
 from utils.common.errors import InputError
 from utils.common.files import disk_errors, file_sha256, read_json, write_json
 from utils.common.provenance import environment
-from utils.corpora.corpus import Corpus, Joined, join
-from utils.trials.groups import one_speaker
-from utils.trials.labels import UNKNOWN
+from utils.corpora.corpus import Corpus, join
+from utils.corpora.in_words import (NOTHING_TO_TRAIN_ON, attacks_of, known, part_in_words,
+                                    split_in_words, subset_in_words)
 from utils.trials.overlap import Overlap
 from utils.trials.split import SplitOptions, plan_subsets, split
 from utils.trials.trial import SUBSETS, Trial, trial_list_path, write_trials
-
-MANY_ATTACKS = 20     # more are not all named on the screen
-SHOWN_ATTACKS = 10
-
-NOTHING_TO_TRAIN_ON = (
-    "{} is an evaluation set: nothing here is to be trained on, so there is a list of eval alone. "
-    "Run preprocess_data.py, and then evaluate_model.py with a trained model. "
-    "To train, put a corpus with a train set beside it")
 
 Say = Callable[[str], object]
 
@@ -33,123 +24,58 @@ def write_lists(data_dir: Path, corpus: Corpus, options: SplitOptions, say: Say 
 
     One part at a time is in memory. The lists are staged in a folder of their own. corpus.json is
     removed before they replace older ones, and written last: no later step starts without it.
-    `InputError` where train shares a file with another subset, which links to folders allow.
+    `InputError` where train shares a recording with another subset.
     """
     staging = data_dir / "protocols" / ".staging"
     shutil.rmtree(staging, ignore_errors=True)
     try:
-        subsets: dict[str, dict] = {}
-        overlap = Overlap(data_dir) if corpus.layout == "folders" else None
-        plan = plan_subsets(corpus.parts, corpus.keeps_sets)
-        if "train" not in chain(*plan.values()):
-            say(NOTHING_TO_TRAIN_ON.format(corpus.name))
-        for part, wanted in plan.items():
-            joined = join(corpus.parts[part])
-            _report_part(part, joined, say)
-            trained = set(subsets["train"]["attacks"]) if "train" in subsets else set()
-            alike = overlap.alike(joined.trials) if overlap and len(wanted) > 1 else ()
-            lists, held_out = split(part, joined.trials, wanted, options, trained, alike)
-            origin = "official"
-            if len(wanted) > 1:
-                origin = f"split of {part}"
-                say(_split_in_words(part, joined, lists, held_out, options))
-            for subset, trials in lists.items():
-                path = staging / f"{subset}.tsv"
-                subsets[subset] = {
-                    "listed": joined.listed, **_write_subset(path, trials, say),
-                    "partition": part, "origin": origin, "sha256": file_sha256(path)}
-                if overlap:
-                    overlap.add(subset, trials, say)
-        if overlap:
-            overlap.compare(say)
+        subsets = _stage(data_dir, staging, corpus, options, say)
         return _publish(data_dir, staging, _description(data_dir, corpus, subsets, options))
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _report_part(part: str, joined: Joined, say: Say) -> None:
-    say(f"{part}: protocol lists {joined.listed:,}, found {len(joined.trials):,}")
-    if joined.enrolment:
-        say(f"{part}: enrolment files, which are no trials: {joined.enrolment:,}")
-    if joined.unlisted:
-        say(f"{part}: ignored files that the protocol does not list: {joined.unlisted:,}")
-    for note in joined.notes:
-        say(f"{part}: {note}")
-
-
-def _split_in_words(part: str, joined: Joined, lists: dict[str, list[Trial]], held_out: set[str],
-                    options: SplitOptions) -> str:
-    fold = f", fold {options.fold[0]} of {options.fold[1]}" if options.fold else ""
-    return (f"{part} is split by {_unit(joined.trials, options.unit)} into {', '.join(lists)} "
-            f"(seed {options.seed}{fold}){kept_apart(lists, held_out, len(joined.trials))}")
-
-
-def _unit(trials: list[Trial], unit: str) -> str:
-    """What no two subsets of a split share."""
-    if unit == "speaker" and (alone := one_speaker(trials)):
-        return f"recording (all real speech is of one speaker, {alone})"
-    unknown = sum(getattr(trial.labels, unit) == UNKNOWN for trial in trials)
-    if not unknown:
-        return unit
-    if unknown == len(trials):
-        return f"file (no {unit} is known)"
-    return f"{unit} (by file where none is known)"
-
-
-def kept_apart(lists: dict[str, list[Trial]], held_out: set[str], found: int) -> str:
-    """Which attacks only one subset of a split has, in words.
-
-    It also says how many of the part's `found` trials that leaves out.
-    """
-    if "eval" not in lists:
-        return ""
-    attacks = {subset: set(_attacks(trials)) for subset, trials in lists.items()}
-    eval_alone = sorted(held_out & attacks["eval"])      # eval's speakers may lack some of them
-    if not eval_alone:
-        return "; no attack is kept for eval alone"
-    text = f"; attacks kept for eval alone: {', '.join(eval_alone)}"
-    dev_alone = sorted(attacks["dev"] - attacks["eval"] - attacks.get("train", set()))
-    if dev_alone:
-        text += f"; for dev alone: {', '.join(dev_alone)}"
-    left_out = found - sum(map(len, lists.values()))
-    if left_out:
-        text += f"; spoofed clips that this leaves out: {left_out:,}"
-    return text
+def _stage(data_dir: Path, staging: Path, corpus: Corpus, options: SplitOptions,
+           say: Say) -> dict[str, dict]:
+    """Write the lists to `staging`; returns each subset as corpus.json describes it."""
+    subsets: dict[str, dict] = {}
+    overlap = Overlap(data_dir) if corpus.layout == "folders" else None
+    plan = plan_subsets(corpus.parts, corpus.keeps_sets)
+    if "train" not in chain(*plan.values()):
+        say(NOTHING_TO_TRAIN_ON)
+    for part, wanted in plan.items():
+        joined = join(corpus.parts[part])
+        for sentence in part_in_words(part, joined):
+            say(sentence)
+        trained = set(subsets["train"]["attacks"]) if "train" in subsets else set()
+        alike = overlap.alike(joined.trials) if overlap and len(wanted) > 1 else ()
+        lists, held_out = split(part, joined.trials, wanted, options, trained, alike)
+        if len(wanted) > 1:
+            say(split_in_words(part, joined, lists, held_out, options))
+        origin = "official" if len(wanted) == 1 else f"split of {part}"
+        for subset, trials in lists.items():
+            path = staging / f"{subset}.tsv"
+            subsets[subset] = {
+                "listed": joined.listed, **_write_subset(path, trials, say),
+                "partition": part, "origin": origin, "sha256": file_sha256(path)}
+            if overlap:
+                overlap.add(subset, trials, say)
+    if overlap:
+        overlap.compare(say)
+    return subsets
 
 
 def _write_subset(path: Path, trials: list[Trial], say: Say) -> dict:
     """Write one list; returns its counts, as corpus.json holds them."""
     write_trials(path, trials)
-    say(f"{path.stem}: {_in_words(trials)}")
-    attacks = _attacks(trials)
+    say(f"{path.stem}: {subset_in_words(trials)}")
+    attacks = attacks_of(trials)
     spoof = attacks.total()
     if not 0 < spoof < len(trials):
-        raise InputError(f"{path.stem} would have one class only ({_in_words(trials)}): "
+        raise InputError(f"{path.stem} would have one class only ({subset_in_words(trials)}): "
                          "add the other class")
     return {"found": len(trials), "bonafide": len(trials) - spoof, "spoof": spoof,
-            "speakers": len(_known(trials, "speaker")), "attacks": dict(sorted(attacks.items()))}
-
-
-def _attacks(trials: list[Trial]) -> Counter:
-    return Counter(trial.labels.attack for trial in trials if not trial.labels.is_bonafide)
-
-
-def _known(trials: list[Trial], label: str) -> set[str]:
-    return {getattr(trial.labels, label) for trial in trials} - {UNKNOWN}
-
-
-def _in_words(trials: list[Trial]) -> str:
-    keys = Counter(trial.labels.key for trial in trials)
-    attacks = sorted(_known(trials, "attack"))
-    shown = ", ".join(attacks)
-    if len(attacks) > MANY_ATTACKS:
-        more = len(attacks) - SHOWN_ATTACKS
-        shown = f"{', '.join(attacks[:SHOWN_ATTACKS])} and {more} more"
-    speakers = len(_known(trials, "speaker"))
-    sources = len(_known(trials, "source"))
-    return (f"utterances {len(trials):,}, bona fide {keys['bonafide']:,}, "
-            f"spoof {keys['spoof']:,}, speakers {f'{speakers:,}' if speakers else 'not known'}, "
-            f"{f'sources {sources:,}, ' if sources else ''}attacks {shown or 'none'}")
+            "speakers": len(known(trials, "speaker")), "attacks": dict(sorted(attacks.items()))}
 
 
 def _description(data_dir: Path, corpus: Corpus, subsets: dict[str, dict],

@@ -18,6 +18,7 @@ from utils.common.text import (SEPARATORS, WESTERN, cells, decoded, lines_of, sa
 LIST_SUFFIXES = (".txt", ".lst", ".list", ".csv", ".tsv", ".scp", ".m3u", ".m3u8")
 TABLES = (".csv", ".tsv")
 LIST_HEAD = 4096    # bytes of a list that show whether it is text
+CONTROLS = bytes({*range(32)} - {*b"\t\r\n"})     # not in text; recordings are full of them
 UTF_16 = (BOM_UTF16_LE, BOM_UTF16_BE)       # also how UTF-32 begins
 URL = re.compile(r"(?!file:)[a-z]{2,}[a-z0-9+.-]*://", re.IGNORECASE)
 
@@ -78,14 +79,17 @@ def _matching(name: str) -> list[str]:
 
 
 def _is_list(name: str) -> bool:
-    """Whether a file is a list: its suffix is one of lists and it is text, not a recording."""
-    if not name.lower().endswith(LIST_SUFFIXES) or not os.path.isfile(name):
+    """Whether a file is a list: its suffix is one of lists, or it has none, and it is text."""
+    suffix = os.path.splitext(name)[1].lower()
+    if suffix and suffix not in LIST_SUFFIXES or not os.path.isfile(name):
         return False
     try:
         with open(name, "rb") as file:
             head = file.read(LIST_HEAD)
     except OSError:
         return False
+    if not suffix:
+        return bool(head) and head.translate(None, delete=CONTROLS) == head
     if head.startswith(UTF_16):
         text = head[:len(head) // 4 * 4].decode("utf-16", "replace")
         return text.isascii() or any(c in text for c in "\r\n/\\.")

@@ -61,7 +61,7 @@ def _probit(rates: np.ndarray) -> np.ndarray:
 def plot_det(path: Path, curves: Sequence[Curve]) -> None:
     """Miss against false alarm rate on normal-deviate axes (Martin et al. 1997).
 
-    The dot on each curve is its operating point, at the edge where it lies outside.
+    The dot on each curve is its operating point. One outside the axes is drawn at their edge.
     """
     figure, (ax,) = new_figure(5.6, 5.2)
     rates = [max(1.3 * c.miss, 1.3 * c.false_alarm, 2.5 * c.eer) for c in curves]

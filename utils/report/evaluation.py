@@ -18,7 +18,7 @@ LLR = "log-likelihood ratio"    # these three: what a score is
 RAW = "raw CM score"
 OTHER_SYSTEM = "score of another system, taken as a log-likelihood ratio"
 CONVENTION = "CM score: higher = bona fide; rates are fractions; Cllr in bits"
-ANY_FOLDERS = "folders"     # so earlier versions and the shipped model name any corpus of folders
+ANY_FOLDERS = "folders"     # any corpus of folders, in earlier versions and the pretrained model
 BY_NAME = ("Attacks count as seen or unseen by their names in the folders' lists alone: a known "
            "attack under another name counts as unseen.")
 
@@ -54,7 +54,7 @@ def evaluate(rows: Rows, scores: np.ndarray, metadata: dict | None = None, *,
     scores: as reported (higher = bona fide), calibrated where the model is.
     metadata: the checkpoint's; None for scores of another system.
     prior_spoof, cost_miss, cost_fa: by default the model's, else ASVspoof 5's.
-    seen_attacks: by default the model's, if `store` is of the corpus that it was trained on.
+    seen_attacks: by default the model's, if `store` holds the corpus that it was trained on.
     replicates, seed: of the bootstrap.
     asv: error rates of speaker verification, for the t-DCF.
     arguments: what the user asked for; they go into the result unchanged.
@@ -87,9 +87,9 @@ def evaluate(rows: Rows, scores: np.ndarray, metadata: dict | None = None, *,
 def evaluation_decision(metadata: dict, prior_spoof: float | None = None,
                         cost_miss: float | None = None,
                         cost_fa: float | None = None) -> Decision:
-    """The model's decision at these costs, by `decision_of`, the rule of inference too.
+    """The model's decision at these costs, by `decision_of`, as in inference.
 
-    A model without a decision and another system's scores get the Bayes threshold. Raises
+    Scores of another system, or of a model without a decision, get the Bayes threshold. Raises
     `InputError` for an uncalibrated model at other costs.
     """
     decision = decision_of(metadata, prior_spoof, cost_miss, cost_fa) if metadata else None
@@ -112,9 +112,9 @@ def known_attacks(metadata: dict, corpus: str | None,
                   seen_attacks: Sequence[str] | None) -> tuple[dict, str | None]:
     """The attacks that the model knows, as arguments of `summarise`, and a sentence of caution.
 
-    Tags compare within one corpus only: "A07" of another corpus is another attack. A corpus of
-    folders is named by a sum of its train list ("folders 0f3a..."); the bare name "folders", of
-    earlier versions, matches no other.
+    Names of attacks can be compared within one corpus only: "A07" of another corpus is another
+    attack. The name of a corpus of folders holds a sum of its train list ("folders 0f3a..."). The
+    bare name "folders", of earlier versions, matches no corpus.
     """
     if seen_attacks is not None:
         return {"seen_attacks": seen_attacks}, None
@@ -127,8 +127,8 @@ def known_attacks(metadata: dict, corpus: str | None,
         return known, BY_NAME if corpus.startswith(ANY_FOLDERS) else None
     here = _called(corpus) or "a corpus without a name"
     there = _called(trained.get("corpus")) or "the training data, a corpus without a name"
-    return {}, ("Seen and unseen attacks are not listed apart: attack names "
-                f"of {here} do not compare with those of {there}.")
+    return {}, ("Seen and unseen attacks are not listed separately: attack names "
+                f"of {here} cannot be compared with those of {there}.")
 
 
 def _called(corpus: str | None) -> str | None:
@@ -136,7 +136,7 @@ def _called(corpus: str | None) -> str | None:
 
 
 def inverted(result: dict) -> str | None:
-    """A warning where scores separate the classes in the wrong direction."""
+    """A warning if the scores separate the classes in the wrong direction."""
     if result["eer"] is None or result["eer"] <= 0.5:
         return None
     return (f"The EER of {result['eer']:.1%} is above 50 %: perhaps these scores are inverted "

@@ -1,7 +1,7 @@
 """Score and key files: those of ASVspoof 2019, 2021 and 5, and those that this project writes.
 
-A header names the columns; without one, their number tells the format. Tabs, semicolons, bars or
-commas separate the columns where the first line shows them, else blanks do.
+A header names the columns; without a header, their number tells the format. Columns are separated
+by tabs, semicolons, bars or commas if the first line has them, else by blanks.
 """
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +11,12 @@ import numpy as np
 from utils.audio.file_types import AUDIO_SUFFIXES
 from utils.common.errors import InputError
 from utils.common.text import SEPARATORS, cells, lines_of, read_text, same_name, without_ending
-from utils.metrics.metrics import ASVSPOOF5_ASV, AsvRates, asv_error_rates
 from utils.trials.labels import UNKNOWN
 from utils.trials.releases import (KEY_FILES, KEY_WORDS, OFFICIAL_NAMES, OTHER_NAMES, SCORE_FILES,
                                    Columns, ProtocolLine, named)
 
 PHASE = "eval"
 ALL_PHASES = "all"
-ASV_KEYS = ("target", "nontarget", "spoof")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ def read_keys(path: Path, phase: str = PHASE) -> list[ProtocolLine]:
 
 
 def read_keyed_scores(path: Path) -> list[ProtocolLine]:
-    """The trials of a score file that holds keys too; `InputError` where it has none."""
+    """The trials of a score file that holds keys too; `InputError` if it has none."""
     table = _read_table(path, SCORE_FILES, "score")
     if "key" not in table.columns:
         raise InputError(f"{path} holds scores without keys: name the key file too, with --keys")
@@ -67,43 +65,19 @@ def read_scores(path: Path) -> dict[str, float]:
     scores: dict[str, float] = {}
     for number, values in table.lines:
         if key is not None:
-            _one_score(path, number, values[key])
+            _no_second_score(path, number, values[key])
         if values[name] in scores:
             raise InputError(f"{path}, line {number}: {values[name]} already has a score: "
                              "remove one of the two lines")
-        scores[values[name]] = _score(path, number, values[value])
+        scores[values[name]] = one_score(path, number, values[value])
     return scores
-
-
-def read_asv_rates(path: Path | None) -> AsvRates:
-    """Error rates of the verification system whose scores a file of ASVspoof 2019 holds.
-
-    Without a file, those of ASVspoof 5. The key is the column with only the three words target,
-    nontarget and spoof; the score is the last column. Raises `InputError` and names what is wrong.
-    """
-    if path is None:
-        return ASVSPOOF5_ASV
-    lines = [(number, cells(line, None)) for number, line in lines_of(_text(path))]
-    width = min((len(values) for _, values in lines), default=0)
-    key = next((at for at in range(width - 1)
-                if all(values[at] in ASV_KEYS for _, values in lines)), None)
-    if key is None:
-        raise InputError(f"{path} has no column of target, nontarget and spoof before the scores: "
-                         "name the speaker verification score file of ASVspoof 2019")
-    groups: dict[str, list[float]] = {name: [] for name in ASV_KEYS}
-    for number, values in lines:
-        groups[values[key]].append(_score(path, number, values[-1]))
-    if missing := [name for name, scores in groups.items() if not scores]:
-        raise InputError(f"{path} has no {' and no '.join(missing)} trials: "
-                         "check that the file is complete")
-    return asv_error_rates(*map(np.array, groups.values()))
 
 
 def align(scores: dict[str, float], keys: list[ProtocolLine]) -> np.ndarray:
     """The scores in the order of `keys`; scores without a key are left out.
 
-    Names may differ by a path, an ending or capitals where that leaves no doubt. Raises
-    `InputError` where a trial has no score: figures of some trials would not compare.
+    Names may differ by a path, an ending or capitals, if each still has one match. Raises
+    `InputError` if a trial has no score: figures of a part of the trials could not be compared.
     """
     names = [row.utterance for row in keys]
     missing = [name for name in names if name not in scores]
@@ -123,7 +97,8 @@ def _bare(name: str) -> str:
     return without_ending(same_name(name).rpartition("/")[2], AUDIO_SUFFIXES)
 
 
-def _text(path: Path) -> str:
+def file_text(path: Path) -> str:
+    """The text of a file that the user named; `InputError` where there is none."""
     if not path.exists():
         raise InputError(f"the file {path} does not exist: check the path")
     if not path.is_file():
@@ -133,7 +108,7 @@ def _text(path: Path) -> str:
 
 def _read_table(path: Path, formats: dict[int, Columns], needed: str) -> _Table:
     """The lines of a file in one of `formats` or with a header, which has the column `needed`."""
-    lines = lines_of(_text(path))
+    lines = lines_of(file_text(path))
     if not lines:
         raise InputError(f"{path} is empty: check that the file is complete")
     columns, separator, has_header = _layout(path, lines[0][1], formats)
@@ -192,8 +167,8 @@ def _key(path: Path, number: int, text: str) -> str:
     return KEY_WORDS[plain]
 
 
-def _one_score(path: Path, number: int, text: str) -> None:
-    """`InputError` where another score or word stands in the place of the key."""
+def _no_second_score(path: Path, number: int, text: str) -> None:
+    """Raise `InputError` if another score or word stands in the place of the key."""
     try:
         _key(path, number, text)
     except InputError as error:
@@ -202,7 +177,7 @@ def _one_score(path: Path, number: int, text: str) -> None:
                          "higher meaning bona fide") from error
 
 
-def _score(path: Path, number: int, text: str) -> float:
+def one_score(path: Path, number: int, text: str) -> float:
     """A score; a decimal comma is read as a point."""
     try:
         value = float(text if "." in text else text.replace(",", ".", 1))

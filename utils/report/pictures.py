@@ -1,4 +1,4 @@
-"""Which pictures an evaluation gets, from which of its figures; the spectrograms themselves."""
+"""The pictures of an evaluation: which there are, and the spectrograms of its worst trials."""
 import csv
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def find_history(run_dir: Path, metadata: dict) -> list[dict]:
 
 
 def write_pictures(folder: Path, evaluation: Evaluation) -> dict[str, Path]:
-    """Draw all of `PICTURES` that the trials allow; the files by name."""
+    """Draw all of `PICTURES` that the trials allow; returns their files by name."""
     metrics = evaluation.metrics
     made = {}
 
@@ -95,8 +95,10 @@ def _score_groups(evaluation: Evaluation) -> dict[str, np.ndarray]:
 
 
 def worst_trials(evaluation: Evaluation, per_key: int = PER_KEY) -> list[int]:
-    """Indices of the bona fide trials that score lowest, then of the spoof trials that score
-    highest; in both, the worst first."""
+    """Indices of the bona fide trials of lowest score, then of the spoof trials of highest score.
+
+    In both groups, the worst comes first.
+    """
     bonafide = np.flatnonzero(evaluation.is_bonafide)
     spoof = np.flatnonzero(~evaluation.is_bonafide)
     lowest = bonafide[np.argsort(evaluation.scores[bonafide], kind="stable")[:per_key]]

@@ -23,10 +23,10 @@ from utils.report.model_card import build_card
 from utils.report.pictures import PICTURES, find_history, write_pictures
 from utils.store.reader import Store, StorePart
 
-# Replaced together. The last is written last: where it lies, all others are of the same run.
+# All are replaced together, the last one last. If it exists, all others are of the same run.
 FILES = ("scores.tsv", "keys.tsv", *(f"{name}.png" for name in PICTURES), "report.html",
          "MODEL_CARD.md", "metrics.json")
-LOCK = ".lock"      # in the folder of results: whoever writes there holds it
+LOCK = ".lock"      # in the folder of results: the process that writes there holds it
 
 
 def write_results(run_dir: Path, rows: Rows, scores: np.ndarray, metadata: dict | None = None, *,
@@ -34,7 +34,7 @@ def write_results(run_dir: Path, rows: Rows, scores: np.ndarray, metadata: dict 
     """Evaluate scored trials, write all `FILES` into `run_dir`, and return metrics.json's content.
 
     `options` and the other arguments as for `evaluate`. `history`: by default the run's
-    history.csv, else the metadata's. The report shows spectrograms where a `store` is given. The
+    history.csv, else the metadata's. The report shows spectrograms if a `store` is given. The
     score and key files have ASVspoof 5's official format. A picture that the trials do not allow
     is not written. Raises `InputError`.
     """
@@ -69,7 +69,7 @@ def evaluate_score_files(path: Path, keys: Path | None, phase: str, output: Path
                          **options: Any) -> dict:
     """Figures of a score file, with its own keys or those of a key file; `options` as above.
 
-    They are written into `output` where that is given. Raises `InputError`.
+    They are written into `output`, if it is given. Raises `InputError`.
     """
     rows = read_keys(keys, phase) if keys else read_keyed_scores(path)
     by_name = read_scores(path)
@@ -84,7 +84,7 @@ def evaluate_score_files(path: Path, keys: Path | None, phase: str, output: Path
 
 
 def model_for(device: str, checkpoint_dir: Path) -> Path:
-    """The model to evaluate where none is named; on a GPU a checkpoint, as exports need the CPU."""
+    """The model to evaluate by default; on a GPU a checkpoint, because exports need the CPU."""
     model = default_model(checkpoint_dir)
     return model.with_suffix(".pt") if device != "cpu" and model != PRETRAINED else model
 
@@ -101,11 +101,11 @@ def evaluate_stored(engine: Engine, model: Path, store: Store, output: Path, *, 
                     published_protocol: bool, **options: Any) -> dict | None:
     """Score `store` and write its results into `output`; `options` as for `evaluate`.
 
-    `model` is the file of `engine`. Where RANK and WORLD_SIZE are set, each process scores its
-    share; only number 0 writes the results, and all others return None.
+    `model` is the file of `engine`. If RANK and WORLD_SIZE are set, each process scores its share.
+    Number 0 writes the results, and all others return None.
     """
     metadata = engine.metadata
-    if published_protocol:      # its scores are not those that were calibrated
+    if published_protocol:      # these scores were not calibrated
         metadata = {**metadata, "calibration": None, "decision": None}
     processes = FileProcesses(output, _job(model, store, published_protocol))
     own = range(len(store))[processes.share(len(store))]

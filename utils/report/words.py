@@ -146,7 +146,7 @@ def arguments(given: dict) -> str:
 
 
 def warnings(evaluation: Evaluation) -> list[str]:
-    """What forbids taking the figures at face value; a report says it first."""
+    """What makes the figures unreliable; a report says it first."""
     found = []
     if (evaluation.metadata.get("trained_on") or {}).get("demo"):
         found.append("The model was trained on a small demonstration corpus. Its figures do not "
@@ -163,10 +163,10 @@ def limits(evaluation: Evaluation) -> list[str]:
     found = [*_attack_limits(metrics), *_interval_limits(metrics)]
     if not evaluation.metadata:
         found.append("The scores were read from a file. actDCF, Cllr and the calibration picture "
-                     "take them as log-likelihood ratios.")
+                     "read them as log-likelihood ratios.")
     elif not evaluation.metadata.get("calibration"):
-        found.append("The scores are not calibrated, so none is a probability. actDCF and Cllr "
-                     "take them as log-likelihood ratios all the same.")
+        found.append("The scores are not calibrated. Even so, actDCF and Cllr read them as "
+                     "log-likelihood ratios.")
     if "calibration" in metrics:
         found.append("A log-likelihood ratio holds only for recordings like the trials that "
                      "calibrated it.")

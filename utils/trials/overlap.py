@@ -80,12 +80,12 @@ class Overlap:
                 for subset in list(first)[at + 1:]:
                     subsets[other, subset].append([first[other], first[subset]])
         if keys:
-            say(f"CAREFUL: {_named(keys)} under both keys, bonafide and spoof: "
+            say(f"CAREFUL: {_named(keys)}, under both keys, bonafide and spoof: "
                 "remove the copy whose key is wrong")
         for (other, subset), groups in subsets.items():
             _report_copies(subset, other, groups, say)
         if copies:
-            say(f"recordings of the same content as another: {copies:,}")
+            say(f"recordings that equal another: {copies:,}")
 
     def _equal(self) -> Iterator[list[_Held]]:
         """Groups of recordings of equal content, at different places."""
@@ -131,20 +131,20 @@ def _groups(held: Iterable[_Held], what: Callable[[Trial], bytes]) -> Iterator[l
 
 
 def _named(groups: list[list[_Held]]) -> str:
-    """How many recordings lie in several places, and the first of them with its copy."""
+    """How many recordings are equal, and the first two."""
     one, other = (held.trial.container for held in groups[0][:2])
     if len(groups) == 1:
         return f"{one} and {other} are the same recording"
-    return f"{len(groups):,} recordings lie in two places, {one} and {other} first,"
+    return f"{len(groups):,} recordings are there twice, such as {one} and {other}"
 
 
 def _report_copies(subset: str, other: str, groups: list[list[_Held]],
                    say: Callable[[str], object]) -> None:
     """Refuse copies in train and another subset; tell of those in dev and eval."""
-    sentence = f"{other} and {subset} share recordings of equal content: {_named(groups)}"
+    sentence = f"{other} and {subset} share recordings of equal content: {_named(groups)}."
     if "train" in (subset, other):
-        raise InputError(f"{sentence.rstrip(',')}. Remove the copies from one of the two subsets")
-    say(f"CAREFUL: {sentence.rstrip(',')}. Figures look better than they are: remove the copies")
+        raise InputError(f"{sentence} Remove the copies from one of the two subsets")
+    say(f"CAREFUL: {sentence} Figures look better than they are: remove the copies")
 
 
 def _report(subset: str, other: str, files: str, say: Callable[[str], object]) -> None:

@@ -74,6 +74,6 @@ def cases() -> list[Case]:
                 ("tabs", _saved(between="\t"), "found 36"),
                 ("CRLF, tabs and a byte order mark", _saved("\r\n", "\t", b"\xef\xbb\xbf"),
                  "found 36"),
-                ("one missing file", _more(SPOOF), "protocol lists 37, found 36")]
+                ("one missing file", _more(SPOOF), "36 of 37 listed utterances found")]
     return ([Case("protocol", name, make, REFUSED, words) for name, make, words in refused]
             + [Case("protocol", name, make, ACCEPTED, words) for name, make, words in accepted])

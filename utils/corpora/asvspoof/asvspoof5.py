@@ -195,4 +195,4 @@ def _scan(files: Files, folder: Path, container: str) -> None:
                 place = Place(f"{container}/{entry.name}", 0, entry.stat().st_size)
                 files.places.setdefault(utterance, place)
     if others:
-        files.notes.append(f"{others:,} other files in {folder} are ignored")
+        files.notes.append(f"{others:,} other files in {folder} are left out")
