@@ -47,8 +47,10 @@ def test_two_talkers_in_turns_are_two_voices():
 
 
 @pytest.mark.parametrize("dead", [
-    np.zeros(77120), np.full(77120, 0.3), 0.03 * np.sin(2 * np.pi * 50 * np.arange(77120) / 16000),
-    0.005 * np.random.default_rng(1).standard_normal(77120)], ids=["silent", "offset", "hum", "hiss"])
+    np.zeros(77120), np.full(77120, 0.3),
+    0.03 * np.sin(2 * np.pi * 50 * np.arange(77120) / 16000),
+    0.005 * np.random.default_rng(1).standard_normal(77120)],
+    ids=["silent", "offset", "hum", "hiss"])
 def test_a_channel_without_speech_is_left_out_and_named(dead):
     told = found(dead, real())
     assert [voice.channels for voice in told.found] == [(1,)]
