@@ -1,6 +1,7 @@
 """Measure the house, and print its sizes, floors and reach as a table.
 
-    python tests/house.py [ROOT]
+    python tests/house.py
+    python tests/house.py --run utils/simplified_inference.py --input_file data/examples
 """
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import argparse
 from statistics import median
 
 from tests.helpers.call_graph import Module, Node, imports, reached, read
+from tests.helpers.call_trace import entered
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = ("models", "utils", "notebooks")
@@ -145,8 +147,14 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("root", type=Path, nargs="?", default=ROOT,
                         help="the checkout to measure (default: this one)")
-    root = parser.parse_args(argv).root.resolve()
+    parser.add_argument("--run", nargs=argparse.REMAINDER, metavar="SCRIPT",
+                        help="count the functions that this command enters; it ends the line")
+    args = parser.parse_args(argv)
+    root = args.root.resolve()
     modules = read(root, CODE)
+    if args.run:
+        print(f"entered: {_extent(entered(modules, [str(root / args.run[0]), *args.run[1:]]))}")
+        return 0
     tests = read(root, ("tests",))
     rows = [*sizes(modules), *reach(modules), *order(root, modules),
             *((f"tests: {name}", value) for name, value in sizes(tests))]

@@ -7,6 +7,7 @@ import pytest
 from tests.house import (CODE, FLOORS, MOST_SIBLINGS, ROOT, arrows_up, circles, main, scripts,
                          siblings)
 from tests.helpers.call_graph import imports, reached, read
+from tests.helpers.call_trace import entered
 
 MODULES = read(ROOT, CODE)
 
@@ -78,6 +79,15 @@ def test_every_function_is_reached_by_a_script():
             if (left := {function for function in module.functions if (name, function) not in alive}
                 - CALLED_BY_LIBRARIES.get(name, set()))}
     assert dead == {}
+
+
+@pytest.mark.parametrize("script, options", [
+    ("utils/simplified_inference.py", ["--input_file", "data/examples/fake_piper_en.flac"]),
+    ("utils/export_model.py", ["--help"])])
+def test_what_a_command_enters_is_what_it_reaches(script, options, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    found = entered(MODULES, [str(ROOT / script), *options])
+    assert found and found <= reached(MODULES, script.removesuffix(".py").replace("/", "."))
 
 
 EXAMPLE = {

@@ -1,6 +1,7 @@
 """Published corpora from the folder they unpack to, up to the figures of a detector."""
 import csv
 import json
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def test_a_set_of_2021_alone_is_evaluated_and_never_trained_on(kind, line, tmp_p
     assert 0 <= json.loads(done.stdout)["eer"] <= 1
     done = step("notebooks/aasist_training.py", "--data_dir", data, "--small_model",
                 "--checkpoint_dir", tmp_path / "models", "--results_dir", tmp_path / "results")
-    assert done.returncode == 1
+    assert done.returncode == 1 and "has only eval, no train" in done.stderr
 
 
 def test_an_older_store_of_a_subset_that_is_gone_is_not_trained_on(tmp_path):
@@ -96,6 +97,18 @@ def test_an_older_store_of_a_subset_that_is_gone_is_not_trained_on(tmp_path):
     step("utils/prepare_dataset.py", "--data_dir", data)
     done = step("utils/preprocess_data.py", "--data_dir", data)
     assert "train" in done.stdout and not (data / "processed" / "train").exists()
+
+
+@pytest.mark.parametrize("place", ["keys/CM", "LA-keys-full/keys/LA/CM", "ASVspoof2021_LA_eval"])
+def test_the_key_of_2021_may_lie_anywhere_but_those_of_verification_are_others(place, tmp_path):
+    tree = Tree(tmp_path)
+    published.asvspoof2021(tree, "LA", published.LA, HOME)
+    text = (tree.raw / "keys/LA/CM/trial_metadata.txt").read_text()
+    shutil.rmtree(tree.raw / "keys")
+    tree.put(f"{place}/trial_metadata.txt", text)
+    tree.put("keys/LA/ASV/trial_metadata.txt", text.replace("bonafide notrim", "target notrim"))
+    step("utils/prepare_dataset.py", *tree.command)
+    assert read_corpus(tree.data)["subsets"]["eval"]["bonafide"] == 24
 
 
 def test_only_the_phase_eval_of_2021_counts(tmp_path):

@@ -4,6 +4,7 @@ from pathlib import Path
 from utils.common.errors import InputError
 from utils.corpora import default, folders, published
 from utils.corpora.asvspoof import asvspoof5, asvspoof2019, asvspoof2021
+from utils.corpora.tree import listed_once
 from utils.corpora.unrecognised import leftover
 
 # in the order in which "auto" prefers them
@@ -29,12 +30,13 @@ def choose(raw_dir: Path, wanted: str) -> str:
 
     `InputError` where "auto" would leave out recordings or archives of the user's.
     """
-    found = {name: there for name, corpus in CORPORA.items()
-             if corpus is not default and (there := corpus.is_there(raw_dir))}
+    with listed_once():
+        found = {name: there for name, corpus in CORPORA.items()
+                 if corpus is not default and (there := corpus.is_there(raw_dir))}
+        left = leftover(raw_dir, [path for there in found.values() for path in there])
     chosen = wanted if wanted != "auto" else next(iter(found), "default")
     if others := [name for name in found if name != chosen]:
         print(f"{raw_dir} also holds {', '.join(others)}: choose with --corpus")
-    left = leftover(raw_dir, [path for there in found.values() for path in there])
     if wanted == "auto" and left and not found:
         raise InputError(f"no dataset was recognised in {raw_dir}, but it holds {left}. "
                          f"{left.advice} To use the default corpus instead, add --corpus default")

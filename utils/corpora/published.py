@@ -21,12 +21,12 @@ CODECFAKE_SPEAKER = re.compile(r"(?:F\d\d_)?(p\d{3}|SSB\d{4})")
 Describe = Callable[..., Labels | None]
 
 
-def _read(describe: Describe, width: int, separator: str | None, header: bool,
+def _read(describe: Describe, separator: str | None, header: bool,
           path: Path) -> Iterator[ProtocolLine]:
-    """The utterances of a list whose values `describe` turns into labels, or None if wrong."""
+    """The utterances of a list of three columns, which `describe` turns into labels, or None."""
     for number, line in lines_of(read_text(path))[header:]:
         values = cells(line, separator)
-        labels = describe(*values) if len(values) == width else None
+        labels = describe(*values) if len(values) == 3 else None
         if labels is None:
             raise InputError(f"{path}, line {number} is not like the others: {line[:80]!r}. "
                              "Download the list again")
@@ -58,7 +58,7 @@ IN_THE_WILD = Release(
     "In-the-Wild", "in_the_wild", (Subset("train", "meta.csv", "."),),
     "download In-the-Wild from https://deepfake-total.com/in_the_wild and unpack it into this "
     "folder", re.compile(r'"?file"?,"?speaker"?,"?label"?'),
-    partial(_read, _in_the_wild, 3, ",", True))
+    partial(_read, _in_the_wild, ",", True))
 DECRO = Release(
     "DECRO", "decro", tuple(Subset(part, f"{language}_{part}.txt", f"{language}_{part}")
                             for part in PARTS for language in ("en", "ch", "zh")),
@@ -69,12 +69,12 @@ SPOOFCELEB = Release(
     tuple(Subset(part, f"metadata/{name}.csv", f"flac/{name}")
           for part, name in zip(PARTS, ("train", "development", "evaluation"))),
     "download SpoofCeleb from https://jungjee.github.io/spoofceleb and unpack it into this folder",
-    re.compile("file,speaker,attack"), partial(_read, _spoofceleb, 3, ",", True))
+    re.compile("file,speaker,attack"), partial(_read, _spoofceleb, ",", True))
 CODECFAKE = Release(
     "Codecfake", "codecfake",
     (Subset("train", "label/train.txt", "train"), Subset("dev", "label/dev.txt", "dev"),
      Subset("dev", "label/val.txt", "val"),
      *(Subset("eval", f"label/{name}.txt", f"test/{name}") for name in CODECFAKE_TESTS)),
     "download Codecfake as https://github.com/xieyuankun/Codecfake says, with its labels",
-    re.compile(r"\S+ (?:real|fake) \S+"), partial(_read, _codecfake, 3, None, False),
+    re.compile(r"\S+ (?:real|fake) \S+"), partial(_read, _codecfake, None, False),
     prefixed=True)

@@ -57,6 +57,7 @@ class Release:
     ending: str = ""                    # what the lists leave out of the names of files
     prefixed: bool = False              # names are unique below one folder of audio only
     apart: bool = False                 # lists and folders of audio may lie in different homes
+    not_in: str = ""                    # a folder where a list of the same name is another one
     keeps_sets: bool = False
 
     def is_there(self, raw_dir: Path) -> list[Path]:
@@ -99,7 +100,7 @@ class Release:
         return Located(subset, tables[0] / subset.table if tables else None, folders)
 
     def _is_list(self, path: Path) -> bool:
-        if not path.is_file():
+        if not path.is_file() or path.parent.name == self.not_in:
             return False
         with reading(path), open(path, "rb") as file:
             first = file.readline(1000).removeprefix(b"\xef\xbb\xbf").decode("latin-1")

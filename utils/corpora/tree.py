@@ -1,4 +1,5 @@
 """What lies below data/raw: folders and files. Hidden ones and the default corpus do not count."""
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -55,9 +56,31 @@ def folders_below(folder: Path, above: frozenset[str] = frozenset()) -> Iterator
 
 def subfolders(folder: Path) -> list[Path]:
     """The folders in a folder and the links to folders, sorted."""
+    if _listed is not None and folder in _listed:
+        return _listed[folder]
     with os.scandir(folder) as entries:
-        return sorted(Path(entry.path) for entry in entries if not entry.name.startswith(".")
-                      and entry.name != DEFAULT_CORPUS and entry.is_dir())
+        found = sorted(Path(entry.path) for entry in entries if entry.is_dir()
+                       and not entry.name.startswith(".") and entry.name != DEFAULT_CORPUS)
+    if _listed is not None:
+        _listed[folder] = found
+    return found
+
+
+_listed: dict[Path, list[Path]] | None = None      # what `subfolders` found, while that is kept
+
+
+@contextlib.contextmanager
+def listed_once() -> Iterator[None]:
+    """Inside, `subfolders` looks into each folder once, however many corpora are looked for.
+
+    Millions of files take seconds each time. Nothing may change below data/raw meanwhile.
+    """
+    global _listed
+    _listed = {}
+    try:
+        yield
+    finally:
+        _listed = None
 
 
 def files_in(folder: Path) -> list[str]:

@@ -57,6 +57,16 @@ def format_row(row: StoredTrial) -> str:
     return "\t".join(map(str, _values(row))) + "\n"
 
 
+def _how_to_get(path: Path) -> str:
+    """What to do for a missing store: preprocess, if the prepared corpus has that subset."""
+    corpus = path.absolute().parents[1] / "protocols" / "corpus.json"
+    listed = read_json(corpus)["subsets"] if corpus.is_file() else {path.name: {}}
+    if path.name in listed:
+        return f"run python utils/preprocess_data.py --subset {path.name}"
+    return (f"the prepared corpus has only {' and '.join(listed)}, no {path.name}. Put that set "
+            "into data/raw, and run python utils/prepare_dataset.py again")
+
+
 class Store:
     """A complete store, open for reading. It may be pickled, forked and shared by processes."""
 
@@ -65,7 +75,7 @@ class Store:
         self.path = Path(path)
         again = f"run python utils/preprocess_data.py --subset {self.path.name}"
         if not (self.path / DESCRIPTION).is_file():
-            raise InputError(f"the store {self.path} is missing: {again}")
+            raise InputError(f"the store {self.path} is missing: {_how_to_get(self.path)}")
         self._made = self._stamp()
         self.info: dict = read_json(self.path / DESCRIPTION)
         if self.info.get("format") != FORMAT or self.info.get("complete") is not True:

@@ -26,11 +26,11 @@ class Task:
         kind = self.kind
         return Release(
             f"ASVspoof2021 {kind}", f"asvspoof2021_{kind.lower()}",
-            (Subset("eval", "CM/trial_metadata.txt", f"ASVspoof2021_{kind}_eval/flac"),),
+            (Subset("eval", "trial_metadata.txt", f"ASVspoof2021_{kind}_eval/flac"),),
             f"download the audio from https://zenodo.org/records/{self.record} and the keys from "
             f"{KEYS}/{kind}-keys-full.tar.gz, and unpack both into this folder",
             re.compile(rf"\S+ {kind}_E_\d+ .* (?:bonafide|spoof) .*"), ending=".flac", apart=True,
-            keeps_sets=True)
+            not_in="ASV", keeps_sets=True)
 
     def is_there(self, raw_dir: Path) -> list[Path]:
         """The folders of audio of this set in data/raw; none where it is not there."""
