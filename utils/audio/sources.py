@@ -15,6 +15,7 @@ from utils.common.errors import InputError, printable
 
 # bytes: what is smaller is read whole, which is faster than asking the file for every piece
 SMALL = 4 << 20
+BUFFER = 1 << 16     # bytes that a larger one is read by
 
 
 class AudioError(InputError):
@@ -34,15 +35,6 @@ class Opened:
     size: int
     of: BinaryIO
     offset: int
-
-
-class Memory(io.BytesIO):
-    """Bytes as a file that takes any place to seek to, as decoders of damaged files ask for places
-    before the beginning.
-    """
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return super().seek(max(0, offset) if whence == os.SEEK_SET else offset, whence)
 
 
 class Slice(io.RawIOBase):
@@ -84,7 +76,7 @@ def part_of(opened: Opened, start: int, end: int) -> Opened:
 
 
 def _slice(file: BinaryIO, name: str, offset: int, size: int) -> Opened:
-    part = io.BufferedReader(Slice(file, offset, size), 1 << 16)
+    part = io.BufferedReader(Slice(file, offset, size), BUFFER)
     return Opened(part, name, size, file, offset)
 
 
@@ -136,7 +128,7 @@ def _open_path(path: str | os.PathLike, name: str) -> BinaryIO:
             raise AudioError(f"{name} is a folder, not an audio file")
         if not stat.S_ISREG(mode):
             raise AudioError(f"{name} is a device or a pipe, not an audio file")
-        return open(path, "rb", buffering=0)
+        return open(path, "rb", buffering=BUFFER)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise AudioError(f"{name} does not exist") from error
     except PermissionError as error:
@@ -153,8 +145,10 @@ def _view(file: BinaryIO, name: str, offset: int, size: int, available: int) -> 
         raise AudioError(f"{name} is empty (0 bytes)")
     if size <= SMALL:
         file.seek(offset)
-        held = Memory(_read_exactly(file, size, name))
+        held = io.BytesIO(_read_exactly(file, size, name))
         return Opened(held, name, size, held, 0)
+    if size == available:       # no Python code in a read: a Ctrl-C there would be lost
+        return Opened(file, name, size, file, 0)
     return _slice(file, name, offset, size)
 
 
