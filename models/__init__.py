@@ -18,7 +18,7 @@ def build_model(config: dict) -> nn.Module:
     """The network of `config`, with fresh weights.
 
     Every network maps waveforms (B, T), float32 in [-1, 1] at 16 kHz, to last_hidden (B, H) and
-    logits (B, 2), in the order spoof, bona fide. Raises `ValueError` for an unknown architecture
+    logits (B, 2). Their order is spoof, bona fide. Raises `ValueError` for an unknown architecture
     or setting.
     """
     architecture = config.get("architecture")

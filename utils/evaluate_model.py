@@ -61,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    """The arguments, checked; exits with code 2 where they do not fit together."""
+    """The arguments, checked; exits with code 2 if they do not fit together."""
     parser = build_parser()
     args = parser.parse_args(argv)
     if args.scores and args.model:

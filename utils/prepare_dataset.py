@@ -28,9 +28,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data_dir", type=Path, default=DATA_DIR,
                         help="folder with raw/, protocols/ and processed/ (default: data)")
-    parser.add_argument("--corpus", choices=("auto", *CORPORA), default="auto",
-                        help="the corpus to use (default: the first of these in data/raw; "
-                             "default only where data/raw holds no audio and no archive)")
+    parser.add_argument("--corpus", choices=("auto", *CORPORA), default="auto", metavar="NAME",
+                        help=f"the corpus to use: {', '.join(CORPORA)} (default: the first of "
+                             "these in data/raw; the last only where it holds no audio)")
     parser.add_argument("--extract", action="store_true",
                         help="unpack archives (default: read them in place)")
     parser.add_argument("--md5", action="store_true",

@@ -384,7 +384,7 @@ def test_a_folder_pair_gives_speakers_and_attacks_by_its_folders(clips, data, ca
     pair(clips, data / "raw")
     (data / "raw" / "spoof" / "notes.txt").write_text("x")
     assert prepare(data) == 0
-    assert "1 files in" in capsys.readouterr().out
+    assert "in their names: 1 (.txt)" in capsys.readouterr().out
     everything = [trial for found in lists(data).values() for trial in found]
     speakers = {t.labels.speaker for t in everything if t.labels.is_bonafide}
     attacks = {t.labels.attack for t in everything if not t.labels.is_bonafide}

@@ -39,7 +39,7 @@ class BoundedGzip:
         return content
 
     def seek(self, offset: int) -> int:
-        """Move forward to `offset`, or to the end where that comes first."""
+        """Move forward to `offset`, or to the end if that comes first."""
         if offset < self._position:
             raise ValueError("a compressed file is read forward only")
         while self._position < offset and self.read(min(STEP, offset - self._position)):

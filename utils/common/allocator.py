@@ -12,7 +12,7 @@ def keep_freed_memory() -> bool:
     """Make glibc serve large blocks from its heap and never give the heap back.
 
     Returns whether that worked: it does on Linux with glibc only. By default every block above
-    32 MB is mapped anew, so each activation of each step costs a page fault per 4 kB. The price is
+    32 MB is mapped again, so each activation of each step costs a page fault per 4 kB. The price is
     a third more memory, until the process ends. Call it before the first large allocation.
     """
     if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":

@@ -19,7 +19,7 @@ QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
 def read_text(path: Path, western: bool = True) -> str:
-    """The text of a file, as `decoded` reads it; `InputError` where it cannot be read."""
+    """The text of a file, as `decoded` reads it; `InputError` if it cannot be read."""
     with reading(path):
         return decoded(path.read_bytes(), str(path), western)
 

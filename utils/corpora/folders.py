@@ -6,13 +6,14 @@ A folder with a trial list (trials.tsv) names its own files. Pairs and lists are
 Folders above them called train, val or test say the subset; so do folders directly in a pair.
 """
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from utils.archives.index import Place, container_name
-from utils.common.errors import InputError
+from utils.common.errors import InputError, printable
 from utils.corpora.corpus import Corpus, Files, Part, Request
 from utils.corpora.folder_names import key_of, labels_of, published_key, subset_of
 from utils.corpora.tree import audio, subfolders, walk
@@ -25,8 +26,10 @@ from utils.trials.trial import SUBSETS
 WHAT_TO_GET = ("put real speech into bonafide/SPEAKER/ and spoofed speech into spoof/ATTACK/ in "
                f"this folder, or a folder of audio with its {LIST}")
 UNDIVIDED = "train"      # the part that folders of no subset count as; others are cut from it
+SHOWN = 8                # suffixes that a message names
 MLAAD = "*/*/meta.csv"   # below fake/: its folders are LANGUAGE/ATTACK
-CALLED = {"bonafide": "bonafide or real", "spoof": "spoof or fake"}
+CALLED = {"bonafide": "bonafide or real",
+          "spoof": "spoof or fake (utils/make_vocoded.py makes some of your real speech)"}
 
 
 @dataclass(frozen=True)
@@ -184,13 +187,14 @@ def _files(found: list[Source], data_dir: Path, conditions: tuple[Condition, ...
 
 
 def _add_half(files: Files, source: Source, container: str) -> None:
-    ignored = 0
+    ignored: Counter[str] = Counter()
     for file in walk(source.folder):
         if file.is_audio:
             size = (source.folder / file.name).stat().st_size
             files.places[source.prefix + file.name] = Place(f"{container}/{file.name}", 0, size)
         else:
-            ignored += 1
+            ignored[Path(file.name).suffix or Path(file.name).name] += 1
     if ignored:
-        files.notes.append(f"{ignored:,} files in {source.folder} are left out: their suffix is "
-                           "not one of audio, or their name has control characters")
+        kinds = ", ".join(printable(kind) for kind, _ in ignored.most_common(SHOWN))
+        files.notes.append(f"left out of {source.folder}: files that are no audio, or have control "
+                           f"characters in their names: {ignored.total():,} ({kinds})")

@@ -54,7 +54,7 @@ def build_page(evaluation: Evaluation, pictures: dict[str, Path]) -> str:
 
 
 def _sections(evaluation: Evaluation, images: dict[str, str]) -> dict[str, str]:
-    """HTML by title; empty where the trials do not allow a section."""
+    """HTML by title; empty if the trials do not allow a section."""
     metrics = evaluation.metrics
     facts = words.training_facts(evaluation) | words.evaluation_facts(evaluation)
     limits = "".join(f"<li>{escape(text)}</li>" for text in words.limits(evaluation))

@@ -98,7 +98,7 @@ def _bare(name: str) -> str:
 
 
 def file_text(path: Path) -> str:
-    """The text of a file that the user named; `InputError` where there is none."""
+    """The text of a file that the user named; `InputError` if it does not exist."""
     if not path.exists():
         raise InputError(f"the file {path} does not exist: check the path")
     if not path.is_file():

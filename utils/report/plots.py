@@ -123,6 +123,6 @@ def plot_history(path: Path, history: Sequence[dict]) -> None:
 
 
 def _column(history: Sequence[dict], name: str) -> np.ndarray:
-    """(epochs,) values of a column; nan where a row has none."""
+    """(epochs,) values of a column; nan if a row has none."""
     values = [row.get(name) for row in history]
     return np.array([np.nan if value is None else value for value in values], dtype=float)

@@ -6,7 +6,7 @@ PyTorch is not imported: `--help` answers at once.
 import argparse
 from dataclasses import dataclass, field
 
-from utils.training.learners.recipes import EM, GRADIENT, PUBLISHED, RIDGE
+from utils.training.recipes import EM, GRADIENT, PUBLISHED, RIDGE
 
 FRONT_ENDS = ("lfcc", "logmel")
 WHISPER = "FILE: the ONNX file with the first two blocks of Whisper base"

@@ -73,7 +73,7 @@ class CropDataset(Dataset):
         return int(rng.integers(max(1, self.store.rows[index].n_samples - self.n_samples + 1)))
 
     def crop(self, index: int, start: int) -> np.ndarray:
-        """int16 (n_samples,) of an utterance from `start` on, repeated where it is shorter."""
+        """int16 (n_samples,) of an utterance from `start` on, repeated if it is shorter."""
         count = min(self.n_samples, self.store.rows[index].n_samples - start)
         return tile(self.store.read(index, start, count), self.n_samples)
 

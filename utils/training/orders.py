@@ -12,7 +12,7 @@ class BalancedOrder:
 
     `groups` names each utterance's group (its attack, its source, or "-" for all). A group of n
     utterances has a share of its class in proportion to n^power. With power 0 all groups count
-    alike, with 1 all utterances. The larger class is drawn anew each epoch without replacement, so
+    alike, with 1 all utterances. Each epoch draws from the larger class without replacement, so
     all of it is used over several epochs. A batch of odd size holds one more spoofed utterance.
     """
 

@@ -16,7 +16,7 @@ FIGURES = {"dev_eer": "dev EER", "eval_eer": "eval EER", "eval_eer_seen": "eval 
 
 
 def in_figures(run: Run, dev_eer: float, metrics: dict | None) -> dict:
-    """A run as a row: seed, name, epochs, minutes, and its EERs, of eval where it was tested."""
+    """A run as a row: seed, name, epochs, minutes, and its EERs; that of eval if it was tested."""
     seconds = sum(line["seconds"] for line in run.history)
     row = {"seed": run.recipe["seed"], "run": run.name, "epochs": len(run.history),
            "minutes": round(seconds / 60, 2), "dev_eer": dev_eer}

@@ -80,8 +80,8 @@ class Overlap:
                 for subset in list(first)[at + 1:]:
                     subsets[other, subset].append([first[other], first[subset]])
         if keys:
-            say(f"CAREFUL: {_named(keys)}, under both keys, bonafide and spoof: "
-                "remove the copy whose key is wrong")
+            say(f"CAREFUL: {_number(keys)} under both keys, such as {_example(keys)}: the "
+                "contents are equal. Remove the copy whose key is wrong")
         for (other, subset), groups in subsets.items():
             _report_copies(subset, other, groups, say)
         if copies:
@@ -130,18 +130,19 @@ def _groups(held: Iterable[_Held], what: Callable[[Trial], bytes]) -> Iterator[l
     yield from (group for group in found.values() if len(group) > 1)
 
 
-def _named(groups: list[list[_Held]]) -> str:
-    """How many recordings are equal, and the first two."""
-    one, other = (held.trial.container for held in groups[0][:2])
-    if len(groups) == 1:
-        return f"{one} and {other} are the same recording"
-    return f"{len(groups):,} recordings are there twice, such as {one} and {other}"
+def _number(groups: list[list[_Held]]) -> str:
+    return "a recording" if len(groups) == 1 else f"{len(groups):,} recordings"
+
+
+def _example(groups: list[list[_Held]]) -> str:
+    return " and ".join(held.trial.container for held in groups[0][:2])
 
 
 def _report_copies(subset: str, other: str, groups: list[list[_Held]],
                    say: Callable[[str], object]) -> None:
     """Refuse copies in train and another subset; tell of those in dev and eval."""
-    sentence = f"{other} and {subset} share recordings of equal content: {_named(groups)}."
+    sentence = (f"{other} and {subset} share {_number(groups)} of equal content, such as "
+                f"{_example(groups)}.")
     if "train" in (subset, other):
         raise InputError(f"{sentence} Remove the copies from one of the two subsets")
     say(f"CAREFUL: {sentence} Figures look better than they are: remove the copies")

@@ -51,7 +51,7 @@ class Task:
         return replace(
             corpus, parts=parts | corpus.parts, archives=earlier.archives,
             description=f"{corpus.name} with {' and '.join(parts)} of {earlier.name}",
-            found=f"{corpus.found}; {' and '.join(parts)} of {earlier.name}: {earlier.found}")
+            found=f"{corpus.found}, and {' and '.join(parts)} of {earlier.name}")
 
 
 LA = Task("LA", 4837263, asvspoof2019.LA)

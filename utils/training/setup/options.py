@@ -1,6 +1,6 @@
 """The options of training: what each means, who reads it, and which fit together.
 
-With the default None, the recipe of the architecture decides: utils/training/learners/recipes.py.
+With the default None, the recipe of the architecture decides: utils/training/recipes.py.
 PyTorch is not imported: `--help` answers at once.
 """
 import argparse
@@ -65,7 +65,7 @@ GROUPS = {
 
 
 def misuse(args: argparse.Namespace) -> str | None:
-    """Why these arguments do not fit together, for a usage error; None where they do."""
+    """Why these arguments contradict each other, for a usage error; None if they do not."""
     name = chosen(args)
     network = ARCHITECTURES[name]
     learner = LEARNERS[network.learner]

@@ -109,7 +109,7 @@ def load_encoder_weights(encoder: SpeechEncoder, path: Path) -> None:
     broken = sorted(name for name, value in found.items() if not torch.isfinite(value).all())
     if broken:
         raise InputError(f"{path} holds values that are not finite in {broken[0]}: "
-                         "fetch the file anew")
+                         "fetch the file again")
     encoder.load_state_dict(found, strict=True)
 
 
