@@ -35,9 +35,10 @@ HUNGRY = {
         "import torch, matplotlib.figure, scipy.optimize, utils.report.results, "
         "utils.detector.engines.torch_engine",
         ("--model", "checkpoints/r/best.pt", "--batch_size", "512"), "--batch_size"),
-    PREPROCESS: ("import av, soundfile, soxr, utils.store.build", ("--force", ), "--low_memory"),
+    PREPROCESS: ("import av, soxr, utils.store.build", ("--force", ), "--low_memory"),
     INFER: (
-        "import onnxruntime, soundfile, soxr, utils.inference.batch, utils.detector.engines.onnx_engine",
+        "import onnxruntime, soxr, utils.inference.batch, "
+        "utils.detector.engines.onnx_engine",
         (), "--small_model")
 }
 
