@@ -47,16 +47,29 @@ def arrows_up(modules: dict[str, Module]) -> list[str]:
 
 
 def circles(modules: dict[str, Module]) -> list[set[str]]:
-    """Sets of modules that import each other, however far around; deferred imports count too."""
-    targets = {name: imports(module, set(modules)) for name, module in modules.items()}
-    below = {name: _below(name, targets) for name in modules}
-    found = {frozenset(other for other in below[name] if name in below[other])
-             for name in modules if name in below[name]}
+    """Sets of modules, or of folders, that import each other, however far around.
+
+    Deferred imports count too.
+    """
+    imported = {name: imports(module, set(modules)) for name, module in modules.items()}
+    deepest = max(name.count(".") for name in modules) + 1
+    found = set().union(*(_circles_at(depth, imported) for depth in range(2, deepest + 1)))
     return sorted(map(set, found), key=sorted)
 
 
+def _circles_at(depth: int, imported: dict[str, set[str]]) -> set[frozenset[str]]:
+    """The circles among names cut to `depth` parts: utils.report, of 2, is a room."""
+    targets: dict[str, set[str]] = {}
+    for name, others in imported.items():
+        own, *far = (".".join(part.split(".")[:depth]) for part in (name, *others))
+        targets.setdefault(own, set()).update(other for other in far if other != own)
+    below = {name: _below(name, targets) for name in targets}
+    return {frozenset(other for other in below[name] if name in below[other])
+            for name in targets if name in below[name]}
+
+
 def _below(name: str, targets: dict[str, set[str]]) -> set[str]:
-    """Every module that `name` imports, directly or through others."""
+    """Every name that `name` imports, directly or through others."""
     seen: set[str] = set()
     waiting = set(targets[name])
     while waiting:

@@ -21,8 +21,16 @@ def test_no_import_goes_up_or_sideways():
     assert arrows_up(MODULES) == []
 
 
-def test_no_module_imports_itself_through_others():
+def test_no_module_and_no_folder_imports_itself_through_others():
     assert circles(MODULES) == []
+
+
+def test_circles_of_folders_are_found(tmp_path):
+    for name, text in {"a/one.py": "import utils.b.two", "b/two.py": "", "a/three.py": "",
+                       "b/four.py": "import utils.a.three"}.items():
+        (tmp_path / "utils" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "utils" / name).write_text(text)
+    assert circles(read(tmp_path, ("utils",))) == [{"utils.a", "utils.b"}]
 
 
 def test_nothing_imports_a_script():
