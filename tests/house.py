@@ -9,10 +9,12 @@ if not __package__:
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import argparse
+import ast
+import runpy
+import threading
 from statistics import median
 
 from tests.helpers.call_graph import Module, Node, imports, reached, read
-from tests.helpers.call_trace import entered
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = ("models", "utils", "notebooks")
@@ -135,16 +137,50 @@ def reach(modules: dict[str, Module]) -> list[tuple[str, str]]:
     return rows
 
 
+def entered(modules: dict[str, Module], command: list[str]) -> set[Node]:
+    """Every function and method of `modules` that a command enters: a script's path, and arguments.
+
+    Functions inside functions are left out.
+    """
+    places = {(str(module.path), _first_line(node)): (module.name, name)
+              for module in modules.values() for name, node in module.functions.items()}
+    seen: set[tuple[str, int]] = set()
+
+    def note(frame, event: str, _) -> None:
+        if event == "call":
+            seen.add((frame.f_code.co_filename, frame.f_code.co_firstlineno))
+    before = sys.argv, sys.path[0]
+    sys.argv = command
+    threading.setprofile(note)
+    sys.setprofile(note)
+    try:
+        runpy.run_path(command[0], run_name="__main__")
+    except SystemExit as ended:
+        if ended.code:
+            raise
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
+        sys.argv, sys.path[0] = before
+    return {places[place] for place in seen if place in places}
+
+
+def _first_line(node) -> int:
+    """The line where a function begins, decorators included."""
+    return min(part.lineno for part in (node, *node.decorator_list))
+
+
 def _extent(nodes: set[Node]) -> str:
     return f"{len(nodes)} functions in {len({module for module, _ in nodes})} files"
 
 
 def order(root: Path, modules: dict[str, Module]) -> list[tuple[str, str]]:
-    """Rows of the table about floors, circles and full folders."""
+    """Rows of the table about the rooms and their floors, circles and full folders."""
     widths = siblings(root)
     full = [f"{folder} {count}" for folder, count in widths.items() if count > MOST_SIBLINGS]
     folder, most = max(widths.items(), key=lambda item: item[1])
-    rows = [(f"floor {height}", ", ".join(floor)) for height, floor in enumerate(FLOORS)]
+    rows = [(f"floor {height}: {room}", ast.get_docstring(modules[room].tree).split("\n")[0])
+            for height, floor in enumerate(FLOORS) for room in floor]
     return [*rows, ("arrows up or sideways", _count(arrows_up(modules))),
             ("circles", _count([" ".join(sorted(circle)) for circle in circles(modules)])),
             ("siblings", f"at most {most} ({folder})"),

@@ -1,0 +1,1 @@
+"""The scripts: one for each step of the pipeline. The rooms below do their work."""

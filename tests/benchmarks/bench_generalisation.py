@@ -26,7 +26,7 @@ from tests.benchmarks.folds import folds_of_both, folds_of_train
 from tests.benchmarks.results_files import Rows, add_output_options, publish
 from utils.common.errors import InputError, run
 from utils.detector.checkpoint import load_checkpoint
-from utils.detector.torch_engine import TorchEngine
+from utils.detector.engines.torch_engine import TorchEngine
 from utils.store.reader import Store
 from utils.trials.trial import SUBSETS
 

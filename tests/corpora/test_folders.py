@@ -166,7 +166,10 @@ def test_without_test_eval_is_cut_from_train_and_val_stays_whole(clips, tmp_path
 def test_links_to_folders_are_followed_and_circles_end(clips, tmp_path):
     put(clips, tmp_path / "mine", "bonafide", "real", 6)
     put(clips, tmp_path / "mine", "spoof", "fake", 6)
+    put(clips, tmp_path / "more", "bonafide", "Ann", 3)
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "linked").symlink_to(tmp_path / "mine")
     (tmp_path / "mine" / "back").symlink_to(tmp_path / "raw")
-    assert [sum(pair) for pair in zip(*counts(prepared(tmp_path / "raw")))] == [6, 6]
+    (tmp_path / "mine" / "real" / "more").symlink_to(tmp_path / "more")
+    (tmp_path / "more" / "Ann" / "back").symlink_to(tmp_path / "mine" / "real")
+    assert [sum(pair) for pair in zip(*counts(prepared(tmp_path / "raw")))] == [9, 6]

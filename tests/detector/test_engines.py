@@ -16,7 +16,7 @@ from utils.detector.checkpoint import save_checkpoint
 from utils.detector.engines import load_engine, newest_model
 from utils.export.export import export_onnx, quickest_engine
 from utils.detector.model_files import has_external_data
-from utils.detector.torch_engine import TorchEngine
+from utils.detector.engines.torch_engine import TorchEngine
 
 LENGTH = 8000
 

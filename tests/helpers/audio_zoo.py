@@ -17,11 +17,12 @@ import numpy as np
 
 from tests.helpers import audio_encodings as coded
 from tests.helpers.example_speech import EXAMPLES
-from utils.audio.frame_formats import mp3_header
+
 
 SCORED = "scored"              # a verdict that rests on the score; warnings may be there
 WARNED = "scored and warned"   # the same, and one of the warnings says `words`
-# read whole, exit code 0, but nothing in it that could be judged; `words`: why
+NOTED = "scored, with what is missing told first"   # one of the notes says `words`
+# read, exit code 0, but nothing in it that could be judged; `words`: why
 UNJUDGED = "cannot judge"
 REFUSED = "refused"            # one sentence that says `words`, exit code 1
 
@@ -65,6 +66,8 @@ class Kind:
                 "score"] is None and not record["stretches"]
             return UNJUDGED if told else f"cannot judge: {record['reasons']}"
         warned = any(self.words in warning for warning in record["warnings"])
+        if self.outcome == NOTED and any(self.words in note for note in record["notes"]):
+            return NOTED
         return WARNED if self.outcome == WARNED and warned else SCORED
 
 
@@ -143,22 +146,41 @@ def _encodings() -> list[Kind]:
 # also between two
 
 _ONE_EACH = {_format(name): name for name, *_ in reversed(coded.SOUNDFILE_KINDS + coded.PYAV_KINDS)}
-_LAST_BYTE_IS_NO_SOUND = ("TTA", "WavPack")   # a sum that libav does not need, a tag
+# cut at 61 %, these have no index or no whole block left; these cannot tell; the rest promised more
+_NOTHING_LEFT = ("M4A", "MP4", "QuickTime", "3GP", "Ogg Vorbis", "Ogg Opus", "Ogg FLAC", "WavPack",
+                 "TTA")
+_CANNOT_TELL = ("MPEG-TS", "AC-3", "MP2")
+# without their last byte, these have no index left; these lose their last piece; the rest nothing
+_INDEX_LOST = ("QuickTime", "3GP")
+_PIECE_LOST = ("Ogg Opus", "Ogg FLAC", "FLAC", "AAC", "AMR", "MPEG-TS")
+
+
+def _outcome_of_cut(form: str) -> tuple[str, str]:
+    if form in _NOTHING_LEFT:
+        return REFUSED, "cut short"
+    if form in _CANNOT_TELL:
+        return WARNED, "cannot tell whether the recording was cut short"
+    return NOTED, "be decoded"
+
+
+def _outcome_of_last_byte(form: str) -> tuple[str, str]:
+    if form in _INDEX_LOST:
+        return REFUSED, "cut short"
+    return (NOTED, "be decoded") if form in _PIECE_LOST else (SCORED, "")
 
 
 def _truncated() -> list[Kind]:
-    found = [Kind(f"{name} cut to 61 %", form, _file(name), _cut(name, 0.61), REFUSED, "cut short")
-             for form, name in _ONE_EACH.items()]
-    found += [Kind(f"{name} without its last byte", form, _file(name), _cut(name, None), REFUSED,
-                   "cut short")
-              for form, name in _ONE_EACH.items() if form not in _LAST_BYTE_IS_NO_SOUND]
+    found = [Kind(f"{name} cut to 61 %", form, _file(name), _cut(name, 0.61),
+                  *_outcome_of_cut(form)) for form, name in _ONE_EACH.items()]
+    found += [Kind(f"{name} without its last byte", form, _file(name), _cut(name, None),
+                   *_outcome_of_last_byte(form)) for form, name in _ONE_EACH.items()]
     header = {"WAV": 40, "RF64": 30, "W64": 100, "AIFF": 50, "AU": 12, "CAF": 30, "FLAC": 30,
               "Ogg Vorbis": 20, "Ogg Opus": 20, "MP3": 30, "M4A": 30, "WebM": 30, "WMA": 30,
               "AMR": 6}
     found += [
         Kind(f"{form} of {size} bytes", form, _file(_ONE_EACH[form]),
-             lambda wave, name=_ONE_EACH[form], size=size: _as(name)(wave)[:size], REFUSED,
-             "no sound" if form == "AMR" else "cut short") for form, size in header.items()
+             lambda wave, name=_ONE_EACH[form], size=size: _as(name)(wave)[:size], REFUSED)
+        for form, size in header.items()
     ]
     # whole frames of these lengths
     between = {"AMR": 6 + 45 * 13, "MP2": 11 * 1440, "AC-3": 24 * 384}
@@ -189,7 +211,7 @@ def _frames(wave: np.ndarray) -> bytes:
     """Twenty frames of an MP3, the first of all, which tells how many there are, left out."""
     content, starts = _as("mp3")(wave), [0]
     for _ in range(21):
-        starts.append(starts[-1] + mp3_header(content[starts[-1]:])[0])
+        starts.append(content.index(content[starts[-1]:starts[-1] + 2], starts[-1] + 100))
     return content[starts[1]:starts[-1]]
 
 
@@ -216,19 +238,16 @@ def _damaged() -> list[Kind]:
 
     def spliced(wave: np.ndarray) -> bytes:
         return _as("mp3")(wave)[:3000] + _as("flac")(wave)[3000:]
-    with_sums = (("flac", "cut short"), ("mka-flac", "cannot be decoded"),
-                 ("wavpack", "cannot be decoded"), ("tta", "cannot be decoded"),
-                 ("vorbis", "sum"), ("opus", "sum"), ("ogg-flac", "sum"))
+    lost = (NOTED, "be decoded")
+    with_sums = {"flac": lost, "mka-flac": lost, "wavpack": (REFUSED, "damaged"), "tta": lost,
+                 "vorbis": (NOTED, "lost"), "opus": lost, "ogg-flac": lost}
     return [*(Kind(f"{_format(name)} with a flipped bit", _format(name), _file(name), flipped(name),
-                   REFUSED, words)
-              for name, words in with_sums),
-            Kind("FLAC without its middle", "FLAC", "a.flac", without("flac", 9000, 12000), REFUSED,
-                 "cut short"),
+                   *outcome) for name, outcome in with_sums.items()),
+            Kind("FLAC without its middle", "FLAC", "a.flac", without("flac", 9000, 12000), *lost),
             Kind("Ogg without its middle", "Ogg Vorbis", "a.ogg", without("vorbis", 5000, 7000),
-                 REFUSED, "sum"),
-            Kind("MP3 without its middle", "MP3", "a.mp3", without("mp3", 3000, 3500), REFUSED,
-                 "damaged"),
-            Kind("MP3 that goes on as FLAC", "MP3", "a.mp3", spliced, REFUSED, "damaged")]
+                 NOTED, "lost"),
+            Kind("MP3 without its middle", "MP3", "a.mp3", without("mp3", 3000, 3500), *lost),
+            Kind("MP3 that goes on as FLAC", "MP3", "a.mp3", spliced, *lost)]
 
 
 def _bytes(content: bytes) -> Callable[[np.ndarray], bytes]:
@@ -294,7 +313,8 @@ def _odd_sound() -> list[Kind]:
         ("hum", lambda w: _pcm(hum), UNJUDGED, "not speech-like"),
         ("large offset", lambda w: _float(w * 0.5 + 0.4), SCORED, ""),
         ("one silent channel", lambda w: _pcm(np.stack([w, 0 * w], 1)), SCORED, ""),
-        ("channels in opposite phase", lambda w: _pcm(np.stack([w, -w], 1)), UNJUDGED, "cancel"),
+        ("channels in opposite phase", lambda w: _pcm(np.stack([w, -w], 1)), NOTED,
+         "opposite phase"),
         ("8 channels", lambda w: _pcm(np.stack([w] * 8, 1)), SCORED, ""),
         ("32 channels", lambda w: _pcm(np.stack([w / 2] * 32, 1)), SCORED, ""))
     return [Kind(name, "WAV", "a.wav", content, outcome, words)
@@ -322,7 +342,7 @@ def _odd_numbers() -> list[Kind]:
         data[4:8] = data[40:44] = b"\xff\xff\xff\xff"
         return bytes(data)
     table = (("header only", only_header, REFUSED, "no sound"),
-             ("zero channels", _header(22, "<H", 0), REFUSED, "zero channels"),
+             ("zero channels", _header(22, "<H", 0), REFUSED, "no sound"),
              ("65535 channels", _header(22, "<H", 65535), REFUSED, ""),
              ("50 Hz", _header(24, "<I", 50), REFUSED, "50 Hz"),
              ("0 Hz", _header(24, "<I", 0), REFUSED, ""),
@@ -330,11 +350,11 @@ def _odd_numbers() -> list[Kind]:
              ("0 bits", _header(34, "<H", 0), REFUSED, ""),
              ("64-bit integers", _header(32, "<HH", 8, 64), REFUSED, "not known"),
              ("unknown coding", _header(20, "<H", 0x4242), REFUSED, ""),
-             ("length of 2 GB", _header(40, "<I", 0x7FFFEFFF), REFUSED, "cut short"),
+             ("length of 2 GB", _header(40, "<I", 0x7FFFEFFF), NOTED, "be decoded"),
              ("streamed without a length", streamed, WARNED,
               "cannot tell whether the recording was cut short"))
     far = Kind("WMA whose sound lies beyond all disks", "WMA", "a.wma", lambda wave: _as("wma")
-               (wave)[:16] + b"\xff" * 7 + b"\x7f" + _as("wma")(wave)[24:], REFUSED, "cut short")
+               (wave)[:16] + b"\xff" * 7 + b"\x7f" + _as("wma")(wave)[24:], SCORED)
     return [far, *(Kind(f"WAV {name}", "WAV", "a.wav", content, outcome, words)
                    for name, content, outcome, words in table)]
 

@@ -33,11 +33,12 @@ HUNGRY = {
         ("--batch_size", "96", "--run_name", "big"), "--batch_size"),
     EVALUATE: (
         "import torch, matplotlib.figure, scipy.optimize, utils.report.results, "
-        "utils.detector.torch_engine",
+        "utils.detector.engines.torch_engine",
         ("--model", "checkpoints/r/best.pt", "--batch_size", "512"), "--batch_size"),
-    PREPROCESS: ("import av, soundfile, soxr, utils.store.build", ("--force", ), "--low_memory"),
+    PREPROCESS: ("import av, soxr, utils.store.build", ("--force", ), "--low_memory"),
     INFER: (
-        "import onnxruntime, soundfile, soxr, utils.inference.batch, utils.detector.onnx_engine",
+        "import onnxruntime, soxr, utils.inference.batch, "
+        "utils.detector.engines.onnx_engine",
         (), "--small_model")
 }
 

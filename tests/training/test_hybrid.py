@@ -23,7 +23,7 @@ from utils.detector.detector import Detector
 from utils.detector.engines import PRETRAINED, default_model, load_engine
 from utils.export.export import quickest_engine
 from utils.detector.scoring import score_blocks
-from utils.detector.torch_engine import TorchEngine
+from utils.detector.engines.torch_engine import TorchEngine
 from utils.parallel.join import Alone
 from utils.training.batches import Batch
 from utils.training.learners.ridge import fit, row_weights

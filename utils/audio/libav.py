@@ -1,116 +1,196 @@
-"""The second decoder, PyAV (libav inside its wheel, no ffmpeg on the system): what libsndfile does
-not read.
-"""
+"""libav, through PyAV: one sound track of a file as blocks of samples, each at its own time."""
 from collections.abc import Iterator
 
 import numpy as np
 
-from utils.audio.file_types import MP4, Kind
-from utils.audio.libsndfile import BLOCK, DecoderRefused
+from utils.audio.file_types import FORMATS
 from utils.audio.sources import Opened
 
-# an error is an error, not something to cover with silence
-STRICT = {"err_detect": "crccheck+explode"}
-# codecs whose frames carry a sum, looked at only when asked for
-WITH_SUMS = ("flac", "tta", "wavpack")
+BLOCK = 1 << 18             # samples (all channels together) in one block: most utterances are one
+PAUSE = 0.1                 # s: a shorter jump of the time stamps is rounding, or one lost frame
+LONGEST_PAUSE = 7200.0      # s: a longer jump is no pause, but another clock
+STRICT = {"err_detect": "crccheck+explode"}     # an error is told, not covered with silence
+WITH_SUMS = ("flac", "tta", "wavpack")          # codecs that look at their sums if asked to
+FROM_ZERO = ("mov", "matroska", "flv", "avi", "flac")   # formats whose clocks start at zero
+LOSSLESS = (*WITH_SUMS, "alac", "ape", "tak", "shorten")
 
-# Containers whose length is that of the samples, to the sample.
-EXACT_LENGTH = ("FLAC", "WAV", "AIFF", "CAF", "WavPack", "TTA", "Monkey's Audio")
+
+class DecoderRefused(Exception):
+    """libav cannot read these bytes. The message is libav's own."""
 
 
-class PyavReader:
-    """libav. Only the demuxer of the sniffed kind may look at the bytes: no playlists, no other
-    files, no network.
-    """
-    decoder = "PyAV"
+class Reader:
+    """One sound track at work. What it counts is complete when `blocks` is exhausted."""
 
-    def __init__(self, source: Opened, kind: Kind) -> None:
-        import av  # 20 MB of memory, wanted only where libsndfile does not do
-        self._errors, self._size = (av.error.FFmpegError, ValueError), source.size
-        source.file.seek(0)
-        try:
-            self._container = av.open(source.file, format=kind.av,
-                                      options={"protocol_whitelist": ""} | STRICT)
-        except self._errors as error:
-            raise DecoderRefused(f"{kind.name}: {_reason(error)}") from error
-        self._stream = next(iter(self._container.streams.audio), None)
-        if self._stream is None:
-            raise DecoderRefused(f"the {kind.name} file holds no sound")
+    def __init__(self, source: Opened, track: int = 0, form: str | None = None,
+                 **options: str) -> None:
+        """`form` and `options`: libav's format, where the bytes are bare samples."""
+        import av                       # 20 MB of memory: for those who decode
+        self.form = form
+        self._errors = (av.error.FFmpegError, ValueError)
+        self._container = self._open(av, source, form, options)
+        self.tracks = len(self._container.streams.audio)
+        if track >= self.tracks:
+            raise DecoderRefused("it holds no sound track, or was cut short before it")
+        self._stream = self._container.streams.audio[track]
         context = self._stream.codec_context
         if context is None:
-            raise DecoderRefused(f"the {kind.name} file has sound in a coding that is not known")
+            raise DecoderRefused("its sound has a coding that is not known, or was cut short")
         if context.name in WITH_SUMS:
             context.options = STRICT
-        self.container, self.codec = kind.name, context.name
-        self.rate, self.channels = context.sample_rate or 0, context.channels or 0
-        # as the index of the file lists them
-        self.packets = self._stream.frames if kind is MP4 else 0
-        self.frames = None
-        self.seconds = self._container.duration / av.time_base if self._container.duration else None
-        if self._stream.duration and kind.name in EXACT_LENGTH:
-            self.frames = round(float(self._stream.duration * self._stream.time_base) * self.rate)
+        self.name = self._container.format.name.split(",")[0]
+        self.codec = context.name.removesuffix("float")
+        self.rate = context.sample_rate or 0
+        self.channels = context.channels or 0
+        self.eight_bits = context.format is not None and context.format.name.startswith("u8")
+        begin = self._container.start_time or 0
+        self.zero = 0.0 if self.name in FROM_ZERO else begin / av.time_base
+        total = self._container.duration
+        self.total = total / av.time_base if total else None    # s, as the container says
+        self.seconds = None                                     # as the track says
+        if self._stream.duration:
+            self.seconds = float(self._stream.duration * self._stream.time_base)
+        self.listed = self._stream.frames or None   # samples or packets, as the index says
+        self.decoded = 0.0      # s of sound
+        self.lead = 0.0         # s of nothing before it
+        self.pauses: list[tuple[float, float]] = []     # (after how much of `length`, s of nothing)
+        self.first = 0          # the first byte of the first packet
+        self.end = 0            # the byte behind the last packet
+        self.packets = 0
+        self.faults = 0         # packets that could not be decoded
+        self.cut = False        # the file ends inside a packet
 
-    def blocks(self) -> Iterator[np.ndarray]:
-        held, count = [], 0
+    def _open(self, av, source: Opened, form: str | None, options: dict):
+        """libav's container. The first form is found out by libav, from FORMATS alone."""
+        forms = [form]
+        if form is None:
+            forms += [raw for raw, known in (("au", _begins(source, b".snd")),
+                                             ("g722", source.name.lower().endswith(".g722")))
+                      if known]         # a length of zero, or no header at all, is not recognised
+        options |= {"protocol_whitelist": "", **STRICT}
+        if form is None:
+            options["format_whitelist"] = ",".join(FORMATS)
         refusal = None
-        with self._container:
+        for form in forms:
+            source.file.seek(0)
             try:
-                for frame in self._decoded():
-                    if (frame.sample_rate, frame.layout.nb_channels) != (self.rate, self.channels):
-                        if count:
-                            yield np.concatenate(held)
-                            held, count = [], 0
-                        self.rate, self.channels = frame.sample_rate, frame.layout.nb_channels
-                    held.append(self._samples(frame))
-                    count += frame.samples * self.channels
-                    if count >= BLOCK:
-                        yield np.concatenate(held)
-                        held, count = [], 0
-            except DecoderRefused as error:
+                return av.open(source.file, format=form, options=options)
+            except self._errors as error:
                 refusal = error
-            if count:
-                yield np.concatenate(held)
-            if refusal:
-                raise refusal
+        raise DecoderRefused(getattr(refusal, "strerror", None) or str(refusal)) from refusal
 
-    def _decoded(self) -> Iterator:
-        seen = end = 0
-        try:
-            for packet in self._container.demux(self._stream):
-                end = packet.pos + packet.size if packet.pos is not None else end
-                if packet.is_corrupt:
-                    raise self._refusal(f"packet {seen} is damaged", end)
-                seen += packet.size > 0
-                yield from packet.decode()
-        except self._errors as error:
-            raise self._refusal(_reason(error), end) from error
-        if self.packets and seen < self.packets:
-            raise DecoderRefused(f"it was cut short: {seen} of {self.packets} packets are there")
+    @property
+    def width(self) -> int:
+        """Bytes of one sample of all channels, of a PCM codec such as pcm_s16le or pcm_mulaw."""
+        bits = int("".join(filter(str.isdigit, self.codec)) or 8)
+        return self.channels * bits // 8
 
+    @property
+    def exact(self) -> bool:
+        """Whether what the file promises must be kept to the sample."""
+        return self.codec.startswith("pcm_") or self.codec in LOSSLESS
 
-    def _refusal(self, reason: str, end: int) -> DecoderRefused:
-        refusal = DecoderRefused(reason)
-        refusal.at_end = end >= self._size
-        return refusal
+    @property
+    def length(self) -> float:
+        """Seconds from the file's zero to its end, with all pauses."""
+        return self.decoded + self.lead + sum(seconds for _, seconds in self.pauses)
+
+    def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
+        """(rate, block) with block (n, channels): int16, or float32 with full scale 1.
+
+        A pause of the time stamps is a block of zeros. Raises `DecoderRefused` for samples of a
+        form that is not known.
+        """
+        held: list[np.ndarray] = []
+        size = 0
+        rate = 0
+        for now, samples in self._at_their_times():
+            if held and (now != rate or samples.shape[1] != held[0].shape[1] or size >= BLOCK):
+                yield rate, np.concatenate(held)
+                held = []
+                size = 0
+            rate = now
+            held.append(samples)
+            size += samples.size
+        if held:
+            yield rate, np.concatenate(held)
+
+    def _at_their_times(self) -> Iterator[tuple[int, np.ndarray]]:
+        expected = None         # s, by the file's clock
+        for frame in self._frames():
+            samples = self._samples(frame)
+            rate = frame.sample_rate
+            at = frame.time
+            if at is not None:
+                gap = at - (self.zero if expected is None else expected)
+                if PAUSE < gap < LONGEST_PAUSE:
+                    self._pause(gap, first=expected is None)
+                    yield from _nothing(gap, rate, samples)
+            elif expected is not None:
+                at = expected
+            if at is not None:
+                expected = at + len(samples) / rate
+            self.decoded += len(samples) / rate
+            yield rate, samples
+
+    def _pause(self, seconds: float, first: bool) -> None:
+        if first:
+            self.lead = seconds
+        else:
+            self.pauses.append((self.length, seconds))
+
+    def _frames(self) -> Iterator:
+        with self._container:
+            packets = self._container.demux(self._stream)
+            while True:
+                try:
+                    packet = next(packets)
+                except (StopIteration, *self._errors):
+                    return      # of an error too: what follows is told by the promised length
+                if packet.size:
+                    self.packets += 1
+                    self._place(packet)
+                try:
+                    yield from packet.decode()
+                except self._errors:
+                    self.faults += 1
+
+    def _place(self, packet) -> None:
+        if packet.pos is not None:
+            self.end = max(self.end, packet.pos + packet.size)
+            if self.packets == 1:
+                self.first = packet.pos
+        if self.name == "mpegts":
+            self.faults += packet.is_corrupt
+        else:
+            self.cut |= packet.is_corrupt
 
     def _samples(self, frame) -> np.ndarray:
+        """(n, channels) of a frame: int16 stays, all else becomes float32 with full scale 1."""
         try:
-            return _samples(frame)
+            array = frame.to_ndarray()
         except self._errors as error:   # integers of 64 bits, which NumPy is not given
-            raise DecoderRefused(
-                f"samples of the form {frame.format.name}, which are not known") from error
+            raise DecoderRefused(f"samples of the form {frame.format.name}, which are not "
+                                 "known") from error
+        channels = frame.layout.nb_channels
+        array = array.T if frame.format.is_planar else array.reshape(-1, channels)
+        if array.dtype == np.uint8:
+            return (array.astype(np.float32) - 128) / 128
+        if array.dtype in (np.int32, np.int64):
+            return (array / -float(np.iinfo(array.dtype).min)).astype(np.float32)
+        with np.errstate(over="ignore"):        # infinity is told later
+            return array if array.dtype == np.int16 else array.astype(np.float32)
 
 
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
+def _begins(source: Opened, magic: bytes) -> bool:
+    source.file.seek(0)
+    return source.file.read(len(magic)) == magic
 
 
-def _samples(frame) -> np.ndarray:
-    """(n, channels) of a frame: int16 stays, everything else becomes float32 with full scale 1."""
-    array = frame.to_ndarray()
-    array = array.T if frame.format.is_planar else array.reshape(-1, frame.layout.nb_channels)
-    if array.dtype == np.uint8:
-        return (array.astype(np.float32) - 128) / 128
-    if array.dtype in (np.int32, np.int64):
-        return (array / -float(np.iinfo(array.dtype).min)).astype(np.float32)
-    return array if array.dtype == np.int16 else array.astype(np.float32)
+def _nothing(seconds: float, rate: int, like: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Zeros for a pause, in blocks of a second."""
+    left = round(seconds * rate)
+    while left > 0:
+        count = min(left, rate)
+        yield rate, np.zeros((count, like.shape[1]), like.dtype)
+        left -= count

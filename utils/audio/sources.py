@@ -15,6 +15,7 @@ from utils.common.errors import InputError, printable
 
 # bytes: what is smaller is read whole, which is faster than asking the file for every piece
 SMALL = 4 << 20
+BUFFER = 1 << 16     # bytes that a larger one is read by
 
 
 class AudioError(InputError):
@@ -26,21 +27,14 @@ AudioSource = str | os.PathLike | tuple[str | os.PathLike, int, int] | BinaryIO
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Audio bytes ready to be read: a seekable binary file without a name, a printable name for
-    messages, its length.
+    """Audio bytes ready to be read: a seekable binary file, a printable name for messages, its
+    length; and the file that it is a part of, from which byte on.
     """
     file: BinaryIO
     name: str
     size: int
-
-
-class Memory(io.BytesIO):
-    """Bytes as a file that takes any place to seek to, as decoders of damaged files ask for places
-    before the beginning.
-    """
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return super().seek(max(0, offset) if whence == os.SEEK_SET else offset, whence)
+    of: BinaryIO
+    offset: int
 
 
 class Slice(io.RawIOBase):
@@ -78,8 +72,12 @@ class Slice(io.RawIOBase):
 
 def part_of(opened: Opened, start: int, end: int) -> Opened:
     """The same bytes without those before `start` and from `end` on."""
-    part = io.BufferedReader(Slice(opened.file, start, end - start), 1 << 16)
-    return Opened(part, opened.name, end - start)
+    return _slice(opened.of, opened.name, opened.offset + start, end - start)
+
+
+def _slice(file: BinaryIO, name: str, offset: int, size: int) -> Opened:
+    part = io.BufferedReader(Slice(file, offset, size), BUFFER)
+    return Opened(part, name, size, file, offset)
 
 
 def source_name(source: AudioSource) -> str:
@@ -96,6 +94,17 @@ def source_name(source: AudioSource) -> str:
 
 
 @contextmanager
+def seekable(source: AudioSource) -> Iterator[AudioSource]:
+    """`source`, or the bytes of a pipe, which can be read only once, kept until the end."""
+    if isinstance(source, (tuple, str, os.PathLike)) or source.seekable():
+        yield source
+        return
+    with tempfile.SpooledTemporaryFile(SMALL) as kept:
+        shutil.copyfileobj(source, kept)
+        yield kept
+
+
+@contextmanager
 def open_source(source: AudioSource) -> Iterator[Opened]:
     """Open `source`; `AudioError` where it is missing, refused, not a file or empty."""
     name = source_name(source)
@@ -106,13 +115,10 @@ def open_source(source: AudioSource) -> Iterator[Opened]:
         with _open_path(source, name) as file:
             size = os.fstat(file.fileno()).st_size
             yield _view(file, name, 0, size, size)
-    elif source.seekable():
-        size = source.seek(0, os.SEEK_END)
-        yield _view(source, name, 0, size, size)
-    else:  # a pipe: it must be kept to be looked at twice
-        with tempfile.SpooledTemporaryFile(SMALL) as spool:
-            shutil.copyfileobj(source, spool)
-            yield _view(spool, name, 0, spool.tell(), spool.tell())
+    else:
+        with seekable(source) as kept:
+            size = kept.seek(0, os.SEEK_END)
+            yield _view(kept, name, 0, size, size)
 
 
 def _open_path(path: str | os.PathLike, name: str) -> BinaryIO:
@@ -122,7 +128,7 @@ def _open_path(path: str | os.PathLike, name: str) -> BinaryIO:
             raise AudioError(f"{name} is a folder, not an audio file")
         if not stat.S_ISREG(mode):
             raise AudioError(f"{name} is a device or a pipe, not an audio file")
-        return open(path, "rb", buffering=0)
+        return open(path, "rb", buffering=BUFFER)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise AudioError(f"{name} does not exist") from error
     except PermissionError as error:
@@ -139,8 +145,11 @@ def _view(file: BinaryIO, name: str, offset: int, size: int, available: int) -> 
         raise AudioError(f"{name} is empty (0 bytes)")
     if size <= SMALL:
         file.seek(offset)
-        return Opened(Memory(_read_exactly(file, size, name)), name, size)
-    return Opened(io.BufferedReader(Slice(file, offset, size), 1 << 16), name, size)
+        held = io.BytesIO(_read_exactly(file, size, name))
+        return Opened(held, name, size, held, 0)
+    if size == available:       # no Python code in a read: a Ctrl-C there would be lost
+        return Opened(file, name, size, file, 0)
+    return _slice(file, name, offset, size)
 
 
 def _read_exactly(file: BinaryIO, size: int, name: str) -> bytes:

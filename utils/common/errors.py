@@ -8,11 +8,13 @@ import os
 import re
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 # the last one: the file system or a limit does not allow a file of this size
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+AGAIN_SECONDS = 0.01    # until a swallowed Ctrl-C is raised again
 # Messages that mean MemoryError in torch (CPU, CUDA, MPS), ONNX Runtime, oneDNN, and in functions
 # that start threads or map files.
 _NO_MEMORY = re.compile(
@@ -113,9 +115,9 @@ def _hear_interrupts() -> list[int]:
         raise KeyboardInterrupt
 
     def swallowed(what: Any) -> None:
-        # in a destructor or a callback: raise it again outside
+        # in a destructor or a callback: raise it again a moment later, until it is outside
         if issubclass(what.exc_type, KeyboardInterrupt):
-            _thread.interrupt_main()
+            threading.Timer(AGAIN_SECONDS, _thread.interrupt_main).start()
         else:
             sys.__unraisablehook__(what)
 

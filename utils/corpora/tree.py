@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from utils.audio.file_types import AUDIO_SUFFIXES
+from utils.common.files import reading
 from utils.common.text import fits_in_line
 
 DEFAULT_CORPUS = "default_corpus"
@@ -33,11 +34,10 @@ def has_audio_suffix(name: str) -> bool:
 
 
 def walk(folder: Path) -> Iterator[Found]:
-    """All files below a folder, sorted, without hidden ones and links to folders."""
-    for here, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        above = Path(here).relative_to(folder).parts
-        yield from (Found((*above, name)) for name in sorted(names) if not name.startswith("."))
+    """All files below a folder, through links too, sorted, without hidden ones."""
+    for here in folders_below(folder):
+        above = here.relative_to(folder).parts
+        yield from (Found((*above, name)) for name in files_in(here))
 
 
 def audio(folder: Path) -> Iterator[Found]:
@@ -58,7 +58,7 @@ def subfolders(folder: Path) -> list[Path]:
     """The folders in a folder and the links to folders, sorted."""
     if _listed is not None and folder in _listed:
         return _listed[folder]
-    with os.scandir(folder) as entries:
+    with reading(folder), os.scandir(folder) as entries:
         found = sorted(Path(entry.path) for entry in entries if entry.is_dir()
                        and not entry.name.startswith(".") and entry.name != DEFAULT_CORPUS)
     if _listed is not None:
@@ -85,6 +85,6 @@ def listed_once() -> Iterator[None]:
 
 def files_in(folder: Path) -> list[str]:
     """The names of the files in a folder itself, sorted, without hidden ones."""
-    with os.scandir(folder) as entries:
+    with reading(folder), os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries
                       if not entry.name.startswith(".") and entry.is_file())

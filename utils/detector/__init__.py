@@ -1,4 +1,4 @@
-"""The detector room, the core: `Detector.load().judge("x.wav")` and everything behind it."""
+"""The core: `Detector.load().judge("x.wav")`, and everything behind it."""
 from utils.detector.detector import Detector
 
 __all__ = ["Detector"]

@@ -8,7 +8,7 @@ from typing import BinaryIO
 import numpy as np
 
 from utils.audio.decode import AudioStream, open_audio
-from utils.audio.sources import source_name
+from utils.audio.sources import AudioSource, seekable, source_name
 from utils.common.errors import InputError, printable
 from utils.common.files import CHECKPOINT_DIR, file_sha256
 from utils.common.provenance import environment
@@ -18,6 +18,7 @@ from utils.detector.engines import Engine, default_model, load_engine
 from utils.detector.explanation import explain
 from utils.detector.scoring import Recording, published_score, score_blocks
 from utils.detector.verdict import CANNOT_JUDGE
+from utils.detector.voices import Voice, voices
 
 AudioFile = str | os.PathLike | bytes | BinaryIO
 Tap = Callable[[AudioStream], Iterable[np.ndarray]]
@@ -92,42 +93,50 @@ class Detector:
     def judge(self, file: AudioFile, tap: Tap | None = None) -> dict:
         """The record of one recording, as `--json` prints it.
 
-        `file`: a path, the bytes of an audio file, or an open binary file (seekable where
-        explanations are asked for). A file that cannot be read gives a record with "error"; no
-        recording is judged in part. `tap` sees every block of samples, for a picture or a
-        progress bar. Raises `Interrupted` on Ctrl-C.
+        `file`: a path, the bytes of an audio file, or an open binary file. Every sound track, and
+        every channel that holds speech of its own, is judged; the record is of the most
+        suspicious one, and lists all. A file that cannot be read gives a record with "error". What
+        could not be decoded stands in "notes". `tap` sees every block of samples of each of them,
+        for a picture or a progress bar. Raises `Interrupted` on Ctrl-C.
         """
         source = io.BytesIO(file) if isinstance(file, bytes) else file
+        head = self._head(source)
+        try:
+            with seekable(source) as source:
+                if self.published_protocol:
+                    return self._bare(head, source, tap)
+                found = voices(source)
+                judged = [self._judge(head, source, voice, tap) for voice in found.found]
+        except InputError as error:
+            return record.failed(head, printable(error))
+        return record.most_suspicious(judged, [voice.name for voice in found.found], found.notes)
+
+    def _judge(self, head: dict, source: AudioSource, voice: Voice, tap: Tap | None) -> dict:
+        """The record of one voice of a file."""
         recording = Recording()
         try:
-            with open_audio(source) as stream:
+            with voice.open(source) as stream:
                 blocks = tap(stream) if tap else stream
-                if self.published_protocol:
-                    return self._bare(source, stream, blocks)
                 scored = score_blocks(self.engine, blocks, self.engine.batch_size, recording)
-        except InputError as error:
-            return record.failed(self._head(source), printable(error))
         except KeyboardInterrupt:
-            raise Interrupted(self._interrupted(source, recording)) from None
-        found = record.judged(self._head(source), scored, stream.info, self.metadata,
-                              self.decision)
+            raise Interrupted(self._interrupted(head, recording)) from None
+        found = record.judged(head, scored, stream.info, self.metadata, self.decision)
         if self.explain and found["verdict"] != CANNOT_JUDGE:
-            found["explanation"] = explain(self.engine, source, scored, self.decision)
+            found["explanation"] = explain(self.engine, lambda: voice.open(source), scored,
+                                           self.decision)
         return found
 
     def _head(self, source: str | os.PathLike | BinaryIO) -> dict:
         name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else source_name(source)
         return record.head(name, self.score_kind, self.decision, self.metadata, self.provenance)
 
-    def _bare(self, source: str | os.PathLike | BinaryIO, stream: AudioStream,
-              blocks: Iterable[np.ndarray]) -> dict:
-        score = published_score(self.engine, blocks)
-        if score is None:
-            return record.failed(self._head(source), f"{source_name(source)} is empty")
-        return record.bare(self._head(source), score, stream.info)
+    def _bare(self, head: dict, source: AudioSource, tap: Tap | None) -> dict:
+        with open_audio(source, whole=True) as stream:
+            score = published_score(self.engine, tap(stream) if tap else stream)
+        return record.bare(head, score, stream.info)
 
-    def _interrupted(self, source: str | os.PathLike | BinaryIO, recording: Recording) -> dict:
+    def _interrupted(self, head: dict, recording: Recording) -> dict:
         partial = recording.result()
-        error = (f"{source_name(source)} was not read to its end: "
+        error = (f"{head['file']} was not read to its end: "
                  f"interrupted after {partial.seconds:.1f} s")
-        return record.interrupted(self._head(source), partial, self.decision, error)
+        return record.interrupted(head, partial, self.decision, error)

@@ -1,11 +1,10 @@
 """Why a window got its score: by occlusion, silencing one part of time or frequency in turn."""
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from utils.audio.decode import open_audio
-from utils.audio.sources import AudioSource
+from utils.audio.decode import AudioStream
 from utils.detector.decision import Decision
 from utils.detector.engines import Engine
 from utils.detector.scoring import RecordingScore, Window, heard, model_wave, reported_scores, tile
@@ -62,17 +61,17 @@ class Band:
         return {"low_hz": self.low, "high_hz": self.high}
 
 
-def explain(engine: Engine, source: AudioSource, scored: RecordingScore,
+def explain(engine: Engine, opened: Callable[[], AudioStream], scored: RecordingScore,
             decision: Decision | None) -> dict:
     """What moved the score of the recording's most telling window.
 
     "times" and "bands" list every part with "moved": how far the reported score falls when the
-    part is silenced. Above zero, the part spoke for bona fide; below, for spoof. Decodes the
-    recording once more, up to that window.
+    part is silenced. Above zero, the part spoke for bona fide; below, for spoof. `opened` decodes
+    the recording once more, up to that window.
     """
     window = telling_window(scored, decision)
     start, end = round(window.start * SAMPLE_RATE), round(window.end * SAMPLE_RATE)
-    with open_audio(source) as stream:
+    with opened() as stream:
         wave = model_wave(engine, take(heard(engine, stream), start, end - start))[:end - start]
     times = _times(len(wave))
     bands = [Band(low, high) for low, high in zip(BAND_EDGES_HZ, BAND_EDGES_HZ[1:])]

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from utils.audio.decode import AudioInfo
+from utils.audio.info import AudioInfo
 from utils.common.errors import shown
 from utils.detector.decision import BONAFIDE, SPOOF, UNCERTAIN, Decision
 from utils.detector.scoring import RecordingScore, Window
@@ -15,6 +15,7 @@ LLR, RAW, PUBLISHED = "log-likelihood ratio", "score", "bona fide logit"    # ki
 DIRECTION = "higher = bona fide"
 NO_SPEECH = "no speech"     # the outcome of a stretch
 MAX_NAMED = 5               # stretches in a warning
+VOICE_FIELDS = ("verdict", "score", "speech_seconds", "reasons", "warnings", "stretches")
 
 
 def head(file: str, score_kind: str, decision: Decision | None, metadata: dict,
@@ -26,7 +27,7 @@ def head(file: str, score_kind: str, decision: Decision | None, metadata: dict,
             "band": list(band) if band else None,
             "threshold_origin": decision.origin if decision else None,
             "model": trained_on(metadata), "demo": is_demo(metadata), "direction": DIRECTION,
-            **provenance, "reasons": [], "warnings": []}
+            **provenance, "notes": [], "reasons": [], "warnings": []}
 
 
 def failed(begun: dict, error: str) -> dict:
@@ -62,7 +63,7 @@ def judged(begun: dict, scored: RecordingScore, info: AudioInfo, metadata: dict,
         parts = stretches(scored.windows, decision)
     return begun | {
         "score": scored.score if verdict.judgeable else None, "verdict": verdict.outcome,
-        "reasons": verdict.reasons,
+        "notes": info.missing + info.remarks, "reasons": verdict.reasons,
         "warnings": spoofed_parts(verdict.outcome, parts) + verdict.warnings,
         "seconds": scored.seconds, "speech_seconds": round(scored.speech_seconds, 3),
         "level_dbfs": round(scored.level_dbfs, 2) if math.isfinite(scored.level_dbfs) else None,
@@ -71,9 +72,35 @@ def judged(begun: dict, scored: RecordingScore, info: AudioInfo, metadata: dict,
         "windows": [asdict(window) for window in scored.windows]}
 
 
+def most_suspicious(judged: list[dict], names: list[str], notes: list[str]) -> dict:
+    """The record of a file from those of its voices: the most suspicious one, which decides.
+
+    "voices" lists the outcome of each, "voice" names the one that decides; `notes` say what was
+    done with the file's tracks and channels.
+    """
+    order = (SPOOF, UNCERTAIN, BONAFIDE, CANNOT_JUDGE)
+    decides = min(range(len(judged)), key=lambda i: (
+        order.index(judged[i]["verdict"]), judged[i]["score"] or 0.0))
+    chosen = judged[decides]
+    told = list(notes)
+    found = [{"voice": name} | {field: voice[field] for field in VOICE_FIELDS}
+             for name, voice in zip(names, judged)]
+    if len(judged) > 1:
+        told.append("; ".join(in_short(voice) for voice in found))
+    lost = [note for voice in judged for note in voice["notes"]]
+    return chosen | {"notes": list(dict.fromkeys(lost + told)), "voice": names[decides],
+                     "voices": found}
+
+
+def in_short(voice: dict) -> str:
+    """One voice of "voices" in a phrase."""
+    score = "" if voice["score"] is None else f" ({voice['score']:.2f})"
+    return f"{voice['voice']}: {voice['verdict']}{score}"
+
+
 def _audio(info: AudioInfo) -> dict:
     return {"sample_rate": info.sample_rate, "channels": info.channels, "format": info.format,
-            "subtype": info.subtype, "decoder": info.decoder,
+            "subtype": info.subtype, "tracks": info.tracks,
             "clipped_fraction": round(info.clipped_fraction, 6), "peak": round(info.peak, 6)}
 
 

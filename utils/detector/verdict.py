@@ -1,7 +1,7 @@
 """From a recording's score to one of four outcomes, with the reasons and warnings for a person."""
 from dataclasses import dataclass
 
-from utils.audio.decode import AudioInfo
+from utils.audio.info import AudioInfo
 from utils.detector.decision import UNCERTAIN, Decision
 from utils.detector.scoring import RecordingScore
 from utils.detector.speech_activity import FLOOR_DBFS
@@ -14,15 +14,12 @@ SURE_SECONDS = 1.0           # of speech: below, always "uncertain" (see the mod
 SHORT_SECONDS = 2.0          # of speech: below, a warning
 MOSTLY_SILENT = 0.1          # share of speech
 CLIPPED_FRACTION = 0.001
-OUT_OF_PHASE = 0.1           # share of the channels' power left in their sum; below, they cancel
 SOFT_DBFS = -50.0            # of speech: below, a warning in spite of the front stage
 LEVEL_MARGIN_DB = 6.0        # both margins: beyond the training audio's 5th and 95th percentile
 BANDWIDTH_MARGIN_HZ = 500.0
-LOSSY = ("mp3", "mpeg", "mp2", "vorbis", "opus", "aac", "amr", "wma", "gsm", "g722", "g723", "g726",
-         "g729", "adpcm", "ulaw", "alaw", "mulaw", "ac3", "ac-3", "dts", "speex", "musepack", "mpc",
-         "realmedia", "nms", "vox")
-CHANNELS_CANCEL = ("its channels cancel each other out when mixed to mono (opposite phase): "
-                   "save one channel alone and judge that")
+LOSSY = ("mp3", "mp2", "mp1", "vorbis", "opus", "aac", "amr", "wma", "gsm", "g722", "g723", "g726",
+         "g729", "adpcm", "alaw", "mulaw", "ac3", "dts", "dca", "speex", "musepack", "mpc", "cook",
+         "sipr", "ra_144", "ra_288", "atrac", "qdm", "nellymoser")
 
 
 @dataclass(frozen=True)
@@ -42,9 +39,6 @@ def judge(scored: RecordingScore, info: AudioInfo, metadata: dict,
     """The verdict on a scored recording; `info` describes its file, `metadata` the model."""
     warnings = source_warnings(info)
     if reasons := obstacles(scored):
-        if CHANNELS_CANCEL in warnings:     # this is why it is silent
-            warnings.remove(CHANNELS_CANCEL)
-            reasons = [CHANNELS_CANCEL]
         return Verdict(CANNOT_JUDGE, reasons, warnings, judgeable=False)
     warnings += speech_warnings(scored) + training_warnings(scored, metadata)
     if decision is None:
@@ -95,8 +89,8 @@ def source_warnings(info: AudioInfo) -> list[str]:
     if any(name in coding for name in LOSSY):
         found.append(f"lossy coding ({info.format}, {info.subtype}) can hide traces of synthesis "
                      "or leave traces of its own")
-    if info.in_phase < OUT_OF_PHASE:
-        found.append(CHANNELS_CANCEL)
+    if info.eight_bits:
+        found.append("it was stored with 8 bits, whose noise can hide traces of synthesis")
     if info.unmarked_end:
         found.append("its format cannot tell whether the recording was cut short")
     return found

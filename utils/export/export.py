@@ -14,8 +14,8 @@ from utils.common.files import atomic_write
 from utils.detector.checkpoint import load_checkpoint, metadata_json
 from utils.detector.engines import Engine
 from utils.detector.model_files import METADATA_KEY
-from utils.detector.onnx_engine import OnnxEngine
-from utils.detector.torch_engine import TorchEngine
+from utils.detector.engines.onnx_engine import OnnxEngine
+from utils.detector.engines.torch_engine import TorchEngine
 from utils.export.aasist import OPSET, aasist_in, aasist_onnx
 
 TOLERANCE = 1e-4  # largest allowed difference of a logit between the file and the model

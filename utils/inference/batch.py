@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from utils.audio.decode import AudioInfo
+from utils.audio.decode import AudioStream
+from utils.audio.info import AudioInfo
 from utils.common.errors import InputError
 from utils.detector.detector import Detector, Interrupted
 from utils.inference import words
@@ -85,11 +86,17 @@ def _judge(detector: Detector, path: str, paths: list[str], picture: Path | None
     """The record of one recording; draws it where `picture` is given."""
     if not picture:
         return detector.judge(path, lambda stream: _progress(stream, stream.info))
-    sketch = Sketch()
-    record = detector.judge(path, lambda stream: _progress(sketch.tap(stream), stream.info))
+    sketches = []
+
+    def tap(stream: AudioStream) -> Iterator[np.ndarray]:
+        sketches.append(Sketch())
+        return _progress(sketches[-1].tap(stream), stream.info)
+
+    record = detector.judge(path, tap)
     if not record["error"]:
         file = picture_path(picture, path, paths)
-        draw(file, sketch, record)
+        shown = [voice["voice"] for voice in record["voices"]].index(record["voice"])
+        draw(file, sketches[shown], record)
         record["picture"] = str(file)
     return record
 

@@ -18,8 +18,9 @@ from utils.common.locks import claim
 
 SUFFIXES = (".csv", ".json", ".jsonl")
 CSV_COLUMNS = ("file", "score", "verdict", "error", "score_kind", "threshold", "band_low",
-               "band_high", "seconds", "speech_seconds", "sample_rate", "format", "reasons",
-               "warnings", "direction", "model", "model_file", "model_sha256", "demo", "version")
+               "band_high", "seconds", "speech_seconds", "sample_rate", "format", "notes",
+               "reasons", "warnings", "direction", "model", "model_file", "model_sha256", "demo",
+               "version")
 
 
 class Journal:
@@ -124,9 +125,8 @@ def json_line(record: dict) -> str:
 
 def _csv_row(record: dict) -> list:
     low, high = record.get("band") or (None, None)
-    flat = record | record.get("audio", {}) | {"band_low": low, "band_high": high,
-                                               "reasons": "; ".join(record["reasons"]),
-                                               "warnings": "; ".join(record["warnings"])}
+    joined = {name: "; ".join(record[name]) for name in ("notes", "reasons", "warnings")}
+    flat = record | record.get("audio", {}) | joined | {"band_low": low, "band_high": high}
     return [flat.get(column) for column in CSV_COLUMNS]
 
 

@@ -25,7 +25,9 @@ def describe(record: dict, detector: Detector) -> list[str]:
     facts = _facts(record, detector)
     lines = reasons + facts if record["verdict"] == CANNOT_JUDGE else facts + reasons
     warnings = [_line("warning", warning) for warning in record["warnings"]]
-    return [first, *lines, *warnings, *_timeline(record), *_explanation(record.get("explanation"))]
+    notes = [_line("heard", note) for note in record["notes"]]
+    return [first, *notes, *lines, *warnings, *_timeline(record),
+            *_explanation(record.get("explanation"))]
 
 
 def row(record: dict) -> str:
@@ -35,7 +37,9 @@ def row(record: dict) -> str:
         verdict += " (demo model)"
     score = "" if record["score"] is None else f"{record['score']:.3f}"
     line = f"{verdict:{29 if record['demo'] else 16}} {score:>9}  {printable(record['file'])}"
-    notes = [record["error"]] if record["error"] else [*record["reasons"], *record["warnings"]]
+    notes = [record["error"]]
+    if not record["error"]:
+        notes = [*record["notes"], *record["reasons"], *record["warnings"]]
     return f"{line}  [{printable('; '.join(notes))}]" if notes else line
 
 
@@ -102,9 +106,12 @@ def _facts(record: dict, detector: Detector) -> list[str]:
         lines = [_line("score", f"{record['score']:.2f} ({score_words(detector)})"),
                  _line("threshold", threshold_words(detector))]
     audio = record["audio"]
+    coding = audio["format"]
+    if audio["subtype"] != coding.lower():
+        coding += f" {audio['subtype']}"
     channels = "1 channel" if audio["channels"] == 1 else f"{audio['channels']} channels"
     recording = (f"{record['seconds']:.1f} s, {record['speech_seconds']:.1f} s of it speech; "
-                 f"{audio['sample_rate']:,} Hz, {channels}, {audio['format']} {audio['subtype']}")
+                 f"{audio['sample_rate']:,} Hz, {channels}, {coding}")
     return [*lines, _line("model", model_words(detector)), _line("recording", recording)]
 
 

@@ -1,1 +1,1 @@
-"""What an evaluation leaves behind: figures, score and key files, pictures, report, model card."""
+"""What an evaluation writes: figures, score and key files, pictures, report, model card."""

@@ -9,30 +9,29 @@ FULL_SCALE = 32768.0
 
 
 class Resampler:
-    """Turns blocks of any rate and channel count into 16 kHz mono int16, in constant memory.
+    """Turns blocks of any rate into 16 kHz int16, in constant memory.
 
-    It averages the channels, resamples the stream by soxr HQ, and rounds once.
+    It resamples the stream by soxr HQ, and rounds once.
     """
 
-    def __init__(self, rate: int) -> None:
-        """`rate` is the source's sampling rate in Hz."""
-        self.rate = rate
+    def __init__(self, rate: int, channels: int = 0) -> None:
+        """`rate` is the source's sampling rate in Hz; 0 channels: blocks (n,)."""
+        self._shape = (0, channels) if channels else (0,)
         self._soxr = None
         if rate != SAMPLE_RATE:
-            self._soxr = soxr.ResampleStream(rate, SAMPLE_RATE, 1, "float32", "HQ")
+            self._soxr = soxr.ResampleStream(rate, SAMPLE_RATE, channels or 1, "float32", "HQ")
 
     def push(self, block: np.ndarray) -> np.ndarray:
-        """The samples int16 (m,) that are ready after `block` float (n, channels), full scale 1."""
-        mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
+        """The int16 samples (m,) or (m, channels) that are ready after `block`, full scale 1."""
         if self._soxr is not None:
-            mono = self._soxr.resample_chunk(np.ascontiguousarray(mono, np.float32))
-        return to_int16(mono)
+            block = self._soxr.resample_chunk(np.ascontiguousarray(block, np.float32))
+        return to_int16(block)
 
     def finish(self) -> np.ndarray:
-        """The last samples int16 (m,), which the filter still holds."""
+        """The last samples int16, which the filter still holds."""
         if self._soxr is None:
-            return np.zeros(0, np.int16)
-        return to_int16(self._soxr.resample_chunk(np.zeros(0, np.float32), last=True))
+            return np.zeros(self._shape, np.int16)
+        return to_int16(self._soxr.resample_chunk(np.zeros(self._shape, np.float32), last=True))
 
 
 def to_int16(samples: np.ndarray) -> np.ndarray:

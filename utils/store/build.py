@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from utils.audio.read_ahead import decode_in_order
+from utils.store.read_ahead import decode_in_order
 from utils.common.errors import InputError
 from utils.common.locks import only_run
 from utils.common.provenance import environment

@@ -29,7 +29,7 @@ COMMIT_SECONDS = 5.0      # and at most so many seconds of work
 MERGED = "merged"         # key of the number of merged parts, because a merge has another order
 SAME_RUN = ("format", "subset", "settings", "corpus", "trial_list_sha256", MERGED)
 # an unfinished store is resumed only with the same versions of these packages
-DECODERS = ("numpy", "soundfile", "soxr", "av")
+DECODERS = ("numpy", "soxr", "av")
 
 
 class StoreWriter:

@@ -88,6 +88,8 @@ def _stream(file, track: Track):
     stream = file.add_stream(track.codec, rate=track.rate, layout=layout)
     if track.codec == "wmav2":
         stream.bit_rate, stream.format = 64000, "fltp"
+    if track.codec in ("tta", "wavpack"):       # else 8 bits
+        stream.format = {"tta": "s16", "wavpack": "s16p"}[track.codec]
     stream.time_base = Fraction(1, track.rate)
     if track.default:
         stream.disposition = av.stream.Disposition.default

@@ -40,10 +40,10 @@ def load_engine(path: Path, device: str = "cpu", threads: int | None = None) -> 
             raise InputError(f"{path} is an exported model, which scores on the CPU: "
                              f"name the .pt checkpoint to use {device}")
         # Each engine is imported where it runs: the other one's library may be missing.
-        from utils.detector.onnx_engine import OnnxEngine
+        from utils.detector.engines.onnx_engine import OnnxEngine
         return OnnxEngine.from_file(path, threads)
     from utils.detector.checkpoint import load_checkpoint
-    from utils.detector.torch_engine import TorchEngine
+    from utils.detector.engines.torch_engine import TorchEngine
     return TorchEngine.from_checkpoint(load_checkpoint(path), device, threads)
 
 

@@ -33,7 +33,7 @@ class Decoding:
         yield from self._future.result() if self._future else self._stream()
 
     def _stream(self) -> Iterator[np.ndarray]:
-        with open_audio(self._source) as stream:
+        with open_audio(self._source, whole=True) as stream:
             yield from stream
             self._rate = stream.info.sample_rate
 

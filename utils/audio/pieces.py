@@ -1,0 +1,124 @@
+"""Files that were joined, and sound behind the end that a header promises."""
+import re
+from collections.abc import Iterator
+
+from utils.audio.libav import DecoderRefused, Reader
+from utils.audio.promises import read_at
+from utils.audio.sources import Opened, part_of
+
+CHUNK = 1 << 20             # bytes searched at once
+LEAST_TAIL = 0.1            # s of samples behind the promised end; less is rubbish
+# How files begin: enough bytes of each that sound does not look like it by chance.
+_BEGIN = re.compile(
+    rb"RIFF.{4}(?:WAVE|AVI )|(?:RF64|BW64).{4}WAVE|riff\x2e\x91\xcf\x11|FORM.{4}AIF[FC]|"
+    rb"\.snd\x00{3}|caff\x00\x01|fLaC\x00{3}\x22|OggS\x00\x02|TTA1[\x01\x02]\x00|"
+    rb"wvpk.{3}\x00[\x00-\x10]\x04|\x00{3}.ftyp|\x30\x26\xb2\x75\x8e\x66\xcf\x11|"
+    rb"FLV\x01[\x01\x04\x05]\x00{3}\x09|#!AMR|\x1a\x45\xdf\xa3[\x01\x80-\xff]|NIST_1A\n",
+    re.DOTALL)
+# In these, libav reads on over the joint.
+_OGG_PAGE = re.compile(rb"OggS\x00([\x00-\x07])")
+_AMR_HEAD = re.compile(rb"#!AMR(?:-WB)?\n")
+_CHUNKED = ("wav", "w64", "aiff", "caf")
+
+
+def pieces(opened: Opened, track: int) -> Iterator[tuple[Opened, Reader]]:
+    """(file, reader) of each of the files that lie one behind the other; most are one.
+
+    The next is looked for when a reader is exhausted. Raises `DecoderRefused` if the first cannot
+    be opened.
+    """
+    rest = opened
+    while rest:
+        joint = _joint(rest)
+        end = joint or _first_data(rest)
+        piece = part_of(rest, 0, end) if end else rest
+        try:
+            reader = Reader(piece, track)
+        except DecoderRefused:
+            if rest is opened:
+                raise
+            return              # it only looked like a file
+        yield piece, reader
+        start = joint or _search(rest, reader.end)
+        if not start and (tail := _samples_behind(rest, reader)):
+            yield tail, Reader(tail, 0, reader.codec.removeprefix("pcm_"),
+                               sample_rate=str(reader.rate), ch_layout=_layout(reader.channels))
+        rest = part_of(rest, start, rest.size) if start else None
+
+
+def _search(opened: Opened, start: int) -> int | None:
+    """Where the next file begins, from byte `start` on."""
+    return next((at for at, _ in _found(opened, _BEGIN, start)), None)
+
+
+def _joint(opened: Opened) -> int | None:
+    """Where an Ogg file is followed by another (RFC 3533: first pages after others), or AMR."""
+    head = read_at(opened, 0, 6)
+    if head[:4] == b"OggS":
+        begun = False
+        for at, page in _found(opened, _OGG_PAGE):
+            first = page[1][0] & 2
+            if first and begun:
+                return at
+            begun |= not first
+    elif head[:5] == b"#!AMR":
+        return next((at for at, _ in _found(opened, _AMR_HEAD) if at), None)
+    return None
+
+
+def _found(opened: Opened, pattern: re.Pattern, start: int = 0) -> Iterator[tuple[int, re.Match]]:
+    """(place, match) of each match from byte `start` on."""
+    overlap = 32
+    while start < opened.size:
+        data = read_at(opened, start, CHUNK + overlap)
+        for match in pattern.finditer(data):
+            if match.start() < CHUNK:
+                yield start + match.start(), match
+        start += CHUNK
+
+
+def _first_data(opened: Opened) -> int | None:
+    """Where the samples of a WAV file end, if more of them follow: libav would take the last."""
+    if read_at(opened, 0, 4) != b"RIFF":
+        return None
+    start = 12
+    while chunk := _chunk(opened, start):
+        if chunk[0] == b"data":
+            return chunk[2] if read_at(opened, chunk[2], 4) == b"data" else None
+        start = chunk[2]
+    return None
+
+
+def _samples_behind(opened: Opened, reader: Reader) -> Opened | None:
+    """The samples behind those that the header of a PCM file promises."""
+    if reader.name not in _CHUNKED or not reader.codec.startswith("pcm_") or not reader.width:
+        return None
+    start = reader.end
+    while chunk := _chunk(opened, start):
+        name, begin, end = chunk
+        if name in (b"data", b"SSND"):
+            start = begin
+            break
+        start = end
+    if (opened.size - start) / reader.width < LEAST_TAIL * reader.rate:
+        return None
+    return part_of(opened, start, opened.size)
+
+
+def _chunk(opened: Opened, start: int) -> tuple[bytes, int, int] | None:
+    """(name, first byte, end) of the chunk that begins at `start`, of any of the four formats."""
+    head = read_at(opened, start, 24)
+    name = head[:4]
+    if len(head) < 8 or not (name.isascii() and name.decode().isprintable()):
+        return None
+    for at, size, order, own in ((4, 4, "little", 8), (4, 4, "big", 8), (4, 8, "big", 12),
+                                 (16, 8, "little", 0)):
+        length = int.from_bytes(head[at:at + size], order)
+        end = start + own + length
+        if 0 < length and end <= opened.size:
+            return name, start + (own or 24), end + length % 2
+    return None
+
+
+def _layout(channels: int) -> str:
+    return {1: "mono", 2: "stereo"}.get(channels, f"{channels}C")

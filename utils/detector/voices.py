@@ -1,0 +1,209 @@
+"""What of a file is judged: its sound tracks, and channels that hold speech of their own.
+
+Channels are compared behind the high-pass, so hum and offset do not count. Channels of the same
+sound are averaged; if they cancel each other anywhere, the loudest is taken alone. Channels that
+differ are judged each.
+"""
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from utils.audio.decode import open_audio, open_channels
+from utils.audio.sources import AudioError, AudioSource
+from utils.detector.speech_activity import Activity
+from utils.signals import N_SAMPLES
+from utils.signals.front import high_passed
+
+SPEAKS_DB = 30.0        # so far below the loudest channel, speech is crosstalk
+PIECE = 4000            # samples whose correlation is taken: 0.25 s
+SAME = 0.7              # correlation, of either sign, from which two channels hold the same sound
+OPPOSITE = -0.5         # correlation of a piece below which two channels cancel each other
+CANCELS = 0.05          # share of such pieces, by power, from which they are not averaged
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A part of a file that is judged by itself; `name` is empty if it is all."""
+    name: str = ""
+    track: int = 0
+    channels: tuple[int, ...] | None = None     # averaged; None: all
+
+    def open(self, source: AudioSource):
+        """The voice's stream of int16 blocks (n,)."""
+        return open_audio(source, self.track, self.channels)
+
+
+@dataclass
+class Voices:
+    """The voices of a file, in order, and what a person must know of the rest, in sentences."""
+    found: list[Voice] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def voices(source: AudioSource) -> Voices:
+    """The voices of a file. Only a file with several tracks or channels is decoded for it.
+
+    Raises `AudioError` if the file cannot be read.
+    """
+    with open_audio(source) as stream:
+        tracks = stream.info.tracks
+        if tracks == 1 and stream.info.channels <= 1:
+            return Voices([Voice()])
+    if tracks == 1:
+        found = _of_track(source, 0, "")
+        return found if found.found else Voices([Voice()])
+    return _of_tracks(source, tracks)
+
+
+def _of_tracks(source: AudioSource, tracks: int) -> Voices:
+    told = Voices(notes=[f"{tracks} sound tracks"])
+    silent = []
+    for number in range(tracks):
+        name = f"track {number + 1}"
+        try:
+            inside = _of_track(source, number, name)
+        except AudioError as error:
+            told.notes.append(f"{name} is not judged: {error}")
+            continue
+        if not inside.found:
+            silent.append(name)
+        told.found += inside.found
+        told.notes += inside.notes
+    if silent:
+        told.notes.append(_left_out(silent))
+    elif len(told.found) >= tracks:
+        told.notes[0] += ", each judged"
+    return told if told.found else Voices([Voice()], told.notes)
+
+
+def _of_track(source: AudioSource, track: int, name: str) -> Voices:
+    """The voices of one track; none if it holds no speech."""
+    compared = Comparison()
+    with open_channels(source, track) as stream:
+        for start, samples in windows(stream):
+            compared.add(start, samples)
+    if not compared.alike:
+        return Voices([Voice(name, track)])
+    speaking = compared.speaking()
+    return _grouped(compared, speaking, track, name) if speaking else Voices()
+
+
+def _grouped(compared: "Comparison", speaking: list[int], track: int, name: str) -> Voices:
+    told = Voices()
+    groups = compared.groups(speaking)
+    total = len(compared.activities)
+    silent = [channel for channel in range(total) if channel not in speaking]
+    prefix = f"{name}, " if name else ""
+    for group in groups:
+        chosen = tuple(group)
+        if compared.cancel(group):
+            chosen = (compared.loudest(group),)
+            told.notes.append(
+                f"{prefix}its channels are in opposite phase, at least in part, so they would "
+                f"cancel each other out: the {_channel(chosen[0], total)} alone is judged")
+        part = " and ".join(_channel(channel, total) for channel in chosen)
+        alone = len(groups) == 1
+        told.found.append(Voice(name if alone else prefix + part, track,
+                                None if len(chosen) == total else chosen))
+    if len(groups) > 1:
+        told.notes.insert(0, f"{prefix}its channels hold different sound, each is judged")
+    if silent:
+        told.notes.append(prefix + _left_out([_channel(channel, total) for channel in silent]))
+    return told
+
+
+def _left_out(names: list[str]) -> str:
+    joined = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return f"{joined} {'holds' if len(names) == 1 else 'hold'} no speech: left out"
+
+
+def _channel(number: int, total: int) -> str:
+    return ("left channel", "right channel")[number] if total == 2 else f"channel {number + 1}"
+
+
+def windows(blocks: Iterable[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
+    """(start, samples) of int16 blocks (n, channels), cut into windows that do not overlap.
+
+    A change of the number of channels ends a window.
+    """
+    held: list[np.ndarray] = []
+    size = start = 0
+    for block in blocks:
+        while len(block):
+            if held and block.shape[1] != held[0].shape[1]:
+                yield start, np.concatenate(held)
+                start += size
+                held, size = [], 0
+            taken = block[:N_SAMPLES - size]
+            block = block[len(taken):]
+            held.append(taken)
+            size += len(taken)
+            if size == N_SAMPLES:
+                yield start, np.concatenate(held)
+                start += size
+                held, size = [], 0
+    if held:
+        yield start, np.concatenate(held)
+
+
+class Comparison:
+    """The channels of a track, compared piece by piece."""
+
+    def __init__(self) -> None:
+        self.activities: list[Activity] = []
+        self.alike = True                   # every window has the same number of channels
+        self._products = np.zeros(0)        # (channels, channels): mean products, signs left out
+        self._opposite = np.zeros(0)        # the same, of pieces in opposite phase alone
+
+    def add(self, start: int, samples: np.ndarray) -> None:
+        """Add a window (n, channels), int16."""
+        count = samples.shape[1]
+        if not self.activities:
+            self.activities = [Activity() for _ in range(count)]
+            self._products = np.zeros((count, count))
+            self._opposite = np.zeros((count, count))
+        self.alike &= count == len(self.activities)
+        if not self.alike:
+            return
+        waves = np.stack([np.concatenate(list(high_passed([channel]))) for channel in samples.T])
+        for activity, wave in zip(self.activities, waves):
+            activity.add(start, wave)
+        for piece in np.split(waves.astype(np.float64), range(PIECE, len(samples), PIECE), axis=1):
+            products = piece @ piece.T
+            self._products += np.abs(products)
+            self._opposite += np.where(_correlation(products) < OPPOSITE, np.abs(products), 0)
+
+    def speaking(self) -> list[int]:
+        """The channels with speech, without crosstalk."""
+        levels = [activity.level for activity in self.activities]
+        loudest = max(levels)
+        return [number for number, level in enumerate(levels)
+                if np.isfinite(level) and level >= loudest - SPEAKS_DB]
+
+    def groups(self, channels: list[int]) -> list[list[int]]:
+        """The channels, joined where they hold the same sound."""
+        same = _correlation(self._products) >= SAME
+        groups: list[list[int]] = []
+        for channel in channels:
+            group = next((group for group in groups if same[group[0], channel]), None)
+            if group is None:
+                groups.append([channel])
+            else:
+                group.append(channel)
+        return groups
+
+    def cancel(self, group: list[int]) -> bool:
+        """Whether two of these channels are in opposite phase in a part of the track."""
+        part = np.ix_(group, group)
+        return bool((self._opposite[part] > CANCELS * self._products[part]).any())
+
+    def loudest(self, group: list[int]) -> int:
+        """The channel with the loudest speech."""
+        return max(group, key=lambda channel: self.activities[channel].level)
+
+
+def _correlation(products: np.ndarray) -> np.ndarray:
+    scale = np.sqrt(np.diag(products))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.nan_to_num(products / np.outer(scale, scale))
