@@ -5,8 +5,9 @@
 
 It reads scores.tsv, keys.tsv and metrics.json of an evaluation (evaluate_model.py), and a trial
 list with the columns utterance, attack, and any of speaker, category, paired, source or another.
-Four tables: EERs in % with 95 % bootstrap intervals (by speaker if speakers are known); real clips
-below the stored threshold; spoofs at or above it; shares of the verdicts by the stored band.
+Four tables: EERs in % with 95 % bootstrap intervals (by speaker if speakers are known, or by
+another column); real clips below the stored threshold; spoofs at or above it; shares of the
+verdicts by the stored band. The last columns of the second and third are shares of wrong verdicts.
 Verdicts are judged by the score alone. In use, less than a second of speech is uncertain too.
 """
 import sys
@@ -96,29 +97,37 @@ def read_clips(results: Path, trials: Path) -> Clips:
     return Clips(scores, real, columns, Decision.from_dict({"origin": ""} | point))
 
 
-def speakers(clips: Clips) -> np.ndarray | None:
+def speakers(clips: Clips, column: str = "speaker") -> np.ndarray | None:
     """A number for each clip's speaker, for `bootstrap_interval`; None if no speaker is known."""
-    if "speaker" not in clips.columns:
+    if column not in clips.columns:
         return None
-    names = clips.columns["speaker"]
+    names = clips.columns[column]
     return numbered_speakers(np.where(np.char.endswith(names, ":unknown"), UNKNOWN, names))
 
 
-def eer_row(name: str, clips: Clips) -> dict[str, str]:
+def of_both_classes(clips: Clips, name: str) -> Clips:
+    """The clips whose value of a column occurs in both classes."""
+    values = clips.columns[name]
+    both = np.intersect1d(values[clips.real], values[~clips.real])
+    return clips.only(np.isin(values, both))
+
+
+def eer_row(name: str, clips: Clips, resampled: str = "speaker") -> dict[str, str]:
     """A row of the table of EERs; "-" if a class is absent."""
     real = clips.real
     counted = {"clips": name, "bona fide": str(real.sum()), "spoof": str((~real).sum())}
     if real.all() or not real.any():
         return counted | {"EER": "-", "EER low": "", "EER high": "", "resampled": "-"}
     scores = clips.scores
-    who = speakers(clips)
+    who = speakers(clips, resampled)
     by_class = () if who is None else (who[real], who[~real])
     found = bootstrap_interval(scores[real], scores[~real], *by_class)
     low, high = (f"{100 * edge:.1f}" for edge in found["eer"]) if "eer" in found else ("", "")
     too_few = found["speakers"] and found["speakers"] <= FEW_SPEAKERS
     return counted | {"EER": f"{100 * eer(scores[real], scores[~real])[0]:.1f}", "EER low": low,
                       "EER high": high,
-                      "resampled": found["by"] + (", too narrow" if too_few else "")}
+                      "resampled": found["by"].replace("speaker", resampled)
+                      + (", too narrow" if too_few else "")}
 
 
 def groups(clips: Clips) -> Iterator[tuple[str, np.ndarray]]:
@@ -126,19 +135,22 @@ def groups(clips: Clips) -> Iterator[tuple[str, np.ndarray]]:
     yield "all", np.ones(len(clips.real), bool)
     if "paired" in clips.columns:
         yield "paired", clips.columns["paired"] == "1"
-    for category in categories(clips):
-        yield category, clips.real | (clips.columns["category"] == category)
+    for name, which in kinds(clips).items():
+        yield name, clips.real | which
 
 
-def categories(clips: Clips) -> list[str]:
-    """The categories of spoofs, the largest first."""
-    if "category" not in clips.columns:
-        return []
-    counts = Counter(clips.columns["category"][~clips.real].tolist())
-    return sorted(counts, key=lambda name: (-counts[name], name))
+def kinds(clips: Clips) -> dict[str, np.ndarray]:
+    """Spoofs as bool (N,): of each category, the largest first, and of each year that is known."""
+    spoof = ~clips.real
+    category = clips.columns.get("category", np.array([]))
+    year = clips.columns.get("year", np.array([]))
+    largest = Counter(category[spoof[:len(category)]].tolist()).most_common()
+    years = sorted({*year[spoof[:len(year)]].tolist()} - {UNKNOWN})
+    return ({name: spoof & (category == name) for name, _ in largest}
+            | {f"systems of {name}": spoof & (year == name) for name in years})
 
 
-def eer_table(clips: Clips, without: list[str]) -> Rows:
+def eer_table(clips: Clips, without: list[str], resampled: str = "speaker") -> Rows:
     """EER of each group and, below it, without the attacks that start with `without`."""
     unwanted = [attack.startswith(tuple(without)) for attack in clips.columns["attack"]]
     dropped = ~clips.real & np.array(unwanted, bool)
@@ -147,10 +159,10 @@ def eer_table(clips: Clips, without: list[str]) -> Rows:
                          "check --without")
     rows = []
     for name, which in groups(clips):
-        rows.append(eer_row(name, clips.only(which)))
+        rows.append(eer_row(name, clips.only(which), resampled))
         if (which & dropped).any():
             rows.append(eer_row(f"{name}, without {', '.join(without)}",
-                                clips.only(which & ~dropped)))
+                                clips.only(which & ~dropped), resampled))
     return rows
 
 
@@ -158,18 +170,22 @@ def threshold_table(clips: Clips, by: str | None, real: bool) -> Rows:
     """Clips of one class on the threshold's wrong side, by a column, the worst first; and all."""
     threshold = clips.decision.threshold
     wrong = clips.scores < threshold if real else clips.scores >= threshold
+    said = SPOOF if real else BONAFIDE
+    sure = np.array([clips.decision.outcome(score) == said for score in clips.scores])
     of_class = clips.real == real
     names = [] if by is None else np.unique(clips.columns[by][of_class])
-    counted = [_counted(name, of_class & (clips.columns[by] == name), wrong) for name in names]
+    counted = [_counted(name, of_class & (clips.columns[by] == name), wrong, sure)
+               for name in names]
     counted.sort(key=lambda row: (-row[2] / row[1], -row[1], row[0]))
     title = f"{'real' if real else 'spoofed'} clips" + (f" by {by}" if by else "")
     side = f"{'below' if real else 'at or above'} the threshold"
-    return [{title: name, "clips": str(count), side: str(missed), "share %": _share(missed, count)}
-            for name, count, missed in [*counted, _counted("all", of_class, wrong)]]
+    return [{title: name, "clips": str(count), side: str(missed), "share %": _share(missed, count),
+             f"{said} %": _share(told, count)}
+            for name, count, missed, told in [*counted, _counted("all", of_class, wrong, sure)]]
 
 
-def _counted(name: str, which: np.ndarray, wrong: np.ndarray) -> tuple[str, int, int]:
-    return name, int(which.sum()), int((which & wrong).sum())
+def _counted(name: str, which: np.ndarray, *kinds: np.ndarray) -> tuple[str, int, ...]:
+    return name, int(which.sum()), *(int((which & kind).sum()) for kind in kinds)
 
 
 def verdict_table(clips: Clips) -> Rows:
@@ -177,8 +193,7 @@ def verdict_table(clips: Clips) -> Rows:
     verdicts = np.array([clips.decision.outcome(score) for score in clips.scores])
     spoof = ~clips.real
     groups = {"bona fide": clips.real}
-    groups |= {name: spoof & (clips.columns["category"] == name) for name in categories(clips)}
-    groups |= {"all spoofed": spoof, "all": np.ones(len(spoof), bool)}
+    groups |= kinds(clips) | {"all spoofed": spoof, "all": np.ones(len(spoof), bool)}
     return [{"clips": name, "number": str(which.sum())}
             | {f"{verdict} %": _share(int((verdicts[which] == verdict).sum()), int(which.sum()))
                for verdict in (BONAFIDE, UNCERTAIN, SPOOF)}
@@ -210,6 +225,10 @@ def build_parser() -> argparse.ArgumentParser:
                         help="trial list with more columns; clips are joined by the file's stem")
     parser.add_argument("--by", metavar="COLUMN",
                         help="column by which errors are listed (default: source)")
+    parser.add_argument("--resample", metavar="COLUMN", default="speaker",
+                        help="what the intervals resample (default: speaker)")
+    parser.add_argument("--both_classes", metavar="COLUMN",
+                        help="EERs of those clips alone whose value of it occurs in both classes")
     parser.add_argument("--without", nargs="+", default=[], metavar="PREFIX",
                         help="also give EERs without attacks that start with one of these")
     add_output_options(parser, "results")
@@ -221,7 +240,11 @@ def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     clips = read_clips(args.results, args.trials)
     by = column(clips, args.by)
-    publish("groups-eer", eer_table(clips, args.without), args)
+    for asked in (args.resample, args.both_classes):
+        if asked != "speaker":
+            column(clips, asked)
+    paired = of_both_classes(clips, args.both_classes) if args.both_classes else clips
+    publish("groups-eer", eer_table(paired, args.without, args.resample), args)
     publish("groups-real-below-threshold", threshold_table(clips, by, True), args)
     publish("groups-spoof-above-threshold", threshold_table(clips, by, False), args)
     publish("groups-verdicts", verdict_table(clips), args)

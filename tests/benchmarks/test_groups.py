@@ -82,11 +82,30 @@ def test_unknown_speakers_are_each_one_of_their_own(made):
 
 def test_errors_at_the_threshold_are_sorted_by_their_share(made):
     _, real, spoofed, _ = tables(made)
-    assert real == [["street", "2", "1", "50.0"], ["lab", "2", "0", "0.0"],
-                    ["all", "4", "1", "25.0"]]
-    assert spoofed == [["lab", "2", "1", "50.0"], ["page", "3", "0", "0.0"],
-                       ["all", "5", "1", "20.0"]]
-    assert tables(made, "--by", "attack")[2][0] == ["NSF-9", "1", "1", "100.0"]
+    assert real == [["street", "2", "1", "50.0", "0.0"], ["lab", "2", "0", "0.0", "0.0"],
+                    ["all", "4", "1", "25.0", "0.0"]]
+    assert spoofed == [["lab", "2", "1", "50.0", "50.0"], ["page", "3", "0", "0.0", "0.0"],
+                       ["all", "5", "1", "20.0", "20.0"]]
+    assert tables(made, "--by", "attack")[2][0] == ["NSF-9", "1", "1", "100.0", "100.0"]
+
+
+def test_eers_may_leave_out_sources_of_one_class_and_intervals_may_resample_sources(made):
+    alone = tables(made, "--both_classes", "source")[0]
+    assert [row[:3] for row in alone] == [["all", "2", "2"], ["paired", "2", "2"],
+                                          ["vocoder", "2", "2"]]
+    many = [(*clip[:6], f"source {number % 6}", clip[7]) for number, clip in enumerate(CLIPS)]
+    write_trials(made, many)
+    assert tables(made, "--resample", "source")[0][0][4] == "6 sources, too narrow"
+
+
+def test_years_of_systems_are_groups_of_their_own(made):
+    years = ["-", "-", "-", "-", "2020", "2024", "2024", "-", "2024"]
+    write_trials(made, [(*clip[:7], year) for clip, year in zip(CLIPS, years)],
+                 (*COLUMNS, "year"))
+    eers, _, _, verdicts = tables(made)
+    assert [row[:3] for row in eers[-2:]] == [["systems of 2020", "4", "1"],
+                                              ["systems of 2024", "4", "3"]]
+    assert verdicts[4] == ["systems of 2024", "3", "0.0", "0.0", "100.0"]
 
 
 def test_outcomes_are_of_the_stored_band(made):
@@ -101,7 +120,7 @@ def test_a_list_of_utterances_and_attacks_alone_gives_the_rows_it_can(made):
     write_trials(made, [(clip[0], clip[3]) for clip in CLIPS], ("utterance", "attack"))
     eers, real, spoofed, outcomes = tables(made)
     assert [row[0] for row in eers] == ["all"] and eers[0][4] == "trials"
-    assert real == [["all", "4", "1", "25.0"]]
+    assert real == [["all", "4", "1", "25.0", "0.0"]]
     assert [row[0] for row in outcomes] == ["bona fide", "all spoofed", "all"]
 
 

@@ -7,7 +7,7 @@ import pytest
 from utils.common.errors import InputError
 from utils.detector.decision import (MIN_HALF_WIDTH, Calibration, Costs, Decision, decision_of,
                                      fit_on_dev)
-from utils.detector.fitting import conformal_band
+from utils.detector.fitting import band_over_sources, conformal_band
 from utils.metrics import metrics
 from utils.report.key_files import align, read_keys, read_scores
 
@@ -101,7 +101,7 @@ def test_the_band_keeps_its_promise_on_trials_it_never_saw(target):
     beyond = []
     for seed in range(200):
         dev, new = gaussian(60, 60, seed), gaussian(500, 500, seed + 10_000)
-        low, high = conformal_band(*dev, target)
+        low, high = conformal_band(*dev, {"bonafide": target, "spoof": target})
         low, high = min(low, 0.0), max(high, 0.0)
         beyond.append([np.mean(new[0][new[1]] < low), np.mean(new[0][~new[1]] >= high)])
     mean = np.mean(beyond, axis=0)
@@ -115,12 +115,41 @@ def test_the_band_is_never_narrower_than_a_factor_of_two_in_evidence():
     assert found.band == pytest.approx([1 - np.log(2), 1 + np.log(2)])
 
 
+def sources_of_their_own_kind(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores, keys and sources of 12 trials of each of 60 sources, which move with their source."""
+    rng = np.random.default_rng(seed)
+    sources = np.repeat(np.arange(60), 12)
+    is_bonafide = np.arange(720) % 3 == 0
+    scores = np.where(is_bonafide, 2.0, -2.0) + rng.normal(0, 1, 720)
+    return scores + rng.normal(0, 1.5, 60)[sources], is_bonafide, sources.astype(str)
+
+
+def test_the_band_over_sources_keeps_its_promise_on_most_sets_of_new_sources():
+    """The band of the trials alone does so on a few of them."""
+    kept = {True: 0, False: 0}
+    for seed in range(60):
+        scores, is_bonafide, sources = sources_of_their_own_kind(seed)
+        new, real, _ = sources_of_their_own_kind(seed + 1000)
+        for known in kept:
+            low, high = band_over_sources(scores, is_bonafide, sources if known else None)
+            kept[known] += (new[real] < low).mean() <= 0.03 and (new[~real] >= high).mean() <= 0.05
+    assert kept[True] > 30 and kept[False] < 20
+
+
+def test_with_few_sources_the_band_follows_from_the_trials():
+    scores, is_bonafide = gaussian(100, 300)
+    few = np.arange(400).astype(str)
+    few[:] = np.resize(few[:19], 400)
+    assert (band_over_sources(scores, is_bonafide, few)
+            == band_over_sources(scores, is_bonafide, None) == conformal_band(scores, is_bonafide))
+
+
 def test_dev_sets_too_small_for_a_band_say_so():
-    for n, enough in ((18, False), (19, True)):
+    for n, enough in ((32, False), (33, True)):
         decision = fit_on_dev(*gaussian(n, 200))["decision"]
         assert (decision["band"] is not None) == enough
-    too_small = fit_on_dev(*gaussian(18, 200))["decision"]
-    assert "at least 19 trials" in too_small["band_origin"]
+    too_small = fit_on_dev(*gaussian(32, 200))["decision"]
+    assert "at least 33 bona fide trials and 19 spoofed" in too_small["band_origin"]
 
 
 def test_a_fit_takes_words_or_booleans_and_is_json():
@@ -155,7 +184,7 @@ def test_there_is_no_threshold_where_dev_speaks_against_the_detector(turn, why):
 
 def test_the_bands_sentence_says_that_dev_was_used_before():
     band_origin = fit_on_dev(*gaussian(100, 300))["decision"]["band_origin"]
-    assert "about 5%" in band_origin and "chose the epoch and fitted the calibration" in band_origin
+    assert "at most 5% of spoof" in band_origin and "chose the epoch and fitted" in band_origin
     alone = fit_on_dev(*gaussian(100, 300), chose_epoch=False)["decision"]["band_origin"]
     assert alone == band_origin.replace("chose the epoch and fitted", "fitted")
 

@@ -11,6 +11,7 @@ from utils.detector.decision import (BONAFIDE, SPOOF, UNCERTAIN, Costs, Decision
 from utils.report.evaluation import evaluation_decision
 from utils.detector.scoring import RecordingScore, Window
 from utils.detector.record import NO_SPEECH, segments, spoofed_parts, stretches
+from utils.signals.front import FRONT
 from utils.detector.verdict import CANNOT_JUDGE, is_demo, judge, trained_on
 
 LINE = Decision(0.0, (-1.0, 2.0))
@@ -50,7 +51,7 @@ def test_without_a_band_the_threshold_alone_decides(score, expected):
 
 @pytest.mark.parametrize("scored, word", [
     (recording(None, seconds=0.0, speech_seconds=0.0, level=-math.inf, peak=-math.inf), "empty"),
-    (recording(speech=False, speech_seconds=0.0, level=-math.inf, peak=-80.0), "silent"),
+    (recording(speech=False, speech_seconds=0.0, level=-math.inf, peak=-81.0), "silent"),
     (recording(speech=False, speech_seconds=0.0, level=-math.inf), "not speech-like"),
     (recording(seconds=0.1, speech_seconds=0.1), "too short"),
     (recording(speech_seconds=0.2), "too short"),
@@ -121,6 +122,12 @@ def test_lossless_coding_is_not_called_lossy(coding):
 
 def test_a_model_that_knows_nothing_of_its_training_audio_gives_no_warning_about_it():
     assert verdict(recording(9.0, bandwidth=3900.0, level=-45.0), metadata={}).warnings == []
+
+
+def test_behind_a_front_stage_only_very_soft_speech_is_warned_about():
+    behind = METADATA | {"front": FRONT}
+    assert verdict(recording(level=-45.0), metadata=behind).warnings == []
+    assert "so soft (-55 dBFS)" in verdict(recording(level=-55.0), metadata=behind).warnings[0]
 
 
 def test_the_threshold_is_the_stored_one_unless_costs_are_given():

@@ -11,12 +11,15 @@ import torch
 
 from models import CONFIGS
 from models.hybrid import Hybrid, band_statistics
+from tests.benchmarks.bench_levels import CHANGES, measure
+from tests.helpers.example_speech import example_files
 from tests.helpers.tiny_stores import tiny_stores
 from utils.audio.decode import load_audio
 from utils.common.errors import InputError
 from utils.metrics.metrics import eer
 from utils.common.files import PRETRAINED_DIR
 from utils.detector.checkpoint import load_checkpoint
+from utils.detector.detector import Detector
 from utils.detector.engines import PRETRAINED, default_model, load_engine
 from utils.export.export import quickest_engine
 from utils.detector.scoring import score_blocks
@@ -324,19 +327,29 @@ def test_the_box_holds_a_calibrated_hybrid_of_less_than_20_mb_and_the_way_back_t
 
 
 def test_the_box_tells_real_speech_from_fakes_of_sources_that_it_never_heard(shared):
-    """Twelve clips of each class, the first by name of those it was not trained on; over all 761
-    its EER is 12.9 %."""
+    """24 clips of each class, the first by name of the dev sources; over all, its EER is 21 %."""
     with open(shared / "audio/train-pool/trials.tsv", encoding="utf-8", newline="") as file:
-        rows = sorted((row for row in csv.DictReader(file, delimiter="\t") if row["open"] == "0"),
-                      key=lambda row: row["utterance"])
+        listed = list(csv.DictReader(file, delimiter="\t"))
+    dev = [row for row in listed if row["split"] == "dev"]
+    rows = sorted(dev, key=lambda row: row["utterance"])
     engine = load_engine(PRETRAINED)
     bonafide, spoof = (np.array([
         score_blocks(engine,
                      [load_audio(shared / f"audio/train-pool/{row['utterance']}.flac")]).score
-        for row in [row for row in rows if row["key"] == key][:12]
+        for row in [row for row in rows if row["key"] == key][:24]
     ]) for key in ("bonafide", "spoof"))
-    assert eer(bonafide, spoof)[0] < 0.25
-    assert (bonafide < engine.metadata["decision"]["threshold"]).sum() <= 1
+    assert eer(bonafide, spoof)[0] < 0.3
+    low, high = engine.metadata["decision"]["band"]
+    assert (bonafide < low).sum() <= 1 and (spoof > high).sum() <= 4
+
+
+@pytest.mark.parametrize("change", ["gain -12 dB", "offset 0.2", "hum, 50 Hz, 0.03",
+                                    "drift, 4 Hz, 0.05"])
+def test_neither_gain_nor_offset_nor_hum_moves_the_verdicts_of_the_box(change):
+    clips = {key: example_files(key) for key in ("bonafide", "spoof")}
+    row = measure(Detector.load(PRETRAINED, threads=1), clips, {change: CHANGES[change]})[0]
+    assert float(row["mean change of the score"]) <= 0.1
+    assert row["other verdict"] == row["likely spoof to likely bona fide or back"] == "0"
 
 
 def test_without_a_trained_model_the_one_in_the_box_answers(tmp_path):

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 import numpy as np
 
 from utils.common.errors import InputError
-from utils.detector.fitting import BAND_TARGET, conformal_band, fit_line
+from utils.detector.fitting import BAND_TARGETS, band_over_sources, fit_line
 from utils.metrics.metrics import (COST_FA, COST_MISS, PRIOR_SPOOF, as_bonafide, bayes_threshold,
                                    checked, cllr)
 
@@ -147,11 +147,14 @@ class Decision:
 
     @classmethod
     def fit(cls, llrs: np.ndarray, is_bonafide: np.ndarray, costs: Costs = Costs(),
-            chose_epoch: bool = True) -> "Decision":
-        """The Bayes threshold with the band that dev's calibrated scores give."""
+            chose_epoch: bool = True, sources: Sequence[str] | None = None) -> "Decision":
+        """The Bayes threshold with the band that dev's calibrated scores give.
+
+        `sources` names each trial's: with enough of them, the band is one for new sources.
+        """
         decision = cls.bayes(costs, "on log-likelihood ratios calibrated on "
                                     f"{llrs.size:,} dev trials")
-        band = conformal_band(llrs, is_bonafide)
+        band = band_over_sources(llrs, is_bonafide, sources)
         return replace(decision.widened(band), band_origin=_band_words(band, chose_epoch))
 
     def at(self, costs: Costs) -> "Decision":
@@ -212,11 +215,12 @@ def decision_of(metadata: dict, prior_spoof: float | None = None, miss: float | 
 
 
 def fit_on_dev(scores: np.ndarray, keys: Sequence, costs: Costs = Costs(),
-               chose_epoch: bool = True) -> dict:
+               chose_epoch: bool = True, sources: Sequence[str] | None = None) -> dict:
     """A checkpoint's entries "calibration", "decision", "score_range", "reason" from raw scores.
 
-    `chose_epoch`: dev also chose the epoch, and the sentence on the band says so. Where dev
-    cannot calibrate, calibration and decision are None and "reason" says why.
+    `chose_epoch`: dev also chose the epoch, and the sentence on the band says so. `sources`: of
+    the trials, for the band. Where dev cannot calibrate, calibration and decision are None and
+    "reason" says why.
     """
     scores, is_bonafide = checked(scores), as_bonafide(keys)
     try:
@@ -225,7 +229,7 @@ def fit_on_dev(scores: np.ndarray, keys: Sequence, costs: Costs = Costs(),
         return {"calibration": None, "decision": None, "score_range": _range(scores),
                 "reason": str(error)}
     llrs = calibration.apply(scores)
-    decision = Decision.fit(llrs, is_bonafide, costs, chose_epoch)
+    decision = Decision.fit(llrs, is_bonafide, costs, chose_epoch, sources)
     return {"calibration": calibration.to_dict(), "decision": decision.to_dict(),
             "score_range": _range(llrs), "reason": None}
 
@@ -236,10 +240,11 @@ def _range(scores: np.ndarray) -> list[float] | None:
 
 def _band_words(band: tuple[float, float] | None, chose_epoch: bool) -> str:
     """One sentence on where a band comes from, or why there is none."""
+    real, spoof = BAND_TARGETS["bonafide"], BAND_TARGETS["spoof"]
     if band is None:
-        return ("no band of uncertainty: dev needs at least "
-                f"{int(np.ceil(1 / BAND_TARGET)) - 1} trials of each class")
+        return (f"no band of uncertainty: dev needs at least {int(np.ceil(1 / real)) - 1} bona "
+                f"fide trials and {int(np.ceil(1 / spoof)) - 1} spoofed ones")
     use = "chose the epoch and fitted" if chose_epoch else "fitted"
-    return (f"on dev, about {BAND_TARGET:.0%} of spoof utterances score above the band and about "
-            f"{BAND_TARGET:.0%} of bona fide ones below it; the same dev {use} the calibration, "
+    return (f"on dev, at most {spoof:.0%} of spoof utterances score above the band and at most "
+            f"{real:.0%} of bona fide ones below it; the same dev {use} the calibration, "
             "so new utterances do somewhat worse, and other attacks and channels may do much worse")

@@ -1,7 +1,11 @@
 """The numerics of what dev fits: the line from scores to log-likelihood ratios, and the band."""
 import numpy as np
 
-BAND_TARGET = 0.05      # share of either class that may fall on the band's wrong side
+# share of each class that may fall on the band's wrong side: accusing real speech is worse
+BAND_TARGETS = {"bonafide": 0.03, "spoof": 0.05}
+DRAWS = 200             # of sources
+SURE = 0.9              # share of the draws that keep both targets
+MIN_SOURCES = 20        # with fewer, the band follows from the trials alone
 NEWTON_STEPS = 100
 TOLERANCE = 1e-12
 
@@ -58,17 +62,40 @@ def _loss(parameters: np.ndarray, x: np.ndarray, target: np.ndarray, weight: np.
 
 
 def conformal_band(llrs: np.ndarray, is_bonafide: np.ndarray,
-                   target: float = BAND_TARGET) -> tuple[float, float] | None:
+                   targets: dict[str, float] = BAND_TARGETS) -> tuple[float, float] | None:
     """The scores (low, high) between which both classes lie; None where dev is too small.
 
-    A new spoof like those of dev scores above `high` with a chance of at most `target`; `low` is
+    A new spoof like those of dev scores above `high` with a chance of at most its target; `low` is
     the mirror for bona fide. With k of n dev trials beyond, the chance is (k + 1) / (n + 1) (split
-    conformal prediction, Vovk et al. 2005), so 5 % takes 19 trials of each class. This holds for a
-    model that dev did not choose. It promises nothing for attacks, voices or channels unlike dev's.
+    conformal prediction, Vovk et al. 2005), so 5 % takes 19 trials. This holds for a model that
+    dev did not choose. It promises nothing for attacks, voices or channels unlike dev's.
     """
     bonafide = np.sort(llrs[is_bonafide])
     spoof = np.sort(llrs[~is_bonafide])[::-1]
-    beyond = [int(np.floor(target * (group.size + 1) + 1e-9)) - 1 for group in (bonafide, spoof)]
+    beyond = [int(np.floor(target * (group.size + 1) + 1e-9)) - 1
+              for target, group in zip(targets.values(), (bonafide, spoof))]
     if min(beyond) < 0:
         return None
-    return bonafide[beyond[0]], np.nextafter(spoof[beyond[1]], np.inf)
+    return float(bonafide[beyond[0]]), float(np.nextafter(spoof[beyond[1]], np.inf))
+
+
+def band_over_sources(llrs: np.ndarray, is_bonafide: np.ndarray,
+                      sources: np.ndarray | None) -> tuple[float, float] | None:
+    """As `conformal_band`, and for new sources: `SURE` of the draws of dev's sources keep it.
+
+    A source's trials resemble each other, so sources are drawn whole, with replacement (Efron &
+    Tibshirani 1993). `sources` (N,) names each trial's. Fewer than `MIN_SOURCES`: the trials alone.
+    """
+    names, owner = np.unique(sources if sources is not None else [], return_inverse=True)
+    if len(names) < MIN_SOURCES:
+        return conformal_band(llrs, is_bonafide)
+    members = [np.flatnonzero(owner == number) for number in range(len(names))]
+    rng = np.random.default_rng(0)
+    edges = []
+    for _ in range(DRAWS):
+        drawn = np.concatenate([members[k] for k in rng.integers(len(names), size=len(names))])
+        edges.append(conformal_band(llrs[drawn], is_bonafide[drawn]))
+    if None in edges:
+        return None
+    low, high = zip(*edges)
+    return float(np.quantile(low, 1 - SURE)), float(np.quantile(high, SURE))

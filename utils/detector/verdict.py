@@ -14,6 +14,7 @@ SURE_SECONDS = 1.0           # of speech: below, always "uncertain" (see the mod
 SHORT_SECONDS = 2.0          # of speech: below, a warning
 MOSTLY_SILENT = 0.1          # share of speech
 CLIPPED_FRACTION = 0.001
+SOFT_DBFS = -50.0            # of speech: below, a warning in spite of the front stage
 LEVEL_MARGIN_DB = 6.0        # both margins: beyond the training audio's 5th and 95th percentile
 BANDWIDTH_MARGIN_HZ = 500.0
 LOSSY = ("mp3", "mp2", "mp1", "vorbis", "opus", "aac", "amr", "wma", "gsm", "g722", "g723", "g726",
@@ -115,16 +116,27 @@ def training_warnings(scored: RecordingScore, metadata: dict) -> list[str]:
     if _outside(scored.bandwidth_hz, usual, BANDWIDTH_MARGIN_HZ):
         found.append(f"its speech reaches {scored.bandwidth_hz:,.0f} Hz, the training audio "
                      f"{usual[0]:,.0f} to {usual[-1]:,.0f} Hz: the score may reflect the channel")
-    usual = training.get("speech_level_dbfs")
-    if scored.level_dbfs > FLOOR_DBFS and _outside(scored.level_dbfs, usual, LEVEL_MARGIN_DB):
-        found.append(f"its speech level is {scored.level_dbfs:.0f} dBFS, that of the training "
-                     f"audio {usual[0]:.0f} to {usual[-1]:.0f} dBFS")
+    if warning := _level_warning(scored.level_dbfs, training, bool(metadata.get("front"))):
+        found.append(warning)
     span = metadata.get("score_range")
     if _outside(scored.score, span, 0):
         found.append("the score lies outside the range of scores on dev "
                      f"({span[0]:.2f} to {span[1]:.2f}): "
                      "the recording is unlike the data that set the threshold")
     return found
+
+
+def _level_warning(level: float, training: dict, front: bool) -> str | None:
+    """What the level of the speech may do to the score; nothing down to a point, behind a front
+    stage."""
+    usual = training.get("speech_level_dbfs")
+    if front and FLOOR_DBFS < level < SOFT_DBFS:
+        return (f"its speech is so soft ({level:.0f} dBFS) that rounding to 16 bits may move the "
+                "score: use a louder copy if there is one")
+    if not front and level > FLOOR_DBFS and _outside(level, usual, LEVEL_MARGIN_DB):
+        return (f"its speech level is {level:.0f} dBFS, that of the training "
+                f"audio {usual[0]:.0f} to {usual[-1]:.0f} dBFS")
+    return None
 
 
 def _outside(value: float | None, usual: list[float] | None, margin: float) -> bool:

@@ -100,7 +100,8 @@ def checkpoint(run: Run, model: nn.Module, figures: dict, which: str) -> dict:
         "label_order": LABEL_ORDER, "n_samples": N_SAMPLES, "sample_rate": SAMPLE_RATE,
         "front": FRONT,
         **fit_on_dev(figures["scores"], [row.labels.key for row in run.dev.rows],
-                     chose_epoch=run.epochs > 1),
+                     chose_epoch=run.epochs > 1,
+                     sources=[row.labels.source for row in run.dev.rows]),
         "audio": run.audio, "trained_on": trained_on, "args": run.args, "history": run.history,
         "environment": environment() | here,
         "origin": f"trained with aasist_training.py, run {run.name}, {which}, "
