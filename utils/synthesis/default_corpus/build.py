@@ -14,13 +14,11 @@ from utils.common.errors import InputError
 from utils.common.files import atomic_write, disk_errors, read_json, write_json
 from utils.synthesis.default_corpus.attacks import ATTACKS, TINY_ATTACKS, Attack, missing_needs
 from utils.synthesis.default_corpus.attribution import attribution, corpus_info
-from utils.synthesis.default_corpus.debian_packages import (NO_SPEECH, download_packages,
-                                                            unpack_package)
-from utils.synthesis.default_corpus.debian_speech import (list_sources, list_user_sources,
-                                                          wanted_files)
-from utils.synthesis.default_corpus.plan import (DEFAULT, MINIMUM_SPEAKERS, TINY, Clip, Size,
-                                                 fingerprint, make_plan, scaled)
-from utils.synthesis.default_corpus.speakers import FULL_VOICES, TINY_VOICES, Voice
+from utils.synthesis.default_corpus.debian_packages import fetch_flite, fetch_voices
+from utils.synthesis.default_corpus.debian_speech import list_sources, list_user_sources
+from utils.synthesis.default_corpus.plan import (DEFAULT, TINY, Clip, Size, fingerprint, make_plan,
+                                                 scaled)
+from utils.synthesis.default_corpus.speakers import FULL_VOICES, TINY_VOICES
 from utils.synthesis.tts.texts import read_captions
 from utils.trials.trial import SUBSETS
 
@@ -30,7 +28,6 @@ PROTOCOLS = {"train": "ASVspoof5.train.tsv", "dev": "ASVspoof5.dev.track_1.tsv",
 MOST_SKIPPED = 0.05       # share of the planned clips; above it an engine is broken
 FREE_SPACE = 1_500_000_000  # bytes that a full build needs (downloads, unpacked sources, clips)
 CHUNK = 8                   # clips that a process makes before it returns
-FLITE_PACKAGES = ("flite", "libflite1")
 
 
 def _size(size: "str | int") -> Size:
@@ -64,55 +61,6 @@ def _choose_attacks(wanted: "list[str] | None",
     return chosen, absent
 
 
-def _without(voices: tuple[Voice, ...], reasons: dict[str, str]) -> tuple[Voice, ...]:
-    """The voices without those of packages that failed.
-
-    Raises `InputError` if too few speakers remain for a subset.
-    """
-    left = tuple(voice for voice in voices if voice.package not in reasons)
-    for subset in SUBSETS:
-        speakers = {voice.speaker for voice in left if voice.subset == subset}
-        if reasons and len(speakers) < MINIMUM_SPEAKERS:
-            raise InputError(NO_SPEECH.format(why=next(iter(reasons.values()))))
-    return left
-
-
-def _fetch(work: Path, downloads: Path, voices: tuple[Voice, ...], absent: dict[str, list[str]],
-           pool: ProcessPoolExecutor) -> tuple[Voice, ...]:
-    """Download and unpack the packages of real speech, each into its own folder below `work`.
-
-    Returns the voices that are available. A package that apt cannot deliver is named on stderr
-    and in `absent`; the corpus is built without its voices.
-    """
-    debs, reasons = download_packages(downloads, sorted({voice.package for voice in voices}))
-    left = _without(voices, reasons)
-    for package, reason in reasons.items():
-        lost = ", ".join(sorted({voice.speaker for voice in voices if voice.package == package}))
-        absent[package] = [reason, f"the corpus does not use {lost}"]
-        print(f"default corpus: {reason}: built without {lost}; to try again, delete "
-              f"{downloads.parent / 'corpus_info.json'} and run the same command", file=sys.stderr)
-    largest_first = sorted(debs, key=lambda name: -debs[name].stat().st_size)
-    jobs = [
-        pool.submit(unpack_package, debs[name], work / name, wanted_files(voices, name))
-        for name in largest_first
-    ]
-    for job in jobs:
-        job.result()
-    return left
-
-
-def _fetch_flite(work: Path, downloads: Path, absent: dict[str, list[str]]) -> None:
-    """Download and unpack Flite; if that fails, `absent` gets the reason."""
-    try:
-        debs, reasons = download_packages(downloads, FLITE_PACKAGES)
-        for name, deb in debs.items():
-            unpack_package(deb, work / name, r"usr/(bin|lib)/.*", links=True)
-    except InputError as error:
-        reasons = {"": str(error).split(": give a folder")[0]}
-    if reasons:
-        absent["A13"] = list(reasons.values())
-
-
 def _start_worker() -> None:
     """Use one thread per process: equal sums on every machine, and no contention for cores."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -125,6 +73,7 @@ def _start_worker() -> None:
 
 def _make_clips(clips: list[Clip], corpus: Path, speech: Path, work: Path,
                 seed: int) -> list[tuple[str, str]]:
+    """Make a group of clips; returns the utterances that failed, with the reasons."""
     from utils.synthesis.default_corpus.make_clip import make_clip
     if any(clip.attack in ("A04", "A08") for clip in clips):
         import torch
@@ -162,10 +111,8 @@ def _make_all(plan: list[Clip], corpus: Path, speech: Path, work: Path, seed: in
     skipped: dict[str, str] = {}
     with tqdm(total=len(plan), desc="default corpus", unit="clip", file=sys.stderr,
               smoothing=0.05) as bar:
-        jobs = {
-            pool.submit(_make_clips, chunk, corpus, speech, work, seed): len(chunk)
-            for chunk in _chunks(plan)
-        }
+        jobs = {pool.submit(_make_clips, chunk, corpus, speech, work, seed): len(chunk)
+                for chunk in _chunks(plan)}
         for job in as_completed(jobs):
             skipped |= dict(job.result())
             bar.update(jobs[job])
@@ -200,9 +147,8 @@ def _write_protocols(corpus: Path, plan: list[Clip], skipped: dict[str, str]) ->
         with atomic_write(corpus / PROTOCOLS[subset]) as file:
             for clip in plan:
                 if clip.subset == subset and clip.utterance not in skipped:
-                    spoof = clip.attack != "-"
                     ending = "- bonafide bonafide -"
-                    if spoof:
+                    if clip.attack != "-":
                         ending = f"{labels[clip.attack]} {clip.attack} spoof -"
                     file.write(f"{clip.speaker} {clip.utterance} {clip.gender} - - - {ending}\n")
 
@@ -240,7 +186,10 @@ def _working_attacks(chosen: list[Attack], absent: dict[str, list[str]], work: P
 
 
 def _build(request: dict, corpus: Path, workers: int) -> None:
-    seed, size, tiny = request["seed"], _size(request["size"]), request["size"] == "tiny"
+    """Fetch, plan and make what `request` asks for, and write the lists."""
+    seed = request["seed"]
+    size = _size(request["size"])
+    tiny = request["size"] == "tiny"
     chosen, absent = _choose_attacks(request["attacks"], tiny)
     own_speech = Path(request["bonafide_dir"]) if request["bonafide_dir"] else None
     voices = () if own_speech else TINY_VOICES if tiny else FULL_VOICES
@@ -248,9 +197,9 @@ def _build(request: dict, corpus: Path, workers: int) -> None:
     minimum = size.shortest + 0.1
     sources = list_user_sources(own_speech, minimum) if own_speech else []
     with _workers(workers) as pool:
-        voices = _fetch(work, corpus / ".downloads", voices, absent, pool)
+        voices = fetch_voices(work, corpus / ".downloads", voices, absent, pool)
         if any(attack.name == "flite" for attack in chosen):
-            _fetch_flite(work, corpus / ".downloads", absent)
+            fetch_flite(work, corpus / ".downloads", absent)
         chosen = _working_attacks(chosen, absent, work, pool)
         sources = sources or list_sources(work, voices, minimum)
         captions = read_captions(work / "tuxpaint-stamps-default",
@@ -279,14 +228,11 @@ def build_default_corpus(raw_dir: Path, seed: int = 1, workers: int = 2,
     same clips with any number of `workers`. After a kill, the next call resumes.
     Raises `InputError` if speech, engines or disk space are missing.
     """
-    # refuse a wrong request before any download
-    # a wrong request is refused before anything is fetched
-    _size(size), _choose_attacks(attacks, size == "tiny")
+    _size(size)     # these two refuse a wrong request before any download
+    _choose_attacks(attacks, size == "tiny")
     corpus = raw_dir / NAME
-    request = {
-        "seed": seed, "size": size, "attacks": attacks,
-        "bonafide_dir": str(bonafide_dir.resolve()) if bonafide_dir else None
-    }
+    request = {"seed": seed, "size": size, "attacks": attacks,
+               "bonafide_dir": str(bonafide_dir.resolve()) if bonafide_dir else None}
     info = corpus / "corpus_info.json"
     if info.is_file() and read_json(info).get("request") == request:
         return corpus

@@ -1,19 +1,26 @@
-"""Debian packages: fetched by apt without root, unpacked by the standard library."""
+"""Debian packages with speech and engines: fetched by apt without root, and unpacked."""
 import contextlib
 import io
 import lzma
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from utils.common.errors import InputError
 from utils.common.files import atomic_write, disk_errors, file_sha256
+from utils.synthesis.default_corpus.debian_speech import wanted_files
+from utils.synthesis.default_corpus.plan import MINIMUM_SPEAKERS
+from utils.synthesis.default_corpus.speakers import Voice
+from utils.trials.trial import SUBSETS
 
 # bytes from one package: far above the largest one (0.25 GB), far below a zip bomb
 MAX_UNPACKED = 2_000_000_000
+FLITE_PACKAGES = ("flite", "libflite1")
 NO_SPEECH = ("the default corpus takes its real speech from Debian packages, and {why}: give a "
              "folder of real speech with --bonafide_dir (one folder per speaker), or copy "
              "data/raw/default_corpus from a machine where it was built")
@@ -126,30 +133,9 @@ def unpack_package(deb: Path, folder: Path, wanted: str, links: bool = False) ->
     mark = folder / f".{deb.name}.unpacked"
     if mark.is_file():
         return int(mark.read_text())
-    count, total, siblings = 0, 0, []
     try:
         with disk_errors(folder), _data_tar(deb) as archive:
-            for member in archive:
-                parts = [part for part in member.name.split("/") if part not in ("", ".")]
-                if ".." in parts or not re.fullmatch(wanted, "/".join(parts)):
-                    continue
-                if member.issym() and links and "/" not in member.linkname:
-                    siblings.append((folder.joinpath(*parts), member.linkname))
-                if not member.isfile():
-                    continue
-                total += member.size
-                if total > MAX_UNPACKED:
-                    raise InputError(f"{deb} unpacks to more than {MAX_UNPACKED:,} bytes, too many "
-                                     "for this package: delete it and run the same command again")
-                target = folder.joinpath(*parts)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.extractfile(member) as inside, open(target, "wb") as outside:
-                    shutil.copyfileobj(inside, outside)
-                target.chmod(0o755 if member.mode & 0o100 else 0o644)
-                count += 1
-            for link, name in siblings:
-                if link.with_name(name).is_file():
-                    shutil.copyfile(link.with_name(name), link)
+            count = _unpack_wanted(archive, deb, folder, wanted, links)
     except (lzma.LZMAError, tarfile.TarError, EOFError) as error:
         deb.unlink()
         raise InputError(f"{deb} was damaged ({error}) and has been deleted: run the same command "
@@ -157,3 +143,80 @@ def unpack_package(deb: Path, folder: Path, wanted: str, links: bool = False) ->
     with atomic_write(mark) as file:
         file.write(str(count))
     return count
+
+
+def _unpack_wanted(archive: tarfile.TarFile, deb: Path, folder: Path, wanted: str,
+                   links: bool) -> int:
+    """Unpack the members of an archive as `unpack_package` says; returns the number of files."""
+    count = 0
+    total = 0
+    siblings = []
+    for member in archive:
+        parts = [part for part in member.name.split("/") if part not in ("", ".")]
+        if ".." in parts or not re.fullmatch(wanted, "/".join(parts)):
+            continue
+        target = folder.joinpath(*parts)
+        if member.issym() and links and "/" not in member.linkname:
+            siblings.append((target, target.with_name(member.linkname)))
+        if not member.isfile():
+            continue
+        total += member.size
+        if total > MAX_UNPACKED:
+            raise InputError(f"{deb} unpacks to more than {MAX_UNPACKED:,} bytes, too many for "
+                             "this package: delete it and run the same command again")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with archive.extractfile(member) as inside, open(target, "wb") as outside:
+            shutil.copyfileobj(inside, outside)
+        target.chmod(0o755 if member.mode & 0o100 else 0o644)
+        count += 1
+    for link, original in siblings:
+        if original.is_file():
+            shutil.copyfile(original, link)
+    return count
+
+
+def _without(voices: tuple[Voice, ...], reasons: dict[str, str]) -> tuple[Voice, ...]:
+    """The voices without those of packages that failed.
+
+    Raises `InputError` if too few speakers remain for a subset.
+    """
+    left = tuple(voice for voice in voices if voice.package not in reasons)
+    for subset in SUBSETS:
+        speakers = {voice.speaker for voice in left if voice.subset == subset}
+        if reasons and len(speakers) < MINIMUM_SPEAKERS:
+            raise InputError(NO_SPEECH.format(why=next(iter(reasons.values()))))
+    return left
+
+
+def fetch_voices(work: Path, downloads: Path, voices: tuple[Voice, ...],
+                 absent: dict[str, list[str]], pool: ProcessPoolExecutor) -> tuple[Voice, ...]:
+    """Download and unpack the packages of real speech, each into its own folder below `work`.
+
+    Returns the voices that are available. A package that apt cannot deliver is named on stderr
+    and in `absent`; the corpus is built without its voices.
+    """
+    debs, reasons = download_packages(downloads, sorted({voice.package for voice in voices}))
+    left = _without(voices, reasons)
+    for package, reason in reasons.items():
+        lost = ", ".join(sorted({voice.speaker for voice in voices if voice.package == package}))
+        absent[package] = [reason, f"the corpus does not use {lost}"]
+        print(f"default corpus: {reason}: built without {lost}; to try again, delete "
+              f"{downloads.parent / 'corpus_info.json'} and run the same command", file=sys.stderr)
+    largest_first = sorted(debs, key=lambda name: -debs[name].stat().st_size)
+    jobs = [pool.submit(unpack_package, debs[name], work / name, wanted_files(voices, name))
+            for name in largest_first]
+    for job in jobs:
+        job.result()
+    return left
+
+
+def fetch_flite(work: Path, downloads: Path, absent: dict[str, list[str]]) -> None:
+    """Download and unpack Flite; if that fails, `absent` gets the reason."""
+    try:
+        debs, reasons = download_packages(downloads, FLITE_PACKAGES)
+        for name, deb in debs.items():
+            unpack_package(deb, work / name, r"usr/(bin|lib)/.*", links=True)
+    except InputError as error:
+        reasons = {"": str(error).split(": give a folder")[0]}
+    if reasons:
+        absent["A13"] = list(reasons.values())
