@@ -98,7 +98,7 @@ def promised_samples(content: bytes, info: AudioInfo) -> tuple[int, int] | None:
 def loss_is_told(content: bytes, info: AudioInfo) -> bool:
     """Whether all that the header of `content` promises was heard, or what is missing is told."""
     promise = promised_samples(content, info)
-    if promise is None or info.missing or info.remarks or info.inexact:
+    if promise is None or info.missing or info.remarks or info.flaws:
         return True
     return promise[0] <= info.frames <= promise[1] + TOLERANCE * info.sample_rate
 
@@ -137,7 +137,7 @@ def test_what_lost_its_middle_or_its_end_is_refused_unless_as_much_is_heard(
     found = heard(zoo[kind][:at] + zoo[kind][at + amount:], whole=True)
     if found and not found[1].unmarked_end:
         lost = abs(found[1].seconds - whole.seconds)
-        assert lost <= (0 if whole.exact else TOLERANCE), found[1]
+        assert lost <= (0 if whole.lossless else TOLERANCE), found[1]
 
 
 @pytest.mark.parametrize("name", ["flac", "flac-24", "ogg-flac", "mka-flac", "mp4-flac", "tta",

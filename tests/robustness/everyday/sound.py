@@ -27,8 +27,8 @@ def real() -> np.ndarray:
 
 @lru_cache
 def fake() -> np.ndarray:
-    """3.5 s of synthetic speech, clearly judged, float64."""
-    return soundfile.read(EXAMPLES / "fake_kokoro_en.flac")[0][:55728]
+    """4.4 s of synthetic speech, clearly judged, float64."""
+    return soundfile.read(EXAMPLES / "fake_kokoro_en.flac")[0]
 
 
 def both() -> np.ndarray:
