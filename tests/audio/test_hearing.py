@@ -55,7 +55,8 @@ def test_joined_files_are_heard_bit_for_bit():
 def test_damage_in_the_second_of_two_joined_files_is_told():
     second = written(fake())
     info = heard(written(real()) + second[:len(second) // 2])[1]
-    assert info.missing == [f"{seconds(fake()) / 2:.1f} of {seconds(fake()):.1f} s could be decoded"]
+    whole = seconds(fake())
+    assert info.missing == [f"{whole / 2:.1f} of {whole:.1f} s could be decoded"]
 
 
 def test_what_lies_between_joined_files_hides_none_of_them():
