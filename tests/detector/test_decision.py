@@ -145,11 +145,11 @@ def test_with_few_sources_the_band_follows_from_the_trials():
 
 
 def test_dev_sets_too_small_for_a_band_say_so():
-    for n, enough in ((32, False), (33, True)):
+    for n, enough in ((18, False), (19, True)):
         decision = fit_on_dev(*gaussian(n, 200))["decision"]
         assert (decision["band"] is not None) == enough
-    too_small = fit_on_dev(*gaussian(32, 200))["decision"]
-    assert "at least 33 bona fide trials and 19 spoofed" in too_small["band_origin"]
+    too_small = fit_on_dev(*gaussian(18, 200))["decision"]
+    assert "at least 19 trials" in too_small["band_origin"]
 
 
 def test_a_fit_takes_words_or_booleans_and_is_json():

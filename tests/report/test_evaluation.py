@@ -56,18 +56,18 @@ def test_attack_tags_of_another_corpus_are_not_compared(store):
 
 @pytest.mark.parametrize("corpus", ["folders 0123456789ab", "folders"])
 def test_the_shipped_model_calls_no_attack_of_a_users_folders_seen(corpus):
-    """It was trained on another corpus' A07, under the name that all folders had."""
+    """It was trained on other folders, which may call other attacks by the same names."""
     shipped = load_engine(PRETRAINED).metadata
-    assert "A07" in shipped["trained_on"]["attacks"]
-    rows = [*ROWS, Row("spoof", "A07")]
+    attack = shipped["trained_on"]["attacks"][0]
+    rows = [*ROWS, Row("spoof", attack)]
     scores = np.append(SCORES, 0)
     result = evaluate(rows, scores, shipped, store=Trials(corpus), replicates=0)
     assert "seen" not in result and "unseen" not in result
-    said = "cannot be compared with those of folders prepared by an earlier version"
+    said = f"cannot be compared with those of {shipped['trained_on']['corpus']}"
     assert said in headline(result)[-1]
-    named = evaluate(rows, scores, shipped, store=Trials(corpus), seen_attacks=["A07"],
+    named = evaluate(rows, scores, shipped, store=Trials(corpus), seen_attacks=[attack],
                      replicates=0)
-    assert named["seen"]["attacks"] == ["A07"]
+    assert named["seen"]["attacks"] == [attack]
 
 
 def test_inverted_scores_get_a_hint():

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 import numpy as np
 
 from utils.common.errors import InputError
-from utils.detector.fitting import BAND_TARGETS, band_over_sources, fit_line
+from utils.detector.fitting import BAND_TARGETS, MIN_TRIALS, band_over_sources, fit_line
 from utils.metrics.metrics import (COST_FA, COST_MISS, PRIOR_SPOOF, as_bonafide, bayes_threshold,
                                    checked, cllr)
 
@@ -242,8 +242,7 @@ def _band_words(band: tuple[float, float] | None, chose_epoch: bool) -> str:
     """One sentence on where a band comes from, or why there is none."""
     real, spoof = BAND_TARGETS["bonafide"], BAND_TARGETS["spoof"]
     if band is None:
-        return (f"no band of uncertainty: dev needs at least {int(np.ceil(1 / real)) - 1} bona "
-                f"fide trials and {int(np.ceil(1 / spoof)) - 1} spoofed ones")
+        return f"no band of uncertainty: dev needs at least {MIN_TRIALS} trials of each class"
     use = "chose the epoch and fitted" if chose_epoch else "fitted"
     return (f"on dev, at most {spoof:.0%} of spoof utterances score above the band and at most "
             f"{real:.0%} of bona fide ones below it; the same dev {use} the calibration, "

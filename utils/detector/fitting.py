@@ -3,6 +3,7 @@ import numpy as np
 
 # share of each class that may fall on the band's wrong side: accusing real speech is worse
 BAND_TARGETS = {"bonafide": 0.03, "spoof": 0.05}
+MIN_TRIALS = 19         # of each class: 5 % of new ones lie beyond all of so few
 DRAWS = 200             # of sources
 SURE = 0.9              # share of the draws that keep both targets
 MIN_SOURCES = 20        # with fewer, the band follows from the trials alone
@@ -67,15 +68,16 @@ def conformal_band(llrs: np.ndarray, is_bonafide: np.ndarray,
 
     A new spoof like those of dev scores above `high` with a chance of at most its target; `low` is
     the mirror for bona fide. With k of n dev trials beyond, the chance is (k + 1) / (n + 1) (split
-    conformal prediction, Vovk et al. 2005), so 5 % takes 19 trials. This holds for a model that
-    dev did not choose. It promises nothing for attacks, voices or channels unlike dev's.
+    conformal prediction, Vovk et al. 2005), so 3 % takes 33 trials. From `MIN_TRIALS` on there is
+    a band, which promises 5 % then. This holds for a model that dev did not choose. It promises
+    nothing for attacks, voices or channels unlike dev's.
     """
     bonafide = np.sort(llrs[is_bonafide])
     spoof = np.sort(llrs[~is_bonafide])[::-1]
-    beyond = [int(np.floor(target * (group.size + 1) + 1e-9)) - 1
-              for target, group in zip(targets.values(), (bonafide, spoof))]
-    if min(beyond) < 0:
+    if min(bonafide.size, spoof.size) < MIN_TRIALS:
         return None
+    beyond = [max(0, int(np.floor(target * (group.size + 1) + 1e-9)) - 1)
+              for target, group in zip(targets.values(), (bonafide, spoof))]
     return float(bonafide[beyond[0]]), float(np.nextafter(spoof[beyond[1]], np.inf))
 
 

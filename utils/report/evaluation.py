@@ -18,7 +18,7 @@ LLR = "log-likelihood ratio"    # these three: what a score is
 RAW = "raw CM score"
 OTHER_SYSTEM = "score of another system, taken as a log-likelihood ratio"
 CONVENTION = "CM score: higher = bona fide; rates are fractions; Cllr in bits"
-ANY_FOLDERS = "folders"     # any corpus of folders, in earlier versions and the pretrained model
+ANY_FOLDERS = "folders"     # any corpus of folders, in earlier versions
 BY_NAME = ("Attacks count as seen or unseen by their names in the folders' lists alone: a known "
            "attack under another name counts as unseen.")
 
