@@ -11,7 +11,7 @@ from utils.audio.file_types import id3_length, not_audio
 from utils.audio.info import AudioInfo
 from utils.audio.libav import DecoderRefused, Reader
 from utils.audio.pieces import pieces
-from utils.audio.promises import TOLERANCE, promised_seconds, read_at
+from utils.audio.promises import TOLERANCE, promised_seconds
 from utils.audio.sources import AudioError, AudioSource, Opened, open_source, part_of
 from utils.common.errors import printable
 from utils.signals import SAMPLE_RATE
@@ -173,8 +173,9 @@ def _without_tag(opened: Opened) -> Opened:
     for _ in range(MOST_TAGS):
         if start >= opened.size:
             break
-        head = read_at(opened, start, HEAD)
-        more = id3_length(head) or _zeros(head)
+        head = opened.read(start, HEAD)
+        zeros = len(head) - len(head.lstrip(b"\0"))
+        more = id3_length(head) or zeros * (zeros >= LEAST_ZEROS)
         if not more:
             return part_of(opened, start, opened.size) if start else opened
         start += more
@@ -182,15 +183,9 @@ def _without_tag(opened: Opened) -> Opened:
                      "them")
 
 
-def _zeros(head: bytes) -> int:
-    """How many zeros come first, if they are more than a format begins with."""
-    count = len(head) - len(head.lstrip(b"\0"))
-    return count if count >= LEAST_ZEROS else 0
-
-
 def _refusal(opened: Opened, refusal: DecoderRefused) -> str:
     """Why a file cannot be opened, in words for a person."""
-    if what := not_audio(read_at(opened, 0, HEAD)):
+    if what := not_audio(opened.read(0, HEAD)):
         advice = " (a list of recordings must end in .txt)" if what == "text" else ""
         return f"is not audio: it is {what}{advice}"
     if "Invalid data" not in str(refusal) and "End of file" not in str(refusal):

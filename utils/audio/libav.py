@@ -71,7 +71,7 @@ class Reader:
         """libav's container. The first form is found out by libav, from FORMATS alone."""
         forms = [form]
         if form is None:
-            forms += [raw for raw, known in (("au", _begins(source, b".snd")),
+            forms += [raw for raw, known in (("au", source.read(0, 4) == b".snd"),
                                              ("g722", source.name.lower().endswith(".g722")))
                       if known]         # a length of zero, or no header at all, is not recognised
         options |= {"protocol_whitelist": "", **STRICT}
@@ -194,11 +194,6 @@ class Reader:
             return (array / -float(np.iinfo(array.dtype).min)).astype(np.float32)
         with np.errstate(over="ignore"):        # infinity is told later
             return array if array.dtype == np.int16 else array.astype(np.float32)
-
-
-def _begins(source: Opened, magic: bytes) -> bool:
-    source.file.seek(0)
-    return source.file.read(len(magic)) == magic
 
 
 def _nothing(seconds: float, rate: int, like: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

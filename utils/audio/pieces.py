@@ -3,7 +3,6 @@ import re
 from collections.abc import Iterator
 
 from utils.audio.libav import DecoderRefused, Reader
-from utils.audio.promises import read_at
 from utils.audio.sources import Opened, part_of
 
 FIRST, CHUNK = 1 << 12, 1 << 20     # bytes searched at once: the first time, and at most
@@ -44,27 +43,22 @@ def pieces(opened: Opened, track: int) -> Iterator[tuple[Opened, Reader]]:
         except DecoderRefused:
             if not start:
                 raise
-            start = _search(opened, start + 1)      # it only looked like a file
+            start = _next(opened, _BEGIN, start + 1)      # it only looked like a file
         else:
             yield piece, reader
             reader.release()
             begun = start
-            start = begun + joint if joint else _search(opened, begun + reader.end)
+            start = begun + joint if joint else _next(opened, _BEGIN, begun + reader.end)
             if not start and (tail := _samples_behind(rest, reader)):
                 yield tail, Reader(tail, 0, reader.codec.removeprefix("pcm_"),
-                                   sample_rate=str(reader.rate), ch_layout=_layout(reader.channels))
+                                   sample_rate=str(reader.rate), ch_layout=f"{reader.channels}C")
         if not start:
             return
 
 
-def _search(opened: Opened, start: int) -> int | None:
-    """Where the next file begins, from byte `start` on."""
-    return next((at for at, _ in _found(opened, _BEGIN, start)), None)
-
-
 def _joint(opened: Opened) -> int | None:
     """Where an Ogg file is followed by another (RFC 3533: first pages after others), or AMR."""
-    head = read_at(opened, 0, 6)
+    head = opened.read(0, 6)
     if head[:4] == b"OggS":
         begun = False
         for at, page in _found(opened, _OGG_PAGE):
@@ -73,8 +67,13 @@ def _joint(opened: Opened) -> int | None:
                 return at
             begun |= not first
     elif head[:5] == b"#!AMR":
-        return next((at for at, _ in _found(opened, _AMR_HEAD) if at), None)
+        return _next(opened, _AMR_HEAD, 1)
     return None
+
+
+def _next(opened: Opened, pattern: re.Pattern, start: int) -> int | None:
+    """Where the pattern comes next, from byte `start` on."""
+    return next((at for at, _ in _found(opened, pattern, start)), None)
 
 
 def _found(opened: Opened, pattern: re.Pattern, start: int = 0) -> Iterator[tuple[int, re.Match]]:
@@ -82,7 +81,7 @@ def _found(opened: Opened, pattern: re.Pattern, start: int = 0) -> Iterator[tupl
     overlap = 32
     size = FIRST
     while start < opened.size:
-        data = read_at(opened, start, size + overlap)
+        data = opened.read(start, size + overlap)
         for match in pattern.finditer(data):
             if match.start() < size:
                 yield start + match.start(), match
@@ -92,7 +91,7 @@ def _found(opened: Opened, pattern: re.Pattern, start: int = 0) -> Iterator[tupl
 
 def _first_data(opened: Opened) -> int | None:
     """Where the samples of a WAV file end, if more of them follow: libav would take the last."""
-    if read_at(opened, 0, 4) != b"RIFF":
+    if opened.read(0, 4) != b"RIFF":
         return None
     start = 12
     for _ in range(MOST_CHUNKS):
@@ -100,7 +99,7 @@ def _first_data(opened: Opened) -> int | None:
         if not chunk:
             return None
         if chunk[0] == b"data":
-            return chunk[2] if read_at(opened, chunk[2], 4) == b"data" else None
+            return chunk[2] if opened.read(chunk[2], 4) == b"data" else None
         start = chunk[2]
     return None
 
@@ -119,7 +118,7 @@ def _samples_behind(opened: Opened, reader: Reader) -> Opened | None:
             start = begin
             break
         start = end
-    if read_at(opened, start, 4) in _NO_SOUND:
+    if opened.read(start, 4) in _NO_SOUND:
         return None
     if (opened.size - start) / reader.width < LEAST_TAIL * reader.rate:
         return None
@@ -128,7 +127,7 @@ def _samples_behind(opened: Opened, reader: Reader) -> Opened | None:
 
 def _chunk(opened: Opened, start: int) -> tuple[bytes, int, int] | None:
     """(name, first byte, end) of the chunk that begins at `start`, of any of the four formats."""
-    head = read_at(opened, start, 24)
+    head = opened.read(start, 24)
     name = head[:4]
     if len(head) < 8 or not (name.isascii() and name.decode().isprintable()):
         return None
@@ -139,7 +138,3 @@ def _chunk(opened: Opened, start: int) -> tuple[bytes, int, int] | None:
         if (0 < length or name in _NO_SOUND) and end <= opened.size:
             return name, start + (own or 24), end + length % 2
     return None
-
-
-def _layout(channels: int) -> str:
-    return {1: "mono", 2: "stereo"}.get(channels, f"{channels}C")

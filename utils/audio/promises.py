@@ -26,15 +26,6 @@ _DURATION = {"matroska": re.compile(rb"\x44\x89[\x84\x88]"), "flv": re.compile(r
 _XING = re.compile(rb"(?:Xing|Info)\x00{3}[\x01\x03\x05\x07\x09\x0b\x0d\x0f](.{4})", re.DOTALL)
 
 
-def read_at(source: Opened, position: int, count: int) -> bytes:
-    """Up to `count` bytes from `position`; a decoder at work goes on where it was."""
-    before = source.file.tell()
-    source.file.seek(max(0, position))
-    found = source.file.read(count)
-    source.file.seek(before)
-    return found
-
-
 def promised_seconds(source: Opened, reader: Reader) -> float | None:
     """The length in seconds that `source` promises, comparable with the reader's `length`.
 
@@ -44,10 +35,12 @@ def promised_seconds(source: Opened, reader: Reader) -> float | None:
         return _of_bytes(source, reader)
     if reader.name in ("aiff", "caf") and reader.codec.startswith("pcm_"):
         return reader.listed and reader.listed / reader.rate
+    if reader.name == "caf":    # libav takes the padding off twice
+        return None
     if reader.name == "mov":
         return reader.seconds and reader.seconds + reader.lead
     if reader.name in ("matroska", "flv"):
-        said = _DURATION[reader.name].search(read_at(source, 0, HEAD))
+        said = _DURATION[reader.name].search(source.read(0, HEAD))
         return reader.total if said else None       # else libav's is a guess
     if reader.name == "mp3":
         return _of_frames(source, reader)
@@ -72,11 +65,11 @@ def slack(reader: Reader) -> float:
 def _of_bytes(source: Opened, reader: Reader) -> float | None:
     """The number of bytes that stands right before the samples of WAV and W64."""
     if reader.name == "w64":
-        length = struct.unpack("<q", read_at(source, reader.first - 8, 8).rjust(8, b"\0"))[0] - 24
+        length = struct.unpack("<q", source.read(reader.first - 8, 8).rjust(8, b"\0"))[0] - 24
     else:
-        order = ">I" if read_at(source, 0, 4) == b"RIFX" else "<I"
-        length, = struct.unpack(order, read_at(source, reader.first - 4, 4).rjust(4, b"\0"))
-        if length == 0xFFFFFFFF and read_at(source, 0, 4) in (b"RF64", b"BW64"):
+        order = ">I" if source.read(0, 4) == b"RIFX" else "<I"
+        length, = struct.unpack(order, source.read(reader.first - 4, 4).rjust(4, b"\0"))
+        if length == 0xFFFFFFFF and source.read(0, 4) in (b"RF64", b"BW64"):
             return reader.seconds
         length = 0 if length >= PLACEHOLDER else length
     return length / (reader.rate * reader.width) if length > 0 < reader.width else None
@@ -84,8 +77,8 @@ def _of_bytes(source: Opened, reader: Reader) -> float | None:
 
 def _of_frames(source: Opened, reader: Reader) -> float | None:
     """The frames that the first one of an MP3 announces; libav takes off what pads them."""
-    found = _XING.search(read_at(source, reader.first, HEAD)) or _XING.search(
-        read_at(source, 0, HEAD))
+    found = _XING.search(source.read(reader.first, HEAD)) or _XING.search(
+        source.read(0, HEAD))
     if not found:
         return None
     samples = 1152 if reader.rate >= 32_000 else 576
@@ -96,7 +89,7 @@ def _of_frames(source: Opened, reader: Reader) -> float | None:
 
 def _of_properties(source: Opened) -> float | None:
     """The length in the properties of ASF, which libav corrects by the size of the file."""
-    found = _ASF.search(read_at(source, 0, HEAD))
+    found = _ASF.search(source.read(0, HEAD))
     if not found or found[3][0] & 1:
         return None
     play, preroll = (int.from_bytes(found[number], "little") for number in (1, 2))
@@ -108,9 +101,9 @@ def _of_last_page(source: Opened, reader: Reader) -> float | None:
 
     None for several streams: each has a last page of its own.
     """
-    if read_at(source, 0, HEAD).count(b"OggS\0\2") > 1:
+    if source.read(0, HEAD).count(b"OggS\0\2") > 1:
         return None
-    tail = read_at(source, source.size - 2 * LARGEST_PAGE, 2 * LARGEST_PAGE)
+    tail = source.read(source.size - 2 * LARGEST_PAGE, 2 * LARGEST_PAGE)
     page = tail[max(0, tail.rfind(b"OggS")):]
     segments = page[27:27 + page[26]] if len(page) > 26 else b""
     whole = len(page) >= 27 + len(segments) + sum(segments)

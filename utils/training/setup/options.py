@@ -19,28 +19,29 @@ GROUPS = {
         ("small_model", bool, False, "train the small network, which suits a laptop"),
         ("test", bool, False, "evaluate the best epoch on eval at the end"),
         ("resume", bool, False, "continue the run if it exists"),
-        ("more_data", bool, False, "with --resume: the stores may hold other data than before")),
+        ("more_data", bool, False, "with --resume: accept stores with other data than before")),
     "network": (
-        ("architecture", tuple(ARCHITECTURES), None, "which network (default: aasist)"),
+        ("architecture", tuple(ARCHITECTURES), None, "network to train (default: aasist)"),
         ("front_end", FRONT_ENDS, None, "features that lcnn reads (default: lfcc)"),
-        ("components", positive, None, "of each mixture of lfcc-gmm (default: 512 or fewer)"),
+        ("components", positive, None, "components per mixture of lfcc-gmm (default: at most 512)"),
         ("encoder", Path, None, "ONNX file with the weights of the frozen speech encoder"),
         ("init_from", Path, None, "start from the weights of this checkpoint (.pt)")),
     "every learner": (
-        ("recipe", ("default", "published"), "default", "published: AASIST's own recipe"),
+        ("recipe", ("default", "published"), "default",
+         "default: chosen for each network; published: that of the AASIST paper"),
         ("augment", ("none", "speed", "rawboost", "full"), None, "augmentation of both classes"),
-        ("crop_seconds", rate, None, "length of training crops (default: 4.0375)"),
-        ("batch_size", positive, None, "utterances per step"),
-        ("epochs", positive, None, "epochs in all, those of a resumed run included"),
+        ("crop_seconds", rate, None, "seconds of a training crop (default: 4.0375)"),
+        ("batch_size", positive, None, "utterances per step (default: the recipe's)"),
+        ("epochs", positive, None, "all epochs, resumed ones included (default: the recipe's)"),
         ("early_stop", positive, None, "stop after so many epochs without a lower dev EER"),
-        ("source_power", share, None, "n recordings of a source count like n^P (default: the "
+        ("source_power", share, None, "P: n recordings of a source count like n^P (default: the "
                                       "recipe's, 0.5 or 0.75)")),
     "learning by gradients or expectation-maximisation": (
         ("balance", ("none", "class", "attack", "source"), None,
-         "how batches are drawn: shuffled, or half bona fide and evenly over each class, over "
-         "attacks, or over sources (default: the recipe's, attack)"),),
+         "how batches are drawn. none: shuffled; class: half bona fide; attack, source: also "
+         "evenly over attacks or sources (default: the recipe's, attack)"),),
     "learning by gradients": (
-        ("learning_rate", rate, None, "the highest learning rate"),
+        ("learning_rate", rate, None, "the highest learning rate (default: the recipe's)"),
         ("label_smoothing", share, None, "share of a label spread over both classes (default: 0)"),
         ("averaging", ("none", "moving", "swa-on-dev-improvement"), None,
          "which average of the weights to keep"),
@@ -48,9 +49,9 @@ GROUPS = {
                               "a number of blocks, or norm (all batch-norm statistics)"),
         ("teacher", Path, None, "learn this detector's scores (.pt or .onnx) beside the labels"),
         ("distil_weight", share, None, "weight of the teacher, 0 to 1 (default: 0.5)"),
-        ("distil_temperature", rate, None, "of the teacher's probabilities (default: 2)")),
+        ("distil_temperature", rate, None, "softens the teacher's probabilities (default: 2)")),
     "learning by ridge regression": (
-        ("ridge", rate, None, "penalty per unit of squared weight"),),
+        ("ridge", rate, None, "penalty per unit of squared weight (default: the recipe's)"),),
     "run": (
         ("max_samples", positive, None, "at most so many utterances of train, and of dev"),
         ("device", DEVICES, "cpu", "device that computes (default: cpu)"),
