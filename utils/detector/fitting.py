@@ -5,7 +5,7 @@ import numpy as np
 BAND_TARGETS = {"bonafide": 0.03, "spoof": 0.05}
 MIN_TRIALS = 19         # of each class: 5 % of new ones lie beyond all of so few
 DRAWS = 200             # of sources
-SURE = 0.9              # share of the draws that keep both targets
+SURE = 0.9              # share of the draws that keep a target, for each end of the band
 MIN_SOURCES = 20        # with fewer, the band follows from the trials alone
 NEWTON_STEPS = 100
 TOLERANCE = 1e-12
@@ -83,7 +83,7 @@ def conformal_band(llrs: np.ndarray, is_bonafide: np.ndarray,
 
 def band_over_sources(llrs: np.ndarray, is_bonafide: np.ndarray,
                       sources: np.ndarray | None) -> tuple[float, float] | None:
-    """As `conformal_band`, and for new sources: `SURE` of the draws of dev's sources keep it.
+    """As `conformal_band`, and for new sources: each end holds in `SURE` of the draws of sources.
 
     A source's trials resemble each other, so sources are drawn whole, with replacement (Efron &
     Tibshirani 1993). `sources` (N,) names each trial's. Fewer than `MIN_SOURCES`: the trials alone.
