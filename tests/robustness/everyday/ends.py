@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tests.robustness.everyday.case import Case, Check, judged, lasts, put, scores_like
+from tests.robustness.everyday.case import LOOSE, Case, Check, judged, lasts, put, scores_like
 from tests.robustness.everyday.containers import chunk, pages, pcm, wav, with_u32
 from tests.robustness.everyday.sound import Track, muxed, plain, real, seconds, written
 
@@ -130,7 +130,7 @@ def _aiff(more: int) -> bytes:
 
 
 def _case(name: str, file: str, content: Bytes, plainly: Bytes, row: str = "", wish: bool = False,
-          tolerance: float = 0.1) -> Case:
+          tolerance: float = LOOSE) -> Case:
     checks: tuple[Check, ...] = (scores_like(plainly, tolerance), lasts(seconds(real()), 0.3))
     return Case("ends", name, put(file, content), checks, row, wish)
 

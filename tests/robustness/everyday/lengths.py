@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tests.robustness.everyday.case import (Case, Check, both_judged, lasts, put,
+from tests.robustness.everyday.case import (LOOSE, Case, Check, both_judged, lasts, put,
                                             scores_like)
 from tests.robustness.everyday.containers import chunk, pcm, wav, with_u32, with_u64
 from tests.robustness.everyday.sound import (RATE, Track, both, fake, muxed, plain, real, seconds,
@@ -63,7 +63,7 @@ def _heard_or_refused(length: float = 0.0) -> Check:
 
 def _stale() -> Iterator[Case]:
     sound, three = pcm(fake()), 3 * RATE
-    whole = (scores_like(plain(fake), 0.1), lasts(seconds(fake())))
+    whole = (scores_like(plain(fake), LOOSE), lasts(seconds(fake())))
     yield Case("stale length", "wav: 3 s promised", put("a.wav", lambda: wav(sound, 32000)), whole,
                "38")
     yield Case("stale length", "wav: two takes, one header", put(
@@ -116,7 +116,7 @@ def _stale_elsewhere(three: int, whole: tuple[Check, ...]) -> Iterator[Case]:
 
 def _zero() -> Iterator[Case]:
     sound = pcm(fake())
-    whole = (scores_like(plain(fake), 0.1), lasts(seconds(fake())))
+    whole = (scores_like(plain(fake), LOOSE), lasts(seconds(fake())))
     yield Case("length zero", "wav: 0", put("a.wav", lambda: wav(sound, 0)), whole, "40")
     yield Case("length zero", "wav: 0, RIFF too", put("a.wav", lambda: wav(
         sound, 0, riff_length=0)), whole, "40")

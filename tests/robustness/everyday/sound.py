@@ -21,14 +21,14 @@ EXAMPLES = ROOT / "data" / "examples"
 
 @lru_cache
 def real() -> np.ndarray:
-    """4.8 s of real speech, clearly judged, float64."""
-    return soundfile.read(EXAMPLES / "real_librispeech_2412_en.flac")[0]
+    """4.8 s of real speech, clearly judged, float64: a clip, and its beginning again."""
+    return np.resize(soundfile.read(EXAMPLES / "real_fleurs_ca.flac")[0], 76800)
 
 
 @lru_cache
 def fake() -> np.ndarray:
-    """3.5 s of synthetic speech, clearly judged, float64."""
-    return soundfile.read(EXAMPLES / "fake_piper_en.flac")[0]
+    """4.5 s of synthetic speech, clearly judged, float64."""
+    return soundfile.read(EXAMPLES / "fake_kokoro_en.flac")[0]
 
 
 def both() -> np.ndarray:
