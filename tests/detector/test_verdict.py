@@ -30,7 +30,7 @@ def recording(score=3.0, speech=True, seconds=4.0, speech_seconds=3.0, level=-20
 
 def source(**changed):
     return AudioInfo(**{"sample_rate": 16000, "channels": 1, "format": "FLAC", "subtype": "flac",
-                        "frames": 64000} | changed)
+                        "lossless": True, "frames": 64000} | changed)
 
 
 def verdict(scored=None, info=None, metadata=METADATA, line=LINE):
@@ -99,9 +99,7 @@ def test_an_ordinary_recording_gives_no_warning():
     (recording(), source(sample_rate=8000), "8,000 Hz"),
     (recording(bandwidth=3900.0), None, "reaches 3,900 Hz"),
     (recording(), source(clipped_samples=1280.0), "2.0%"),
-    (recording(), source(format="MPEG audio", subtype="mp3"), "lossy"),
-    (recording(), source(format="Ogg", subtype="opus"), "lossy"),
-    (recording(), source(format="WAV", subtype="pcm_mulaw"), "lossy"),
+    (recording(), source(format="MPEG audio", subtype="mp3", lossless=False), "lossy"),
     (recording(), source(eight_bits=True), "8 bits"),
     (recording(), source(format="MP3", unmarked_end=True), "cut short"),
     (recording(9.0), None, "range of scores on dev"),

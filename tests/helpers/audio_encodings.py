@@ -45,7 +45,7 @@ PYAV_KINDS = (
     ("wav-mp3", "wav", "libmp3lame", 16000, 1), ("mp4-flac", "mp4", "flac", 16000, 1),
 )
 # a cut between two frames cannot be seen in these
-UNMARKED = ("aac", "amr", "mp2", "ac3", "flv", "mpegts")
+UNMARKED = ("caf-alac", "aac", "amr", "mp2", "ac3", "flv", "mpegts")
 
 
 def speech(path: Path, seconds: float = 2.0) -> np.ndarray:

@@ -11,7 +11,7 @@ from utils.audio.file_types import id3_length, not_audio
 from utils.audio.info import AudioInfo
 from utils.audio.libav import DecoderRefused, Reader
 from utils.audio.pieces import pieces
-from utils.audio.promises import TOLERANCE, promised_seconds, read_at
+from utils.audio.promises import TOLERANCE, promised_seconds
 from utils.audio.sources import AudioError, AudioSource, Opened, open_source, part_of
 from utils.common.errors import printable
 from utils.signals import SAMPLE_RATE
@@ -20,7 +20,7 @@ from utils.signals.resampling import FULL_SCALE, Resampler
 HEAD = 4096                 # bytes in which an ID3 tag, or what is no audio, shows
 LEAST_ZEROS = 16            # before the sound; formats begin with fewer
 READ_ON = ("au", "nistsphere")  # formats that libav reads beyond the promised end
-MIN_RATE, MAX_RATE = 4000, 768_000      # Hz: beyond these a header is wrong, not unusual
+MOST_TAGS = 64              # before the sound
 # times full scale (+24 dB): integers stored as float, or not sound at all
 ABSURD_PEAK = 16.0
 
@@ -42,24 +42,20 @@ class AudioStream:
         self._channels = list(channels) if channels is not None else None
         self._each = each
         self._whole = whole
-        self._stack = ExitStack()
         self.info = AudioInfo()
 
     def __enter__(self) -> "AudioStream":
-        self._opened = self._stack.enter_context(open_source(self._source))
-        try:
-            self._opened = _without_tag(self._opened)
-            self._pieces = pieces(self._opened, self._track)
-            self._first = next(self._pieces)
-        except DecoderRefused as refusal:
-            self._stack.close()
-            raise self._fail(_refusal(self._opened, refusal)) from refusal
-        except OSError as error:
-            self._stack.close()
-            raise self._fail(f"cannot be read ({printable(error)})") from error
-        except AudioError:
-            self._stack.close()
-            raise
+        with ExitStack() as stack:
+            self._opened = stack.enter_context(open_source(self._source))
+            try:
+                self._opened = _without_tag(self._opened)
+                self._pieces = pieces(self._opened, self._track)
+                self._first = next(self._pieces)
+            except DecoderRefused as refusal:
+                raise self._fail(_refusal(self._opened, refusal)) from refusal
+            except OSError as error:
+                raise self._fail(f"cannot be read ({printable(error)})") from error
+            self._stack = stack.pop_all()
         self.info.describe(self._first[1])
         self._blocks = self._decode()
         return self
@@ -126,7 +122,9 @@ class AudioStream:
                 if promised is None:
                     promised = promised_seconds(*piece)
                     self.info.expected_seconds = self.info.expected_seconds or promised
-                self._check(rate, self.info.measure(rate, block))
+                self._check(self.info.measure(rate, block))
+                if self._whole and piece[1].pauses:
+                    break       # a flaw; its zeros need not be stored
                 yield rate, block
             done.append((piece[1], promised))
             piece = next(self._pieces, None)
@@ -135,16 +133,11 @@ class AudioStream:
                              if done[0][0].packets or done[0][0].total
                              else "holds no sound, only a header")
         self.info.compare(done)
-        if self._whole and not self.info.whole:
-            said = self.info.missing + self.info.remarks
-            raise self._fail("is not one whole recording: "
-                             + (said[0] if said else "it was cut short by less than 0.1 s"))
+        if self._whole and self.info.flaws:
+            raise self._fail(f"is not one whole recording: {self.info.flaws[0]}")
 
-    def _check(self, rate: int, peak: float) -> None:
+    def _check(self, peak: float) -> None:
         """Refuse what is no sound."""
-        if not MIN_RATE <= rate <= MAX_RATE:
-            raise self._fail(
-                f"declares a sampling rate of {rate} Hz, outside {MIN_RATE} to {MAX_RATE}")
         if not peak < ABSURD_PEAK:  # NaN compares false
             raise self._fail(
                 f"holds values that are no sound (magnitude {peak:.3g} where full scale is 1)"
@@ -177,9 +170,12 @@ def _without_tag(opened: Opened) -> Opened:
     follows.
     """
     start = 0
-    while start < opened.size:
-        head = read_at(opened, start, HEAD)
-        more = id3_length(head) or _zeros(head)
+    for _ in range(MOST_TAGS):
+        if start >= opened.size:
+            break
+        head = opened.read(start, HEAD)
+        zeros = len(head) - len(head.lstrip(b"\0"))
+        more = id3_length(head) or zeros * (zeros >= LEAST_ZEROS)
         if not more:
             return part_of(opened, start, opened.size) if start else opened
         start += more
@@ -187,15 +183,9 @@ def _without_tag(opened: Opened) -> Opened:
                      "them")
 
 
-def _zeros(head: bytes) -> int:
-    """How many zeros come first, if they are more than a format begins with."""
-    count = len(head) - len(head.lstrip(b"\0"))
-    return count if count >= LEAST_ZEROS else 0
-
-
 def _refusal(opened: Opened, refusal: DecoderRefused) -> str:
     """Why a file cannot be opened, in words for a person."""
-    if what := not_audio(read_at(opened, 0, HEAD)):
+    if what := not_audio(opened.read(0, HEAD)):
         advice = " (a list of recordings must end in .txt)" if what == "text" else ""
         return f"is not audio: it is {what}{advice}"
     if "Invalid data" not in str(refusal) and "End of file" not in str(refusal):

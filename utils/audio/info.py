@@ -4,15 +4,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from utils.audio.file_types import FORMATS
-from utils.audio.libav import Reader
+from utils.audio.libav import TIMED, Reader
+from utils.audio.pieces import MOST_PIECES
 from utils.audio.promises import TOLERANCE, slack
 from utils.signals.resampling import FULL_SCALE
 
-PLAYED_OVER = 0.03          # s: so little may be missing where a piece could not be decoded
+CONCEALED = 0.03            # s: a loss within the recording that is shorter is not told
 MAX_PAUSES = 5              # told one by one
 # where full scale lies lower
 _CLIP_LEVEL = {"pcm_u8": 127 / 128, "pcm_s8": 127 / 128, "pcm_mulaw": 0.98, "pcm_alaw": 0.98}
-TIMED = ("ogg", "mov", "matroska", "asf", "avi", "flv", "mpegts", "mpeg", "rm", "mxf")
 Done = list[tuple[Reader, float | None]]    # the readers of a file, with what each piece promised
 
 
@@ -36,18 +36,13 @@ class AudioInfo:
     unmarked_end: bool = False
     missing: list[str] = field(default_factory=list)    # sentences: what could not be decoded
     remarks: list[str] = field(default_factory=list)    # sentences: what is odd, and was heard
-    exact: bool = False          # lossless sound, so that a promise is kept to the sample
-    inexact: bool = False        # not to the sample what was promised, joined, or with a gap
+    lossless: bool = False       # the codec loses nothing
+    flaws: list[str] = field(default_factory=list)  # why it is no whole utterance of a corpus
 
     @property
     def clipped_fraction(self) -> float:
         """The share of the source's samples at full scale."""
         return self.clipped_samples / self.frames if self.frames else 0.0
-
-    @property
-    def whole(self) -> bool:
-        """Whether it is one whole recording, as an utterance of a corpus must be."""
-        return not (self.missing or self.inexact)
 
     def describe(self, reader: Reader) -> None:
         """Note what the header says."""
@@ -57,7 +52,7 @@ class AudioInfo:
         self.format = FORMATS[reader.name]
         self.subtype = reader.codec
         self.eight_bits = reader.eight_bits
-        self.exact = reader.exact
+        self.lossless = reader.lossless
 
     def measure(self, rate: int, block: np.ndarray) -> float:
         """Add a block (n, channels) of the source; its peak, where full scale is 1."""
@@ -73,46 +68,60 @@ class AudioInfo:
         return peak
 
     def compare(self, done: Done) -> None:
-        """Compare what was decoded with what was promised."""
+        """Compare what was decoded with what was promised, piece by piece."""
         first, promised = done[0]
-        heard = sum(reader.decoded if reader.exact else reader.length for reader, _ in done)
-        faults = sum(reader.faults for reader, _ in done)
         self.unmarked_end = promised is None
-        self.inexact = faults > 0
-        less = 0.0
-        if promised is not None and len(done) == 1:
-            less = promised - heard
-            self.inexact |= first.cut or less > slack(first)
-        if less > TOLERANCE:
-            self.missing.append(f"{heard:.1f} of {promised:.1f} s could be decoded")
-        elif faults and (promised is None or less > PLAYED_OVER):
-            pieces = sum(reader.packets for reader, _ in done)
-            self.missing.append(f"{faults} of its {pieces:,} pieces could not be decoded")
-        self._note_surplus(done, heard)
-        self._note_times(first)
+        for reader, length in done:
+            self._note_loss(reader, length)
+        self._note_surplus(done)
+        self._note_changes(done)
+        if first.name in TIMED:
+            self._note_times(first)
+        if self.missing:
+            self.flaws.insert(0, self.missing[0])
 
-    def _note_surplus(self, done: Done, heard: float) -> None:
+    def _note_loss(self, reader: Reader, promised: float | None) -> None:
+        less = 0.0 if promised is None else promised - reader.heard
+        if less > TOLERANCE:
+            self.missing.append(f"{reader.heard:.1f} of {promised:.1f} s could be decoded")
+        elif reader.faults and (promised is None or less > CONCEALED):
+            self.missing.append(
+                f"{reader.faults} of its {reader.packets:,} pieces could not be decoded")
+        elif reader.faults:
+            self.flaws.append(f"{reader.faults} of its {reader.packets:,} pieces are damaged")
+        elif promised is not None and (reader.cut or less > slack(reader)):
+            self.flaws.append(f"it was cut short by {1000 * less:.1f} ms")
+
+    def _note_surplus(self, done: Done) -> None:
         files = sum(reader.form is None for reader, _ in done)
         promised = done[0][1]
-        surplus = promised is not None and promised + TOLERANCE < heard
-        self.inexact |= files > 1 or surplus
+        heard = sum(reader.heard for reader, _ in done)
         if files > 1:
-            self.remarks.append(f"{files} recordings lie one behind the other in this file: all "
-                                "are judged")
-        elif surplus:
-            self.remarks.append(f"the file says that it lasts {promised:.1f} s, but {heard:.1f} s "
-                                "are there: all is judged")
+            judged = "all are judged" if files < MOST_PIECES else "more are not judged"
+            self._odd(f"{files} recordings lie one behind the other in this file: {judged}")
+        elif promised is not None and promised + TOLERANCE < heard:
+            self._odd(f"the file says that it lasts {promised:.1f} s, but {heard:.1f} s are there: "
+                      "all is judged")
+
+    def _note_changes(self, done: Done) -> None:
+        first = done[0][0]
+        if any(reader.channels != first.channels for reader, _ in done):
+            self._odd("the number of channels changes: their mean is judged")
+        if any(reader.tracks > first.tracks for reader, _ in done):
+            self._odd("later recordings in this file have more sound tracks: those are not judged")
 
     def _note_times(self, first: Reader) -> None:
-        if first.name not in TIMED:     # a loss, told by the promise
-            return
-        late = first.name == "ogg" and first.zero > TOLERANCE
-        self.inexact |= late or bool(first.pauses)
-        if late:
-            self.remarks.append(f"its clock begins at {first.zero:.1f} s: what was before that is "
-                                "lost, or was not recorded")
-        if first.lead:
+        if first.name == "ogg" and first.zero > TOLERANCE:
+            self._odd(f"its clock begins at {first.zero:.1f} s: what was before that is lost, or "
+                      "was not recorded")
+        if first.lead:      # of a film, mostly: no flaw
             self.remarks.append(f"the sound begins {first.lead:.1f} s after the file does")
         for at, seconds in first.pauses[:MAX_PAUSES]:
-            self.remarks.append(f"nothing from {at:.1f} to {at + seconds:.1f} s: a pause, or a "
-                                "part that is lost")
+            self._odd(f"nothing from {at:.1f} to {at + seconds:.1f} s: a pause, or a part that is "
+                      "lost")
+        if (more := len(first.pauses) - MAX_PAUSES) > 0:
+            self._odd(f"and {more} or more such pauses, {first.nothing:.1f} s of nothing in all")
+
+    def _odd(self, sentence: str) -> None:
+        self.remarks.append(sentence)
+        self.flaws.append(sentence)

@@ -8,11 +8,15 @@ from utils.audio.sources import Opened
 
 BLOCK = 1 << 18             # samples (all channels together) in one block: most utterances are one
 PAUSE = 0.1                 # s: a shorter jump of the time stamps is rounding, or one lost frame
-LONGEST_PAUSE = 7200.0      # s: a longer jump is no pause, but another clock
+MOST_NOTHING = 3600.0       # s of all pauses together; more is no pause, but another clock
+MIN_RATE, MAX_RATE = 4000, 768_000      # Hz: beyond these a header is wrong, not unusual
+MOST_PAUSES = 100           # kept one by one
 STRICT = {"err_detect": "crccheck+explode"}     # an error is told, not covered with silence
 WITH_SUMS = ("flac", "tta", "wavpack")          # codecs that look at their sums if asked to
-FROM_ZERO = ("mov", "matroska", "flv", "avi", "flac")   # formats whose clocks start at zero
-LOSSLESS = (*WITH_SUMS, "alac", "ape", "tak", "shorten")
+# formats with time stamps; the last ones have numbered frames: a lost one leaves its place
+TIMED = ("mov", "matroska", "flv", "asf", "mpegts", "mpeg", "ogg", "rm", "mxf")
+NUMBERED = ("flac", "tta", "wv")
+FROM_ZERO = ("mov", "matroska", "flv", *NUMBERED)       # formats whose clocks start at zero
 
 
 class DecoderRefused(Exception):
@@ -51,9 +55,12 @@ class Reader:
         if self._stream.duration:
             self.seconds = float(self._stream.duration * self._stream.time_base)
         self.listed = self._stream.frames or None   # samples or packets, as the index says
+        self.lossless = context.codec.lossless
+        self.exact = self.lossless or self.codec.startswith("pcm_")   # promises hold to the sample
         self.decoded = 0.0      # s of sound
         self.lead = 0.0         # s of nothing before it
         self.pauses: list[tuple[float, float]] = []     # (after how much of `length`, s of nothing)
+        self.nothing = 0.0      # s of lead and pauses
         self.first = 0          # the first byte of the first packet
         self.end = 0            # the byte behind the last packet
         self.packets = 0
@@ -64,7 +71,7 @@ class Reader:
         """libav's container. The first form is found out by libav, from FORMATS alone."""
         forms = [form]
         if form is None:
-            forms += [raw for raw, known in (("au", _begins(source, b".snd")),
+            forms += [raw for raw, known in (("au", source.read(0, 4) == b".snd"),
                                              ("g722", source.name.lower().endswith(".g722")))
                       if known]         # a length of zero, or no header at all, is not recognised
         options |= {"protocol_whitelist": "", **STRICT}
@@ -86,14 +93,19 @@ class Reader:
         return self.channels * bits // 8
 
     @property
-    def exact(self) -> bool:
-        """Whether what the file promises must be kept to the sample."""
-        return self.codec.startswith("pcm_") or self.codec in LOSSLESS
-
-    @property
     def length(self) -> float:
         """Seconds from the file's zero to its end, with all pauses."""
-        return self.decoded + self.lead + sum(seconds for _, seconds in self.pauses)
+        return self.decoded + self.nothing
+
+    @property
+    def heard(self) -> float:
+        """The seconds to compare with a promise: it includes pauses where there are time stamps."""
+        return self.length if self.name in TIMED else self.decoded
+
+    def release(self) -> None:
+        """Let go of libav; the figures stay."""
+        self._container.close()
+        self._container = self._stream = None
 
     def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
         """(rate, block) with block (n, channels): int16, or float32 with full scale 1.
@@ -116,28 +128,30 @@ class Reader:
             yield rate, np.concatenate(held)
 
     def _at_their_times(self) -> Iterator[tuple[int, np.ndarray]]:
-        expected = None         # s, by the file's clock
+        origin = self.zero      # s by the file's clock that are zero for us
+        timed = self.name in TIMED or self.name in NUMBERED
         for frame in self._frames():
-            samples = self._samples(frame)
             rate = frame.sample_rate
-            at = frame.time
-            if at is not None:
-                gap = at - (self.zero if expected is None else expected)
-                if PAUSE < gap < LONGEST_PAUSE:
-                    self._pause(gap, first=expected is None)
+            if not MIN_RATE <= rate <= MAX_RATE:
+                raise DecoderRefused(f"it declares a sampling rate of {rate} Hz, outside "
+                                     f"{MIN_RATE} to {MAX_RATE}")
+            samples = self._samples(frame)
+            if timed and frame.time is not None:
+                gap = frame.time - origin - self.length
+                if PAUSE < gap and self.nothing + gap < MOST_NOTHING:
+                    self._pause(gap)
                     yield from _nothing(gap, rate, samples)
-            elif expected is not None:
-                at = expected
-            if at is not None:
-                expected = at + len(samples) / rate
+                elif abs(gap) > PAUSE:          # another recording, or another clock
+                    origin = frame.time - self.length
             self.decoded += len(samples) / rate
             yield rate, samples
 
-    def _pause(self, seconds: float, first: bool) -> None:
-        if first:
+    def _pause(self, seconds: float) -> None:
+        if not self.decoded:
             self.lead = seconds
-        else:
+        elif len(self.pauses) < MOST_PAUSES:
             self.pauses.append((self.length, seconds))
+        self.nothing += seconds
 
     def _frames(self) -> Iterator:
         with self._container:
@@ -182,15 +196,10 @@ class Reader:
             return array if array.dtype == np.int16 else array.astype(np.float32)
 
 
-def _begins(source: Opened, magic: bytes) -> bool:
-    source.file.seek(0)
-    return source.file.read(len(magic)) == magic
-
-
 def _nothing(seconds: float, rate: int, like: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Zeros for a pause, in blocks of a second."""
+    """Zeros for a pause."""
     left = round(seconds * rate)
     while left > 0:
-        count = min(left, rate)
+        count = min(left, BLOCK // like.shape[1])
         yield rate, np.zeros((count, like.shape[1]), like.dtype)
         left -= count

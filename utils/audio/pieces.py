@@ -3,10 +3,11 @@ import re
 from collections.abc import Iterator
 
 from utils.audio.libav import DecoderRefused, Reader
-from utils.audio.promises import read_at
 from utils.audio.sources import Opened, part_of
 
-CHUNK = 1 << 20             # bytes searched at once
+FIRST, CHUNK = 1 << 12, 1 << 20     # bytes searched at once: the first time, and at most
+MOST_PIECES = 1000          # files one behind the other; more are left
+MOST_CHUNKS = 10_000        # of a file, looked at in turn
 LEAST_TAIL = 0.1            # s of samples behind the promised end; less is rubbish
 # How files begin: enough bytes of each that sound does not look like it by chance.
 _BEGIN = re.compile(
@@ -19,6 +20,10 @@ _BEGIN = re.compile(
 _OGG_PAGE = re.compile(rb"OggS\x00([\x00-\x07])")
 _AMR_HEAD = re.compile(rb"#!AMR(?:-WB)?\n")
 _CHUNKED = ("wav", "w64", "aiff", "caf")
+# chunks that may follow the sound, also where the file was cut within them
+_NO_SOUND = {b"%-4s" % name for name in (
+    b"LIST id3 ID3 JUNK junk bext fact cue smpl inst PEAK iXML axml chna PAD FLLR MD5 _PMX LGWV "
+    b"NAME AUTH (c) ANNO MARK COMT APPL info free strg uuid").split()}
 
 
 def pieces(opened: Opened, track: int) -> Iterator[tuple[Opened, Reader]]:
@@ -27,33 +32,33 @@ def pieces(opened: Opened, track: int) -> Iterator[tuple[Opened, Reader]]:
     The next is looked for when a reader is exhausted. Raises `DecoderRefused` if the first cannot
     be opened.
     """
-    rest = opened
-    while rest:
+    start: int | None = 0
+    for _ in range(MOST_PIECES):
+        rest = part_of(opened, start, opened.size) if start else opened
         joint = _joint(rest)
         end = joint or _first_data(rest)
         piece = part_of(rest, 0, end) if end else rest
         try:
             reader = Reader(piece, track)
         except DecoderRefused:
-            if rest is opened:
+            if not start:
                 raise
-            return              # it only looked like a file
-        yield piece, reader
-        start = joint or _search(rest, reader.end)
-        if not start and (tail := _samples_behind(rest, reader)):
-            yield tail, Reader(tail, 0, reader.codec.removeprefix("pcm_"),
-                               sample_rate=str(reader.rate), ch_layout=_layout(reader.channels))
-        rest = part_of(rest, start, rest.size) if start else None
-
-
-def _search(opened: Opened, start: int) -> int | None:
-    """Where the next file begins, from byte `start` on."""
-    return next((at for at, _ in _found(opened, _BEGIN, start)), None)
+            start = _next(opened, _BEGIN, start + 1)      # it only looked like a file
+        else:
+            yield piece, reader
+            reader.release()
+            begun = start
+            start = begun + joint if joint else _next(opened, _BEGIN, begun + reader.end)
+            if not start and (tail := _samples_behind(rest, reader)):
+                yield tail, Reader(tail, 0, reader.codec.removeprefix("pcm_"),
+                                   sample_rate=str(reader.rate), ch_layout=f"{reader.channels}C")
+        if not start:
+            return
 
 
 def _joint(opened: Opened) -> int | None:
     """Where an Ogg file is followed by another (RFC 3533: first pages after others), or AMR."""
-    head = read_at(opened, 0, 6)
+    head = opened.read(0, 6)
     if head[:4] == b"OggS":
         begun = False
         for at, page in _found(opened, _OGG_PAGE):
@@ -62,29 +67,39 @@ def _joint(opened: Opened) -> int | None:
                 return at
             begun |= not first
     elif head[:5] == b"#!AMR":
-        return next((at for at, _ in _found(opened, _AMR_HEAD) if at), None)
+        return _next(opened, _AMR_HEAD, 1)
     return None
+
+
+def _next(opened: Opened, pattern: re.Pattern, start: int) -> int | None:
+    """Where the pattern comes next, from byte `start` on."""
+    return next((at for at, _ in _found(opened, pattern, start)), None)
 
 
 def _found(opened: Opened, pattern: re.Pattern, start: int = 0) -> Iterator[tuple[int, re.Match]]:
     """(place, match) of each match from byte `start` on."""
     overlap = 32
+    size = FIRST
     while start < opened.size:
-        data = read_at(opened, start, CHUNK + overlap)
+        data = opened.read(start, size + overlap)
         for match in pattern.finditer(data):
-            if match.start() < CHUNK:
+            if match.start() < size:
                 yield start + match.start(), match
-        start += CHUNK
+        start += size
+        size = min(2 * size, CHUNK)
 
 
 def _first_data(opened: Opened) -> int | None:
     """Where the samples of a WAV file end, if more of them follow: libav would take the last."""
-    if read_at(opened, 0, 4) != b"RIFF":
+    if opened.read(0, 4) != b"RIFF":
         return None
     start = 12
-    while chunk := _chunk(opened, start):
+    for _ in range(MOST_CHUNKS):
+        chunk = _chunk(opened, start)
+        if not chunk:
+            return None
         if chunk[0] == b"data":
-            return chunk[2] if read_at(opened, chunk[2], 4) == b"data" else None
+            return chunk[2] if opened.read(chunk[2], 4) == b"data" else None
         start = chunk[2]
     return None
 
@@ -94,12 +109,17 @@ def _samples_behind(opened: Opened, reader: Reader) -> Opened | None:
     if reader.name not in _CHUNKED or not reader.codec.startswith("pcm_") or not reader.width:
         return None
     start = reader.end
-    while chunk := _chunk(opened, start):
+    for _ in range(MOST_CHUNKS):
+        chunk = _chunk(opened, start)
+        if not chunk:
+            break
         name, begin, end = chunk
         if name in (b"data", b"SSND"):
             start = begin
             break
         start = end
+    if opened.read(start, 4) in _NO_SOUND:
+        return None
     if (opened.size - start) / reader.width < LEAST_TAIL * reader.rate:
         return None
     return part_of(opened, start, opened.size)
@@ -107,7 +127,7 @@ def _samples_behind(opened: Opened, reader: Reader) -> Opened | None:
 
 def _chunk(opened: Opened, start: int) -> tuple[bytes, int, int] | None:
     """(name, first byte, end) of the chunk that begins at `start`, of any of the four formats."""
-    head = read_at(opened, start, 24)
+    head = opened.read(start, 24)
     name = head[:4]
     if len(head) < 8 or not (name.isascii() and name.decode().isprintable()):
         return None
@@ -115,10 +135,6 @@ def _chunk(opened: Opened, start: int) -> tuple[bytes, int, int] | None:
                                  (16, 8, "little", 0)):
         length = int.from_bytes(head[at:at + size], order)
         end = start + own + length
-        if 0 < length and end <= opened.size:
+        if (0 < length or name in _NO_SOUND) and end <= opened.size:
             return name, start + (own or 24), end + length % 2
     return None
-
-
-def _layout(channels: int) -> str:
-    return {1: "mono", 2: "stereo"}.get(channels, f"{channels}C")

@@ -36,6 +36,14 @@ class Opened:
     of: BinaryIO
     offset: int
 
+    def read(self, position: int, count: int) -> bytes:
+        """Up to `count` bytes from `position`; a decoder at work goes on where it was."""
+        before = self.file.tell()
+        self.file.seek(max(0, position))
+        found = self.file.read(count)
+        self.file.seek(before)
+        return found
+
 
 class Slice(io.RawIOBase):
     """`size` bytes of `file` from `offset`, seen as a file of its own. Nothing is copied; closing
@@ -145,18 +153,10 @@ def _view(file: BinaryIO, name: str, offset: int, size: int, available: int) -> 
         raise AudioError(f"{name} is empty (0 bytes)")
     if size <= SMALL:
         file.seek(offset)
-        held = io.BytesIO(_read_exactly(file, size, name))
+        held = io.BytesIO(file.read(size))
+        if len(held.getbuffer()) < size:
+            raise AudioError(f"{name} became shorter while it was read")
         return Opened(held, name, size, held, 0)
     if size == available:       # no Python code in a read: a Ctrl-C there would be lost
         return Opened(file, name, size, file, 0)
     return _slice(file, name, offset, size)
-
-
-def _read_exactly(file: BinaryIO, size: int, name: str) -> bytes:
-    content = file.read(size)
-    while len(content) < size:
-        more = file.read(size - len(content))
-        if not more:
-            raise AudioError(f"{name} became shorter while it was read")
-        content += more
-    return content

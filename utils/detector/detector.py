@@ -101,15 +101,20 @@ class Detector:
         """
         source = io.BytesIO(file) if isinstance(file, bytes) else file
         head = self._head(source)
+        judged: list[dict] = []
         try:
             with seekable(source) as source:
                 if self.published_protocol:
                     return self._bare(head, source, tap)
                 found = voices(source)
-                judged = [self._judge(head, source, voice, tap) for voice in found.found]
+                for voice in found.found:
+                    judged.append(self._judge(head, source, voice, tap))
         except InputError as error:
             return record.failed(head, printable(error))
-        return record.most_suspicious(judged, [voice.name for voice in found.found], found.notes)
+        except Interrupted as stop:
+            stop.record["voices"] = record.listed(judged, found.found)
+            raise
+        return record.most_suspicious(judged, found)
 
     def _judge(self, head: dict, source: AudioSource, voice: Voice, tap: Tap | None) -> dict:
         """The record of one voice of a file."""
@@ -119,7 +124,7 @@ class Detector:
                 blocks = tap(stream) if tap else stream
                 scored = score_blocks(self.engine, blocks, self.engine.batch_size, recording)
         except KeyboardInterrupt:
-            raise Interrupted(self._interrupted(head, recording)) from None
+            raise Interrupted(self._interrupted(head, recording, voice)) from None
         found = record.judged(head, scored, stream.info, self.metadata, self.decision)
         if self.explain and found["verdict"] != CANNOT_JUDGE:
             found["explanation"] = explain(self.engine, lambda: voice.open(source), scored,
@@ -135,8 +140,9 @@ class Detector:
             score = published_score(self.engine, tap(stream) if tap else stream)
         return record.bare(head, score, stream.info)
 
-    def _interrupted(self, head: dict, recording: Recording) -> dict:
+    def _interrupted(self, head: dict, recording: Recording, voice: Voice) -> dict:
         partial = recording.result()
+        part = f" of {voice.name}" if voice.name else ""
         error = (f"{head['file']} was not read to its end: "
-                 f"interrupted after {partial.seconds:.1f} s")
+                 f"interrupted after {partial.seconds:.1f} s{part}")
         return record.interrupted(head, partial, self.decision, error)

@@ -8,6 +8,7 @@ from utils.audio.info import AudioInfo
 from utils.common.errors import shown
 from utils.detector.decision import BONAFIDE, SPOOF, UNCERTAIN, Decision
 from utils.detector.scoring import RecordingScore, Window
+from utils.detector.voices import Voice, Voices
 from utils.detector.verdict import (CANNOT_JUDGE, is_demo, judge, too_short_to_be_sure,
                                     trained_on)
 
@@ -72,24 +73,37 @@ def judged(begun: dict, scored: RecordingScore, info: AudioInfo, metadata: dict,
         "windows": [asdict(window) for window in scored.windows]}
 
 
-def most_suspicious(judged: list[dict], names: list[str], notes: list[str]) -> dict:
+def most_suspicious(judged: list[dict], heard: Voices) -> dict:
     """The record of a file from those of its voices: the most suspicious one, which decides.
 
-    "voices" lists the outcome of each, "voice" names the one that decides; `notes` say what was
-    done with the file's tracks and channels.
+    "voices" lists the outcome of each, "voice" names the one that decides.
     """
     order = (SPOOF, UNCERTAIN, BONAFIDE, CANNOT_JUDGE)
     decides = min(range(len(judged)), key=lambda i: (
         order.index(judged[i]["verdict"]), judged[i]["score"] or 0.0))
-    chosen = judged[decides]
-    told = list(notes)
-    found = [{"voice": name} | {field: voice[field] for field in VOICE_FIELDS}
-             for name, voice in zip(names, judged)]
+    found = listed(judged, heard.found)
+    notes = _notes(judged, heard.found) + heard.notes
     if len(judged) > 1:
-        told.append("; ".join(in_short(voice) for voice in found))
-    lost = [note for voice in judged for note in voice["notes"]]
-    return chosen | {"notes": list(dict.fromkeys(lost + told)), "voice": names[decides],
-                     "voices": found}
+        notes.append("; ".join(in_short(voice) for voice in found))
+    return judged[decides] | {"notes": notes, "voice": heard.found[decides].name, "voices": found}
+
+
+def listed(judged: list[dict], voices: list[Voice]) -> list[dict]:
+    """What "voices" of a record says of each voice that was judged."""
+    return [{"voice": voice.name} | {field: record[field] for field in VOICE_FIELDS}
+            for voice, record in zip(voices, judged)]
+
+
+def _notes(judged: list[dict], voices: list[Voice]) -> list[str]:
+    """What was missing or odd; with the track's name where it is not so for all."""
+    notes = []
+    for note in dict.fromkeys(note for record in judged for note in record["notes"]):
+        of = [voice for voice, record in zip(voices, judged) if note in record["notes"]]
+        tracks = dict.fromkeys(voice.track for voice in of)
+        alike = len(tracks) == len({voice.track for voice in voices})
+        name = "" if alike else ", ".join(f"track {track + 1}" for track in tracks) + ": "
+        notes.append(name + note)
+    return notes
 
 
 def in_short(voice: dict) -> str:

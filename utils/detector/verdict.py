@@ -17,9 +17,6 @@ CLIPPED_FRACTION = 0.001
 SOFT_DBFS = -50.0            # of speech: below, a warning in spite of the front stage
 LEVEL_MARGIN_DB = 6.0        # both margins: beyond the training audio's 5th and 95th percentile
 BANDWIDTH_MARGIN_HZ = 500.0
-LOSSY = ("mp3", "mp2", "mp1", "vorbis", "opus", "aac", "amr", "wma", "gsm", "g722", "g723", "g726",
-         "g729", "adpcm", "alaw", "mulaw", "ac3", "dts", "dca", "speex", "musepack", "mpc", "cook",
-         "sipr", "ra_144", "ra_288", "atrac", "qdm", "nellymoser")
 
 
 @dataclass(frozen=True)
@@ -85,8 +82,7 @@ def source_warnings(info: AudioInfo) -> list[str]:
                      f"{info.sample_rate // 2:,} Hz, where many traces of synthesis lie")
     if info.clipped_fraction > CLIPPED_FRACTION:
         found.append(f"clipped: {info.clipped_fraction:.1%} of the samples are at full scale")
-    coding = f"{info.format} {info.subtype}".lower()
-    if any(name in coding for name in LOSSY):
+    if not info.lossless:
         found.append(f"lossy coding ({info.format}, {info.subtype}) can hide traces of synthesis "
                      "or leave traces of its own")
     if info.eight_bits:

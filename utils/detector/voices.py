@@ -1,8 +1,8 @@
 """What of a file is judged: its sound tracks, and channels that hold speech of their own.
 
 Channels are compared behind the high-pass, so hum and offset do not count. Channels of the same
-sound are averaged; if they cancel each other anywhere, the loudest is taken alone. Channels that
-differ are judged each.
+sound are averaged. If they would cancel each other, as in opposite phase or if one is later than
+the other, the loudest is taken alone. Channels that differ are judged each.
 """
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,11 +15,12 @@ from utils.detector.speech_activity import Activity
 from utils.signals import N_SAMPLES
 from utils.signals.front import high_passed
 
-SPEAKS_DB = 30.0        # so far below the loudest channel, speech is crosstalk
-PIECE = 4000            # samples whose correlation is taken: 0.25 s
+PIECE = 4000            # samples compared at once: 0.25 s
+LATEST = 160            # samples by which one of two microphones may be later: 10 ms
 SAME = 0.7              # correlation, of either sign, from which two channels hold the same sound
 OPPOSITE = -0.5         # correlation of a piece below which two channels cancel each other
 CANCELS = 0.05          # share of such pieces, by power, from which they are not averaged
+TOGETHER = 0.8          # share of the correlation that must be left without a delay, likewise
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,8 @@ def _grouped(compared: "Comparison", speaking: list[int], track: int, name: str)
         if compared.cancel(group):
             chosen = (compared.loudest(group),)
             told.notes.append(
-                f"{prefix}its channels are in opposite phase, at least in part, so they would "
-                f"cancel each other out: the {_channel(chosen[0], total)} alone is judged")
+                f"{prefix}its channels would cancel each other out (opposite phase, or one is "
+                f"later than the other): the {_channel(chosen[0], total)} alone is judged")
         part = " and ".join(_channel(channel, total) for channel in chosen)
         alone = len(groups) == 1
         told.found.append(Voice(name if alone else prefix + part, track,
@@ -148,12 +149,13 @@ def windows(blocks: Iterable[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
 
 
 class Comparison:
-    """The channels of a track, compared piece by piece."""
+    """The channels of a track, compared piece by piece. Its tables are (channels, channels)."""
 
     def __init__(self) -> None:
         self.activities: list[Activity] = []
         self.alike = True                   # every window has the same number of channels
-        self._products = np.zeros(0)        # (channels, channels): mean products, signs left out
+        self._same = np.zeros(0)            # products at the best delay, signs left out
+        self._now = np.zeros(0)             # products without a delay, signs left out
         self._opposite = np.zeros(0)        # the same, of pieces in opposite phase alone
 
     def add(self, start: int, samples: np.ndarray) -> None:
@@ -161,29 +163,34 @@ class Comparison:
         count = samples.shape[1]
         if not self.activities:
             self.activities = [Activity() for _ in range(count)]
-            self._products = np.zeros((count, count))
-            self._opposite = np.zeros((count, count))
+            self._same, self._now, self._opposite = np.zeros((3, count, count))
         self.alike &= count == len(self.activities)
         if not self.alike:
             return
         waves = np.stack([np.concatenate(list(high_passed([channel]))) for channel in samples.T])
         for activity, wave in zip(self.activities, waves):
             activity.add(start, wave)
-        for piece in np.split(waves.astype(np.float64), range(PIECE, len(samples), PIECE), axis=1):
-            products = piece @ piece.T
-            self._products += np.abs(products)
-            self._opposite += np.where(_correlation(products) < OPPOSITE, np.abs(products), 0)
+        for at in range(0, len(samples), PIECE):
+            self._add(waves[:, at:at + PIECE].astype(np.float64))
+
+    def _add(self, piece: np.ndarray) -> None:
+        now = piece @ piece.T
+        self._now += np.abs(now)
+        self._opposite += np.where(_correlation(now) < OPPOSITE, np.abs(now), 0)
+        spectra = np.fft.rfft(piece, 2 * PIECE)
+        for number, spectrum in enumerate(spectra):
+            products = np.abs(np.fft.irfft(spectra * spectrum.conj()))
+            near = np.concatenate([products[:, :LATEST], products[:, -LATEST:]], axis=1)
+            self._same[number] += near.max(axis=1)
 
     def speaking(self) -> list[int]:
-        """The channels with speech, without crosstalk."""
-        levels = [activity.level for activity in self.activities]
-        loudest = max(levels)
-        return [number for number, level in enumerate(levels)
-                if np.isfinite(level) and level >= loudest - SPEAKS_DB]
+        """The channels with speech."""
+        return [number for number, activity in enumerate(self.activities)
+                if np.isfinite(activity.level)]
 
     def groups(self, channels: list[int]) -> list[list[int]]:
         """The channels, joined where they hold the same sound."""
-        same = _correlation(self._products) >= SAME
+        same = _correlation(self._same) >= SAME
         groups: list[list[int]] = []
         for channel in channels:
             group = next((group for group in groups if same[group[0], channel]), None)
@@ -194,9 +201,10 @@ class Comparison:
         return groups
 
     def cancel(self, group: list[int]) -> bool:
-        """Whether two of these channels are in opposite phase in a part of the track."""
+        """Whether the mean of these channels would lose sound, in a part of the track at least."""
         part = np.ix_(group, group)
-        return bool((self._opposite[part] > CANCELS * self._products[part]).any())
+        return bool((self._opposite[part] > CANCELS * self._now[part]).any()
+                    or (self._now[part] < TOGETHER * self._same[part]).any())
 
     def loudest(self, group: list[int]) -> int:
         """The channel with the loudest speech."""

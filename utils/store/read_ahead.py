@@ -13,7 +13,7 @@ from utils.audio.sources import AudioSource
 
 AHEAD = 4          # files decoded in advance per worker
 # bytes: a file from here on is never held whole, but streamed when its turn comes
-LARGE = 32 << 20
+LARGE = 4 << 20
 Item = TypeVar("Item")
 
 

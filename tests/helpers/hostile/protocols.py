@@ -69,11 +69,12 @@ def cases() -> list[Case]:
         ("no file of it exists", _written(lambda table: "\n".join(table).replace(" D_0", " D_9")),
          "of the same release"),
     ]
-    accepted = [("CRLF", _saved(line_end="\r\n"), "found 36"),
-                ("byte order mark", _saved(mark=b"\xef\xbb\xbf"), "found 36"),
-                ("tabs", _saved(between="\t"), "found 36"),
+    found = "36 of 36 listed utterances found"
+    accepted = [("CRLF", _saved(line_end="\r\n"), found),
+                ("byte order mark", _saved(mark=b"\xef\xbb\xbf"), found),
+                ("tabs", _saved(between="\t"), found),
                 ("CRLF, tabs and a byte order mark", _saved("\r\n", "\t", b"\xef\xbb\xbf"),
-                 "found 36"),
+                 found),
                 ("one missing file", _more(SPOOF), "36 of 37 listed utterances found")]
     return ([Case("protocol", name, make, REFUSED, words) for name, make, words in refused]
             + [Case("protocol", name, make, ACCEPTED, words) for name, make, words in accepted])
