@@ -21,16 +21,13 @@ HEAD = 4096                 # bytes in which an ID3 tag, or what is no audio, sh
 LEAST_ZEROS = 16            # before the sound; formats begin with fewer
 READ_ON = ("au", "nistsphere")  # formats that libav reads beyond the promised end
 MOST_TAGS = 64              # before the sound
-# times full scale (+24 dB): integers stored as float, or not sound at all
-ABSURD_PEAK = 16.0
+ABSURD_PEAK = 16.0          # times full scale (+24 dB): integers as float, or no sound at all
 
 
 class AudioStream:
-    """Context manager and iterator of int16 blocks at 16 kHz, in constant memory: (n,) mono, or
-    (n, channels). `info` is complete at the end.
-
-    Raises `AudioError`, at any block: samples already handed out of a file that ends in an error
-    are not to be used.
+    """Context manager and iterator of int16 blocks at 16 kHz, (n,) or (n, channels), in constant
+    memory. `info` is complete at the end. Raises `AudioError`, at any block: then the samples
+    handed out before are not to be used.
     """
 
     def __init__(self, source: AudioSource, track: int = 0,
@@ -145,9 +142,7 @@ class AudioStream:
 
 
 def _without_rubbish(opened: Opened, reader: Reader) -> Iterator[tuple[int, np.ndarray]]:
-    """The blocks of a reader. Of bare samples that libav reads on behind the promised end, a few
-    are rubbish or a tag, and are left out.
-    """
+    """The blocks of a reader, without the few samples behind a promised end: rubbish or a tag."""
     left = None         # samples until the promised end
     held: list[tuple[int, np.ndarray]] = []
     for rate, block in reader.blocks():
@@ -166,9 +161,7 @@ def _without_rubbish(opened: Opened, reader: Reader) -> Iterator[tuple[int, np.n
 
 
 def _without_tag(opened: Opened) -> Opened:
-    """The file without the ID3 tags and zeros that may precede any kind; `AudioError` if nothing
-    follows.
-    """
+    """The file without the ID3 tags and zeros that may precede any kind."""
     start = 0
     for _ in range(MOST_TAGS):
         if start >= opened.size:
@@ -211,10 +204,7 @@ def open_channels(source: AudioSource, track: int = 0) -> AudioStream:
 
 
 def load_audio(source: AudioSource) -> np.ndarray:
-    """All of `source` as int16 (n,), 16 kHz mono; it must be one whole recording.
-
-    Raises `AudioError`.
-    """
+    """All of `source`, one whole recording, as int16 (n,), 16 kHz mono. Raises `AudioError`."""
     with open_audio(source, whole=True) as stream:
         blocks = list(stream)
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)

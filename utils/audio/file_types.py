@@ -21,12 +21,10 @@ _NOT_AUDIO = (
     (b"PK\x03\x04", "a ZIP archive"), (b"\x1f\x8b", "a gzip archive"), (b"%PDF", "a PDF document"),
     (b"\x89PNG", "a PNG picture"), (b"\xff\xd8\xff", "a JPEG picture"), (b"GIF8", "a GIF picture"),
     (b"BM", "a bitmap picture"), (b"\x7fELF", "a program"), (b"MZ", "a program"),
-    (b"<!DOCTYPE", "a web page"),
-    (b"<html", "a web page"), (b"<?xml", "an XML document"), (b"7z\xbc\xaf", "a 7z archive"),
-    (b"Rar!", "a RAR archive"), (b"SQLite", "a database"), (b"\x93NUMPY", "a NumPy array"),
-    (b"version https://git-lfs", "a Git LFS pointer, not the file it stands for"),
-    (b"#EXTM3U", "a playlist"),
-)
+    (b"<!DOCTYPE", "a web page"), (b"<html", "a web page"), (b"<?xml", "an XML document"),
+    (b"7z\xbc\xaf", "a 7z archive"), (b"Rar!", "a RAR archive"), (b"SQLite", "a database"),
+    (b"\x93NUMPY", "a NumPy array"), (b"#EXTM3U", "a playlist"),
+    (b"version https://git-lfs", "a Git LFS pointer, not the file it stands for"))
 
 
 def id3_length(head: bytes) -> int:

@@ -46,9 +46,7 @@ class Opened:
 
 
 class Slice(io.RawIOBase):
-    """`size` bytes of `file` from `offset`, seen as a file of its own. Nothing is copied; closing
-    it leaves `file` open.
-    """
+    """`size` bytes of `file` from `offset`, as a file of its own; closing it leaves `file` open."""
 
     def __init__(self, file: BinaryIO, offset: int, size: int) -> None:
         super().__init__()
@@ -89,9 +87,7 @@ def _slice(file: BinaryIO, name: str, offset: int, size: int) -> Opened:
 
 
 def source_name(source: AudioSource) -> str:
-    """A printable name for messages: the path, `path at byte N` for a slice, or the stream's own
-    name.
-    """
+    """A name for messages: the path, `path at byte N` for a slice, or the stream's own name."""
     if isinstance(source, tuple):
         return source_name(source[0]) + (f" at byte {source[1]}" if source[1] else "")
     is_path = isinstance(source, (str, os.PathLike))
