@@ -58,7 +58,7 @@ def test_two_processes_learn_the_small_model_as_one_does(data, tmp_path):
         done = train(data, tmp_path, processes, *options)
         assert done.returncode == 0, done.stderr
     one, two = history(tmp_path, 1), history(tmp_path, 2)
-    assert one.shape == (5, 3) and np.abs(one - two).max() < 1e-5
+    assert one.shape == (5, 3) and np.abs(one - two).max() < 3e-5
     assert np.ptp(one[:, 1]) > 1e-4     # dev is the same in each epoch: the weights have changed
     scores = [np.loadtxt(tmp_path / f"r/by{n}/scores.tsv", skiprows=1, usecols=1) for n in (1, 2)]
     # after calibration, whose scale is that of twelve utterances
