@@ -44,9 +44,10 @@ def test_the_band_of_uncertainty_belongs_to_neither_side(score, expected):
     assert found.outcome == expected and bool(found.reasons) == (expected == UNCERTAIN)
 
 
-@pytest.mark.parametrize("score, expected", [(0.0, BONAFIDE), (-0.001, SPOOF)])
-def test_without_a_band_the_threshold_alone_decides(score, expected):
-    assert Decision(0.0).outcome(score) == expected
+@pytest.mark.parametrize("score", [9.0, 0.0, -9.0])
+def test_without_a_band_every_verdict_is_uncertain_and_says_why(score):
+    found = verdict(recording(score), line=Decision(0.0))
+    assert found.outcome == UNCERTAIN and "dev utterances" in found.reasons[0]
 
 
 @pytest.mark.parametrize("scored, word", [
@@ -172,14 +173,14 @@ def test_windows_without_speech_do_not_count():
 
 
 def test_neighbours_of_one_outcome_become_one_stretch():
-    found = stretches(windows(5.0, 5.0, 5.0, -9.0, -9.0, -9.0, 5.0), Decision(0.0))
+    found = stretches(windows(5.0, 5.0, 5.0, -9.0, -9.0, -9.0, 5.0), Decision(0.0, (0.0, 0.0)))
     assert [(s.start, s.end, s.outcome) for s in found] == [
         (0, 6, BONAFIDE), (6, 14, SPOOF), (14, 16, BONAFIDE)]
     assert found[0].score == 5.0 and found[2].score == 5.0
 
 
 def test_spoofed_stretches_of_a_recording_that_passes_as_a_whole_are_warned_about():
-    found = stretches(windows(5.0, 5.0, 5.0, -9.0, -9.0, -9.0, 5.0), Decision(0.0))
+    found = stretches(windows(5.0, 5.0, 5.0, -9.0, -9.0, -9.0, 5.0), Decision(0.0, (0.0, 0.0)))
     warning, = spoofed_parts(BONAFIDE, found)
     assert "likely spoof" in warning and "6.0 to 14.0 s" in warning
     assert spoofed_parts(UNCERTAIN, found)

@@ -179,12 +179,12 @@ def _without_tag(opened: Opened) -> Opened:
 def _refusal(opened: Opened, refusal: DecoderRefused) -> str:
     """Why a file cannot be opened, in words for a person."""
     if what := not_audio(opened.read(0, HEAD)):
-        advice = " (a list of recordings must end in .txt)" if what == "text" else ""
+        advice = "; if it is a list of recordings, call it .txt" if what == "text" else ""
         return f"is not audio: it is {what}{advice}"
     if "Invalid data" not in str(refusal) and "End of file" not in str(refusal):
         return f"cannot be decoded ({refusal})"
-    return ("is not audio of a kind that can be read, or was cut short before its sound begins: "
-            "convert it to WAV or FLAC first")
+    return ("is not audio of a kind that can be read, or was cut short (an MP4 then lacks its "
+            "index): get the whole file, or convert it to WAV or FLAC")
 
 
 def open_audio(source: AudioSource, track: int = 0, channels: Sequence[int] | None = None, *,

@@ -175,8 +175,11 @@ class Decision:
         return replace(self, band=(float(low), float(high)))
 
     def outcome(self, score: float) -> str:
-        """BONAFIDE, UNCERTAIN or SPOOF: on which side of the line a score lies."""
-        if self.band and self.band[0] <= score <= self.band[1]:
+        """BONAFIDE, UNCERTAIN or SPOOF: on which side of the line a score lies.
+
+        Always UNCERTAIN without a band: dev was too small to say where the model errs.
+        """
+        if self.band is None or self.band[0] <= score <= self.band[1]:
             return UNCERTAIN
         return BONAFIDE if score >= self.threshold else SPOOF
 

@@ -3,6 +3,7 @@ from dataclasses import dataclass
 
 from utils.audio.info import AudioInfo
 from utils.detector.decision import UNCERTAIN, Decision
+from utils.detector.fitting import MIN_TRIALS
 from utils.detector.scoring import RecordingScore
 from utils.detector.speech_activity import FLOOR_DBFS
 from utils.signals import SAMPLE_RATE
@@ -12,6 +13,8 @@ CANNOT_JUDGE = "cannot judge"
 MIN_SECONDS = 0.3            # of speech: below, nothing is judged
 SURE_SECONDS = 1.0           # of speech: below, always "uncertain" (see the model card)
 SHORT_SECONDS = 2.0          # of speech: below, a warning
+TOO_LITTLE_DEV = (f"the model was tried on fewer than {MIN_TRIALS} dev utterances of a class, too "
+                  "few to know where it errs")
 MOSTLY_SILENT = 0.1          # share of speech
 CLIPPED_FRACTION = 0.001
 SOFT_DBFS = -50.0            # of speech: below, a warning in spite of the front stage
@@ -46,9 +49,10 @@ def judge(scored: RecordingScore, info: AudioInfo, metadata: dict,
         return Verdict(UNCERTAIN, [reason], warnings)
     outcome = decision.outcome(scored.score)
     if outcome == UNCERTAIN:
-        low, high = decision.band
-        reasons = [f"the score lies between {low:.2f} and {high:.2f}, where dev has utterances of "
-                   "both kinds or the evidence is weak"]
+        reasons = [TOO_LITTLE_DEV]
+        if decision.band:
+            low, high = decision.band
+            reasons = [f"too close to call: the score lies between {low:.2f} and {high:.2f}"]
     return Verdict(outcome, reasons, warnings)
 
 

@@ -72,7 +72,7 @@ def threshold_words(detector: Detector) -> str:
     text = f"{decision.threshold:.2f} ({decision.origin})"
     if decision.band:
         return f"{text}; uncertain from {decision.band[0]:.2f} to {decision.band[1]:.2f}"
-    return f"{text}; the model has no band of uncertainty"
+    return f"{text}; without a band of uncertainty: always uncertain"
 
 
 def model_words(detector: Detector) -> str:
@@ -112,6 +112,8 @@ def _facts(record: dict, detector: Detector) -> list[str]:
     channels = "1 channel" if audio["channels"] == 1 else f"{audio['channels']} channels"
     recording = (f"{record['seconds']:.1f} s, {record['speech_seconds']:.1f} s of it speech; "
                  f"{audio['sample_rate']:,} Hz, {channels}, {coding}")
+    if record["voice"]:
+        lines = [_line("of", f"{record['voice']}, the most suspicious: all that follows"), *lines]
     return [*lines, _line("model", model_words(detector)), _line("recording", recording)]
 
 

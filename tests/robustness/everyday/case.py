@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 RIGHT, WRONG, WISH, SKIPPED = "right", "wrong", "wish", "skipped"
+WINDOW_BLUR = 2.5   # s: the timeline is right to about half a window
 LEFT_OUT = ("file", "model", "model_file", "version", "model_sha256", "threshold_origin", "windows")
 
 
@@ -153,8 +154,8 @@ def spoof_after(seconds: float, until: float | None = None) -> Check:
     def holds(seen: Seen) -> bool:
         spoof = [part for part in seen.record.get("stretches") or []
                  if part["outcome"] == "likely spoof"]
-        return bool(spoof) and min(part["start"] for part in spoof) >= seconds - 1.5 and (
-            until is None or max(part["end"] for part in spoof) <= until + 1.5)
+        return bool(spoof) and min(part["start"] for part in spoof) >= seconds - WINDOW_BLUR and (
+            until is None or max(part["end"] for part in spoof) <= until + WINDOW_BLUR)
     return Check(f"spoof from {seconds:.1f} s on", holds)
 
 

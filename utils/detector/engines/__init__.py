@@ -1,4 +1,5 @@
 """One interface over every way to run a model, and which model runs where none is named."""
+import importlib.util
 from pathlib import Path
 from typing import Protocol
 
@@ -35,6 +36,8 @@ def load_engine(path: Path, device: str = "cpu", threads: int | None = None) -> 
     all by default; PyTorch sets them for the whole process. Raises `InputError`.
     """
     path = Path(path)
+    if not path.is_file():
+        raise InputError(f"the model {path} is missing: check the path")
     if path.suffix == ".onnx":
         if device not in ("auto", "cpu"):
             raise InputError(f"{path} is an exported model, which scores on the CPU: "
@@ -42,6 +45,9 @@ def load_engine(path: Path, device: str = "cpu", threads: int | None = None) -> 
         # Each engine is imported where it runs: the other one's library may be missing.
         from utils.detector.engines.onnx_engine import OnnxEngine
         return OnnxEngine.from_file(path, threads)
+    if importlib.util.find_spec("torch") is None:
+        raise InputError(f"{path} needs PyTorch, which is not installed: name an exported model "
+                         "(.onnx), or install the packages of requirements.txt")
     from utils.detector.checkpoint import load_checkpoint
     from utils.detector.engines.torch_engine import TorchEngine
     return TorchEngine.from_checkpoint(load_checkpoint(path), device, threads)
