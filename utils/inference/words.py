@@ -112,7 +112,7 @@ def _facts(record: dict, detector: Detector) -> list[str]:
     channels = "1 channel" if audio["channels"] == 1 else f"{audio['channels']} channels"
     recording = (f"{record['seconds']:.1f} s, {record['speech_seconds']:.1f} s of it speech; "
                  f"{audio['sample_rate']:,} Hz, {channels}, {coding}")
-    if record["voice"]:
+    if record.get("voice"):
         lines = [_line("of", f"{record['voice']}, the most suspicious: all that follows"), *lines]
     return [*lines, _line("model", model_words(detector)), _line("recording", recording)]
 
