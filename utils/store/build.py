@@ -141,8 +141,9 @@ def refuse_many_skipped(writer: StoreWriter, total: int, last: str | None) -> No
     if writer.skipped > MAX_SKIPPED * total:
         raise TooManySkipped(
             f"{writer.skipped} of the first {writer.done:,} utterances of {writer.path.name} are "
-            f"unreadable (the last: {last}), more than {MAX_SKIPPED:.0%} of all {total:,}: check "
-            "the download, run python utils/prepare_dataset.py, then run this again")
+            f"unreadable (the last: {last}), more than {MAX_SKIPPED:.0%} of all {total:,}: remove "
+            "such files or download them again, run python utils/prepare_dataset.py, then this "
+            "step again; an older store stays until then")
 
 
 def build_in_parts(task: Task, here: Processes) -> dict | None:
