@@ -116,7 +116,7 @@ def _chunk(content: bytes, at: int, layout: str, name: bytes) -> tuple[int, int 
 @settings(max_examples=500, deadline=None, derandomize=True,
           suppress_health_check=list(HealthCheck))
 @given(kind=st.sampled_from(KINDS), steps=st.lists(STEP, min_size=1, max_size=3))
-def test_damaged_files_end_in_sound_or_one_sentence_and_a_loss_is_told(zoo, capfd, kind, steps):  # noqa: F811
+def test_damage_ends_in_sound_or_words_and_losses_are_told(zoo, capfd, kind, steps):  # noqa: F811
     content = spoil(zoo[kind], steps, zoo)
     found = heard(content)
     assert "Traceback" not in capfd.readouterr().err

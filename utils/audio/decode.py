@@ -2,8 +2,9 @@
 
 libav decodes to the end of what is there. Afterwards, `AudioInfo` says what is missing or odd.
 """
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from itertools import chain, islice
 
 import numpy as np
 
@@ -112,18 +113,21 @@ class AudioStream:
     def _source_blocks(self) -> Iterator[tuple[int, np.ndarray]]:
         """(rate, block) of all pieces as the source has them; then promises are compared."""
         done = []
-        piece = self._first
+        piece: tuple[Opened, Reader] | None = self._first
         while piece:
-            promised = None
-            for rate, block in _without_rubbish(*piece):
-                if promised is None:
-                    promised = promised_seconds(*piece)
-                    self.info.expected_seconds = self.info.expected_seconds or promised
+            reader = piece[1]
+            blocks = reader.blocks()
+            first = list(islice(blocks, 1))
+            promised = promised_seconds(*piece) if first else None
+            self.info.expected_seconds = self.info.expected_seconds or promised
+            for rate, block in _without_rubbish(reader, chain(first, blocks), promised):
                 self._check(self.info.measure(rate, block))
-                if self._whole and piece[1].pauses:
-                    break       # a flaw; its zeros need not be stored
+                if self._whole and reader.pauses:       # its zeros need not be stored
+                    at, seconds = reader.pauses[0]
+                    raise self._fail("is not one whole recording: nothing from "
+                                     f"{at:.1f} to {at + seconds:.1f} s")
                 yield rate, block
-            done.append((piece[1], promised))
+            done.append((reader, promised))
             piece = next(self._pieces, None)
         if not self.info.frames:
             raise self._fail("holds no sound that can be decoded: it is damaged or was cut short"
@@ -141,15 +145,16 @@ class AudioStream:
                 if np.isfinite(peak) else "holds NaN or infinity instead of sound")
 
 
-def _without_rubbish(opened: Opened, reader: Reader) -> Iterator[tuple[int, np.ndarray]]:
+def _without_rubbish(reader: Reader, blocks: Iterable[tuple[int, np.ndarray]],
+                     promised: float | None) -> Iterator[tuple[int, np.ndarray]]:
     """The blocks of a reader, without the few samples behind a promised end: rubbish or a tag."""
-    left = None         # samples until the promised end
+    if promised is None or reader.name not in READ_ON:
+        yield from blocks
+        return
+    left = round(promised * reader.rate)        # samples until the promised end
     held: list[tuple[int, np.ndarray]] = []
-    for rate, block in reader.blocks():
-        if left is None:
-            promised = promised_seconds(opened, reader) if reader.name in READ_ON else None
-            left = round(promised * rate) if promised else np.inf
-        kept = block[:int(max(0, min(left, len(block))))]
+    for rate, block in blocks:
+        kept = block[:max(0, left)]
         if len(kept):
             yield rate, kept
         if len(kept) < len(block):

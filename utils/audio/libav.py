@@ -108,10 +108,8 @@ class Reader:
         self._container = self._stream = None
 
     def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
-        """(rate, block) with block (n, channels): int16, or float32 with full scale 1.
-
-        A pause of the time stamps is a block of zeros. Raises `DecoderRefused` for samples of a
-        form that is not known.
+        """(rate, block) with block (n, channels): int16, or float32 with full scale 1; a pause is
+        zeros. Raises `DecoderRefused` for samples of a form that is not known.
         """
         held: list[np.ndarray] = []
         size = 0

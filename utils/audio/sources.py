@@ -1,6 +1,4 @@
-"""Where audio bytes come from: a file, a slice of an archive, or an open binary file; always seen
-as one seekable file.
-"""
+"""Where audio bytes come from: a file, a slice of an archive or a stream, as one seekable file."""
 import io
 import os
 import shutil
@@ -27,14 +25,12 @@ AudioSource = str | os.PathLike | tuple[str | os.PathLike, int, int] | BinaryIO
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Audio bytes ready to be read: a seekable binary file, a printable name for messages, its
-    length; and the file that it is a part of, from which byte on.
-    """
+    """A seekable file with a name for messages and its length; and what it is a part of."""
     file: BinaryIO
     name: str
     size: int
     of: BinaryIO
-    offset: int
+    offset: int         # bytes
 
     def read(self, position: int, count: int) -> bytes:
         """Up to `count` bytes from `position`; a decoder at work goes on where it was."""

@@ -8,9 +8,9 @@ from utils.audio.info import AudioInfo
 from utils.common.errors import shown
 from utils.detector.decision import BONAFIDE, SPOOF, UNCERTAIN, Decision
 from utils.detector.scoring import RecordingScore, Window
-from utils.detector.voices import Voice, Voices
 from utils.detector.verdict import (CANNOT_JUDGE, is_demo, judge, too_short_to_be_sure,
                                     trained_on)
+from utils.detector.voices import Voice, Voices
 
 LLR, RAW, PUBLISHED = "log-likelihood ratio", "score", "bona fide logit"    # kinds of score
 DIRECTION = "higher = bona fide"
