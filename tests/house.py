@@ -28,6 +28,7 @@ FLOORS = (
     ("utils.store", "utils.detector"),
     ("utils.corpora", "utils.synthesis", "utils.export"),
     ("utils.inference", "utils.report"),
+    ("utils.page",),
     ("utils.training",),
     ("utils", "notebooks"),     # the scripts
 )

@@ -100,7 +100,7 @@ class Detector:
         for a picture or a progress bar. Raises `Interrupted` on Ctrl-C.
         """
         source = io.BytesIO(file) if isinstance(file, bytes) else file
-        head = self._head(source)
+        head = self.head(source)
         judged: list[dict] = []
         try:
             with seekable(source) as source:
@@ -131,7 +131,8 @@ class Detector:
                                            self.decision)
         return found
 
-    def _head(self, source: str | os.PathLike | BinaryIO) -> dict:
+    def head(self, source: str | os.PathLike | BinaryIO) -> dict:
+        """The fields of the record of `source` before it is heard."""
         name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else source_name(source)
         return record.head(name, self.score_kind, self.decision, self.metadata, self.provenance)
 

@@ -146,7 +146,11 @@ class Scorer:
 
     def add(self, recording: Recording, blocks: Iterable[np.ndarray]) -> None:
         """Cut int16 blocks into windows and score them, the last ones perhaps at `flush`."""
-        for start, samples in cut(heard(self.engine, blocks), self.length):
+        self.add_heard(recording, heard(self.engine, blocks))
+
+    def add_heard(self, recording: Recording, blocks: Iterable[np.ndarray]) -> None:
+        """As `add`, of blocks that `heard` gave."""
+        for start, samples in cut(blocks, self.length):
             recording.activity.add(start, samples)
             recording.spans.append((start, start + len(samples)))
             self.pending.append((recording, model_wave(self.engine, samples)))
