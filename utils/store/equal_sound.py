@@ -33,7 +33,7 @@ def check_stores(data_dir: Path, corpus: dict) -> None:
 
     A published corpus keeps its subsets apart itself, so it is not read again.
     """
-    if corpus["layout"] != "folders" or not Processes(*place()).lead:
+    if corpus.get("layout") != "folders" or not Processes(*place()).lead:
         return
     stores = []
     for subset, listed in corpus["subsets"].items():
@@ -68,9 +68,9 @@ def _equal(stores: Iterable[Store]) -> Iterator[list[_Place]]:
     for store in stores:
         for number, row in enumerate(store.rows):
             lengths[row.n_samples].append(_Place(store, number))
-    for length, places in lengths.items():
-        for alike in _groups(places, lambda one: _sum(one, (length - MIDDLE) // 2, MIDDLE)):
-            yield from _groups(alike, lambda one: _sum(one, 0, None))
+    for places in lengths.values():
+        for alike in _groups(places, _middle):
+            yield from _groups(alike, _sum)
 
 
 def _groups(places: list[_Place], what: Callable[[_Place], bytes]) -> Iterator[list[_Place]]:
@@ -83,7 +83,11 @@ def _groups(places: list[_Place], what: Callable[[_Place], bytes]) -> Iterator[l
     yield from (group for group in found.values() if len(group) > 1)
 
 
-def _sum(one: _Place, start: int, count: int | None) -> bytes:
+def _middle(one: _Place) -> bytes:
+    return _sum(one, (one.row.n_samples - MIDDLE) // 2, MIDDLE)
+
+
+def _sum(one: _Place, start: int = 0, count: int | None = None) -> bytes:
     return hashlib.sha256(one.store.read(one.number, start, count)).digest()
 
 
