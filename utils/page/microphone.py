@@ -93,8 +93,7 @@ async def _judge(socket: WebSocket, service: Service, rate: int) -> None:
         update = {name: record[name] for name in SHOWN} | {"sentence": words.sentence(record)}
         loop.call_soon_threadsafe(outbox.put_nowait, {"update": update})
 
-    live = LiveRecording(service.detector, service.live_engine, rate, show,
-                         lambda: blocks.qsize() > BEHIND)
+    live = LiveRecording(service.live, rate, show, lambda: blocks.qsize() > BEHIND)
     sender = asyncio.create_task(_send(socket, outbox))
     judged = asyncio.create_task(asyncio.to_thread(live.judge, _until_none(blocks)))
     try:

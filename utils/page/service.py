@@ -52,7 +52,8 @@ class Service:
         _sweep()
         self.counts: Counter = Counter()
         self.model = SharedModel(self.detector.engine)
-        self.live_engine = LiveEngine(self.model)
+        self.live = Detector(LiveEngine(self.model), self.detector.decision,
+                             provenance=self.detector.provenance)
         self.folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-"))
         self.decoders = Decoders(self.detector, self.model, self.settings.longest)
         self._taken = 0
