@@ -7,12 +7,12 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-import uuid
 from pathlib import Path
 
 from utils.common.files import ROOT
 
 PRETRAINED = ROOT / "models" / "pretrained" / "detector.onnx"
+BOUNDARY = b"between-the-parts-of-a-form"
 
 
 class PageServer:
@@ -56,9 +56,8 @@ class PageServer:
 
 def form(*files: tuple[str, bytes]) -> tuple[str, bytes]:
     """Content type and body of a multipart form with recordings."""
-    boundary = uuid.uuid4().hex
-    parts = [b"--" + boundary.encode() + b'\r\nContent-Disposition: form-data; name="file"; '
+    parts = [b"--" + BOUNDARY + b'\r\nContent-Disposition: form-data; name="file"; '
              b'filename="' + name.encode() + b'"\r\n\r\n' + content + b"\r\n"
              for name, content in files]
-    return (f"multipart/form-data; boundary={boundary}",
-            b"".join(parts) + b"--" + boundary.encode() + b"--\r\n")
+    return (f"multipart/form-data; boundary={BOUNDARY.decode()}",
+            b"".join(parts) + b"--" + BOUNDARY + b"--\r\n")
