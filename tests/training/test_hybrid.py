@@ -115,7 +115,7 @@ def test_what_a_change_does_to_the_score_is_penalised_in_closed_form(hybrid, pen
     goal = np.concatenate([target, *(np.zeros(8) for _ in penalties)]) / 8 ** 0.5
     slope = rows.T @ np.linalg.solve(rows @ rows.T + 0.01 * np.eye(len(rows)), goal)
     found = hybrid.out_layer.weight.detach().double().numpy()
-    assert np.abs(found[1] - found[0] - slope).max() < 1e-3 * np.abs(slope).max()
+    assert np.abs(found[1] - found[0] - slope).max() < 5e-3 * np.abs(slope).max()   # float32
     assert loss == pytest.approx(np.square(rows @ slope - goal).sum(), abs=1e-4)
     assert all(after < before / 2 for before, after in zip(free, moved(hybrid, x, copies)))
 
