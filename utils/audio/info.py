@@ -49,7 +49,7 @@ class AudioInfo:
         self.sample_rate = reader.rate
         self.channels = reader.channels
         self.tracks = reader.tracks
-        self.format = FORMATS[reader.name]
+        self.format = FORMATS.get(reader.name, "raw")
         self.subtype = reader.codec
         self.eight_bits = reader.eight_bits
         self.lossless = reader.lossless

@@ -3,13 +3,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from utils.audio.file_types import FORMATS
+from utils.audio.file_types import FORMATS, MAX_RATE, MIN_RATE
 from utils.audio.sources import Opened
 
-BLOCK = 1 << 18             # samples (all channels together) in one block: most utterances are one
+BLOCK = 1 << 18             # samples in one block: most utterances are one
 PAUSE = 0.1                 # s: a shorter jump of the time stamps is rounding, or one lost frame
 MOST_NOTHING = 3600.0       # s of all pauses together; more is no pause, but another clock
-MIN_RATE, MAX_RATE = 4000, 768_000      # Hz: beyond these a header is wrong, not unusual
 MOST_PAUSES = 100           # kept one by one
 STRICT = {"err_detect": "crccheck+explode"}     # an error is told, not covered with silence
 WITH_SUMS = ("flac", "tta", "wavpack")          # codecs that look at their sums if asked to
@@ -31,6 +30,7 @@ class Reader:
         """`form` and `options`: libav's format, where the bytes are bare samples."""
         import av                       # 20 MB of memory: for those who decode
         self.form = form
+        self.block = BLOCK      # samples (all channels together) that a block holds at least
         self._errors = (av.error.FFmpegError, ValueError)
         self._container = self._open(av, source, form, options)
         self.tracks = len(self._container.streams.audio)
@@ -79,7 +79,8 @@ class Reader:
             options["format_whitelist"] = ",".join(FORMATS)
         refusal = None
         for form in forms:
-            source.file.seek(0)
+            if source.file.seekable():
+                source.file.seek(0)
             try:
                 return av.open(source.file, format=form, options=options)
             except self._errors as error:
@@ -115,7 +116,7 @@ class Reader:
         size = 0
         rate = 0
         for now, samples in self._at_their_times():
-            if held and (now != rate or samples.shape[1] != held[0].shape[1] or size >= BLOCK):
+            if held and (now != rate or samples.shape[1] != held[0].shape[1] or size >= self.block):
                 yield rate, np.concatenate(held)
                 held = []
                 size = 0

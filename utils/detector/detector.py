@@ -8,6 +8,7 @@ from typing import BinaryIO
 import numpy as np
 
 from utils.audio.decode import AudioStream, open_audio
+from utils.audio.info import AudioInfo
 from utils.audio.sources import AudioSource, seekable, source_name
 from utils.common.errors import InputError, printable
 from utils.common.files import CHECKPOINT_DIR, file_sha256
@@ -16,6 +17,7 @@ from utils.detector import record
 from utils.detector.decision import Decision, decision_of
 from utils.detector.engines import Engine, default_model, load_engine
 from utils.detector.explanation import explain
+from utils.detector.listening import Listener
 from utils.detector.scoring import Recording, published_score, score_blocks
 from utils.detector.verdict import CANNOT_JUDGE
 from utils.detector.voices import Voice, voices
@@ -116,9 +118,17 @@ class Detector:
             raise
         return record.most_suspicious(judged, found)
 
+    def listen(self, name: str = "the microphone", info: AudioInfo | None = None) -> Listener:
+        """What hears a recording while it runs, fed with samples: see `Listener`.
+
+        `name` stands in the record. `info`: what the source knows of the recording; by default it
+        is 16 kHz, 16 bits, one channel.
+        """
+        return Listener(self.engine, self.decision, self._head(name), info)
+
     def _judge(self, head: dict, source: AudioSource, voice: Voice, tap: Tap | None) -> dict:
         """The record of one voice of a file."""
-        recording = Recording()
+        recording = Recording(self.engine)
         try:
             with voice.open(source) as stream:
                 blocks = tap(stream) if tap else stream
