@@ -26,7 +26,7 @@ FLOORS = (
     ("models",),
     ("utils.metrics", "utils.audio", "utils.archives", "utils.parallel", "utils.trials"),
     ("utils.store", "utils.detector"),
-    ("utils.corpora", "utils.synthesis", "utils.export"),
+    ("utils.corpora", "utils.synthesis", "utils.export", "utils.encoders"),
     ("utils.inference", "utils.report"),
     ("utils.training",),
     ("utils", "notebooks"),     # the scripts

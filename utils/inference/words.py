@@ -57,7 +57,9 @@ def heading(detector: Detector) -> list[str]:
 def score_words(detector: Detector) -> str:
     """What the score is."""
     if detector.score_kind == PUBLISHED:
-        return ("bona fide logit of the first 64,600 samples, as in the published evaluation; "
+        heard = ("whole recording" if detector.metadata.get("published_whole")
+                 else "first 64,600 samples")
+        return (f"bona fide logit of the {heard}, as in the published evaluation; "
                 f"{DIRECTION}; it has no threshold")
     if detector.score_kind == RAW:
         return f"uncalibrated score, not a probability; {DIRECTION}"
