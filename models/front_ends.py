@@ -1,4 +1,4 @@
-"""Fixed front ends from waves to features: LFCC of the ASVspoof baselines, and log-mel spectra.
+"""Front ends from waves to features: LFCC of the ASVspoof baselines, log-mel spectra, one's own.
 
 All operations are torch operations that export to ONNX; the Fourier transform is a strided
 convolution.
@@ -109,4 +109,23 @@ class LogMel(nn.Module):
         return (self.mel @ power(waves, self.fourier, encoder.HOP)).clamp(min=FLOOR).log10()
 
 
+# By the names that --front_end takes. Training adds a front end of the user's own, under a name
+# that holds the sum of its file.
 FRONT_ENDS: dict[str, type[nn.Module]] = {"lfcc": LFCC, "logmel": LogMel}
+
+
+class UnknownFrontEnd(ValueError):
+    """A network needs a front end that is not in `FRONT_ENDS`."""
+
+
+def make_front_end(name: str) -> nn.Module:
+    """The front end of this name: waves (B, T) → (B, size, frames), with `size` as its attribute.
+
+    It lies on the CPU, also where only shapes are asked for: a front end of one's own may compute
+    its tables from numbers, which PyTorch's device "meta" does not have. Raises `UnknownFrontEnd`.
+    """
+    if name not in FRONT_ENDS:
+        raise UnknownFrontEnd(f"unknown front end {name!r}: choose one of "
+                              f"{', '.join(sorted(FRONT_ENDS))}")
+    with torch.device("cpu"):
+        return FRONT_ENDS[name]()

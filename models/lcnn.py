@@ -9,7 +9,9 @@ LFCC-LCNN baseline.
 import torch
 from torch import Tensor, nn
 
-from models.front_ends import FRONT_ENDS
+from models.front_ends import make_front_end
+
+POOLED = 16     # how many numbers of a frame, and how many frames, become one
 
 
 class MaxFeatureMap(nn.Module):
@@ -59,7 +61,7 @@ def trunk(width: int) -> nn.Sequential:
 class LCNN(nn.Module):
     """Waves float32 (B, T) of at least 17 frames → (embedding (B, E), logits (B, 2)).
 
-    The classes are [spoof, bona fide]. `front_end` is "lfcc" or "logmel". `width` is 32 as
+    The classes are [spoof, bona fide]. `front_end` is a name of `FRONT_ENDS`. `width` is 32 as
     published; the time of a training step grows with its square. Three things differ from the
     publication. The LFCC are those of `models.front_ends`; the 2021 baseline uses 1,024 points,
     half the band, and the energy instead of the first coefficient. Running averages standardise
@@ -68,14 +70,14 @@ class LCNN(nn.Module):
 
     def __init__(self, front_end: str, width: int, dropout: float):
         super().__init__()
-        if front_end not in FRONT_ENDS:
-            raise ValueError(f"unknown front end {front_end!r}: choose one of "
-                             f"{', '.join(sorted(FRONT_ENDS))}")
-        self.front_end = FRONT_ENDS[front_end]()
+        self.front_end = make_front_end(front_end)
+        if self.front_end.size < POOLED:
+            raise ValueError(f"lcnn reads at least {POOLED} numbers per frame, not "
+                             f"{self.front_end.size}")
         self.standardise = nn.BatchNorm1d(self.front_end.size, affine=False)
         self.trunk = trunk(width)
         self.dropout = nn.Dropout(dropout)
-        embedding = width * (self.front_end.size // 16)
+        embedding = width * (self.front_end.size // POOLED)
         self.recurrent = nn.LSTM(embedding, embedding // 2, num_layers=2, bidirectional=True,
                                  batch_first=True)
         self.out_layer = nn.Linear(embedding, 2)

@@ -2,18 +2,20 @@
 
 It has no graph attention. The spectrogram is a strided convolution with windowed sines and cosines,
 so the network consists of convolutions and exports unchanged. Measurements on the default corpus
-chose the spectrum, the widths and the read-out.
+chose the spectrum, the widths and the read-out. Another front end may take the spectrogram's place.
 """
 import math
 
 import torch
 from torch import Tensor, nn
 
+from models.front_ends import make_front_end
+
 # largest share of bins or frames in a stripe, so two stripes leave half of a short crop
 WIDEST_STRIPE = 0.25
 
 
-def _fourier_filters(n_fft: int, window: int) -> Tensor:
+def fourier_filters(n_fft: int, window: int) -> Tensor:
     """Hann-windowed cosines and sines for bins 1 to n_fft/2: (n_fft, 1, window)."""
     time = torch.arange(window, dtype=torch.float64)
     bins = torch.arange(1, n_fft // 2 + 1, dtype=torch.float64)
@@ -23,21 +25,21 @@ def _fourier_filters(n_fft: int, window: int) -> Tensor:
 
 
 class LogSpectrogram(nn.Module):
-    """Waves (B, T) in [-1, 1] → log power (B, 1, n_fft/2, frames), about -1 to 1.
+    """Waves (B, T) in [-1, 1] → log power (B, n_fft/2, frames), about -1 to 1.
 
     0 dB is a full-scale sine.
     """
 
     def __init__(self, n_fft: int, window: int, hop: int):
         super().__init__()
-        self.hop, self.bins = hop, n_fft // 2
-        filters = _fourier_filters(n_fft, window) / (window / 4)
+        self.hop, self.size = hop, n_fft // 2
+        filters = fourier_filters(n_fft, window) / (window / 4)
         self.register_buffer("filters", filters, persistent=False)
 
     def forward(self, waves: Tensor) -> Tensor:
         parts = nn.functional.conv1d(waves.unsqueeze(1), self.filters, stride=self.hop)
-        power = parts[:, :self.bins].square() + parts[:, self.bins:].square()
-        return (power + 1e-9).log().unsqueeze(1) / 10 + 1
+        power = parts[:, :self.size].square() + parts[:, self.size:].square()
+        return (power + 1e-9).log() / 10 + 1
 
 
 class ResidualBlock(nn.Module):
@@ -83,20 +85,22 @@ class SmallModel(nn.Module):
 
     The classes are [spoof, bona fide]. Each bin's mean over time is subtracted, because a fixed
     channel says nothing about synthesis. Frequencies keep their order up to the read-out.
-    Attention weights the mean and the deviation over time (Okabe et al. 2018).
+    Attention weights the mean and the deviation over time (Okabe et al. 2018). `front_end`, a name
+    of `models.front_ends.FRONT_ENDS`, takes the place of the log spectrogram.
     """
 
     def __init__(self, n_fft: int, window: int, hop: int, widths: list[int], embedding: int,
-                 dropout: float, mask_bins: int, mask_frames: int):
+                 dropout: float, mask_bins: int, mask_frames: int, front_end: str | None = None):
         super().__init__()
         self.mask_bins, self.mask_frames = mask_bins, mask_frames
-        self.spectrogram = LogSpectrogram(n_fft, window, hop)
-        self.bin_norm = nn.BatchNorm1d(n_fft // 2)
+        self.front_end = (make_front_end(front_end) if front_end else
+                          LogSpectrogram(n_fft, window, hop))
+        self.bin_norm = nn.BatchNorm1d(self.front_end.size)
         first, *others = widths
         self.stem = nn.Sequential(nn.Conv2d(1, first, 5, stride=2, padding=2, bias=False),
                                   nn.BatchNorm2d(first), nn.ReLU())
         self.blocks = nn.Sequential(*(ResidualBlock(a, b) for a, b in zip(widths, others)))
-        rows = -(-(n_fft // 2) // 2 ** len(widths))
+        rows = -(-self.front_end.size // 2 ** len(widths))
         self.projection = nn.Sequential(nn.Conv1d(widths[-1] * rows, embedding, 1, bias=False),
                                         nn.BatchNorm1d(embedding), nn.ReLU())
         self.attention = nn.Conv1d(embedding, 1, 1)
@@ -104,9 +108,8 @@ class SmallModel(nn.Module):
         self.out_layer = nn.Linear(2 * embedding, 2)
 
     def forward(self, waves: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.spectrogram(waves)
-        features = features - features.mean(dim=3, keepdim=True)
-        features = self.bin_norm(features.squeeze(1)).unsqueeze(1)
+        features = self.front_end(waves)
+        features = self.bin_norm(features - features.mean(dim=2, keepdim=True)).unsqueeze(1)
         if self.training:
             features = mask_stripes(mask_stripes(features, 2, self.mask_bins), 3, self.mask_frames)
         # (B, embedding, frames / 16)

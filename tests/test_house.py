@@ -78,7 +78,10 @@ CALLED_BY_LIBRARIES = {
     "utils.synthesis.vocoders.catalogue": {"Vocoder.copies"},
     "utils.audio.sources": {"Slice.readable", "Slice.readinto"},    # by the classes they extend
     "utils.detector.model_files": {"_Inert.__init__", "_PlainUnpickler.find_class",
-                                   "_PlainUnpickler.persistent_load"}}
+                                   "_PlainUnpickler.persistent_load"},
+    # by --front_end, as worked examples
+    **{f"notebooks.front_ends.{name.lower()}": {f"{name}.__init__", f"{name}.forward"}
+       for name in ("CQT", "Modulation", "Sinc")}}
 
 
 def test_every_function_is_reached_by_a_script():

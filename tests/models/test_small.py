@@ -12,8 +12,8 @@ FRAMES, BINS = (CONFIGS["small"][name] for name in ("mask_frames", "mask_bins"))
 
 def frames_of(seconds: float) -> int:
     """How many frames the spectrogram of a crop has."""
-    return build_model(CONFIGS["small"]).spectrogram(torch.zeros(
-        1, round(seconds * 16000))).shape[3]
+    return build_model(CONFIGS["small"]).front_end(torch.zeros(
+        1, round(seconds * 16000))).shape[2]
 
 
 @pytest.mark.parametrize("seconds", [SHORTEST_CROP, 1.0, 4.0375])

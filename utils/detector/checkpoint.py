@@ -228,9 +228,15 @@ def _expected(config: dict, path: Path) -> dict:
     import torch
 
     from models import build_model
+    from models.front_ends import UnknownFrontEnd
     try:
         with torch.device("meta"):
             return build_model(config).state_dict()
+    except UnknownFrontEnd as error:
+        raise InputError(f"{path} needs the front end {config.get('front_end')!r}, which this "
+                         "program does not have: name the exported model beside it (.onnx), which "
+                         "holds it, or train on with the --front_end that it was trained with"
+                         ) from error
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError) as error:
         raise InputError(f"{path} describes no network known here ({_first_line(error)}): "
                          "update this project or name another model") from error

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from utils.training.recipes import EM, GRADIENT, PUBLISHED, RIDGE
 
-FRONT_ENDS = ("lfcc", "logmel")
+FRONT_ENDS = ("lfcc", "logmel")     # beside those of one's own
 WHISPER = "FILE: the ONNX file with the first two blocks of Whisper base"
 AASIST_START = "FILE: a checkpoint of an AASIST, whose weights stay as they are"
 
@@ -57,7 +57,8 @@ _AASIST = Architecture(changes={"learning_rate": 3e-4, "band_mask": True, "epoch
 ARCHITECTURES: dict[str, Architecture] = {
     "aasist": _AASIST,
     "aasist-l": _AASIST,
-    "small": Architecture(before_blocks=("spectrogram", "bin_norm", "stem"), blocks="blocks"),
+    "small": Architecture(options=("front_end",), before_blocks=("front_end", "bin_norm", "stem"),
+                          blocks="blocks"),
     "lcnn": Architecture(changes={"learning_rate": 1e-3, "epochs": 8}, options=("front_end",)),
     "lfcc-gmm": Architecture("em", options=("components",)),
     # A logistic regression on 4,608 standardised statistics.

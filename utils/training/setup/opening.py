@@ -24,6 +24,7 @@ from utils.training.learners.gradient import Gradient
 from utils.training.learners.ridge import Ridge
 from utils.training.orders import make_order
 from utils.training.run import LAST, Run
+from utils.training.setup.front_end import check_network, known_front_end
 from utils.training.setup.weights import file_id, give_weights
 
 LEARNERS = {"gradient": Gradient, "em": ExpectationMaximisation, "ridge": Ridge}
@@ -44,13 +45,17 @@ def open_run(args: argparse.Namespace, processes: Alone) -> Run:
                   for subset in ("train", "dev"))
     name = choose_name(args.checkpoint_dir, architecture, args.run_name, args.resume)
     epochs = args.epochs or recipe["epochs"]
-    recorded = recorded_arguments(args, recipe) | {"architecture": architecture, "epochs": epochs}
-    config = configuration(args, train.rows)
-    order = make_order(train.rows, recipe, seed)
-    check_crop(architecture, config, recipe["crop_seconds"])
-    check_batch(order.batch_size, processes.size)
-    model, start = first_network(config, seed, args, processes.device)
     crop = round(recipe["crop_seconds"] * SAMPLE_RATE)
+    order = make_order(train.rows, recipe, seed)
+    check_batch(order.batch_size, processes.size)
+    check_crop(architecture, CONFIGS[architecture], recipe["crop_seconds"])
+    front_end = known_front_end(args.front_end, crop)
+    config = configuration(args, front_end, train.rows)
+    if front_end != args.front_end:
+        check_network(config, crop)
+    recorded = recorded_arguments(args, recipe) | {"architecture": architecture, "epochs": epochs,
+                                                   "front_end": front_end}
+    model, start = first_network(config, seed, args, processes.device)
     run = Run(
         name=name, architecture=architecture, recipe=recipe, args=recorded,
         folder=args.checkpoint_dir / name, results_dir=args.results_dir / name,
@@ -104,9 +109,10 @@ def choose_name(checkpoint_dir: Path, architecture: str, run_name: str | None,
     return run_name
 
 
-def configuration(args: argparse.Namespace, rows: list[StoredTrial]) -> dict:
+def configuration(args: argparse.Namespace, front_end: str | None,
+                  rows: list[StoredTrial]) -> dict:
     """The configuration of the network for the training utterances `rows`."""
-    given = {"front_end": args.front_end, "components": args.components}
+    given = {"front_end": front_end, "components": args.components}
     config = CONFIGS[chosen(args)] | {name: value for name, value in given.items()
                                       if value is not None}
     if "components" in config:

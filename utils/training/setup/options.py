@@ -4,6 +4,7 @@ With the default None, the recipe of the architecture decides: utils/training/re
 PyTorch is not imported: `--help` answers at once.
 """
 import argparse
+import re
 from pathlib import Path
 
 from utils.common.arguments import count, positive, rate, seeds, share
@@ -12,6 +13,15 @@ from utils.common.files import CHECKPOINT_DIR, DATA_DIR, RESULTS_DIR
 from utils.parallel.processes import launched
 from utils.training.architectures import (ARCHITECTURES, FRONT_ENDS, LEARNERS, OPTIONS,
                                           Architecture, chosen)
+
+
+def front_end(text: str) -> str:
+    """The name of a front end, or FILE.py:CLASS."""
+    if text not in FRONT_ENDS and not re.fullmatch(r".+\.py:[^\W\d]\w*", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither {' nor '.join(FRONT_ENDS)} nor "
+                                         "FILE.py:CLASS")
+    return text
+
 
 # By their readers, as `add_groups` takes them.
 GROUPS = {
@@ -22,7 +32,9 @@ GROUPS = {
         ("more_data", bool, False, "with --resume: accept stores with other data than before")),
     "network": (
         ("architecture", tuple(ARCHITECTURES), None, "network to train (default: aasist)"),
-        ("front_end", FRONT_ENDS, None, "features that lcnn reads (default: lfcc)"),
+        ("front_end", front_end, None, "features that small or lcnn reads: lfcc, logmel, or a "
+         "class of your own in FILE.py:CLASS, whose code runs (default: log spectrogram; lcnn: "
+         "lfcc)"),
         ("components", positive, None, "components per mixture of lfcc-gmm (default: at most 512)"),
         ("encoder", Path, None, "ONNX file with the weights of the frozen speech encoder"),
         ("init_from", Path, None, "start from the weights of this checkpoint (.pt)")),
