@@ -29,9 +29,8 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Calibrate the model named on the command line; returns the exit code."""
     args = build_parser().parse_args(argv)
-    from utils.detector.calibrating import calibrated
     from utils.detector.engines import load_engine
-    from utils.export.entries import change_entries
+    from utils.export.calibrating import calibrated, change_entries
     from utils.store.reader import Store
     store = Store(args.data_dir / "processed" / "dev")
     engine = load_engine(args.model, threads=args.threads)

@@ -1,4 +1,4 @@
-"""Published detectors on self-supervised encoders: from a file with the authors' names to a verdict.
+"""Published detectors on self-supervised encoders: from the authors' file to a verdict.
 
 The files are random, of a small size; the formulae are written out in tests/helpers.
 """
@@ -11,7 +11,7 @@ import torch
 
 from tests.helpers.example_speech import crops, example_files
 from tests.helpers.published_ssl import (SMALL, detector_shapes, plain_detector, plain_encoder,
-                                         random_weights)
+                                         random_weights, write_safetensors)
 from tests.helpers.steps import step
 from tests.helpers.tiny_stores import tiny_stores
 from utils.common.errors import InputError
@@ -65,19 +65,6 @@ def test_files_of_every_way_of_saving_are_read_alike(speech, tmp_path):
     assert done.returncode == 0, done.stderr
     safe = load_checkpoint(tmp_path / "s.pt")["state_dict"]
     assert all(torch.equal(value, safe[name]) for name, value in plain.items())
-
-
-def write_safetensors(path: Path, weights: dict[str, torch.Tensor]) -> None:
-    """The format as its documentation describes it."""
-    kinds = {torch.float32: "F32", torch.int64: "I64"}
-    header, parts, at = {"__metadata__": {"format": "pt"}}, [], 0
-    for name, value in weights.items():
-        parts.append(value.contiguous().numpy().tobytes())
-        header[name] = {"dtype": kinds[value.dtype], "shape": list(value.shape),
-                        "data_offsets": [at, at + len(parts[-1])]}
-        at += len(parts[-1])
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + b"".join(parts))
 
 
 def test_antideepfake_hears_the_whole_recording_in_its_published_protocol(speech, tmp_path):

@@ -3,7 +3,9 @@
 And the published formulae written out over those names, apart from torchaudio's and the project's
 code: what a converted detector must give.
 """
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -136,7 +138,7 @@ def random_weights(shapes: Shapes, seed: int = 0) -> dict[str, Tensor]:
 def _random(name: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     if name.endswith("num_batches_tracked"):
         return torch.tensor(7)
-    if name.endswith("running_var") or name.endswith("weight_g"):
+    if name.endswith(("running_var", "weight_g")):
         return torch.rand(shape, generator=generator) + 0.5
     values = torch.randn(shape, generator=generator)
     if len(shape) > 1:
@@ -173,8 +175,8 @@ def plain_encoder(w: dict[str, Tensor], x: Tensor, heads: int, per_layer: bool =
 def _block(w: dict, name: str, x: Tensor, heads: int, before: bool) -> Tensor:
     attention, dense = f"{name}.self_attn_layer_norm", f"{name}.final_layer_norm"
     y = _layer_norm(w, attention, x) if before else x
-    q, k, v = (_apply(w, f"{name}.self_attn.{part}_proj", y).unflatten(2, (heads, -1)).transpose(1, 2)
-               for part in "qkv")
+    q, k, v = (_apply(w, f"{name}.self_attn.{part}_proj", y).unflatten(2, (heads, -1))
+               .transpose(1, 2) for part in "qkv")
     weights = (q @ k.mT / q.size(3) ** 0.5).softmax(3)
     x = x + _apply(w, f"{name}.self_attn.out_proj", (weights @ v).transpose(1, 2).flatten(2))
     x = x if before else _layer_norm(w, attention, x)
@@ -215,9 +217,8 @@ def plain_detector(family: str, w: dict[str, Tensor], waves: Tensor, heads: int 
         return _graphs(w, final)
     stack = torch.stack(layers, 1)
     gates = torch.sigmoid(_apply(w, "fc0", stack.mean(2)))
-    image = F.max_pool2d(F.selu(_normed(w, "first_bn", (stack * gates[:, :, None]).sum(1)[:, None])),
-                         3)
-    hidden = F.selu(_apply(w, "fc1", image.flatten(1)))
+    image = F.selu(_normed(w, "first_bn", (stack * gates[:, :, None]).sum(1)[:, None]))
+    hidden = F.selu(_apply(w, "fc1", F.max_pool2d(image, 3).flatten(1)))
     return F.selu(_apply(w, "fc3", hidden)).log_softmax(1)
 
 
@@ -287,3 +288,16 @@ def _both(w: dict, name: str, t: Tensor, s: Tensor, master: Tensor,
     master = (_apply(w, f"{name}.proj_with_attM", gathered)
               + _apply(w, f"{name}.proj_without_attM", master))
     return y[:, :n], y[:, n:], master
+
+
+def write_safetensors(path: Path, weights: dict[str, torch.Tensor]) -> None:
+    """The format as its documentation describes it."""
+    kinds = {torch.float32: "F32", torch.int64: "I64"}
+    header, parts, at = {"__metadata__": {"format": "pt"}}, [], 0
+    for name, value in weights.items():
+        parts.append(value.contiguous().numpy().tobytes())
+        header[name] = {"dtype": kinds[value.dtype], "shape": list(value.shape),
+                        "data_offsets": [at, at + len(parts[-1])]}
+        at += len(parts[-1])
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + b"".join(parts))

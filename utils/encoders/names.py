@@ -54,7 +54,8 @@ def torchaudio_names(weights: dict[str, Tensor], path: Path) -> dict[str, Tensor
     """
     bare = {HEADS.sub("", name, count=1) if HEADS.match(name) else name: value
             for name, value in weights.items()}
-    rules = HUGGING_FACE if any(name.startswith("feature_projection.") for name in bare) else FAIRSEQ
+    theirs = any(name.startswith("feature_projection.") for name in bare)
+    rules = HUGGING_FACE if theirs else FAIRSEQ
     found = {}
     for name, value in bare.items():
         if not PRETRAINING.match(name):

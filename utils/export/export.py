@@ -35,6 +35,7 @@ def export_onnx(checkpoint_path: Path, onnx_path: Path, int8: bool = False) -> f
     checkpoint_path, onnx_path = Path(checkpoint_path), Path(onnx_path)
     checkpoint = load_checkpoint(checkpoint_path)
     engine = TorchEngine.from_checkpoint(checkpoint)
+    del checkpoint["state_dict"]        # the engine has its own
     if int8 and not isinstance(engine.model, SpeechFrames):
         raise InputError(f"--int8 is for detectors on a self-supervised encoder, and "
                          f"{checkpoint_path} holds {checkpoint['architecture']}: leave it out")

@@ -1,10 +1,16 @@
 """A calibration for a finished model, from a dev set that it was not trained on."""
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 
+from utils.common.files import atomic_write
+from utils.detector.checkpoint import load_checkpoint, metadata, metadata_json, save_checkpoint
 from utils.detector.decision import fit_on_dev
 from utils.detector.engines import Engine
+from utils.detector.model_files import METADATA_KEY
 from utils.detector.scoring import score_store
 from utils.metrics.metrics import eer
 
@@ -26,3 +32,15 @@ def calibrated(engine: Engine, store: Any) -> dict:
         "corpus": store.info["corpus"]["name"], "utterances": len(store),
         "trial_list_sha256": store.info["trial_list_sha256"],
         "eer": float(eer(scores[genuine], scores[~genuine])[0])}}
+
+
+def change_entries(path: Path, entries: dict) -> None:
+    """Give the checkpoint or exported model at `path` these entries; its weights stay."""
+    if path.suffix != ".onnx":
+        save_checkpoint(path, load_checkpoint(path) | entries)
+        return
+    model = onnx.load(str(path), load_external_data=False)
+    stored = next(entry for entry in model.metadata_props if entry.key == METADATA_KEY)
+    stored.value = metadata_json(json.loads(stored.value) | metadata(entries))
+    with atomic_write(path, "wb") as file:
+        file.write(model.SerializeToString())
