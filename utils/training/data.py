@@ -8,9 +8,10 @@ from torch.utils.data import Dataset
 
 from utils.common.errors import InputError
 from utils.common.files import atomic_write
-from utils.detector.scoring import tile, waveform
+from utils.detector.scoring import waveform
 from utils.signals.front import front_stage
 from utils.signals.wave_files import pcm_file
+from utils.signals.windows import tile
 from utils.store.reader import Store, StorePart
 from utils.training.augment import Augmentation, make_augmentation
 from utils.trials.draws import draw_nested
