@@ -25,6 +25,7 @@ from utils.training.learners.ridge import Ridge, penalties
 from utils.training.orders import make_order
 from utils.training.run import LAST, Run
 from utils.training.setup.front_end import check_network, known_front_end
+from utils.training.setup.speech_encoder import with_encoder
 from utils.training.setup.weights import file_id, give_weights
 
 LEARNERS = {"gradient": Gradient, "em": ExpectationMaximisation, "ridge": Ridge}
@@ -38,6 +39,7 @@ def open_run(args: argparse.Namespace, processes: Alone) -> Run:
     Raises `InputError` for unusable data, files, names and sizes.
     """
     architecture = chosen(args)
+    args.freeze = args.freeze or ARCHITECTURES[architecture].freeze
     values = {name: getattr(args, option) for option, name in RECIPE_OPTIONS.items()}
     recipe = recipe_for(architecture, args.recipe, **values)
     seed = recipe["seed"]
@@ -115,6 +117,8 @@ def configuration(args: argparse.Namespace, front_end: str | None,
     given = {"front_end": front_end, "components": args.components}
     config = CONFIGS[chosen(args)] | {name: value for name, value in given.items()
                                       if value is not None}
+    if "read" in config:
+        config = with_encoder(config, args.encoder, args.layers)
     if "components" in config:
         bonafide = sum(row.labels.is_bonafide for row in rows)
         rarer = min(bonafide, len(rows) - bonafide)
@@ -161,6 +165,9 @@ def describe(run: Run) -> str:
              run.crops.augmentation(0, run.crops.augment).describe()]
     if run.start:
         lines.append(f"starts from {run.args['init_from']}: {run.start['origin']}")
+    if "read" in run.config:
+        blocks = run.config["encoder"]["encoder_num_layers"]
+        lines.append(f"encoder {run.args['encoder']}: {blocks} blocks")
     if part := ARCHITECTURES[run.architecture].starts:
         lines.append(f"its part {part} stays as it is; the rest is fitted to these data")
     if run.args["freeze"]:
