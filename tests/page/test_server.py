@@ -73,6 +73,7 @@ def test_a_page_gets_progress_and_then_record_words_and_sketch(server, record, t
     assert progress and all(set(line) == {"file", "progress"} for line in progress)
     assert last["sentence"] == "This is likely synthetic speech."
     assert last["sketch"]["seconds"] == pytest.approx(17.8) and last["row"][0] == "long.wav"
+    assert last["says"] == [["nothing of where it comes from, which proves nothing", ""]]
     assert set(last["facts"]) == {"score", "threshold", "model", "recording"}
 
 

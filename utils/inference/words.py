@@ -175,15 +175,21 @@ def _explanation(explanation: dict | None) -> list[str]:
     return [*lines, f"    {explanation['does_not_prove']}"]
 
 
-def _origin(statements: list[dict]) -> list[str]:
-    """What the file says of itself; of tags, the last line says once what they prove."""
+def origin_words(statements: list[dict]) -> list[tuple[str, str]]:
+    """What the file says of itself, each with what it proves; of tags, the last says it for all."""
     if not statements:
-        return [_line("file says", "nothing of where it comes from, which proves nothing")]
-    lines = []
-    for told in statements:
-        lines.append(_line("file says", f"{told['what'].replace('_', ' ')}: {told['says']}"))
-        if told["what"] not in TAGS:
-            lines.append(_line("", f"(this proves {told['proves']})"))
+        return [("nothing of where it comes from, which proves nothing", "")]
+    found = [(f"{told['what'].replace('_', ' ')}: {told['says']}",
+              "" if told["what"] in TAGS else f"this proves {told['proves']}")
+             for told in statements]
     if any(told["what"] in TAGS for told in statements):
-        lines.append(_line("", f"({BY_ANYBODY}, and moves no score)"))
+        found.append(("", f"{BY_ANYBODY}, and moves no score"))
+    return found
+
+
+def _origin(statements: list[dict]) -> list[str]:
+    lines = []
+    for says, proves in origin_words(statements):
+        lines += [_line("file says", says)] if says else []
+        lines += [_line("", f"({proves})")] if proves else []
     return lines

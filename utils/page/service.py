@@ -17,6 +17,7 @@ from utils.inference import words
 from utils.inference.journal import CSV_COLUMNS, csv_row
 from utils.page.card import card_page
 from utils.page.decoders import PROCESSES, Decoders, Job
+from utils.page.live import NAME
 from utils.page.model import LiveEngine, SharedModel
 from utils.page.upload import Refused, Upload, receive
 
@@ -131,8 +132,9 @@ class Service:
         facts = {} if record["error"] else words.facts(record, self.detector)
         if facts:
             facts["model"] = words.model_words(self.detector, card=False)
+        says = words.origin_words(record["origin"]) if facts and record["file"] != NAME else []
         return {"record": record, "sentence": words.sentence(record), "facts": facts,
-                "sketch": sketch, "row": csv_row(record)}
+                "says": says, "sketch": sketch, "row": csv_row(record)}
 
     def health(self) -> dict:
         """That the server answers, and counts since it began."""

@@ -293,6 +293,13 @@ function voices(record) {
       [voice.voice, voice.verdict + (voice.score === null ? "" : ` (${voice.score.toFixed(2)})`)])))));
 }
 
+function says(item) {
+  if (!item.says.length) return "";
+  return element("div", { class: "says" }, element("h3", {}, "What the file says of itself"),
+    element("ul", { class: "told" }, ...item.says.map(([text, proves]) => element("li", {}, text,
+      proves ? element("span", { class: "small" }, `${text ? " " : ""}(${proves})`) : ""))));
+}
+
 function show(item, first = false) {
   player?.close();
   player = null;
@@ -306,7 +313,7 @@ function show(item, first = false) {
     player = new Player(record, item.sketch, item.file);
     result.append(player.element);
   }
-  result.append(stretches(record), voices(record), saves(item));
+  result.append(stretches(record), voices(record), says(item), saves(item));
   if (Object.keys(item.facts).length) {
     result.append(element("details", {}, element("summary", {}, "In figures"),
       element("dl", { class: "facts" }, ...facts(item.facts))));
