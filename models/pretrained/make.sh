@@ -36,7 +36,8 @@ python utils/preprocess_data.py --data_dir "$WORK/data" --subset all
 python utils/import_weights.py --weights "$BASELINE" --architecture aasist \
     --output "$WORK/asvspoof5-baseline.pt"
 python notebooks/aasist_training.py --architecture hybrid --init_from "$WORK/asvspoof5-baseline.pt" \
-    --encoder "$ENCODER" --ridge 0.0015 --seed 1 --test --resume --run_name hybrid \
+    --encoder "$ENCODER" --ridge 0.0015 --level_penalty 10 --channel_penalty 0.3 --seed 1 \
+    --test --resume --run_name hybrid \
     --data_dir "$WORK/data" --checkpoint_dir "$WORK/checkpoints" --results_dir "$WORK/results"
 
 # 3. The packed model: detector.onnx and detector.pt.
