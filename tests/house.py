@@ -27,8 +27,9 @@ FLOORS = (
     ("utils.metrics", "utils.audio", "utils.archives", "utils.parallel", "utils.trials"),
     ("utils.origin",),
     ("utils.store", "utils.detector"),
-    ("utils.corpora", "utils.synthesis", "utils.export"),
+    ("utils.corpora", "utils.synthesis", "utils.export", "utils.encoders"),
     ("utils.inference", "utils.report"),
+    ("utils.page",),
     ("utils.training",),
     ("utils", "notebooks"),     # the scripts
 )
