@@ -16,7 +16,8 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from torch.nn.utils import parametrize
 
 from models.ssl import OnStatistics, SpeechFrames
-from utils.detector.model_files import MAX_BYTES, data_file
+from utils.common.files import file_sha256
+from utils.detector.model_files import MAX_BYTES, WEIGHTS_KEY, data_file
 
 OPSET = 17
 IN_8_BITS = "encoder.encoder.transformer.layers."   # the linear layers of which --int8 quantises
@@ -60,6 +61,7 @@ def write_ssl(model: SpeechFrames, n_samples: int, metadata: tuple[str, str], pa
                                           for weight in weights)
     else:
         _write_beside(exported.graph, weights, data_file(path))
+        exported.metadata_props.add(key=WEIGHTS_KEY, value=file_sha256(data_file(path)))
     path.write_bytes(exported.SerializeToString())
 
 

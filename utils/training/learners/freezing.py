@@ -21,7 +21,7 @@ def freeze(model: nn.Module, architecture: str, parts: str) -> list[nn.Module]:
     """
     modules = dict(model.named_modules())
     resting = []
-    for name in _names(architecture, parts):
+    for name in _names(model, architecture, parts):
         if name == NORMS:
             resting += [module for module in model.modules() if isinstance(module, _BatchNorm)]
             continue
@@ -39,7 +39,7 @@ def freeze(model: nn.Module, architecture: str, parts: str) -> list[nn.Module]:
     return resting
 
 
-def _names(architecture: str, parts: str) -> list[str]:
+def _names(model: nn.Module, architecture: str, parts: str) -> list[str]:
     network = ARCHITECTURES[architecture]
     names = []
     for part in filter(None, (part.strip() for part in parts.split(","))):
@@ -47,6 +47,7 @@ def _names(architecture: str, parts: str) -> list[str]:
             names.append(part)
         elif network.blocks:
             names += network.before_blocks
+            names += filter(None, [getattr(model, "norm_before_blocks", None)])
             names += [f"{network.blocks}.{number}" for number in range(int(part))]
         else:
             counted = [name for name, other in ARCHITECTURES.items() if other.blocks]
