@@ -10,6 +10,7 @@ if not __package__:
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 import argparse
+import contextlib
 import json
 import os
 import time
@@ -100,10 +101,12 @@ def spoken(seconds: float) -> Iterator[np.ndarray]:
         yield samples[at:at + PIECE]
 
 
-def opened(server: PageServer) -> ClientConnection:
-    stream = connect(f"ws://127.0.0.1:{server.port}/v1/live", max_size=None)
-    stream.send(json.dumps({"rate": SAMPLE_RATE}))
-    return stream
+@contextlib.contextmanager
+def opened(server: PageServer) -> Iterator[ClientConnection]:
+    """A stream that has begun."""
+    with connect(f"ws://127.0.0.1:{server.port}/v1/live", max_size=None) as stream:
+        stream.send(json.dumps({"rate": SAMPLE_RATE}))
+        yield stream
 
 
 def live(server: PageServer) -> Rows:
