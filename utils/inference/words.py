@@ -26,8 +26,9 @@ def describe(record: dict, detector: Detector) -> list[str]:
     lines = reasons + facts if record["verdict"] == CANNOT_JUDGE else facts + reasons
     warnings = [_line("warning", warning) for warning in record["warnings"]]
     notes = [_line("heard", note) for note in record["notes"]]
+    picture = [_line("picture", printable(record["picture"]))] if record.get("picture") else []
     return [first, *notes, *lines, *warnings, *_timeline(record),
-            *_explanation(record.get("explanation"))]
+            *_explanation(record.get("explanation")), *picture]
 
 
 def row(record: dict) -> str:
