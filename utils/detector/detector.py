@@ -21,6 +21,7 @@ from utils.detector.listening import Listener
 from utils.detector.scoring import Recording, published_score, score_blocks
 from utils.detector.verdict import CANNOT_JUDGE
 from utils.detector.voices import Voice, voices
+from utils.origin.told import statements
 
 AudioFile = str | os.PathLike | bytes | BinaryIO
 Tap = Callable[[AudioStream], Iterable[np.ndarray]]
@@ -88,7 +89,7 @@ class Detector:
     @property
     def settings(self) -> dict:
         """Everything that a record depends on besides the recording, to resume a stopped run."""
-        return {"format": 2, "model": self.provenance.get("model_sha256"),
+        return {"format": 3, "model": self.provenance.get("model_sha256"),
                 "published_protocol": self.published_protocol, "explain": self.explain,
                 "threshold": self.decision.threshold if self.decision else None}
 
@@ -102,21 +103,23 @@ class Detector:
         for a picture or a progress bar. Raises `Interrupted` on Ctrl-C.
         """
         source = io.BytesIO(file) if isinstance(file, bytes) else file
-        head = self._head(source)
+        head = self.head(source)
         judged: list[dict] = []
+        infos: list[AudioInfo] = []
         try:
             with seekable(source) as source:
                 if self.published_protocol:
                     return self._bare(head, source, tap)
                 found = voices(source)
                 for voice in found.found:
-                    judged.append(self._judge(head, source, voice, tap))
+                    judged.append(self._judge(head, source, voice, tap, infos))
+                origin = statements(infos[0], source)
         except InputError as error:
             return record.failed(head, printable(error))
         except Interrupted as stop:
             stop.record["voices"] = record.listed(judged, found.found)
             raise
-        return record.most_suspicious(judged, found)
+        return record.most_suspicious(judged, found) | {"origin": origin}
 
     def listen(self, name: str = "the microphone", info: AudioInfo | None = None) -> Listener:
         """What hears a recording while it runs, fed with samples: see `Listener`.
@@ -124,10 +127,11 @@ class Detector:
         `name` stands in the record. `info`: what the source knows of the recording; by default it
         is 16 kHz, 16 bits, one channel.
         """
-        return Listener(self.engine, self.decision, self._head(name), info)
+        return Listener(self.engine, self.decision, self.head(name), info)
 
-    def _judge(self, head: dict, source: AudioSource, voice: Voice, tap: Tap | None) -> dict:
-        """The record of one voice of a file."""
+    def _judge(self, head: dict, source: AudioSource, voice: Voice, tap: Tap | None,
+               infos: list[AudioInfo]) -> dict:
+        """The record of one voice of a file; adds what was decoded to `infos`."""
         recording = Recording(self.engine)
         try:
             with voice.open(source) as stream:
@@ -135,13 +139,15 @@ class Detector:
                 scored = score_blocks(self.engine, blocks, self.engine.batch_size, recording)
         except KeyboardInterrupt:
             raise Interrupted(self._interrupted(head, recording, voice)) from None
+        infos.append(stream.info)
         found = record.judged(head, scored, stream.info, self.metadata, self.decision)
         if self.explain and found["verdict"] != CANNOT_JUDGE:
             found["explanation"] = explain(self.engine, lambda: voice.open(source), scored,
                                            self.decision)
         return found
 
-    def _head(self, source: str | os.PathLike | BinaryIO) -> dict:
+    def head(self, source: str | os.PathLike | BinaryIO) -> dict:
+        """The fields of the record of `source` before it is heard."""
         name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else source_name(source)
         return record.head(name, self.score_kind, self.decision, self.metadata, self.provenance)
 

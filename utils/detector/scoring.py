@@ -16,6 +16,8 @@ from utils.signals.windows import Cutter, cut, tile
 
 BONAFIDE = 1                  # index of the logit; 0 is spoof
 READ_SAMPLES = 10 * SAMPLE_RATE
+LONGEST_WHOLE = 120 * SAMPLE_RATE   # attention over more takes gigabytes
+SHORTEST = SAMPLE_RATE // 10        # a network makes frames of so many samples
 PROFILE = ("bandwidth_hz", "speech_level_dbfs", "seconds")
 
 
@@ -196,18 +198,25 @@ def _settle(scores: np.ndarray, i: int, recording: Recording, store: Any) -> Non
 def published_score(engine: Engine, blocks: Iterable[np.ndarray]) -> float | None:
     """The score of the published evaluation: bona fide logit of the first 64,600 samples.
 
-    A shorter recording is repeated. Reads every block, so that a damaged end is noticed. None for
-    an empty recording.
+    A shorter recording is repeated. Where the model's own evaluation hears whole recordings
+    ("published_whole" of its metadata), so does this. Reads every block, so that a damaged end is
+    noticed. None for an empty recording. Raises `InputError` if it is too long to be heard whole.
     """
+    whole = bool(engine.metadata.get("published_whole"))
+    longest = LONGEST_WHOLE if whole else N_SAMPLES
     kept = []
     held = 0
     for block in blocks:
-        if held < N_SAMPLES and len(block):
-            kept.append(block[:N_SAMPLES - held])
+        if held < longest and len(block):
+            kept.append(block[:longest - held])
             held += len(kept[-1])
     if not held:
         return None
-    waves = waveform(tile(np.concatenate(kept), N_SAMPLES))[None]
+    if whole and held == longest:
+        raise InputError(f"the published evaluation of this model hears whole recordings, and "
+                         f"this one is longer than {LONGEST_WHOLE // SAMPLE_RATE} s: cut it")
+    samples = np.concatenate(kept)
+    waves = waveform(samples if whole and held >= SHORTEST else tile(samples, N_SAMPLES))[None]
     return float(engine.logits(waves)[0, BONAFIDE])
 
 
