@@ -20,8 +20,9 @@ MARK = b"jumb"              # of the box that holds credentials (ISO 19566-5)
 SIGNED = "claimSignature.validated"
 SAME_SOUND = re.compile(r"assertion\.(data|bmff|boxes)Hash\.match")
 OTHER_SOUND = re.compile(r"assertion\.(data|bmff|boxes)Hash\.mismatch")
-# bytes beyond the credentials were left out of the sum, so they may have been changed
-PARTIAL = re.compile(r"assertion\.(data|bmff|boxes)Hash\.additionalExclusionsPresent")
+# more bytes than the credentials are left out of the sum, and may have been changed; in MP4 that
+# is usual (boxes such as "free"), and is no sign
+PARTIAL = re.compile(r"assertion\.(data|boxes)Hash\.additionalExclusionsPresent")
 UNTRUSTED = "signingCredential.untrusted"       # always, without a list
 NOT_INSTALLED = "not looked for: the package c2pa-python is not installed"
 UNCHANGED = ("that the file is unchanged since the holder of this certificate signed it, not that "
