@@ -87,7 +87,8 @@ class Store:
             raise InputError(f"the store {self.path} is incomplete or of another version: {again}")
         made_from = self.info["trial_list_sha256"]
         if _prepared(self.path).get(self.path.name, {}).get("sha256", made_from) != made_from:
-            raise InputError(f"the store {self.path} is older than the prepared trial list: {again}")
+            raise InputError(f"the store {self.path} is older than the prepared trial list: "
+                             f"{again}")
         self.rows = self._read_index(again)
         self._check_shards(again)
 
