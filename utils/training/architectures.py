@@ -80,8 +80,9 @@ ARCHITECTURES: dict[str, Architecture] = {
         blocks="encoder.encoder.transformer.layers"),
 }
 RECIPE_OPTIONS = {"augment": "augmentation"} | {name: name for name in (
-    "balance", "source_power", "ridge", "label_smoothing", "averaging", "crop_seconds",
-    "distil_weight", "distil_temperature", "batch_size", "learning_rate", "seed")}
+    "balance", "source_power", "ridge", "level_penalty", "channel_penalty", "label_smoothing",
+    "averaging", "crop_seconds", "distil_weight", "distil_temperature", "batch_size",
+    "learning_rate", "seed")}
 OPTIONS = (*RECIPE_OPTIONS, "init_from", "freeze", "teacher", "encoder", "layers", "front_end",
            "components")
 

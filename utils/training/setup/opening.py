@@ -21,7 +21,7 @@ from utils.training.batches import seed_epoch
 from utils.training.data import CropDataset, identity, open_part
 from utils.training.learners.em import ExpectationMaximisation, affordable
 from utils.training.learners.gradient import Gradient
-from utils.training.learners.ridge import Ridge
+from utils.training.learners.ridge import Ridge, penalties
 from utils.training.orders import make_order
 from utils.training.run import LAST, Run
 from utils.training.setup.front_end import check_network, known_front_end
@@ -65,7 +65,7 @@ def open_run(args: argparse.Namespace, processes: Alone) -> Run:
         more_data=args.more_data, workers=args.num_workers, processes=processes,
         train=train, dev=dev, data={"train": identity(train), "dev": identity(dev)},
         audio=audio_profile(train), order=order,
-        crops=CropDataset(train, crop, seed, recipe["augmentation"]),
+        crops=CropDataset(train, crop, seed, recipe["augmentation"], tuple(penalties(recipe))),
         config=config, model=model, start=start)
     run.learner = LEARNERS[ARCHITECTURES[architecture].learner](run, args)
     return run
@@ -162,7 +162,7 @@ def describe(run: Run) -> str:
              f"{run.processes.device}, {run.train.info['corpus']['name']}: {len(run.train)} train "
              f"and {len(run.dev)} dev utterances, {len(run.order)} steps of "
              f"{run.recipe['batch_size']} per epoch, epochs {done + 1} to {run.epochs}",
-             run.crops.augmentation(0).describe()]
+             run.crops.augmentation(0, run.crops.augment).describe()]
     if run.start:
         lines.append(f"starts from {run.args['init_from']}: {run.start['origin']}")
     if "read" in run.config:

@@ -7,7 +7,7 @@ import argparse
 import re
 from pathlib import Path
 
-from utils.common.arguments import count, positive, rate, seeds, share
+from utils.common.arguments import count, positive, rate, seeds, share, weight
 from utils.common.devices import DEVICES
 from utils.common.files import CHECKPOINT_DIR, DATA_DIR, RESULTS_DIR
 from utils.parallel.processes import launched
@@ -71,7 +71,11 @@ GROUPS = {
         ("distil_weight", share, None, "weight of the teacher, 0 to 1 (default: 0.5)"),
         ("distil_temperature", rate, None, "softens the teacher's probabilities (default: 2)")),
     "learning by ridge regression": (
-        ("ridge", rate, None, "penalty per unit of squared weight (default: the recipe's)"),),
+        ("ridge", rate, None, "penalty per unit of squared weight (default: the recipe's)"),
+        ("level_penalty", weight, None,
+         "penalty per squared change of the score at another level (default: 0, none)"),
+        ("channel_penalty", weight, None,
+         "penalty per squared change of the score through another channel (default: 0, none)")),
     "run": (
         ("max_samples", positive, None, "at most so many utterances of train, and of dev"),
         ("device", DEVICES, "cpu", "device that computes (default: cpu)"),
