@@ -1,6 +1,9 @@
 """Training on a self-supervised encoder: closed form, graphs, its files, and what is kept."""
+import argparse
 import json
 import re
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +140,26 @@ def test_an_encoder_gives_the_frames_of_the_written_formulae(encoder):
         expected, layers = plain_encoder(random_weights(encoder_shapes(**SMALL)), waves, 16)
         assert torch.allclose(network(waves)[0], expected, atol=1e-5)
         assert torch.allclose(network.extract_features(waves)[0][0], layers[0], atol=1e-5)
+
+
+def test_older_files_of_fairseq_are_opened_without_its_code(encoder, tmp_path, monkeypatch):
+    """Before zip files, with arguments as a Namespace; HuBERT's with a class of its own."""
+    parts = types.ModuleType("fairseq.data.dictionary")
+    parts.Dictionary = type("Dictionary", (), {"__module__": parts.__name__})
+    for name, module in (("fairseq", parts), ("fairseq.data", parts), (parts.__name__, parts)):
+        monkeypatch.setitem(sys.modules, name, module)
+    words = parts.Dictionary()
+    words.symbols = ["a", "b"]
+    arguments = argparse.Namespace(encoder_attention_heads=8, layer_norm_first=True,
+                                   normalize=False)
+    torch.save({"args": arguments, "model": random_weights(encoder_shapes(**SMALL)),
+                "task_state": {"dictionaries": [words]}}, tmp_path / "old.pt",
+               _use_new_zipfile_serialization=False)
+    monkeypatch.delitem(sys.modules, parts.__name__)
+    found = read_encoder(tmp_path / "old.pt")
+    assert found.settings["encoder_num_heads"] == 8 and found.normalise is False
+    weights = read_encoder(encoder).weights
+    assert all(torch.equal(value, found.weights[name]) for name, value in weights.items())
 
 
 @pytest.mark.parametrize("name, said", [
