@@ -103,7 +103,7 @@ class Detector:
         for a picture or a progress bar. Raises `Interrupted` on Ctrl-C.
         """
         source = io.BytesIO(file) if isinstance(file, bytes) else file
-        head = self._head(source)
+        head = self.head(source)
         judged: list[dict] = []
         infos: list[AudioInfo] = []
         try:
@@ -127,7 +127,7 @@ class Detector:
         `name` stands in the record. `info`: what the source knows of the recording; by default it
         is 16 kHz, 16 bits, one channel.
         """
-        return Listener(self.engine, self.decision, self._head(name), info)
+        return Listener(self.engine, self.decision, self.head(name), info)
 
     def _judge(self, head: dict, source: AudioSource, voice: Voice, tap: Tap | None,
                infos: list[AudioInfo]) -> dict:
@@ -146,7 +146,8 @@ class Detector:
                                            self.decision)
         return found
 
-    def _head(self, source: str | os.PathLike | BinaryIO) -> dict:
+    def head(self, source: str | os.PathLike | BinaryIO) -> dict:
+        """The fields of the record of `source` before it is heard."""
         name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else source_name(source)
         return record.head(name, self.score_kind, self.decision, self.metadata, self.provenance)
 
