@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from tests.helpers.published_ssl import (SMALL, encoder_shapes, plain_encoder, random_weights,
-                                         write_safetensors)
+from tests.helpers.published_ssl import (SMALL, detector_shapes, encoder_shapes, plain_encoder,
+                                         random_weights, write_safetensors)
 from tests.helpers.tiny_stores import tiny_stores, train
+from utils import import_weights
 from utils.common.errors import InputError
 from utils.detector.checkpoint import load_checkpoint
 from utils.encoders.files import read_encoder
@@ -94,6 +95,21 @@ def test_graphs_learn_over_a_frozen_encoder_or_over_its_last_blocks(data, encode
              and not torch.equal(value, last[f"encoder.{name}"])}
     assert moved == {"1"}
     assert (tmp_path / "checkpoints/last/best.onnx").is_file()
+
+
+def test_a_published_detector_learns_on(data, tmp_path):
+    """From its checkpoint alone; its preprocessing stays."""
+    torch.save(random_weights(detector_shapes("xlsr-aasist", SMALL)), tmp_path / "LA_model.pth")
+    assert import_weights.main(["--weights", str(tmp_path / "LA_model.pth"), "--architecture",
+                                "xlsr-aasist", "--output", str(tmp_path / "la.pt")]) == 0
+    train(data, tmp_path, "--architecture", "ssl-aasist", "--init_from", tmp_path / "la.pt",
+          "--epochs", 1, "--run_name", "on")
+    before, after = load_checkpoint(tmp_path / "la.pt"), load_checkpoint(
+        tmp_path / "checkpoints/on/best.pt")
+    assert after["config"] == before["config"] and after["config"]["normalise"] is False
+    moved = {name for name, value in before["state_dict"].items()
+             if not torch.equal(value, after["state_dict"][name])}
+    assert "out_layer.weight" in moved and not any(name.startswith("encoder.") for name in moved)
 
 
 def test_a_folder_of_hugging_face_is_the_same_encoder(encoder, tmp_path):
