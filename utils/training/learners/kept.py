@@ -1,5 +1,4 @@
 """Statistics of a large frozen network, kept on disk: a stopped or repeated fit continues."""
-import errno
 import hashlib
 from pathlib import Path
 
@@ -15,7 +14,7 @@ class Kept:
     """An engine's `last_hidden`, computed once for each wave that it ever meets.
 
     The file holds a record for each: the start of the wave's SHA-256, then its statistics as
-    float32. A record that a kill cut off is written again. Several runs may add to one file.
+    float32. A record that a kill cut off is written again.
     """
 
     def __init__(self, engine: Engine, path: Path, width: int):
@@ -24,7 +23,7 @@ class Kept:
         self.record = np.dtype([("wave", f"V{DIGEST}"), ("values", "<f4", width)])
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self.file = open(path, "a+b", buffering=0)
+            self.file = open(path, "a+b")
             count = self.file.seek(0, 2) // self.record.itemsize
             self.file.truncate(count * self.record.itemsize)
         known = np.memmap(path, self.record, "r", shape=count)["wave"] if count else ()
@@ -33,31 +32,21 @@ class Kept:
     def last_hidden(self, waves: np.ndarray) -> np.ndarray:
         """As the engine's: waves float32 (B, n_samples) to float32 (B, H)."""
         keys = [hashlib.sha256(wave.tobytes()).digest()[:DIGEST] for wave in waves]
-        rows = [self._read(key) for key in keys]
-        new = [number for number, row in enumerate(rows) if row is None]
+        new = [number for number, key in enumerate(keys) if key not in self.places]
         if new:
-            found = self.engine.last_hidden(waves[new])
-            self._keep([keys[number] for number in new], found)
-            for number, row in zip(new, found):
-                rows[number] = row
-        return np.stack(rows)
+            self._keep([keys[number] for number in new], self.engine.last_hidden(waves[new]))
+        return np.stack([self._read(self.places[key]) for key in keys])
 
     def _keep(self, keys: list[bytes], values: np.ndarray) -> None:
         records = np.empty(len(keys), self.record)
         records["wave"] = np.frombuffer(b"".join(keys), f"V{DIGEST}")
         records["values"] = values
         with disk_errors(self.path):
-            if self.file.write(records.tobytes()) < records.nbytes:
-                raise OSError(errno.ENOSPC, "the disk is full")
-            start = self.file.tell() // self.record.itemsize - len(keys)
+            start = self.file.seek(0, 2) // self.record.itemsize
+            self.file.write(records.tobytes())
+            self.file.flush()
         self.places |= {key: start + number for number, key in enumerate(keys)}
 
-    def _read(self, key: bytes) -> np.ndarray | None:
-        """The statistics of a wave; None where the file does not hold them."""
-        if key not in self.places:
-            return None
-        self.file.seek(self.places[key] * self.record.itemsize)
-        content = self.file.read(self.record.itemsize)
-        if content[:DIGEST] != key or len(content) < self.record.itemsize:
-            return None
-        return np.frombuffer(content, "<f4", offset=DIGEST)
+    def _read(self, place: int) -> np.ndarray:
+        self.file.seek(place * self.record.itemsize)
+        return np.frombuffer(self.file.read(self.record.itemsize), self.record)["values"][0]
