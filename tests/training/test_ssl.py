@@ -54,6 +54,15 @@ def test_a_linear_layer_is_fitted_tested_and_found_again(data, encoder, tmp_path
     assert kept.stat().st_size == size
     one, other = (weights(tmp_path / f"checkpoints/{name}/best.pt") for name in "ab")
     assert torch.equal(one["mean"], other["mean"])
+    last = tmp_path / "checkpoints/b/last.pt"
+    earlier = torch.load(last, weights_only=True)
+    for name in ("level_penalty", "channel_penalty"):       # recipes once had no such values
+        assert earlier["args"].pop(name) == 0
+    torch.save(earlier, last)
+    train(data, tmp_path, *first[:4], "--run_name", "b", "--ridge", 0.5, "--resume")
+    with pytest.raises(InputError, match="trained with level_penalty = 0.0, not 0.1"):
+        train(data, tmp_path, *first[:4], "--run_name", "b", "--ridge", 0.5, "--resume",
+              "--level_penalty", 0.1)
     assert one["out_layer.weight"].abs().sum() > other["out_layer.weight"].abs().sum()
 
 
@@ -74,6 +83,9 @@ def test_the_kept_statistics_are_the_engines_and_computed_once(tmp_path):
         assert np.array_equal(kept.last_hidden(waves[:3]), expected[:3])
         assert np.array_equal(kept.last_hidden(waves), expected)
         assert engine.asked == 5 + 3 + 1, turn + 1
+        with pytest.raises(InputError, match="another run is fitting with the statistics"):
+            Kept(engine, tmp_path / "s.f32", 2)
+        del kept
 
 
 def test_graphs_learn_over_a_frozen_encoder_or_over_its_last_blocks(data, encoder, tmp_path):

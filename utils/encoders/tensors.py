@@ -47,6 +47,8 @@ def _mapped(path: Path) -> dict[str, Tensor]:
     if length > min(LONGEST_HEADER, len(content) - 8):
         raise ValueError("its header is longer than the file")
     header = json.loads(content[8:8 + length].tobytes())
+    if not isinstance(header, dict):
+        raise ValueError("its header is no table")
     header.pop("__metadata__", None)
     start = 8 + length
     found = {}

@@ -14,6 +14,7 @@ from models.ssl import SpeechFrames
 from utils.common.errors import InputError
 from utils.common.files import atomic_folder, atomic_write
 from utils.detector.checkpoint import load_checkpoint, metadata_json
+from utils.detector.decision import UNCALIBRATED
 from utils.detector.engines import Engine
 from utils.detector.model_files import METADATA_KEY, data_file
 from utils.detector.engines.onnx_engine import OnnxEngine
@@ -30,8 +31,9 @@ def export_onnx(checkpoint_path: Path, onnx_path: Path, int8: bool = False) -> f
 
     The file maps `waves` (batch, n_samples) to `last_hidden` and `logits`, and carries the
     checkpoint's metadata. Weights of more than 1 GiB lie in a file beside it. `int8`: the linear
-    layers of a self-supervised encoder get 8 bits, whose difference is only told. Raises
-    `InputError` and leaves no file if logits differ too much from the checkpoint's otherwise.
+    layers of a self-supervised encoder get 8 bits, whose difference is only told; the checkpoint's
+    calibration is not theirs and is left out. Raises `InputError` and leaves no file if logits
+    differ too much from the checkpoint's otherwise.
     """
     checkpoint_path, onnx_path = Path(checkpoint_path), Path(onnx_path)
     checkpoint = load_checkpoint(checkpoint_path)
@@ -40,6 +42,8 @@ def export_onnx(checkpoint_path: Path, onnx_path: Path, int8: bool = False) -> f
     if int8 and not isinstance(engine.model, SpeechFrames):
         raise InputError(f"--int8 is for detectors on a self-supervised encoder, and "
                          f"{checkpoint_path} holds {checkpoint['architecture']}: leave it out")
+    if int8:
+        checkpoint |= UNCALIBRATED | {"calibrated_on": None}
     with atomic_folder(onnx_path.parent, [data_file(onnx_path).name, onnx_path.name]) as folder:
         beside = folder / onnx_path.name
         if isinstance(engine.model, SpeechFrames):
