@@ -240,8 +240,9 @@ def test_pictures_of_the_same_name_do_not_collide(model, speech, tmp_path, capsy
                for record in records(capsys))
 
 
-def test_one_picture_takes_one_recording(model, speech, tmp_path):
+def test_one_picture_takes_one_recording(model, speech, tmp_path, capsys):
     assert infer(model, "--input_file", speech / "a", "--picture", tmp_path / "x.svg") == 0
+    assert f"  picture    {tmp_path / 'x.svg'}\n" in capsys.readouterr().out
     assert "<svg" in (tmp_path / "x.svg").read_text(encoding="utf-8")
     with pytest.raises(InputError, match="folder"):
         infer(model, "--input_file", speech, "--picture", tmp_path / "x.png")

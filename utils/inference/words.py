@@ -31,8 +31,9 @@ def describe(record: dict, detector: Detector) -> list[str]:
     lines = reasons + known if record["verdict"] == CANNOT_JUDGE else known + reasons
     warnings = [_line("warning", warning) for warning in record["warnings"]]
     notes = [_line("heard", note) for note in record["notes"]]
+    picture = [_line("picture", printable(record["picture"]))] if record.get("picture") else []
     return [first, *notes, *lines, *warnings, *_timeline(record),
-            *_explanation(record.get("explanation")), *_origin(record["origin"])]
+            *_explanation(record.get("explanation")), *picture, *_origin(record["origin"])]
 
 
 def sentence(record: dict) -> str:
