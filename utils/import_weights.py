@@ -1,4 +1,4 @@
-"""Turn published AASIST weights (a .pth state dict) into a checkpoint of this project.
+"""Turn the published weights of a detector into a checkpoint of this project.
 
     python utils/import_weights.py --weights AASIST.pth --architecture aasist \\
         --output models/checkpoints/aasist/best.pt
@@ -22,6 +22,9 @@ ASVSPOOF5 = {"corpus": "ASVspoof 5",
                             "partition",
              "demo": False, "utterances": 182357, "seed": None,
              "attacks": [f"A{i:02d}" for i in range(1, 9)]}
+NOT_CALIBRATED = ("score, not calibrated: fit a threshold on a dev set of your own with python "
+                  "utils/calibrate_model.py --model FILE --data_dir FOLDER")
+SELF_SUPERVISED = ("xlsr-aasist", "antideepfake", "xlsr-sls")   # utils/encoders/detectors.py
 UNKNOWN = {"corpus": "unknown", "description": "published weights of unknown training",
            "demo": False, "utterances": None, "seed": None, "attacks": []}
 # The files released at github.com/clovaai/aasist (models/weights) and at
@@ -39,10 +42,10 @@ KNOWN_WEIGHTS = {
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", type=Path, required=True, metavar="FILE.pth",
-                        help="the published state dict")
-    parser.add_argument("--architecture", choices=["aasist", "aasist-l"], required=True,
-                        help="the network of these weights")
+    parser.add_argument("--weights", type=Path, required=True, metavar="FILE",
+                        help="the published state dict (.pth, .ckpt or .safetensors)")
+    parser.add_argument("--architecture", choices=["aasist", "aasist-l", *SELF_SUPERVISED],
+                        required=True, help="the detector of these weights")
     parser.add_argument("--output", type=Path, required=True, metavar="CHECKPOINT",
                         help="the .pt file to write")
     return parser
@@ -53,21 +56,31 @@ def published_checkpoint(weights: Path, architecture: str) -> dict:
 
     Raises `InputError` if the state dict does not match `architecture` exactly.
     """
-    from models import CONFIGS
     from utils.common.provenance import environment
-    from utils.detector.checkpoint import FORMAT, LABEL_ORDER, check_weights, read_pickle
+    from utils.detector.checkpoint import FORMAT, LABEL_ORDER, check_weights
     from utils.signals import N_SAMPLES, SAMPLE_RATE
-    config = CONFIGS[architecture]
-    state_dict = read_pickle(weights)
+    config, state_dict, whole = _read(weights, architecture)
     check_weights(config, state_dict, weights)
     digest = file_sha256(weights)
     name, trained_on = KNOWN_WEIGHTS.get(digest, ("unrecognised", UNKNOWN))
-    return {"format": FORMAT, "architecture": architecture, "config": config,
+    return {"format": FORMAT, "architecture": config["architecture"], "config": config,
             "state_dict": dict(state_dict), "label_order": LABEL_ORDER, "n_samples": N_SAMPLES,
             "sample_rate": SAMPLE_RATE, "calibration": None, "decision": None,
-            "score_range": None, "audio": None, "trained_on": trained_on,
-            "args": {"architecture": architecture}, "history": [], "environment": environment(),
-            "origin": f"{name} weights, imported from {weights.name} (SHA-256 {digest})"}
+            "published_whole": whole, "score_range": None, "audio": None, "reason": NOT_CALIBRATED,
+            "trained_on": trained_on, "args": {"architecture": architecture}, "history": [],
+            "environment": environment(),
+            "origin": f"{name} weights of {architecture}, imported from {weights.name} "
+                      f"(SHA-256 {digest})"}
+
+
+def _read(weights: Path, architecture: str) -> tuple[dict, dict, bool]:
+    """Configuration, state dict, and whether the published evaluation hears whole recordings."""
+    if architecture in SELF_SUPERVISED:
+        from utils.encoders.detectors import PUBLISHED, read_published
+        return *read_published(weights, architecture), PUBLISHED[architecture].whole
+    from models import CONFIGS
+    from utils.detector.checkpoint import read_pickle
+    return CONFIGS[architecture], read_pickle(weights), False
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -39,6 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     from utils.archives.index import check_containers
     from utils.store.build import BuildOptions, build_store, remove_others
+    from utils.store.equal_sound import check_stores
     from utils.trials.trial import read_corpus
     from utils.trials.trial_index import subsets_of
     corpus = read_corpus(args.data_dir)
@@ -51,6 +52,7 @@ def main(argv: list[str] | None = None) -> int:
     options = BuildOptions(args.limit, args.seed, args.workers, args.low_memory, args.force)
     for subset in subsets:
         build_store(args.data_dir, subset, corpus, options)
+    check_stores(args.data_dir, corpus)
     return 0
 
 

@@ -19,7 +19,11 @@ def build_parser() -> argparse.ArgumentParser:
         "Exit codes: 0 all recordings scored, 1 some failed, 2 wrong usage, 130 interrupted."))
     add = parser.add_argument
     add("--input_file", nargs="+", action="extend", required=True, metavar="PATH",
-        help="recordings, folders (with all folders below) or .txt lists with one path a line")
+        help="recordings, folders (with all folders below) or .txt lists with one path a line; "
+             "- reads one recording from a pipe and prints a line for each window as it comes")
+    add("--raw", type=positive, metavar="RATE",
+        help="with --input_file -: the pipe holds bare samples at this rate in Hz (16 bits, "
+             "little endian, one channel)")
     add("--model", type=Path,
         help="checkpoint (.pt) or exported model (.onnx); default: the newest in "
              "models/checkpoints that can give verdicts, else the pretrained model")
@@ -55,6 +59,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The arguments, checked; exits with code 2 if they do not fit together."""
+    from utils.audio.file_types import MAX_RATE, MIN_RATE
+    from utils.inference.inputs import STDIN
     from utils.inference.journal import SUFFIXES
     parser = build_parser()
     args = parser.parse_args(argv)
@@ -64,6 +70,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     if args.published_protocol and (args.explain or args.picture or costs):
         parser.error("--published_protocol gives bare scores: "
                      "leave out --explain, --picture, --prior and the costs")
+    piped = STDIN in args.input_file
+    if piped and (len(args.input_file) > 1 or args.explain or args.published_protocol):
+        parser.error("--input_file - hears one recording once: leave out other recordings, "
+                     "--explain and --published_protocol")
+    if args.raw and not (piped and MIN_RATE <= args.raw <= MAX_RATE):
+        parser.error(f"--raw needs --input_file - and a rate from {MIN_RATE} to {MAX_RATE} Hz")
     if args.force_cpu:
         args.device = "cpu"
     return args
@@ -76,11 +88,15 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     from utils.detector import Detector
     from utils.inference.batch import judge_all
-    from utils.inference.inputs import expand
+    from utils.inference.inputs import STDIN, expand
+    from utils.inference.stream import judge_stdin
     paths, left_out = expand(args.input_file)
     detector = Detector.load(args.model, args.device, args.threads, prior=args.prior,
                              cost_miss=args.cost_miss, cost_fa=args.cost_fa,
                              published_protocol=args.published_protocol, explain=args.explain)
+    if STDIN in paths:
+        return judge_stdin(detector, args.raw, as_json=args.json, output=args.output,
+                           picture=args.picture)
     return judge_all(detector, paths, as_json=args.json, output=args.output, picture=args.picture,
                      left_out=left_out)
 

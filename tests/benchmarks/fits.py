@@ -11,10 +11,11 @@ from tqdm import tqdm
 from models.hybrid import Hybrid
 from utils.common.errors import InputError
 from utils.common.files import atomic_write
-from utils.detector.scoring import cut, heard, model_wave
+from utils.detector.scoring import heard, model_wave
 from utils.metrics.metrics import eer
 from utils.signals import N_SAMPLES
 from utils.signals.front import FRONT
+from utils.signals.windows import cut
 from utils.store.reader import Store
 from utils.training.data import CropDataset
 from utils.training.learners.ridge import Moments, row_weights, statistics_engine

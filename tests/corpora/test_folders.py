@@ -84,6 +84,21 @@ def test_folders_and_names_give_attack_speaker_and_sentence(key, path, wanted):
     assert (labels.attack, labels.speaker, labels.source) == wanted
 
 
+def test_a_folder_of_fakes_called_like_a_real_speaker_is_that_speaker(clips, tmp_path):
+    raw = tmp_path / "raw"
+    for name in ("Ann", "Bob", "Eve"):
+        put(clips, raw, "bonafide", f"real/{name}", 2)
+        put(clips, raw, "spoof", f"fake/{name}", 2)
+    put(clips, raw, "spoof", "fake/xtts/Bob", 2)
+    home = {}
+    for subset, found in prepared(raw).items():
+        for trial in found:
+            assert home.setdefault(trial.labels.speaker, subset) == subset
+            if trial.labels.key == "spoof":
+                assert trial.labels.attack == ("xtts" if "xtts" in trial.utterance else "spoof")
+    assert set(home) == {"Ann", "Bob", "Eve"}
+
+
 def test_equal_recordings_of_one_part_stay_in_one_subset(clips, tmp_path, capsys):
     raw = tmp_path / "raw"
     for folder in ("bonafide", "spoof"):

@@ -11,11 +11,12 @@ import torch
 from models import CONFIGS, build_model
 from tests.helpers.aasist_weights import random_checkpoint, random_input
 from tests.conftest import ROOT
+from tests.helpers.scoring_models import write_small_model
 from utils.common.errors import InputError
 from utils.detector.checkpoint import save_checkpoint
 from utils.detector.engines import load_engine, newest_model
 from utils.export.export import export_onnx, quickest_engine
-from utils.detector.model_files import has_external_data
+from utils.detector.model_files import outside_weights
 from utils.detector.engines.torch_engine import TorchEngine
 
 LENGTH = 8000
@@ -148,13 +149,41 @@ def test_a_description_that_is_off_is_refused(tmp_path, run_dir, text, words):
     assert words in refusal(tmp_path, model.SerializeToString())
 
 
-def test_a_model_that_names_another_file_is_refused_unread(tmp_path, run_dir):
-    model = onnx.load(run_dir / "best.onnx")
-    onnx.save(model, str(tmp_path / "away.onnx"), save_as_external_data=True,
-              location="weights.bin", size_threshold=0)
-    content = (tmp_path / "away.onnx").read_bytes()
-    assert has_external_data(content)
-    assert "another file" in refusal(tmp_path, content)
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    return write_small_model(tmp_path_factory.mktemp("small"))
+
+
+def moved_out(folder, small, location: str = "model.onnx.data") -> bytes:
+    """The small model with its weights in a file beside it, which it calls `location`."""
+    onnx.save(onnx.load(small), str(folder / "model.onnx"), save_as_external_data=True,
+              location="model.onnx.data", size_threshold=1024)
+    content = (folder / "model.onnx").read_bytes()
+    return content.replace(b"model.onnx.data", location.encode())
+
+
+def test_weights_may_lie_in_one_file_beside_the_model(tmp_path, small):
+    assert outside_weights(moved_out(tmp_path, small))
+    waves = random_input()
+    expected = load_engine(small, threads=1).logits(waves)
+    assert np.array_equal(load_engine(tmp_path / "model.onnx", threads=1).logits(waves), expected)
+    beside = tmp_path / "model.onnx.data"
+    size = beside.stat().st_size
+    with beside.open("r+b") as file:
+        file.truncate(size - 1)
+    with pytest.raises(InputError, match="model.onnx.data is cut off"):
+        load_engine(tmp_path / "model.onnx")
+    beside.rename(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="which is missing beside it or a link"):
+        load_engine(tmp_path / "model.onnx")
+    beside.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="which is missing beside it or a link"):
+        load_engine(tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("location", ["../model.onnx.d", "/etc/hosts/abcd", "other.onnx.data"])
+def test_weights_anywhere_else_are_refused_unread(tmp_path, small, location):
+    assert "another file" in refusal(tmp_path, moved_out(tmp_path, small, location))
 
 
 def test_a_missing_model_is_named(tmp_path):

@@ -9,7 +9,8 @@ from utils.audio.decode import load_audio, open_audio
 from utils.common.errors import InputError
 from utils.detector.engines import load_engine
 from utils.detector.scoring import (Recording, audio_profile, published_score, raw_scores,
-                                    score_blocks, score_store, tile, waveform)
+                                    score_blocks, score_store, waveform)
+from utils.signals.windows import tile
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +98,7 @@ def test_an_interrupted_recording_keeps_the_windows_scored_so_far(engine, speech
         yield speech[-1][:200000]
         raise KeyboardInterrupt
 
-    recording = Recording()
+    recording = Recording(engine)
     with pytest.raises(KeyboardInterrupt):
         score_blocks(engine, broken_off(), recording=recording)
     starts = [window.start for window in recording.result().windows]

@@ -7,7 +7,7 @@ from tests.helpers.example_speech import EXAMPLES, crops
 from tests.helpers.scoring_models import genuine
 from utils.audio.decode import load_audio
 from utils.detector.speech_activity import Activity
-from utils.detector.scoring import cut
+from utils.signals.windows import cut
 
 
 def activity(samples):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from utils.detector.scoring import cut, tile
+from utils.signals.windows import cut, tile
 
 
 def in_blocks(samples, size):

@@ -14,7 +14,7 @@ from utils.common.errors import InputError
 from utils.export import aasist as aasist_onnx, export
 from utils.detector.checkpoint import load_checkpoint, metadata, save_checkpoint
 from utils.detector.engines import load_engine
-from utils.detector.scoring import tile
+from utils.signals.windows import tile
 
 
 @pytest.fixture(scope="module")

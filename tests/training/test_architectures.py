@@ -142,6 +142,7 @@ def test_mixtures_are_fitted_and_go_on_after_a_stop_as_if_never_stopped(
      "--distil_weight needs a teacher: add --teacher FILE, or leave it out"),
     (["--small_model", "--distil_temperature", "3"], "--distil_temperature needs a teacher"),
     (["--small_model", "--source_power", "0.5"], "--source_power needs --balance source"),
+    (["--small_model", "--level_penalty", "10"], "or choose --architecture hybrid"),
     (["--small_model", "--balance", "attack", "--source_power", "0.5"],
      "--source_power needs --balance source"),
     (["--small_model", "--ridge", "0.01"], "or choose --architecture hybrid"),
@@ -154,7 +155,8 @@ def test_options_that_do_not_go_together_are_usage_errors(options, said, capsys)
 
 
 @pytest.mark.parametrize("options", [
-    [*HYBRID, "--source_power", "0.5", "--ridge", "0.001"], ["--small_model", "--balance", "source",
+    [*HYBRID, "--source_power", "0.5", "--ridge", "0.001", "--level_penalty", "10",
+     "--channel_penalty", "0"], ["--small_model", "--balance", "source",
         "--source_power", "0.5"],
     ["--small_model", "--teacher", "t.pt", "--distil_weight", "0.5"], ["--architecture", "lfcc-gmm",
         "--device", "auto"]])

@@ -49,8 +49,8 @@ def test_babble_is_of_all_the_other_bona_fide_utterances_and_of_no_others(store,
 
 def test_the_only_bona_fide_utterance_gets_no_babble(store):
     part = StorePart(store, [0, 1, 3])
-    assert "babble" not in CropDataset(part, SAMPLES, 5, "full").augmentation(0).describe()
-    assert "babble" in CropDataset(part, SAMPLES, 5, "full").augmentation(1).describe()
+    assert "babble" not in CropDataset(part, SAMPLES, 5, "full").augmentation(0, "full").describe()
+    assert "babble" in CropDataset(part, SAMPLES, 5, "full").augmentation(1, "full").describe()
     assert not any(heard_behind(part, 0, 30))
 
 
@@ -63,3 +63,14 @@ def test_augmented_crops_are_the_same_from_a_copy_and_in_any_order(store):
     assert len({wave.numpy().tobytes() for wave in waves.values()}) == len(items)
     other = CropDataset(store, SAMPLES, 6, "full")
     assert not any(torch.equal(other[item][0], waves[item]) for item in items)
+
+
+def test_a_changed_copy_is_of_the_same_crop_and_leaves_the_crop_as_it_is(store):
+    pairs = CropDataset(store, SAMPLES, 5, "speed", ("level", "channel"))
+    alone = CropDataset(store, SAMPLES, 5, "speed")
+    for index in range(6):
+        wave, label, soft, sent = pairs[1, index]
+        assert torch.equal(wave, alone[1, index][0]) and label == alone[1, index][1]
+        assert wave.shape == soft.shape == sent.shape
+        assert 0 < (soft - wave).abs().max() and (soft - wave).std() < 0.1 * wave.std()
+        assert not torch.equal(sent, wave)

@@ -96,6 +96,37 @@ def test_the_fit_is_the_weighted_ridge_regression_on_standardised_statistics(hyb
     assert loss == pytest.approx(weights @ (score - target) ** 2, abs=1e-4)
 
 
+@pytest.mark.parametrize("penalties", [(3.0,), (3.0, 0.5)])
+def test_what_a_change_does_to_the_score_is_penalised_in_closed_form(hybrid, penalties):
+    x, labels = waves(8), torch.tensor([0, 1] * 4)
+    weights = np.full(8, 1 / 8)
+    copies = [x * 0.3, x.flip(1)][:len(penalties)]
+    batches = [Batch(x[k:k + 4], labels[k:k + 4], [(0, i) for i in range(k, k + 4)],
+                     tuple(copy[k:k + 4] for copy in copies)) for k in (0, 4)]
+    fit(hybrid, [Batch(x, labels, [(0, i) for i in range(8)])], weights, 0.01, ALONE)
+    free = moved(hybrid, x, copies)
+    loss = fit(hybrid, batches, weights, 0.01, ALONE, penalties)
+    with torch.inference_mode():
+        z, _ = (part.double().numpy() for part in hybrid(x))
+        changed = [hybrid(copy)[0].double().numpy() - z for copy in copies]
+    target = 2.0 * labels.numpy() - 1
+    rows = np.concatenate([z - z.mean(0), *(penalty ** 0.5 * by
+                                            for penalty, by in zip(penalties, changed))]) / 8 ** 0.5
+    goal = np.concatenate([target, *(np.zeros(8) for _ in penalties)]) / 8 ** 0.5
+    slope = rows.T @ np.linalg.solve(rows @ rows.T + 0.01 * np.eye(len(rows)), goal)
+    found = hybrid.out_layer.weight.detach().double().numpy()
+    assert np.abs(found[1] - found[0] - slope).max() < 5e-3 * np.abs(slope).max()   # float32
+    assert loss == pytest.approx(np.square(rows @ slope - goal).sum(), abs=1e-4)
+    assert all(after < before / 2 for before, after in zip(free, moved(hybrid, x, copies)))
+
+
+def moved(model, x, copies) -> list[float]:
+    """Mean squared change of the score from `x` to each of its copies."""
+    with torch.inference_mode():
+        scores, *others = (model(wave)[1].diff(dim=1) for wave in (x, *copies))
+    return [float((other - scores).square().mean()) for other in others]
+
+
 def test_a_penalty_too_small_for_so_few_utterances_is_told(hybrid):
     with pytest.raises(InputError, match="give a larger --ridge"):
         fit(hybrid, [Batch(waves(4), torch.tensor([0, 1, 0, 1]), [(0, i) for i in range(4)])],

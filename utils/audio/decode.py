@@ -44,13 +44,12 @@ class AudioStream:
 
     def __enter__(self) -> "AudioStream":
         with ExitStack() as stack:
-            self._opened = stack.enter_context(open_source(self._source))
+            self._opened = self._open(stack)
             try:
-                self._opened = _without_tag(self._opened)
-                self._pieces = pieces(self._opened, self._track)
+                self._pieces = self._files()
                 self._first = next(self._pieces)
             except DecoderRefused as refusal:
-                raise self._fail(_refusal(self._opened, refusal)) from refusal
+                raise self._fail(self._refused(refusal)) from refusal
             except OSError as error:
                 raise self._fail(f"cannot be read ({printable(error)})") from error
             self._stack = stack.pop_all()
@@ -71,6 +70,17 @@ class AudioStream:
             raise self._fail(f"cannot be decoded ({refusal})") from refusal
         except OSError as error:
             raise self._fail(f"cannot be read ({printable(error)})") from error
+
+    def _open(self, stack: ExitStack) -> Opened:
+        return _without_tag(stack.enter_context(open_source(self._source)))
+
+    def _files(self) -> Iterator[tuple[Opened, Reader]]:
+        return pieces(self._opened, self._track)
+
+    def _refused(self, refusal: DecoderRefused) -> str:
+        return not_read(self._opened, refusal, (
+            "is not audio of a kind that can be read, or was cut short (an MP4 then lacks its "
+            "index): get the whole file, or convert it to WAV or FLAC"))
 
     def _fail(self, reason: str) -> AudioError:
         return AudioError(f"{self._opened.name} {reason}")
@@ -181,15 +191,14 @@ def _without_tag(opened: Opened) -> Opened:
                      "them")
 
 
-def _refusal(opened: Opened, refusal: DecoderRefused) -> str:
-    """Why a file cannot be opened, in words for a person."""
+def not_read(opened: Opened, refusal: DecoderRefused, else_: str) -> str:
+    """Why a file cannot be opened, in words for a person; `else_` where nothing is known."""
     if what := not_audio(opened.read(0, HEAD)):
         advice = "; if it is a list of recordings, call it .txt" if what == "text" else ""
         return f"is not audio: it is {what}{advice}"
     if "Invalid data" not in str(refusal) and "End of file" not in str(refusal):
         return f"cannot be decoded ({refusal})"
-    return ("is not audio of a kind that can be read, or was cut short (an MP4 then lacks its "
-            "index): get the whole file, or convert it to WAV or FLAC")
+    return else_
 
 
 def open_audio(source: AudioSource, track: int = 0, channels: Sequence[int] | None = None, *,

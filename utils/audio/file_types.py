@@ -1,4 +1,4 @@
-"""Which suffixes are audio, what libav's formats are called, and what is plainly no audio."""
+"""Which suffixes and rates are audio, libav's formats, and what is plainly no audio."""
 
 # In lower case: a file in a folder with one of these counts as a recording.
 AUDIO_SUFFIXES = frozenset(
@@ -8,6 +8,7 @@ AUDIO_SUFFIXES = frozenset(
     ".opus .qt .ra .rf64 .rm .snd .sph .spx .tak .ts .tta .voc .vob .w64 .wav .wave .weba .webm "
     ".wma .wmv .wv".split())
 
+MIN_RATE, MAX_RATE = 4000, 768_000      # Hz: beyond these a header is wrong, not unusual
 # libav's formats that may open a file, by the first of libav's names: no playlists, no pictures
 FORMATS = {
     "wav": "WAV", "w64": "W64", "aiff": "AIFF", "au": "AU", "caf": "CAF", "flac": "FLAC",

@@ -38,6 +38,9 @@ class AudioInfo:
     remarks: list[str] = field(default_factory=list)    # sentences: what is odd, and was heard
     lossless: bool = False       # the codec loses nothing
     flaws: list[str] = field(default_factory=list)  # why it is no whole utterance of a corpus
+    tags: dict[str, str] = field(default_factory=dict)  # of the file and its track, as libav has it
+    files: int = 1               # recordings that lie one behind the other
+    hidden_seconds: float = 0.0  # of sound that an edit list leaves out; 0 where that is unknown
 
     @property
     def clipped_fraction(self) -> float:
@@ -49,10 +52,11 @@ class AudioInfo:
         self.sample_rate = reader.rate
         self.channels = reader.channels
         self.tracks = reader.tracks
-        self.format = FORMATS[reader.name]
+        self.format = FORMATS.get(reader.name, "raw")
         self.subtype = reader.codec
         self.eight_bits = reader.eight_bits
         self.lossless = reader.lossless
+        self.tags = reader.tags
 
     def measure(self, rate: int, block: np.ndarray) -> float:
         """Add a block (n, channels) of the source; its peak, where full scale is 1."""
@@ -77,6 +81,9 @@ class AudioInfo:
         self._note_changes(done)
         if first.name in TIMED:
             self._note_times(first)
+        if first.name == "mov" and first.listed and not (self.missing or first.faults
+                                                         or first.codec.startswith("pcm_")):
+            self.hidden_seconds = max(0.0, first.listed * first.packet_seconds - first.decoded)
         if self.missing:
             self.flaws.insert(0, self.missing[0])
 
@@ -93,7 +100,7 @@ class AudioInfo:
             self.flaws.append(f"it was cut short by {1000 * less:.1f} ms")
 
     def _note_surplus(self, done: Done) -> None:
-        files = sum(reader.form is None for reader, _ in done)
+        files = self.files = sum(reader.form is None for reader, _ in done) or 1
         promised = done[0][1]
         heard = sum(reader.heard for reader, _ in done)
         if files > 1:

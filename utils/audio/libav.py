@@ -1,16 +1,18 @@
 """libav, through PyAV: one sound track of a file as blocks of samples, each at its own time."""
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
-from utils.audio.file_types import FORMATS
+from utils.audio.file_types import FORMATS, MAX_RATE, MIN_RATE
 from utils.audio.sources import Opened
+from utils.common.text import WESTERN
 
-BLOCK = 1 << 18             # samples (all channels together) in one block: most utterances are one
+BLOCK = 1 << 18             # samples in one block: most utterances are one
 PAUSE = 0.1                 # s: a shorter jump of the time stamps is rounding, or one lost frame
 MOST_NOTHING = 3600.0       # s of all pauses together; more is no pause, but another clock
-MIN_RATE, MAX_RATE = 4000, 768_000      # Hz: beyond these a header is wrong, not unusual
 MOST_PAUSES = 100           # kept one by one
+MOST_TAGS, LONGEST_TAG = 200, 10_000    # read of a file; characters
 STRICT = {"err_detect": "crccheck+explode"}     # an error is told, not covered with silence
 WITH_SUMS = ("flac", "tta", "wavpack")          # codecs that look at their sums if asked to
 # formats with time stamps; the last ones have numbered frames: a lost one leaves its place
@@ -31,6 +33,7 @@ class Reader:
         """`form` and `options`: libav's format, where the bytes are bare samples."""
         import av                       # 20 MB of memory: for those who decode
         self.form = form
+        self.block = BLOCK      # samples (all channels together) that a block holds at least
         self._errors = (av.error.FFmpegError, ValueError)
         self._container = self._open(av, source, form, options)
         self.tracks = len(self._container.streams.audio)
@@ -57,6 +60,7 @@ class Reader:
         self.listed = self._stream.frames or None   # samples or packets, as the index says
         self.lossless = context.codec.lossless
         self.exact = self.lossless or self.codec.startswith("pcm_")   # promises hold to the sample
+        self.tags = _readable(self._container.metadata | self._stream.metadata)
         self.decoded = 0.0      # s of sound
         self.lead = 0.0         # s of nothing before it
         self.pauses: list[tuple[float, float]] = []     # (after how much of `length`, s of nothing)
@@ -64,6 +68,7 @@ class Reader:
         self.first = 0          # the first byte of the first packet
         self.end = 0            # the byte behind the last packet
         self.packets = 0
+        self.packet_seconds = 0.0   # of the first
         self.faults = 0         # packets that could not be decoded
         self.cut = False        # the file ends inside a packet
 
@@ -79,9 +84,11 @@ class Reader:
             options["format_whitelist"] = ",".join(FORMATS)
         refusal = None
         for form in forms:
-            source.file.seek(0)
+            if source.file.seekable():
+                source.file.seek(0)
             try:
-                return av.open(source.file, format=form, options=options)
+                return av.open(source.file, format=form, options=options,
+                               metadata_errors="surrogateescape")
             except self._errors as error:
                 refusal = error
         raise DecoderRefused(getattr(refusal, "strerror", None) or str(refusal)) from refusal
@@ -115,7 +122,7 @@ class Reader:
         size = 0
         rate = 0
         for now, samples in self._at_their_times():
-            if held and (now != rate or samples.shape[1] != held[0].shape[1] or size >= BLOCK):
+            if held and (now != rate or samples.shape[1] != held[0].shape[1] or size >= self.block):
                 yield rate, np.concatenate(held)
                 held = []
                 size = 0
@@ -172,6 +179,7 @@ class Reader:
             self.end = max(self.end, packet.pos + packet.size)
             if self.packets == 1:
                 self.first = packet.pos
+                self.packet_seconds = float((packet.duration or 0) * packet.time_base)
         if self.name == "mpegts":
             self.faults += packet.is_corrupt
         else:
@@ -192,6 +200,21 @@ class Reader:
             return (array / -float(np.iinfo(array.dtype).min)).astype(np.float32)
         with np.errstate(over="ignore"):        # infinity is told later
             return array if array.dtype == np.int16 else array.astype(np.float32)
+
+
+def _readable(tags: dict[str, str]) -> dict[str, str]:
+    """Tags as text, bounded in number and length; what is not UTF-8 is read as western letters."""
+    return {_text(name[:LONGEST_TAG]): _text(value[:LONGEST_TAG])
+            for name, value in islice(tags.items(), MOST_TAGS)}
+
+
+def _text(value: str) -> str:
+    if value.isascii():
+        return value
+    try:
+        return value.encode("utf-8", "surrogateescape").decode()
+    except UnicodeDecodeError:
+        return value.encode("utf-8", "surrogateescape").decode(WESTERN, "replace")
 
 
 def _nothing(seconds: float, rate: int, like: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

@@ -37,6 +37,11 @@ def rate(text: str) -> float:
     return _number(text, float, lambda value: 0 < value < float("inf"), "a number above 0")
 
 
+def weight(text: str) -> float:
+    """A finite number of at least 0."""
+    return _number(text, float, lambda value: 0 <= value < float("inf"), "a number of at least 0")
+
+
 def share(text: str) -> float:
     """A number from 0 to 1, both included."""
     return _number(text, float, lambda value: 0 <= value <= 1, "a number from 0 to 1")

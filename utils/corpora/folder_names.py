@@ -1,6 +1,6 @@
 """What the names of folders say: the key, the subset, the attack, the speaker."""
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from utils.trials.labels import UNKNOWN, Labels
 
@@ -76,10 +76,12 @@ def _sentence(name: str) -> tuple[str | None, str]:
     return next(found, (None, UNKNOWN))
 
 
-def labels_of(key: str, home: str, path: tuple[str, ...], attack_at: int = 0) -> Labels:
+def labels_of(key: str, home: str, path: tuple[str, ...], attack_at: int = 0,
+              speakers: Set[str] = frozenset()) -> Labels:
     """The labels of a recording by its path below `home`, a folder of one key.
 
     A spoof's attack is the folder number `attack_at` of the path, and its speaker the next one.
+    A folder called like one of the bona fide `speakers` is that speaker, of an unnamed attack.
     """
     *above, name = path
     voice, source = _sentence(name)
@@ -87,7 +89,8 @@ def labels_of(key: str, home: str, path: tuple[str, ...], attack_at: int = 0) ->
         speaker = voice or speaker_of(tuple(above), home) or UNKNOWN
         return Labels(key=key, speaker=speaker, source=source)
     folders = _telling(above)
-    folders = folders[attack_at:] or folders or [
-        home if WAVEFAKE.fullmatch(home) else ONE_ATTACK]
+    folders = folders[attack_at:] or folders
+    if not folders or folders[0] in speakers:
+        folders = [home if WAVEFAKE.fullmatch(home) else ONE_ATTACK, *folders]
     speaker = folders[1] if len(folders) > 1 else UNKNOWN
     return Labels(key=key, attack=folders[0], speaker=voice or speaker, source=source)

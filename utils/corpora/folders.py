@@ -15,7 +15,8 @@ from pathlib import Path
 from utils.archives.index import Place, container_name
 from utils.common.errors import InputError, printable
 from utils.corpora.corpus import Corpus, Files, Part, Request
-from utils.corpora.folder_names import key_of, labels_of, published_key, subset_of
+from utils.corpora.folder_names import (key_of, labels_of, published_key, speaker_of,
+                                        subset_of)
 from utils.corpora.tree import audio, subfolders, walk
 from utils.corpora.user_lists import add_listed
 from utils.trials.labels import KEYS
@@ -161,9 +162,12 @@ def _lines(found: list[Source], conditions: tuple[Condition, ...]) -> Iterator[P
     """What the lists and the folders say, as protocol lines.
 
     bonafide/SPEAKER/x.wav has a speaker, bonafide/x.wav none. spoof/ATTACK/x.wav has an attack,
-    and spoof/ATTACK/SPEAKER/x.wav a speaker too; spoof/x.wav has the attack "spoof".
+    and spoof/ATTACK/SPEAKER/x.wav a speaker too; spoof/x.wav has the attack "spoof". So has
+    spoof/SPEAKER/x.wav, where bonafide/ has a folder of that name.
     In MLAAD, fake/LANGUAGE/ATTACK/x.wav has an attack.
     """
+    speakers = {speaker_of(file.parts[:-1], source.folder.name) for source in found
+                if source.key == "bonafide" for file in audio(source.folder)}
     for source in found:
         if source.key is None:
             for line in read_table(source.folder, conditions):
@@ -171,7 +175,7 @@ def _lines(found: list[Source], conditions: tuple[Condition, ...]) -> Iterator[P
             continue
         attack_at = 1 if next(source.folder.glob(MLAAD), None) else 0
         for file in audio(source.folder):
-            labels = labels_of(source.key, source.folder.name, file.parts, attack_at)
+            labels = labels_of(source.key, source.folder.name, file.parts, attack_at, speakers)
             yield ProtocolLine(source.prefix + file.name, labels)
 
 

@@ -2,14 +2,13 @@
 
 Opening one never runs code from the file: `torch.load(weights_only=True)`, with no fallback.
 """
-import io
 import json
 import math
 import pickle
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from utils.common.errors import InputError, out_of_memory
 from utils.common.files import atomic_write
@@ -20,10 +19,11 @@ from utils.signals.front import FRONT
 
 FORMAT = 1
 LABEL_ORDER = ["spoof", "bonafide"]
-MAX_BYTES = 2 ** 30  # unpacked; the largest network of this project takes 20 MB
+MAX_BYTES = 2 ** 30  # of a compressed file, unpacked; torch.save compresses nothing
 REQUIRED = ("format", "architecture", "config", "state_dict", "label_order", "n_samples",
             "sample_rate")
 NOT_METADATA = ("state_dict", "training")  # "training": what only a resumed run needs
+BEFORE_ZIP = bytes.fromhex("80028a0a6cfc9c46f9206aa85019")     # a pickled number of 10 bytes
 AGAIN = "copy or download it again"
 
 
@@ -33,10 +33,34 @@ def save_checkpoint(path: Path, checkpoint: dict) -> None:
     missing = [key for key in REQUIRED if key not in checkpoint]
     if missing:
         raise ValueError(f"checkpoint without {', '.join(missing)}")
-    content = io.BytesIO()       # torch hides a full disk behind an error of its own
-    torch.save(checkpoint, content)
     with atomic_write(Path(path), "wb") as file:
-        file.write(content.getbuffer())
+        disk = _Disk(file)
+        try:
+            torch.save(checkpoint, disk)
+        except RuntimeError:
+            if disk.error is not None:
+                raise disk.error from None
+            raise
+
+
+class _Disk:
+    """A file that remembers what went wrong: torch hides a full disk behind an error of its own."""
+
+    def __init__(self, file: IO[bytes]):
+        self.file = file
+        self.error: OSError | None = None
+
+    def write(self, content: bytes) -> int:
+        """As `file.write`."""
+        try:
+            return self.file.write(content)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        """As `file.flush`."""
+        self.file.flush()
 
 
 def load_checkpoint(path: Path) -> dict:
@@ -56,13 +80,15 @@ def load_checkpoint(path: Path) -> dict:
     return checkpoint
 
 
-def read_pickle(path: Path) -> Any:
+def read_pickle(path: Path, older: bool = False) -> Any:
     """The content that `torch.save` wrote to `path`, tensors on the CPU.
 
-    Raises `InputError` where it is not such a file, or holds code.
+    `older`: also as PyTorch wrote it before 1.6, which is no zip file. Raises `InputError` where it
+    is not such a file, or holds code.
     """
     import torch
-    _check_container(path)
+    if not (older and _begins(path, BEFORE_ZIP)):
+        _check_container(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -76,24 +102,31 @@ def read_pickle(path: Path) -> Any:
         raise InputError(f"{path} is damaged ({_first_line(error)}): {AGAIN}") from error
 
 
+def _begins(path: Path, magic: bytes) -> bool:
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(magic)) == magic
+
+
 def _check_container(path: Path) -> None:
     """Refuse a file that is not a whole, reasonable zip file, before anything in it is read."""
     if not path.is_file():
         raise InputError(f"{path} is missing: name a checkpoint (.pt) that training wrote")
     if not zipfile.is_zipfile(path):
-        with open(path, "rb") as file:
-            if file.read(4) == b"PK\x03\x04":
-                raise InputError(f"{path} is cut off: {AGAIN}")
+        if _begins(path, b"PK\x03\x04"):
+            raise InputError(f"{path} is cut off: {AGAIN}")
         raise InputError(f"{path} is not a checkpoint: name a .pt file that training wrote, "
                          "or an exported .onnx file")
     try:
         with zipfile.ZipFile(path) as container:
             size = sum(member.file_size for member in container.infolist())
-            damaged = container.testzip() if size <= MAX_BYTES else None
+            plausible = size <= max(MAX_BYTES, path.stat().st_size)
+            damaged = container.testzip() if plausible else None
     except (zipfile.BadZipFile, zlib.error, UnicodeDecodeError, NotImplementedError,
             EOFError) as error:
         raise InputError(f"{path} is damaged ({error}): {AGAIN}") from error
-    if size > MAX_BYTES:
+    if not plausible:
         raise InputError(f"{path} unpacks to {size / 2 ** 30:.1f} GiB, "
                          "far beyond any model of this project: name another file")
     if damaged is not None:

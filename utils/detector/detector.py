@@ -8,6 +8,7 @@ from typing import BinaryIO
 import numpy as np
 
 from utils.audio.decode import AudioStream, open_audio
+from utils.audio.info import AudioInfo
 from utils.audio.sources import AudioSource, seekable, source_name
 from utils.common.errors import InputError, printable
 from utils.common.files import CHECKPOINT_DIR, file_sha256
@@ -16,9 +17,11 @@ from utils.detector import record
 from utils.detector.decision import Decision, decision_of
 from utils.detector.engines import Engine, default_model, load_engine
 from utils.detector.explanation import explain
+from utils.detector.listening import Listener
 from utils.detector.scoring import Recording, published_score, score_blocks
 from utils.detector.verdict import CANNOT_JUDGE
 from utils.detector.voices import Voice, voices
+from utils.origin.told import statements
 
 AudioFile = str | os.PathLike | bytes | BinaryIO
 Tap = Callable[[AudioStream], Iterable[np.ndarray]]
@@ -86,7 +89,7 @@ class Detector:
     @property
     def settings(self) -> dict:
         """Everything that a record depends on besides the recording, to resume a stopped run."""
-        return {"format": 2, "model": self.provenance.get("model_sha256"),
+        return {"format": 3, "model": self.provenance.get("model_sha256"),
                 "published_protocol": self.published_protocol, "explain": self.explain,
                 "threshold": self.decision.threshold if self.decision else None}
 
@@ -102,29 +105,41 @@ class Detector:
         source = io.BytesIO(file) if isinstance(file, bytes) else file
         head = self._head(source)
         judged: list[dict] = []
+        infos: list[AudioInfo] = []
         try:
             with seekable(source) as source:
                 if self.published_protocol:
                     return self._bare(head, source, tap)
                 found = voices(source)
                 for voice in found.found:
-                    judged.append(self._judge(head, source, voice, tap))
+                    judged.append(self._judge(head, source, voice, tap, infos))
+                origin = statements(infos[0], source)
         except InputError as error:
             return record.failed(head, printable(error))
         except Interrupted as stop:
             stop.record["voices"] = record.listed(judged, found.found)
             raise
-        return record.most_suspicious(judged, found)
+        return record.most_suspicious(judged, found) | {"origin": origin}
 
-    def _judge(self, head: dict, source: AudioSource, voice: Voice, tap: Tap | None) -> dict:
-        """The record of one voice of a file."""
-        recording = Recording()
+    def listen(self, name: str = "the microphone", info: AudioInfo | None = None) -> Listener:
+        """What hears a recording while it runs, fed with samples: see `Listener`.
+
+        `name` stands in the record. `info`: what the source knows of the recording; by default it
+        is 16 kHz, 16 bits, one channel.
+        """
+        return Listener(self.engine, self.decision, self._head(name), info)
+
+    def _judge(self, head: dict, source: AudioSource, voice: Voice, tap: Tap | None,
+               infos: list[AudioInfo]) -> dict:
+        """The record of one voice of a file; adds what was decoded to `infos`."""
+        recording = Recording(self.engine)
         try:
             with voice.open(source) as stream:
                 blocks = tap(stream) if tap else stream
                 scored = score_blocks(self.engine, blocks, self.engine.batch_size, recording)
         except KeyboardInterrupt:
             raise Interrupted(self._interrupted(head, recording, voice)) from None
+        infos.append(stream.info)
         found = record.judged(head, scored, stream.info, self.metadata, self.decision)
         if self.explain and found["verdict"] != CANNOT_JUDGE:
             found["explanation"] = explain(self.engine, lambda: voice.open(source), scored,

@@ -7,8 +7,9 @@ import numpy as np
 from utils.audio.decode import AudioStream
 from utils.detector.decision import Decision
 from utils.detector.engines import Engine
-from utils.detector.scoring import RecordingScore, Window, heard, model_wave, reported_scores, tile
+from utils.detector.scoring import RecordingScore, Window, heard, model_wave, reported_scores
 from utils.signals import SAMPLE_RATE
+from utils.signals.windows import tile
 
 SEGMENTS = 12
 FADE_SAMPLES = 160  # 10 ms at both ends of a silenced part, so that the edit makes no click

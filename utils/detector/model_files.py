@@ -2,13 +2,17 @@
 import io
 import json
 import pickle
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 METADATA_KEY = "detector"       # under it, an ONNX file holds the checkpoint's metadata as JSON
-METADATA_FIELD = 14             # the number of metadata_props in ONNX's ModelProto
+# Numbers of fields: metadata_props and graph of ONNX's ModelProto, initializer of its GraphProto,
+# external_data of its TensorProto.
+METADATA_FIELD, GRAPH_FIELD, WEIGHT_FIELD, OUTSIDE_FIELD = 14, 7, 5, 13
+MAX_BYTES = 2 ** 30             # of an ONNX file; the weights of a larger model lie beside it
 MAX_ENTRIES_BYTES = 2 ** 26     # of a checkpoint's entries without tensors; a real one takes 0.1 MB
 
 
@@ -62,16 +66,46 @@ def onnx_metadata(content: bytes) -> Any:
     return None
 
 
-def has_external_data(content: bytes) -> bool:
-    """Whether an ONNX file may name other files: "location" occurs outside its metadata.
+def data_file(path: Path) -> Path:
+    """The only other file in which an ONNX file may keep weights."""
+    return path.with_name(f"{path.name}.data")
 
-    Raises ValueError where `content` is no protobuf message.
+
+def outside_weights(content: bytes) -> list[tuple[str, int, int]]:
+    """(file, offset, length) of each weight that an ONNX file keeps in another file.
+
+    Raises ValueError where `content` is no protobuf message, and where another part of it than a
+    weight may name a file.
     """
-    return any(b"location" in bytes(field) for number, field in protobuf_fields(content)
-               if number != METADATA_FIELD)
+    places = []
+    for number, field in protobuf_fields(content):
+        if number == GRAPH_FIELD:
+            for kind, part in protobuf_fields(field):
+                if kind == WEIGHT_FIELD:
+                    places += _place(part)
+                elif _names_a_file(part):
+                    raise ValueError("a part that is no weight names another file")
+        elif number != METADATA_FIELD and _names_a_file(field):
+            raise ValueError("a part that is no weight names another file")
+    return places
 
 
-def protobuf_fields(content: bytes) -> Iterator[tuple[int, memoryview]]:
+def _place(weight: memoryview) -> list[tuple[str, int, int]]:
+    """Where one weight lies; nothing if it lies in the file itself."""
+    pairs = [dict(protobuf_fields(part)) for number, part in protobuf_fields(weight)
+             if number == OUTSIDE_FIELD]
+    if not pairs:
+        return []
+    place = {bytes(pair.get(1, b"")): bytes(pair.get(2, b"")).decode() for pair in pairs}
+    return [(place.get(b"location", ""), int(place.get(b"offset", 0)),
+             int(place.get(b"length", -1)))]
+
+
+def _names_a_file(field: memoryview) -> bool:
+    return re.search(b"location", field) is not None
+
+
+def protobuf_fields(content: bytes | memoryview) -> Iterator[tuple[int, memoryview]]:
     """(field number, bytes) of a protobuf message's fields that hold bytes.
 
     Raises ValueError where `content` is no protobuf message.

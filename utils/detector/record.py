@@ -21,14 +21,17 @@ VOICE_FIELDS = ("verdict", "score", "speech_seconds", "reasons", "warnings", "st
 
 def head(file: str, score_kind: str, decision: Decision | None, metadata: dict,
          provenance: dict) -> dict:
-    """The fields of every record, for a recording that has no score yet."""
+    """The fields of every record, for a recording that has no score yet.
+
+    "origin" is what the file says of itself, in the entries of `utils.origin`.
+    """
     band = decision.band if decision else None
     return {"file": shown(file), "score": None, "verdict": None, "error": None,
             "score_kind": score_kind, "threshold": decision.threshold if decision else None,
             "band": list(band) if band else None,
             "threshold_origin": decision.origin if decision else None,
             "model": trained_on(metadata), "demo": is_demo(metadata), "direction": DIRECTION,
-            **provenance, "notes": [], "reasons": [], "warnings": []}
+            **provenance, "notes": [], "reasons": [], "warnings": [], "origin": []}
 
 
 def failed(begun: dict, error: str) -> dict:

@@ -1,6 +1,6 @@
 """The one scoring path: dev, eval and inference cut, mark, score and average windows here."""
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,13 @@ from utils.detector.decision import Calibration
 from utils.detector.engines import Engine
 from utils.detector.speech_activity import Activity
 from utils.signals import N_SAMPLES, SAMPLE_RATE
-from utils.signals.front import at_speech_level, high_passed
+from utils.signals.front import HighPass, at_speech_level, high_passed
+from utils.signals.windows import Cutter, cut, tile
 
 BONAFIDE = 1                  # index of the logit; 0 is spoof
 READ_SAMPLES = 10 * SAMPLE_RATE
+LONGEST_WHOLE = 120 * SAMPLE_RATE   # attention over more takes gigabytes
+SHORTEST = SAMPLE_RATE // 10        # a network makes frames of so many samples
 PROFILE = ("bandwidth_hz", "speech_level_dbfs", "seconds")
 
 
@@ -43,65 +46,42 @@ class RecordingScore:
     bandwidth_hz: float | None  # of the speech
 
 
-@dataclass
 class Recording:
-    """One recording while its windows arrive; `result` may be called at any time."""
-    activity: Activity = field(default_factory=Activity)
-    spans: list[tuple[int, int]] = field(default_factory=list)  # samples
-    scores: list[float] = field(default_factory=list)           # may lag behind `spans` by a batch
+    """One recording while it arrives; `result` may be called at any time."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.activity = Activity()
+        self.spans: list[tuple[int, int]] = []      # of windows, in samples
+        self.scores: list[float] = []               # may lag behind `spans` by a batch
+        self._stage = HighPass() if engine.metadata.get("front") else None
+        self._cutter = Cutter(int(engine.metadata["n_samples"]))
+
+    def push(self, block: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """(start, samples) of the windows that are complete after an int16 block (n,)."""
+        return self._cutter.push(self._stage.push(block) if self._stage else block)
+
+    def finish(self) -> Iterator[tuple[int, np.ndarray]]:
+        """(start, samples) of the windows that the end completes."""
+        if self._stage:
+            yield from self._cutter.push(self._stage.finish())
+        yield from self._cutter.finish()
+
+    def windows(self, first: int = 0) -> list[Window]:
+        """The scored windows, from number `first` on."""
+        speech = self.activity.speech(first)
+        return [Window(start / SAMPLE_RATE, end / SAMPLE_RATE, score, bool(mark))
+                for (start, end), score, mark in zip(self.spans[first:], self.scores[first:],
+                                                     speech)]
 
     def result(self) -> RecordingScore:
         """The score of the windows that are scored so far."""
         scores = np.array(self.scores)
         speech = self.activity.speech()[:len(self.scores)]
-        windows = [Window(start / SAMPLE_RATE, end / SAMPLE_RATE, score, bool(mark))
-                   for (start, end), score, mark in zip(self.spans, self.scores, speech)]
         counted = scores[speech] if speech.any() else scores
         score = float(counted.mean()) if len(scores) else None
-        return RecordingScore(score, windows, self.activity.end / SAMPLE_RATE,
+        return RecordingScore(score, self.windows(), self.activity.end / SAMPLE_RATE,
                               self.activity.speech_seconds(), self.activity.level,
                               self.activity.peak_level, self.activity.bandwidth_hz())
-
-
-def tile(samples: np.ndarray, length: int) -> np.ndarray:
-    """The first `length` samples; a shorter recording is repeated, as in the published code."""
-    if not len(samples):
-        raise ValueError("no samples to repeat")
-    return np.resize(samples, length) if len(samples) < length else samples[:length]
-
-
-def cut(blocks: Iterable[np.ndarray], length: int) -> Iterator[tuple[int, np.ndarray]]:
-    """(start, samples) of every window of a recording that arrives in blocks (n,) of any size.
-
-    Windows are `length` samples long and start every `length // 2`. Where they do not reach the
-    end, one more window ends with the recording. A shorter recording gives one shorter window, an
-    empty one none. Each window is a copy. Memory: one and a half windows, whatever the length.
-    """
-    hop = length // 2
-    held = np.empty(0)
-    base = 0            # the place in the recording of held[0]
-    filled = 0
-    due = length        # so many samples must be held for the next window
-    for block in blocks:
-        if not len(held):
-            held = np.empty(length + hop, block.dtype)
-        while len(block):
-            taken = min(len(block), len(held) - filled)
-            held[filled:filled + taken] = block[:taken]
-            block = block[taken:]
-            filled += taken
-            if filled >= due == length:
-                yield base, held[:length].copy()
-                due = length + hop
-            if filled >= due > length:
-                held[:length] = held[hop:].copy()
-                base += hop
-                filled = length
-                yield base, held[:length].copy()
-    if 0 < filled < length:
-        yield 0, held[:filled].copy()
-    elif filled > length:
-        yield base + filled - length, held[filled - length:filled].copy()
 
 
 def waveform(samples: np.ndarray) -> np.ndarray:
@@ -141,12 +121,18 @@ class Scorer:
     def __init__(self, engine: Engine, batch_size: int) -> None:
         self.engine = engine
         self.batch_size = batch_size
-        self.length = int(engine.metadata["n_samples"])
         self.pending: list[tuple[Recording, np.ndarray]] = []
 
-    def add(self, recording: Recording, blocks: Iterable[np.ndarray]) -> None:
-        """Cut int16 blocks into windows and score them, the last ones perhaps at `flush`."""
-        for start, samples in cut(heard(self.engine, blocks), self.length):
+    def add(self, recording: Recording, block: np.ndarray) -> None:
+        """Score the windows that an int16 block (n,) completes, the last perhaps at `flush`."""
+        self._score(recording, recording.push(block))
+
+    def end(self, recording: Recording) -> None:
+        """The recording is over: score its last window, perhaps at `flush`."""
+        self._score(recording, recording.finish())
+
+    def _score(self, recording: Recording, windows: Iterable[tuple[int, np.ndarray]]) -> None:
+        for start, samples in windows:
             recording.activity.add(start, samples)
             recording.spans.append((start, start + len(samples)))
             self.pending.append((recording, model_wave(self.engine, samples)))
@@ -169,9 +155,11 @@ def score_blocks(engine: Engine, blocks: Iterable[np.ndarray], batch_size: int =
 
     After an interruption or an error, a `Recording` of your own holds the windows scored so far.
     """
-    recording = Recording() if recording is None else recording
+    recording = Recording(engine) if recording is None else recording
     scorer = Scorer(engine, batch_size)
-    scorer.add(recording, blocks)
+    for block in blocks:
+        scorer.add(recording, block)
+    scorer.end(recording)
     scorer.flush()
     return recording.result()
 
@@ -186,10 +174,11 @@ def score_store(engine: Engine, store: Any, batch_size: int = 16,
     scores = np.full(len(store), np.nan)
     waiting = []
     for i, row in enumerate(tqdm(store.rows, "scoring", unit="utterance", disable=not progress)):
-        waiting.append((i, Recording()))
-        blocks = (store.read(i, start, min(READ_SAMPLES, row.n_samples - start))
-                  for start in range(0, row.n_samples, READ_SAMPLES))
-        scorer.add(waiting[-1][1], blocks)
+        recording = Recording(engine)
+        waiting.append((i, recording))
+        for start in range(0, row.n_samples, READ_SAMPLES):
+            scorer.add(recording, store.read(i, start, min(READ_SAMPLES, row.n_samples - start)))
+        scorer.end(recording)
         while waiting and len(waiting[0][1].scores) == len(waiting[0][1].spans):
             _settle(scores, *waiting.pop(0), store)
     scorer.flush()
@@ -209,18 +198,25 @@ def _settle(scores: np.ndarray, i: int, recording: Recording, store: Any) -> Non
 def published_score(engine: Engine, blocks: Iterable[np.ndarray]) -> float | None:
     """The score of the published evaluation: bona fide logit of the first 64,600 samples.
 
-    A shorter recording is repeated. Reads every block, so that a damaged end is noticed. None for
-    an empty recording.
+    A shorter recording is repeated. Where the model's own evaluation hears whole recordings
+    ("published_whole" of its metadata), so does this. Reads every block, so that a damaged end is
+    noticed. None for an empty recording. Raises `InputError` if it is too long to be heard whole.
     """
+    whole = bool(engine.metadata.get("published_whole"))
+    longest = LONGEST_WHOLE if whole else N_SAMPLES
     kept = []
     held = 0
     for block in blocks:
-        if held < N_SAMPLES and len(block):
-            kept.append(block[:N_SAMPLES - held])
+        if held < longest and len(block):
+            kept.append(block[:longest - held])
             held += len(kept[-1])
     if not held:
         return None
-    waves = waveform(tile(np.concatenate(kept), N_SAMPLES))[None]
+    if whole and held == longest:
+        raise InputError(f"the published evaluation of this model hears whole recordings, and "
+                         f"this one is longer than {LONGEST_WHOLE // SAMPLE_RATE} s: cut it")
+    samples = np.concatenate(kept)
+    waves = waveform(samples if whole and held >= SHORTEST else tile(samples, N_SAMPLES))[None]
     return float(engine.logits(waves)[0, BONAFIDE])
 
 

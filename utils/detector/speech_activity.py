@@ -103,9 +103,9 @@ class Activity:
         """The lowest level in dBFS at which a speech-like frame counts as speech."""
         return max(FLOOR_DBFS, self.level - RANGE_DB)
 
-    def speech(self) -> np.ndarray:
-        """Which windows are speech: (windows,) bool."""
-        return np.array(self.levels, dtype=float) >= self.threshold
+    def speech(self, first: int = 0) -> np.ndarray:
+        """Which windows, from number `first` on, are speech: (windows,) bool."""
+        return np.array(self.levels[first:], dtype=float) >= self.threshold
 
     def speech_seconds(self) -> float:
         """The duration of speech: of its loud enough, speech-like frames, without pauses."""

@@ -1,6 +1,7 @@
 """From a checkpoint to an ONNX file, which scores without PyTorch; it is checked after writing."""
 import copy
 import io
+import math
 import warnings
 from pathlib import Path
 
@@ -9,41 +10,50 @@ import onnx
 import torch
 from torch import nn
 
+from models.ssl import SpeechFrames
 from utils.common.errors import InputError
-from utils.common.files import atomic_write
+from utils.common.files import atomic_folder, atomic_write
 from utils.detector.checkpoint import load_checkpoint, metadata_json
 from utils.detector.engines import Engine
-from utils.detector.model_files import METADATA_KEY
+from utils.detector.model_files import METADATA_KEY, data_file
 from utils.detector.engines.onnx_engine import OnnxEngine
 from utils.detector.engines.torch_engine import TorchEngine
 from utils.export.aasist import OPSET, aasist_in, aasist_onnx
+from utils.export.ssl import write_ssl
 
 TOLERANCE = 1e-4  # largest allowed difference of a logit between the file and the model
 ROUNDING = 20     # or so many times float32's rounding error, for ill-conditioned networks
 
 
-def export_onnx(checkpoint_path: Path, onnx_path: Path) -> float:
+def export_onnx(checkpoint_path: Path, onnx_path: Path, int8: bool = False) -> float:
     """Write the model of `checkpoint_path` to `onnx_path`; return the largest logit difference.
 
     The file maps `waves` (batch, n_samples) to `last_hidden` and `logits`, and carries the
-    checkpoint's metadata. Raises `InputError` and leaves no file if its logits differ too much
-    from the checkpoint's.
+    checkpoint's metadata. Weights of more than 1 GiB lie in a file beside it. `int8`: the linear
+    layers of a self-supervised encoder get 8 bits, whose difference is only told. Raises
+    `InputError` and leaves no file if logits differ too much from the checkpoint's otherwise.
     """
     checkpoint_path, onnx_path = Path(checkpoint_path), Path(onnx_path)
     checkpoint = load_checkpoint(checkpoint_path)
     engine = TorchEngine.from_checkpoint(checkpoint)
-    beside = onnx_path.with_name(f".{onnx_path.stem}.unchecked.onnx")
-    try:
-        _write(engine.model, checkpoint, beside)
+    del checkpoint["state_dict"]        # the engine has its own
+    if int8 and not isinstance(engine.model, SpeechFrames):
+        raise InputError(f"--int8 is for detectors on a self-supervised encoder, and "
+                         f"{checkpoint_path} holds {checkpoint['architecture']}: leave it out")
+    with atomic_folder(onnx_path.parent, [data_file(onnx_path).name, onnx_path.name]) as folder:
+        beside = folder / onnx_path.name
+        if isinstance(engine.model, SpeechFrames):
+            write_ssl(engine.model, checkpoint["n_samples"],
+                      (METADATA_KEY, metadata_json(checkpoint)), beside, int8)
+        else:
+            _write(engine.model, checkpoint, beside)
         exported = OnnxEngine.from_file(beside)
-        difference, allowed = _difference(engine, exported, checkpoint["n_samples"])
+        difference, allowed = _difference(engine, exported, checkpoint["n_samples"], int8)
         if not difference <= allowed:
             raise InputError(f"the export of {checkpoint_path} differs by {difference:.1e} in a "
                              f"logit, more than {allowed:.0e}: use the .pt file, "
                              "and please report this")
-        beside.replace(onnx_path)
-    finally:
-        beside.unlink(missing_ok=True)
+        del exported        # Windows moves no file that is still mapped
     return difference
 
 
@@ -87,15 +97,16 @@ def _plain_onnx(model: nn.Module, n_samples: int) -> onnx.ModelProto:
     return onnx.load_from_string(file.getvalue())
 
 
-def _difference(engine: TorchEngine, exported: OnnxEngine, n_samples: int) -> tuple[float, float]:
+def _difference(engine: TorchEngine, exported: OnnxEngine, n_samples: int,
+                int8: bool) -> tuple[float, float]:
     """The largest logit difference over quiet and clipped noise, and the allowed difference."""
     levels = np.array([[0.01], [1.0]])
     waves = np.random.default_rng(0).standard_normal((len(levels), n_samples)) * levels
     waves = waves.clip(-1, 1).astype(np.float32)
     logits = engine.logits(waves)
     difference = float(np.abs(logits - exported.logits(waves)).max())
-    if difference <= TOLERANCE:
-        return difference, TOLERANCE
+    if difference <= TOLERANCE or int8:
+        return difference, math.inf if int8 else TOLERANCE
     with torch.inference_mode():
         exact = copy.deepcopy(engine.model).double()(torch.from_numpy(waves).double())[1].numpy()
     return difference, max(TOLERANCE, ROUNDING * float(np.abs(logits - exact).max()))

@@ -15,6 +15,7 @@ from utils.common.errors import InputError
 from utils.common.text import (SEPARATORS, WESTERN, cells, decoded, lines_of, same_name, unquoted,
                                without_ending)
 
+STDIN = "-"         # in place of a path: what comes through a pipe
 LIST_SUFFIXES = (".txt", ".lst", ".list", ".csv", ".tsv", ".scp", ".m3u", ".m3u8")
 TABLES = (".csv", ".tsv")
 LIST_HEAD = 4096    # bytes of a list that show whether it is text
@@ -30,9 +31,12 @@ def expand(inputs: list[str]) -> tuple[list[str], int]:
     ones. A folder that cannot be opened stands for itself, so its record says why it failed. A
     text file with a suffix of lists is one, a path per line, relative to the current folder or to
     the list's; blank lines and lines that begin with # are skipped. A pattern such as *.wav stands
-    for what matches it. Any other path stands for itself. Raises `InputError` for an address on
-    the network, a folder without recordings, an empty list, and a list without existing files.
+    for what matches it. Any other path stands for itself; "-" does, and stands alone. Raises
+    `InputError` for an address on the network, a folder without recordings, an empty list, and a
+    list without existing files.
     """
+    if STDIN in inputs:
+        return [STDIN], 0
     found: dict[str, None] = {}
     left_out = 0
     for name in (name for given in inputs for name in _matching(given)):

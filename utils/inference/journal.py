@@ -20,7 +20,7 @@ SUFFIXES = (".csv", ".json", ".jsonl")
 CSV_COLUMNS = ("file", "score", "verdict", "error", "score_kind", "threshold", "band_low",
                "band_high", "seconds", "speech_seconds", "sample_rate", "format", "notes",
                "reasons", "warnings", "direction", "model", "model_file", "model_sha256", "demo",
-               "version")
+               "version", "origin")
 
 
 class Journal:
@@ -126,6 +126,7 @@ def json_line(record: dict) -> str:
 def _csv_row(record: dict) -> list:
     low, high = record.get("band") or (None, None)
     joined = {name: "; ".join(record[name]) for name in ("notes", "reasons", "warnings")}
+    joined["origin"] = "; ".join(f"{told['what']}: {told['says']}" for told in record["origin"])
     flat = record | record.get("audio", {}) | joined | {"band_low": low, "band_high": high}
     return [flat.get(column) for column in CSV_COLUMNS]
 

@@ -3,6 +3,7 @@ from utils.common.errors import printable
 from utils.detector.detector import Detector
 from utils.detector.record import PUBLISHED, RAW
 from utils.detector.verdict import CANNOT_JUDGE, is_demo, no_decision, trained_on
+from utils.origin.statement import BY_ANYBODY, TAGS
 
 PRETRAINED = "pretrained/detector.onnx"     # how a record names the pretrained model's file
 MAX_STRETCHES = 12  # of the timeline, in the text; JSON has all of them
@@ -27,7 +28,7 @@ def describe(record: dict, detector: Detector) -> list[str]:
     warnings = [_line("warning", warning) for warning in record["warnings"]]
     notes = [_line("heard", note) for note in record["notes"]]
     return [first, *notes, *lines, *warnings, *_timeline(record),
-            *_explanation(record.get("explanation"))]
+            *_explanation(record.get("explanation")), *_origin(record["origin"])]
 
 
 def row(record: dict) -> str:
@@ -39,7 +40,9 @@ def row(record: dict) -> str:
     line = f"{verdict:{29 if record['demo'] else 16}} {score:>9}  {printable(record['file'])}"
     notes = [record["error"]]
     if not record["error"]:
-        notes = [*record["notes"], *record["reasons"], *record["warnings"]]
+        notes = [*record["notes"], *record["reasons"], *record["warnings"],
+                 *(f"the file says: {told['says']}" for told in record["origin"]
+                   if told.get("generated"))]
     return f"{line}  [{printable('; '.join(notes))}]" if notes else line
 
 
@@ -57,7 +60,9 @@ def heading(detector: Detector) -> list[str]:
 def score_words(detector: Detector) -> str:
     """What the score is."""
     if detector.score_kind == PUBLISHED:
-        return ("bona fide logit of the first 64,600 samples, as in the published evaluation; "
+        heard = ("whole recording" if detector.metadata.get("published_whole")
+                 else "first 64,600 samples")
+        return (f"bona fide logit of the {heard}, as in the published evaluation; "
                 f"{DIRECTION}; it has no threshold")
     if detector.score_kind == RAW:
         return f"uncalibrated score, not a probability; {DIRECTION}"
@@ -142,3 +147,17 @@ def _explanation(explanation: dict | None) -> list[str]:
         side = "bona fide" if part["moved"] > 0 else "spoof"
         lines.append(f"    {where:<22} towards {side} by {abs(part['moved']):.2g}")
     return [*lines, f"    {explanation['does_not_prove']}"]
+
+
+def _origin(statements: list[dict]) -> list[str]:
+    """What the file says of itself; of tags, the last line says once what they prove."""
+    if not statements:
+        return [_line("file says", "nothing of where it comes from, which proves nothing")]
+    lines = []
+    for told in statements:
+        lines.append(_line("file says", f"{told['what'].replace('_', ' ')}: {told['says']}"))
+        if told["what"] not in TAGS:
+            lines.append(_line("", f"(this proves {told['proves']})"))
+    if any(told["what"] in TAGS for told in statements):
+        lines.append(_line("", f"({BY_ANYBODY}, and moves no score)"))
+    return lines

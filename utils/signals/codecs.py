@@ -71,12 +71,17 @@ def _telephone_band() -> np.ndarray:
 
 
 def coded(wave: np.ndarray, name: str, rng: np.random.Generator) -> np.ndarray:
-    """`wave` (n,) through the codec `name` at a random bit rate; float32 (n,).
+    """`wave` (n,) through the codec `name` at a random bit rate; float32 (n,)."""
+    bit_rates = CODECS[name][3]
+    return coded_at(wave, name, int(rng.choice(bit_rates)) if bit_rates else None)
+
+
+def coded_at(wave: np.ndarray, name: str, bit_rate: int | None) -> np.ndarray:
+    """`wave` (n,) through the codec `name` at `bit_rate` in bit/s; float32 (n,).
 
     The codec's delay is removed, to within a few samples.
     """
-    encoder, rate, sample_format, bit_rates = CODECS[name]
-    bit_rate = int(rng.choice(bit_rates)) if bit_rates else None
+    encoder, rate, sample_format, _ = CODECS[name]
     line = resample(wave.astype(np.float32), SAMPLE_RATE, rate)
     peak = float(np.abs(line).max(initial=0))  # of the resampled wave, which may overshoot
     gain = PEAK / peak if peak > PEAK else 1.0

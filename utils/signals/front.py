@@ -11,6 +11,7 @@ A model's metadata say under "front" that it was trained behind this stage. A mo
 entry gets none.
 """
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 import numpy as np
 
@@ -27,7 +28,7 @@ COVER_DB = 40.0                 # of the noise below the speech
 MAX_GAIN_DB = 50.0              # silence and faint noise stay below speech
 GATE = 0.1                      # frames within 10 dB of the mean power count as speech
 FRAME = 320                     # samples: 20 ms
-BLOCK = 16384                   # samples filtered at once, at least
+BLOCK = 16384                   # samples filtered at once: 1.02 s
 
 
 def _taps() -> np.ndarray:
@@ -48,26 +49,46 @@ TAPS = _taps()
 COVER = _cover()
 
 
-def high_passed(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """The recording of `blocks` (n,) behind the high-pass, as float32 blocks in the same unit.
+class HighPass:
+    """The high-pass over a recording that arrives in blocks of any size.
 
-    As many samples come out as went in, and block sizes do not matter. Memory: one block and
-    3 * HALF samples.
+    It filters pieces of BLOCK samples, so the blocks' sizes change no bit of what comes out.
+    Memory: one piece, one block and 3 * HALF samples.
     """
-    held = np.empty(0)
-    begun = False
+
+    def __init__(self) -> None:
+        self._held = np.empty(0)
+        self._old = 0               # samples of `_held` that were filtered before
+
+    def push(self, block: np.ndarray) -> np.ndarray:
+        """The float32 samples (m,) that are ready after `block` (n,), in the same unit."""
+        self._held = np.concatenate([self._held, block.astype(np.float64)])
+        ready = [np.empty(0, np.float32)]
+        while len(self._held) >= self._old + BLOCK:
+            piece = self._held[:self._old + BLOCK]
+            self._held = self._held[len(piece) - 2 * HALF:]
+            ready.append(_filtered(piece if self._old else np.concatenate([_before(piece), piece])))
+            self._old = 2 * HALF
+        return np.concatenate(ready)
+
+    def finish(self) -> np.ndarray:
+        """The last samples; as many have come out as went in."""
+        if not len(self._held):
+            return np.empty(0, np.float32)
+        start = self._held[:0] if self._old else _before(self._held)
+        return _filtered(np.concatenate([start, self._held, _before(self._held[::-1])[::-1]]))
+
+
+def high_passed(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The recording of `blocks` (n,) behind the high-pass, as float32 blocks in the same unit."""
+    stage = HighPass()
     for block in blocks:
-        held = np.concatenate([held, block.astype(np.float64)])
-        if len(held) < BLOCK:
-            continue
-        if not begun:
-            held = np.concatenate([_before(held), held])
-            begun = True
-        yield _filtered(held)
-        held = held[-2 * HALF:]
-    if len(held):
-        start = held[:0] if begun else _before(held)
-        yield _filtered(np.concatenate([start, held, _before(held[::-1])[::-1]]))
+        ready = stage.push(block)
+        if len(ready):
+            yield ready
+    ready = stage.finish()
+    if len(ready):
+        yield ready
 
 
 def _before(edge: np.ndarray) -> np.ndarray:
@@ -86,9 +107,14 @@ def _before(edge: np.ndarray) -> np.ndarray:
     return below[:HALF] + np.pad(edge - below[HALF:], (HALF, 0), "symmetric")[:HALF]
 
 
+@lru_cache(maxsize=16)
+def _response(size: int) -> np.ndarray:
+    return np.fft.rfft(TAPS, size)
+
+
 def _filtered(samples: np.ndarray) -> np.ndarray:
     size = 1 << (len(samples) + 2 * HALF).bit_length()
-    product = np.fft.rfft(samples, size) * np.fft.rfft(TAPS, size)
+    product = np.fft.rfft(samples, size) * _response(size)
     return np.fft.irfft(product, size)[2 * HALF:len(samples)].astype(np.float32)
 
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 
 from utils.training.recipes import EM, GRADIENT, PUBLISHED, RIDGE
 
+SUM = "sum"     # of --layers
 FRONT_ENDS = ("lfcc", "logmel")     # beside those of one's own
 WHISPER = "FILE: the ONNX file with the first two blocks of Whisper base"
+SELF_SUPERVISED = "NAME, FOLDER or FILE: a self-supervised encoder, such as xlsr-300m"
 AASIST_START = "FILE: a checkpoint of an AASIST, whose weights stay as they are"
 
 
@@ -39,6 +41,7 @@ class Architecture:
     starts: str | None = None       # the part that --init_from fills; None: the whole network
     before_blocks: tuple[str, ...] = ()     # of --freeze N: the parts before the first block
     blocks: str | None = None               # and the part that holds the blocks
+    freeze: str | None = None               # of --freeze, unless it is given
 
     @property
     def recipe(self) -> dict:
@@ -66,11 +69,22 @@ ARCHITECTURES: dict[str, Architecture] = {
                             required={"encoder": WHISPER}),
     "hybrid": Architecture("ridge", given=("encoder", "aasist"), starts="aasist",
                            required={"encoder": WHISPER, "init_from": AASIST_START}),
+    "ssl": Architecture("ridge", options=("layers",), given=("encoder",),
+                        required={"encoder": SELF_SUPERVISED}),
+    # An encoder of a gigabyte: no second copy of it for averages.
+    "ssl-aasist": Architecture(
+        changes={"learning_rate": 3e-4, "batch_size": 8, "epochs": 5, "averaging": "none"},
+        options=("layers",), required={"encoder": SELF_SUPERVISED}, freeze="encoder",
+        before_blocks=("encoder.feature_extractor", "encoder.encoder.feature_projection",
+                       "encoder.encoder.transformer.pos_conv_embed"),
+        blocks="encoder.encoder.transformer.layers"),
 }
 RECIPE_OPTIONS = {"augment": "augmentation"} | {name: name for name in (
-    "balance", "source_power", "ridge", "label_smoothing", "averaging", "crop_seconds",
-    "distil_weight", "distil_temperature", "batch_size", "learning_rate", "seed")}
-OPTIONS = (*RECIPE_OPTIONS, "init_from", "freeze", "teacher", "encoder", "front_end", "components")
+    "balance", "source_power", "ridge", "level_penalty", "channel_penalty", "label_smoothing",
+    "averaging", "crop_seconds", "distil_weight", "distil_temperature", "batch_size",
+    "learning_rate", "seed")}
+OPTIONS = (*RECIPE_OPTIONS, "init_from", "freeze", "teacher", "encoder", "layers", "front_end",
+           "components")
 
 
 def chosen(args: argparse.Namespace) -> str:

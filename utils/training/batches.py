@@ -18,6 +18,7 @@ class Batch:
     waves: Tensor                   # float32 (B, n_samples)
     labels: Tensor                  # int64 (B,): 1 bona fide, 0 spoof
     items: list[tuple[int, int]]    # of the dataset: (epoch, index)
+    changed: tuple[Tensor, ...] = ()    # like `waves`: the same crops, changed once more
 
 
 def seed_epoch(seed: int, epoch: int) -> None:
@@ -40,5 +41,5 @@ def batches(run: Run, epoch: int) -> Iterator[Batch]:
     loader = DataLoader(run.crops, batch_sampler=items, num_workers=run.workers)
     bar = tqdm(loader, f"epoch {epoch + 1}/{run.epochs}", unit="step", leave=False,
                disable=None if run.processes.lead else True)
-    for (waves, labels), own in zip(bar, items, strict=True):
-        yield Batch(waves, labels, own)
+    for (waves, labels, *changed), own in zip(bar, items, strict=True):
+        yield Batch(waves, labels, own, tuple(changed))

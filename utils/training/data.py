@@ -8,9 +8,10 @@ from torch.utils.data import Dataset
 
 from utils.common.errors import InputError
 from utils.common.files import atomic_write
-from utils.detector.scoring import tile, waveform
+from utils.detector.scoring import waveform
 from utils.signals.front import front_stage
 from utils.signals.wave_files import pcm_file
+from utils.signals.windows import tile
 from utils.store.reader import Store, StorePart
 from utils.training.augment import Augmentation, make_augmentation
 from utils.trials.draws import draw_nested
@@ -46,24 +47,29 @@ def attacks_of(part: StorePart) -> list[str]:
 class CropDataset(Dataset):
     """Augmented crops of a store, after the same front stage as in scoring.
 
-    Item (epoch, index) is a wave float32 (n_samples,) and a label, 1 for bona fide, 0 for spoof.
+    Item (epoch, index) is a wave float32 (n_samples,), a label, 1 for bona fide, 0 for spoof, and
+    for each of `changes` the same crop, changed once more by the augmentation of that name.
     The start of a crop and its augmentation depend on seed, epoch and utterance alone, not on the
     order or the number of workers.
     """
 
-    def __init__(self, store: Store | StorePart, n_samples: int, seed: int, augment: str = "none"):
+    def __init__(self, store: Store | StorePart, n_samples: int, seed: int, augment: str = "none",
+                 changes: tuple[str, ...] = ()):
         self.store = store
         self.n_samples = n_samples
         self.seed = seed
         self.augment = augment
+        self.changes = changes
         self.bonafide = np.flatnonzero([row.labels.is_bonafide for row in store.rows])
 
-    def __getitem__(self, item: tuple[int, int]) -> tuple[torch.Tensor, int]:
+    def __getitem__(self, item: tuple[int, int]) -> tuple:
         epoch, index = item
         rng = np.random.default_rng([self.seed, epoch, index])
         crop = waveform(self.crop(index, self._start(rng, index)))
-        wave = front_stage(self.augmentation(index)(crop, rng))
-        return torch.from_numpy(wave), int(self.store.rows[index].labels.is_bonafide)
+        wave = self.augmentation(index, self.augment)(crop, rng)
+        changed = [self.augmentation(index, name)(wave, rng) for name in self.changes]
+        found, *copies = (torch.from_numpy(front_stage(one)) for one in (wave, *changed))
+        return found, int(self.store.rows[index].labels.is_bonafide), *copies
 
     def start(self, epoch: int, index: int) -> int:
         """The first sample of the crop of item (epoch, index)."""
@@ -77,14 +83,14 @@ class CropDataset(Dataset):
         count = min(self.n_samples, self.store.rows[index].n_samples - start)
         return tile(self.store.read(index, start, count), self.n_samples)
 
-    def augmentation(self, index: int) -> Augmentation:
-        """The augmentation of an utterance.
+    def augmentation(self, index: int, name: str) -> Augmentation:
+        """The augmentation `name` of an utterance.
 
         Its babble comes from other bona fide utterances, so real speech never gets spoofed speech.
         """
         others = self.bonafide[self.bonafide != index]
         talker = functools.partial(self._one_of, others) if len(others) else None
-        return make_augmentation(self.augment, talker)
+        return make_augmentation(name, talker)
 
     def _one_of(self, utterances: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         index = int(rng.choice(utterances))

@@ -35,6 +35,8 @@ RIDGE: dict = EVERY | {
     "epochs": 1,                   # each epoch is a fit of its own
     "source_power": 0.75,          # n utterances of a source by one attack count like n^0.75
     "ridge": 0.004,                # penalty per unit of squared weight
+    "level_penalty": 0.0,          # of the squared change of the score at another level
+    "channel_penalty": 0.0,        # and through another channel
 }
 
 # The recipe of AASIST. Sources: [paper] Jung et al., "AASIST: Audio anti-spoofing using integrated

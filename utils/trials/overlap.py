@@ -80,10 +80,9 @@ class Overlap:
                 for subset in list(first)[at + 1:]:
                     subsets[other, subset].append([first[other], first[subset]])
         if keys:
-            say(f"CAREFUL: {_number(keys)} under both keys, such as {_example(keys)}: the "
-                "contents are equal. Remove the copy whose key is wrong")
+            under_both_keys(len(keys), _example(keys), say)
         for (other, subset), groups in subsets.items():
-            _report_copies(subset, other, groups, say)
+            copies_between(other, subset, len(groups), _example(groups), say)
         if copies:
             say(f"recordings that equal another: {copies:,}")
 
@@ -130,22 +129,28 @@ def _groups(held: Iterable[_Held], what: Callable[[Trial], bytes]) -> Iterator[l
     yield from (group for group in found.values() if len(group) > 1)
 
 
-def _number(groups: list[list[_Held]]) -> str:
-    return "a recording" if len(groups) == 1 else f"{len(groups):,} recordings"
-
-
 def _example(groups: list[list[_Held]]) -> str:
     return " and ".join(held.trial.container for held in groups[0][:2])
 
 
-def _report_copies(subset: str, other: str, groups: list[list[_Held]],
+def under_both_keys(number: int, example: str, say: Callable[[str], object]) -> None:
+    """Tell that `number` recordings have a copy under the other key."""
+    say(f"CAREFUL: {_number(number)} under both keys, such as {example}: the contents are equal. "
+        "Remove the copy whose key is wrong")
+
+
+def copies_between(other: str, subset: str, number: int, example: str,
                    say: Callable[[str], object]) -> None:
-    """Refuse copies in train and another subset; tell of those in dev and eval."""
-    sentence = (f"{other} and {subset} share {_number(groups)} of equal content, such as "
-                f"{_example(groups)}.")
+    """Refuse copies in train and another subset (`InputError`); tell of those in dev and eval."""
+    sentence = (f"{other} and {subset} share {_number(number)} of equal content, such as "
+                f"{example}.")
     if "train" in (subset, other):
         raise InputError(f"{sentence} Remove the copies from one of the two subsets")
     say(f"CAREFUL: {sentence} Figures look better than they are: remove the copies")
+
+
+def _number(count: int) -> str:
+    return "a recording" if count == 1 else f"{count:,} recordings"
 
 
 def _report(subset: str, other: str, files: str, say: Callable[[str], object]) -> None:

@@ -7,10 +7,11 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from utils.common.errors import InputError, out_of_memory
 from utils.common.numbers import finite
-from utils.detector.checkpoint import MAX_BYTES, check_metadata
-from utils.detector.model_files import has_external_data, onnx_metadata
+from utils.detector.checkpoint import check_metadata
+from utils.detector.model_files import MAX_BYTES, data_file, onnx_metadata, outside_weights
 
 AGAIN = "export it again with utils/export_model.py"
+WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 _REFUSALS = (ort_errors.Fail, ort_errors.InvalidArgument, ort_errors.InvalidGraph,
              ort_errors.InvalidProtobuf, ort_errors.NotImplemented, ort_errors.RuntimeException)
 
@@ -59,6 +60,8 @@ def _session(content: bytes, name: Path | str,
     options.log_severity_level = 3
     options.enable_mem_pattern = False  # a memory plan takes 140 MB more and gains no time
     options.intra_op_num_threads = threads or 0
+    if isinstance(name, Path):      # where its weights may lie
+        options.add_session_config_entry(WEIGHTS_FOLDER, str(name.resolve().parent))
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except _REFUSALS as error:
@@ -68,7 +71,7 @@ def _session(content: bytes, name: Path | str,
 
 
 def _read(path: Path) -> bytes:
-    """The file's bytes; refused where it may name another file, so that none is ever read."""
+    """The file's bytes; refused where it may name a file but the one for its weights beside it."""
     if not path.is_file():
         raise InputError(f"{path} is missing: name a model that utils/export_model.py wrote")
     if path.stat().st_size > MAX_BYTES:
@@ -76,13 +79,27 @@ def _read(path: Path) -> bytes:
                          "name another model")
     content = path.read_bytes()
     try:
-        external = has_external_data(content)
+        places = outside_weights(content)
     except ValueError as error:
-        raise InputError(f"{path} is not an ONNX model: "
+        raise InputError(f"{path} is not an ONNX model ({error}): "
                          "export one with utils/export_model.py") from error
-    if external:
-        raise InputError(f"{path} keeps its weights in another file, which is not allowed: {AGAIN}")
+    if places:
+        _check_weights(places, data_file(path))
     return content
+
+
+def _check_weights(places: list[tuple[str, int, int]], beside: Path) -> None:
+    """Refuse weights that lie elsewhere than in `beside`, a whole file and no link."""
+    path = beside.with_suffix("")
+    if other := next((name for name, _, _ in places if name != beside.name), None):
+        raise InputError(f"{path} keeps its weights in another file ({other!r}), and only "
+                         f"{beside.name} beside it is allowed: {AGAIN}")
+    if beside.is_symlink() or not beside.is_file():
+        raise InputError(f"{path} keeps its weights in {beside.name}, which is missing beside it "
+                         "or a link: copy both files together")
+    size = beside.stat().st_size
+    if any(not 0 <= offset <= offset + length <= size for _, offset, length in places):
+        raise InputError(f"{beside} is cut off: copy it again, or {AGAIN}")
 
 
 def _metadata(content: bytes, path: Path) -> dict:

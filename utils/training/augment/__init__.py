@@ -15,7 +15,8 @@ from utils.signals.levels import within_full_scale, without_edge_silence
 from utils.signals.rooms import OtherUtterance
 from utils.training.augment.rawboost import ALGORITHMS, rawboost
 
-NAMES = ("none", "speed", "rawboost", "full")
+NAMES = ("none", "speed", "rawboost", "full", "level", "channel")
+SOFTEST_DB = -42.0
 Operation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
@@ -53,7 +54,7 @@ class Augmentation:
 
 
 def make_augmentation(name: str, other: OtherUtterance | None = None) -> Augmentation:
-    """The chain called `name`: none, speed, rawboost or full.
+    """The chain called `name`, one of `NAMES`.
 
     `other` draws further utterances for babble; without it there is no babble. Raises `ValueError`
     for another name.
@@ -63,7 +64,9 @@ def make_augmentation(name: str, other: OtherUtterance | None = None) -> Augment
     if name == "full":
         return Augmentation(name, _full_steps(other))
     steps = {"none": (), "speed": (_speed_step(1.0, 0.88, 1.12),),
-             "rawboost": (_rawboost_step(1.0, tuple(ALGORITHMS)),)}
+             "rawboost": (_rawboost_step(1.0, tuple(ALGORITHMS)),),
+             "level": (Step("level", 1.0, (_soft,), "-42 to 0 dB, rounded to 16 bits"),),
+             "channel": (_channel_step(other),)}
     return Augmentation(name, steps[name])
 
 
@@ -75,6 +78,11 @@ def placed(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _gain(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return wave * 10 ** (rng.uniform(-12, 6) / 20)
+
+
+def _soft(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    soft = wave * 10 ** (rng.uniform(SOFTEST_DB, 0) / 20)
+    return np.rint(soft * 32768) / 32768
 
 
 def _speed_step(probability: float, low: float, high: float) -> Step:
@@ -104,6 +112,15 @@ def _noise_step(probability: float, other: OtherUtterance | None) -> Step:
         choices = (*choices, lambda w, r: rooms.add_babble(w, r, other))
         text = f"{text}, or babble of 3 to 6 at 10 to 25 dB"
     return Step("noise", probability, choices, text)
+
+
+def _channel_step(other: OtherUtterance | None) -> Step:
+    """One of what may happen between talker and listener, each of the four kinds as often."""
+    line = _codec_step(1.0)
+    noise = _noise_step(1.0, other)
+    return Step("channel", 1.0,
+                (line, noise, rooms.reverberate, lambda w, r: codecs.telephone(w)),
+                f"{line.text}; {noise.text}; a room; a telephone line")
 
 
 def _full_steps(other: OtherUtterance | None) -> tuple[Step, ...]:

@@ -3,15 +3,23 @@
 Targets are +1 (bona fide) and -1 (spoof). Each class has half of the weight. In it, the n
 utterances of a source by one attack (or its bona fide ones) have a share like n^power. Each epoch
 is a fit of its own, on crops and augmentation of its own; dev chooses among them.
+
+The fit may also penalise what levels and channels do to a score: the squared change between a crop
+and its changed copy is added, as the consistency terms of semi-supervised learning are. It is a sum
+of squares like the others, so the closed form stays.
 """
+import hashlib
+import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from models.hybrid import Hybrid
+from models.ssl import OnStatistics, SpeechFrames
 from utils.common.errors import InputError
 from utils.detector.engines import Engine
 from utils.export.export import quickest_engine
@@ -19,7 +27,10 @@ from utils.parallel.join import Alone
 from utils.store.reader import StoredTrial
 from utils.training.batches import Batch, batches
 from utils.training.learners.fitted import Fitted
+from utils.training.learners.kept import Kept
 from utils.training.run import Run
+
+CHANGES = ("level", "channel")      # augmentations
 
 
 class Ridge(Fitted):
@@ -28,7 +39,25 @@ class Ridge(Fitted):
     def epoch(self, run: Run, number: int) -> float:
         """A pass and a fit; the weighted mean squared error."""
         weights = row_weights(run.train.rows, run.recipe["source_power"])
-        return fit(run.model, batches(run, number), weights, run.recipe["ridge"], run.processes)
+        return fit(run.model, batches(run, number), weights, run.recipe["ridge"], run.processes,
+                   list(penalties(run.recipe).values()), statistics_file(run))
+
+
+def penalties(recipe: dict) -> dict[str, float]:
+    """The penalty of each change, a name of an augmentation, that has one."""
+    return {name: recipe[f"{name}_penalty"] for name in CHANGES if recipe.get(f"{name}_penalty")}
+
+
+def statistics_file(run: Run) -> Path | None:
+    """Where the statistics of a self-supervised encoder are kept, beside the runs; else None.
+
+    They depend on the encoder and the crops alone, so other runs find them too.
+    """
+    if not isinstance(run.model, SpeechFrames) or run.processes.size > 1:
+        return None
+    described = json.dumps([run.config, run.args["encoder"]], sort_keys=True)
+    name = hashlib.sha256(described.encode()).hexdigest()[:16]
+    return run.folder.parent / ".statistics" / f"{name}.f32"
 
 
 def row_weights(rows: list[StoredTrial], power: float) -> np.ndarray:
@@ -44,33 +73,41 @@ def row_weights(rows: list[StoredTrial], power: float) -> np.ndarray:
     return np.array([sizes[group] ** (power - 1) / totals[group[0]] / 2 for group in groups])
 
 
-def fit(model: Hybrid, epoch: Iterable[Batch], weights: np.ndarray, ridge: float,
-        processes: Alone) -> float:
+def fit(model: Hybrid | OnStatistics, epoch: Iterable[Batch], weights: np.ndarray, ridge: float,
+        processes: Alone, penalties: Sequence[float] = (), kept: Path | None = None) -> float:
     """Standardise the statistics and give the linear layer the weights of least squared error.
 
     `weights` (N,) are those of the store's utterances. Of several processes each has its share of
     every batch, and all find the same. `ridge` is added to the mean squared error per unit of
-    squared weight. Returns the weighted mean squared error. Only sums of products are kept, in
-    float64: 200 MB, and 450 MB while they are added or solved, whatever the number of utterances.
+    squared weight, and each of `penalties` per mean squared change of the score between a crop and
+    its changed copy, in the order of `Batch.changed`. Returns the sum of the weighted mean squared
+    error and these changes. Only sums of products are kept, in float64: 200 MB, and 450 MB while
+    they are added or solved, whatever the number of utterances.
+    `kept`: a file that keeps the statistics themselves.
     """
     moments = Moments()
     engine = None
     for batch in epoch:
-        engine = engine or statistics_engine(model, batch.waves.size(1))
+        engine = engine or statistics_engine(model, batch.waves.size(1), kept)
         own = weights[[index for _, index in batch.items]]
-        moments.add(engine.last_hidden(batch.waves.numpy()), 2.0 * batch.labels.numpy() - 1, own)
+        found = engine.last_hidden(batch.waves.numpy())
+        moments.add(found, 2.0 * batch.labels.numpy() - 1, own)
+        for penalty, waves in zip(penalties, batch.changed, strict=True):
+            moments.add_change(engine.last_hidden(waves.numpy()) - found, penalty * own)
     moments.add_up(processes, sum(model.widths))
     return moments.solve(model, ridge)
 
 
 @torch.no_grad()
-def statistics_engine(model: Hybrid, n_samples: int) -> Engine:
+def statistics_engine(model: Hybrid | OnStatistics, n_samples: int,
+                      kept: Path | None = None) -> Engine | Kept:
     """An engine whose `last_hidden` are the raw statistics; the linear layer is reset to zero."""
     model.mean.zero_()
     model.scale.fill_(1)
     model.out_layer.weight.zero_()
     model.out_layer.bias.zero_()
-    return quickest_engine(model, {"n_samples": n_samples})
+    engine = quickest_engine(model, {"n_samples": n_samples})
+    return Kept(engine, kept, len(model.mean)) if kept else engine
 
 
 class Moments:
@@ -93,12 +130,22 @@ class Moments:
         self.crossed += (weights * target) @ x
         self.products += (x * weights[:, None]).T @ x
 
+    def add_change(self, moved: np.ndarray, weights: np.ndarray) -> None:
+        """Add a penalty on what the changes `moved` (n, H) of the statistics do to the score.
+
+        Call it after `add`.
+        """
+        moved = moved.astype(np.float64)
+        self.products += (moved * weights[:, None]).T @ moved
+        self.moved += weights @ np.square(moved)
+
     def _begin(self, origin: np.ndarray) -> None:
         width = len(origin)
         self.origin = origin
         self.total = 0.0
         self.target = 0.0
         self.first = np.zeros(width)
+        self.moved = np.zeros(width)        # the part of the penalties in the products' diagonal
         self.crossed = np.zeros(width)
         self.products = np.zeros((width, width))
 
@@ -107,7 +154,7 @@ class Moments:
         if self.origin is None:
             self._begin(np.zeros(width))
         self._move(processes.add_up(self.origin if processes.lead else np.zeros(width)))
-        for name in ("total", "target", "first", "crossed", "products"):
+        for name in ("total", "target", "first", "moved", "crossed", "products"):
             setattr(self, name, processes.add_up(getattr(self, name)))
 
     def _move(self, origin: np.ndarray) -> None:
@@ -120,7 +167,7 @@ class Moments:
         self.origin = origin
 
     @torch.no_grad()
-    def solve(self, model: Hybrid, ridge: float) -> float:
+    def solve(self, model: Hybrid | OnStatistics, ridge: float) -> float:
         """Write the solution into the model; the weighted mean squared error.
 
         The sums of products are used up. Raises `InputError` where `ridge` is too small.
@@ -130,7 +177,7 @@ class Moments:
         products = self.products
         products /= self.total
         products -= np.outer(mean, mean)
-        deviation = np.sqrt(products.diagonal().clip(0))
+        deviation = np.sqrt((products.diagonal() - self.moved / self.total).clip(0))
         model.standardise(torch.from_numpy(mean + self.origin), torch.from_numpy(deviation))
         scale = model.scale.cpu().double().numpy()
         crossed = (self.crossed / self.total - mean * target) * scale

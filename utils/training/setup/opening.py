@@ -21,10 +21,11 @@ from utils.training.batches import seed_epoch
 from utils.training.data import CropDataset, identity, open_part
 from utils.training.learners.em import ExpectationMaximisation, affordable
 from utils.training.learners.gradient import Gradient
-from utils.training.learners.ridge import Ridge
+from utils.training.learners.ridge import Ridge, penalties
 from utils.training.orders import make_order
 from utils.training.run import LAST, Run
 from utils.training.setup.front_end import check_network, known_front_end
+from utils.training.setup.speech_encoder import with_encoder
 from utils.training.setup.weights import file_id, give_weights
 
 LEARNERS = {"gradient": Gradient, "em": ExpectationMaximisation, "ridge": Ridge}
@@ -38,6 +39,7 @@ def open_run(args: argparse.Namespace, processes: Alone) -> Run:
     Raises `InputError` for unusable data, files, names and sizes.
     """
     architecture = chosen(args)
+    args.freeze = args.freeze or ARCHITECTURES[architecture].freeze
     values = {name: getattr(args, option) for option, name in RECIPE_OPTIONS.items()}
     recipe = recipe_for(architecture, args.recipe, **values)
     seed = recipe["seed"]
@@ -63,7 +65,7 @@ def open_run(args: argparse.Namespace, processes: Alone) -> Run:
         more_data=args.more_data, workers=args.num_workers, processes=processes,
         train=train, dev=dev, data={"train": identity(train), "dev": identity(dev)},
         audio=audio_profile(train), order=order,
-        crops=CropDataset(train, crop, seed, recipe["augmentation"]),
+        crops=CropDataset(train, crop, seed, recipe["augmentation"], tuple(penalties(recipe))),
         config=config, model=model, start=start)
     run.learner = LEARNERS[ARCHITECTURES[architecture].learner](run, args)
     return run
@@ -115,6 +117,8 @@ def configuration(args: argparse.Namespace, front_end: str | None,
     given = {"front_end": front_end, "components": args.components}
     config = CONFIGS[chosen(args)] | {name: value for name, value in given.items()
                                       if value is not None}
+    if "read" in config:
+        config = with_encoder(config, args.encoder, args.layers)
     if "components" in config:
         bonafide = sum(row.labels.is_bonafide for row in rows)
         rarer = min(bonafide, len(rows) - bonafide)
@@ -158,9 +162,12 @@ def describe(run: Run) -> str:
              f"{run.processes.device}, {run.train.info['corpus']['name']}: {len(run.train)} train "
              f"and {len(run.dev)} dev utterances, {len(run.order)} steps of "
              f"{run.recipe['batch_size']} per epoch, epochs {done + 1} to {run.epochs}",
-             run.crops.augmentation(0).describe()]
+             run.crops.augmentation(0, run.crops.augment).describe()]
     if run.start:
         lines.append(f"starts from {run.args['init_from']}: {run.start['origin']}")
+    if "read" in run.config:
+        blocks = run.config["encoder"]["encoder_num_layers"]
+        lines.append(f"encoder {run.args['encoder']}: {blocks} blocks")
     if part := ARCHITECTURES[run.architecture].starts:
         lines.append(f"its part {part} stays as it is; the rest is fitted to these data")
     if run.args["freeze"]:

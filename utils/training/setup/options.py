@@ -7,12 +7,12 @@ import argparse
 import re
 from pathlib import Path
 
-from utils.common.arguments import count, positive, rate, seeds, share
+from utils.common.arguments import count, positive, rate, seeds, share, weight
 from utils.common.devices import DEVICES
 from utils.common.files import CHECKPOINT_DIR, DATA_DIR, RESULTS_DIR
 from utils.parallel.processes import launched
 from utils.training.architectures import (ARCHITECTURES, FRONT_ENDS, LEARNERS, OPTIONS,
-                                          Architecture, chosen)
+                                          SUM, Architecture, chosen)
 
 
 def front_end(text: str) -> str:
@@ -21,6 +21,11 @@ def front_end(text: str) -> str:
         raise argparse.ArgumentTypeError(f"{text!r} is neither {' nor '.join(FRONT_ENDS)} nor "
                                          "FILE.py:CLASS")
     return text
+
+
+def layers(text: str) -> int | str:
+    """A number of blocks, or SUM."""
+    return text if text == SUM else positive(text)
 
 
 # By their readers, as `add_groups` takes them.
@@ -36,7 +41,10 @@ GROUPS = {
          "class of your own in FILE.py:CLASS, whose code runs (default: log spectrogram; lcnn: "
          "lfcc)"),
         ("components", positive, None, "components per mixture of lfcc-gmm (default: at most 512)"),
-        ("encoder", Path, None, "ONNX file with the weights of the frozen speech encoder"),
+        ("encoder", Path, None, "ONNX file with the weights of the frozen speech encoder; ssl and "
+         "ssl-aasist: a name such as xlsr-300m, a Hugging Face folder, or a fairseq file"),
+        ("layers", layers, None, "N: ssl and ssl-aasist read the encoder's first N blocks "
+         "(default: half, or all); sum: ssl-aasist reads a learnt weighted sum of all"),
         ("init_from", Path, None, "start from the weights of this checkpoint (.pt)")),
     "every learner": (
         ("recipe", ("default", "published"), "default",
@@ -63,7 +71,11 @@ GROUPS = {
         ("distil_weight", share, None, "weight of the teacher, 0 to 1 (default: 0.5)"),
         ("distil_temperature", rate, None, "softens the teacher's probabilities (default: 2)")),
     "learning by ridge regression": (
-        ("ridge", rate, None, "penalty per unit of squared weight (default: the recipe's)"),),
+        ("ridge", rate, None, "penalty per unit of squared weight (default: the recipe's)"),
+        ("level_penalty", weight, None,
+         "penalty per squared change of the score at another level (default: 0, none)"),
+        ("channel_penalty", weight, None,
+         "penalty per squared change of the score through another channel (default: 0, none)")),
     "run": (
         ("max_samples", positive, None, "at most so many utterances of train, and of dev"),
         ("device", DEVICES, "cpu", "device that computes (default: cpu)"),
@@ -91,6 +103,8 @@ def misuse(args: argparse.Namespace) -> str | None:
     for option, what in network.required.items():
         if option not in given:
             return f"--architecture {name} needs --{option} {what}"
+    if args.layers == SUM and network.learner != "gradient":
+        return f"--layers {SUM} is learnt by gradients: give a number, or choose ssl-aasist"
     if args.recipe == "published" and network.learner != "gradient":
         return (f"--recipe published needs gradients, and {name} learns by {learner.method}: "
                 "leave it out")

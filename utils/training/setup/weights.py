@@ -8,10 +8,13 @@ from google.protobuf.message import DecodeError
 from torch import nn
 
 from models.encoder import SpeechEncoder
+from models.ssl import SpeechFrames
 from utils.common.errors import InputError
 from utils.common.files import file_sha256
 from utils.detector.checkpoint import load_checkpoint
+from utils.encoders.files import is_name, weights_file
 from utils.training.architectures import ARCHITECTURES
+from utils.training.setup.speech_encoder import give_speech_encoder
 
 # An ONNX file with the first blocks of a Whisper encoder: every weight is a float16 initialiser,
 # named like the encoder's parameter, with the suffix `.f16`. Linear weights are transposed. The
@@ -24,14 +27,16 @@ POSITIONS = "positional_embedding"
 
 
 def file_id(path: Path | None) -> str | None:
-    """What a run notes of a given file: name and SHA-256; None for none.
+    """What a run notes of a given file: name and SHA-256; None for none, a known encoder's name.
 
-    Raises `InputError` if it cannot be read.
+    Of a folder, it is the file of weights that counts. Raises `InputError` if it cannot be read.
     """
     if path is None:
         return None
+    if is_name(path):
+        return str(path)
     try:
-        return f"{path.name} (SHA-256 {file_sha256(path)})"
+        return f"{path.name} (SHA-256 {file_sha256(weights_file(path) or path)})"
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): name another file") from error
 
@@ -42,7 +47,9 @@ def give_weights(model: nn.Module, config: dict, encoder: Path | None,
 
     Returns what the checkpoint `start` says about its origin. Raises `InputError` for a bad file.
     """
-    if encoder is not None:
+    if isinstance(model, SpeechFrames):
+        give_speech_encoder(model, config, encoder)
+    elif encoder is not None:
         load_encoder_weights(model.encoder, encoder)
     for part in ARCHITECTURES[config["architecture"]].given:
         getattr(model, part).requires_grad_(False)

@@ -1,0 +1,159 @@
+"""Training on a self-supervised encoder: closed form, graphs, its files, and what is kept."""
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.helpers.published_ssl import (SMALL, encoder_shapes, plain_encoder, random_weights,
+                                         write_safetensors)
+from tests.helpers.tiny_stores import tiny_stores, train
+from utils.common.errors import InputError
+from utils.detector.checkpoint import load_checkpoint
+from utils.encoders.files import read_encoder
+from utils.training.learners.kept import Kept
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_stores(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small XLS-R as fairseq saves it."""
+    path = tmp_path_factory.mktemp("encoder") / "xlsr2_300m.pt"
+    torch.save({"args": None, "cfg": {"model": {"encoder_attention_heads": 16,
+                                                "layer_norm_first": True},
+                                      "task": {"normalize": True}},
+                "model": random_weights(encoder_shapes(**SMALL)), "extra_state": {"epoch": 1}},
+               path)
+    return path
+
+
+def weights(path: Path) -> dict:
+    return load_checkpoint(path)["state_dict"]
+
+
+def test_a_linear_layer_is_fitted_tested_and_found_again(data, encoder, tmp_path):
+    """Another penalty takes the statistics that the first run kept."""
+    first = ("--architecture", "ssl", "--encoder", encoder, "--run_name", "a", "--test")
+    train(data, tmp_path, *first)
+    checkpoint = load_checkpoint(tmp_path / "checkpoints/a/best.pt")
+    assert checkpoint["config"]["encoder"]["encoder_num_layers"] == 1       # half of two
+    assert checkpoint["config"]["normalise"] is True
+    assert (tmp_path / "results/a/metrics.json").is_file()
+    kept, = (tmp_path / "checkpoints/.statistics").iterdir()
+    size = kept.stat().st_size
+    assert size == 24 * (16 + 4 * 3 * SMALL["width"])
+    with kept.open("r+b") as file:      # a kill cut the last record off
+        file.truncate(size - 5)
+    train(data, tmp_path, *first[:4], "--run_name", "b", "--ridge", 0.5)
+    assert kept.stat().st_size == size
+    one, other = (weights(tmp_path / f"checkpoints/{name}/best.pt") for name in "ab")
+    assert torch.equal(one["mean"], other["mean"])
+    assert one["out_layer.weight"].abs().sum() > other["out_layer.weight"].abs().sum()
+
+
+def test_the_kept_statistics_are_the_engines_and_computed_once(tmp_path):
+    class Counting:
+        asked = 0
+
+        def last_hidden(self, waves):
+            self.asked += len(waves)
+            return np.stack([waves.sum(1), waves.max(1)], axis=1)
+
+    waves = np.random.default_rng(0).standard_normal((5, 50)).astype(np.float32)
+    waves[4] = waves[0]
+    engine = Counting()
+    expected = engine.last_hidden(waves)
+    for turn in range(2):
+        kept = Kept(engine, tmp_path / "s.f32", 2)
+        assert np.array_equal(kept.last_hidden(waves[:3]), expected[:3])
+        assert np.array_equal(kept.last_hidden(waves), expected)
+        assert engine.asked == 5 + 3 + 1, turn + 1
+
+
+def test_graphs_learn_over_a_frozen_encoder_or_over_its_last_blocks(data, encoder, tmp_path):
+    """By default the encoder rests, batch norms of the graphs and the layer weights learn."""
+    options = ("--architecture", "ssl-aasist", "--encoder", encoder, "--epochs", 1)
+    train(data, tmp_path, *options, "--run_name", "frozen", "--layers", "sum")
+    frozen = weights(tmp_path / "checkpoints/frozen/best.pt")
+    given = read_encoder(encoder).weights
+    assert all(torch.equal(value, frozen[f"encoder.{name}"]) for name, value in given.items())
+    assert frozen["layer_weights"].abs().max() > 0
+    train(data, tmp_path, *options, "--run_name", "last", "--freeze", 1)
+    last = weights(tmp_path / "checkpoints/last/best.pt")
+    moved = {name.split(".")[3] for name, value in given.items()
+             if name.startswith("encoder.transformer.layers.")
+             and not torch.equal(value, last[f"encoder.{name}"])}
+    assert moved == {"1"}
+    assert (tmp_path / "checkpoints/last/best.onnx").is_file()
+
+
+def test_a_folder_of_hugging_face_is_the_same_encoder(encoder, tmp_path):
+    """Its names and its configuration, without its library."""
+    found = read_encoder(encoder)
+    write_hugging_face(tmp_path, random_weights(encoder_shapes(**SMALL)))
+    other = read_encoder(tmp_path)
+    assert other.settings == found.settings and other.normalise == found.normalise
+    assert all(torch.equal(value, other.weights[name]) for name, value in found.weights.items())
+    assert other.weights.keys() == found.weights.keys()
+
+
+RENAMED = ((r"^layer_norm\.", "feature_projection.layer_norm."),
+           (r"^post_extract_proj", "feature_projection.projection"),
+           (r"^(feature_extractor.*)\.0\.(weight|bias)$", r"\1.conv.\2"),
+           (r"\.2\.1\.", ".layer_norm."), (r"\.pos_conv\.0\.", ".pos_conv_embed.conv."),
+           (r"self_attn_layer_norm", "layer_norm"), (r"self_attn", "attention"),
+           (r"fc1", "feed_forward.intermediate_dense"), (r"fc2", "feed_forward.output_dense"),
+           (r"^mask_emb", "masked_spec_embed"))
+
+
+def write_hugging_face(folder: Path, w: dict[str, torch.Tensor]) -> None:
+    """config.json and model.safetensors with Hugging Face's names for fairseq's."""
+    renamed = {}
+    for name, value in w.items():
+        for old, new in RENAMED:
+            name = re.sub(old, new, name)
+        own = name.split(".")[0] in ("feature_extractor", "feature_projection", "encoder")
+        renamed[f"wav2vec2.{name}" if own else name] = value
+    write_safetensors(folder / "model.safetensors", renamed)
+    config = {"num_attention_heads": 16, "do_stable_layer_norm": True,
+              "conv_stride": [5, 2, 2, 2, 2, 2, 2]}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "preprocessor_config.json").write_text('{"do_normalize": true}')
+
+
+def test_an_encoder_gives_the_frames_of_the_written_formulae(encoder):
+    from models.ssl import speech_encoder
+    found = read_encoder(encoder)
+    network = speech_encoder(**found.settings).eval()
+    network.load_state_dict(found.weights)
+    waves = torch.randn(1, 16000, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected, layers = plain_encoder(random_weights(encoder_shapes(**SMALL)), waves, 16)
+        assert torch.allclose(network(waves)[0], expected, atol=1e-5)
+        assert torch.allclose(network.extract_features(waves)[0][0], layers[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("name, said", [
+    ("nowhere", "no file, no folder and no known name"), ("text", "is not a checkpoint"),
+    ("empty", "holds neither model.safetensors nor"), ("whisper", "no wav2vec 2.0, HuBERT or")])
+def test_what_is_no_encoder_is_refused_in_a_sentence(name, said, tmp_path):
+    path = tmp_path / name
+    if name == "text":
+        path.write_text("hello")
+    elif name == "empty":
+        path.mkdir()
+    elif name == "whisper":
+        torch.save({"conv1.weight": torch.zeros(2)}, path)
+    with pytest.raises(InputError, match=said):
+        read_encoder(path)
+
+
+def test_more_layers_than_the_encoder_has_are_refused(data, encoder, tmp_path):
+    with pytest.raises(InputError, match="--layers 3: the encoder .* has 2 blocks"):
+        train(data, tmp_path, "--architecture", "ssl", "--encoder", encoder, "--layers", 3)

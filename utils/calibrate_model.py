@@ -1,0 +1,53 @@
+"""Fit a model's calibration, threshold and band on a dev set, and write them into the model.
+
+    python utils/calibrate_model.py --model LA_model.onnx --data_dir data
+"""
+import sys
+from pathlib import Path
+if not __package__:
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import argparse
+
+from utils.common.arguments import positive
+from utils.common.errors import InputError, run
+from utils.common.files import DATA_DIR
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--model", type=Path, required=True, metavar="FILE",
+        help="the checkpoint (.pt) or exported model (.onnx) to calibrate, in place")
+    add("--data_dir", type=Path, default=DATA_DIR,
+        help="folder that holds processed/dev, of both classes (default: data)")
+    add("--threads", type=positive, metavar="N", help="CPU cores to use (default: all)")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Calibrate the model named on the command line; returns the exit code."""
+    args = build_parser().parse_args(argv)
+    from utils.detector.engines import load_engine
+    from utils.export.calibrating import calibrated, change_entries
+    from utils.store.reader import Store
+    store = Store(args.data_dir / "processed" / "dev")
+    engine = load_engine(args.model, threads=args.threads)
+    entries = calibrated(engine, store)
+    if entries["calibration"] is None:
+        raise InputError(f"{args.model} stays as it was: {entries['reason']}")
+    del engine      # Windows replaces no file that is still mapped
+    change_entries(args.model, entries)
+    line, decision = entries["calibration"], entries["decision"]
+    band = decision["band"]
+    print(f"calibrated {args.model} on {len(store):,} dev utterances of "
+          f"{entries['calibrated_on']['corpus']}: EER {entries['calibrated_on']['eer']:.2%}, "
+          f"Cllr {line['cllr_before']:.3f} before and {line['cllr_after']:.3f} bits after; "
+          f"threshold {decision['threshold']:.2f}, "
+          + (f"uncertain from {band[0]:.2f} to {band[1]:.2f}" if band else decision["band_origin"]))
+    return 0
+
+
+if __name__ == "__main__":
+    run(main, "use --threads 1, or an exported model")

@@ -1,0 +1,1 @@
+"""Self-supervised encoders and published detectors from files: their names, shapes and formats."""

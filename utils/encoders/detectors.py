@@ -1,0 +1,89 @@
+"""Published detectors on self-supervised encoders, as checkpoints of this project.
+
+Names, preprocessing and direction of the score follow the authors' code:
+github.com/TakHemlata/SSL_Anti-spoofing, github.com/nii-yamagishilab/AntiDeepfake and
+github.com/QiShanZhang/SLSforASVspoof-2021-DF. In all three, the second logit is that of bona fide.
+"""
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from models.ssl import FINAL
+from utils.common.errors import InputError
+from utils.encoders.names import encoder_settings, torchaudio_names
+from utils.encoders.tensors import read_tensors
+from utils.signals import N_SAMPLES
+
+
+@dataclass(frozen=True)
+class Published:
+    """A family of published detectors."""
+    name: str
+    settings: dict                  # of its network in models/ssl.py, without the encoder's
+    encoder: str                    # prefix of the encoder's names
+    own: dict[str, str]             # its other names' beginnings: as published, and as here
+    whole: bool = False             # its evaluation hears whole recordings, not 64,600 samples
+
+
+_GRAPHS = ("LL", "first_bn", "first_bn1", "attention", "pos_S", "master1", "master2", "GAT_layer_S",
+           "GAT_layer_T", "pool_S", "pool_T", "out_layer",
+           *(f"HtrgGAT_layer_ST{k}" for k in (11, 12, 21, 22)),
+           *(f"pool_h{kind}{k}" for kind in "ST" for k in "12"))
+PUBLISHED = {
+    "xlsr-aasist": Published(
+        "XLS-R + AASIST (Tak et al., Odyssey 2022)",
+        {"back_end": "aasist", "normalise": False, "read": FINAL},
+        "ssl_model.model.", {"encoder": "blocks"} | {name: name for name in _GRAPHS}),
+    "antideepfake": Published(
+        "AntiDeepfake (Ge et al., 2025)",
+        {"back_end": "linear", "normalise": True, "read": FINAL, "mean_alone": True},
+        "m_ssl.model.", {"proj_fc": "out_layer"}, whole=True),
+    "xlsr-sls": Published(
+        "XLS-R + SLS (Zhang et al., ACM MM 2024)",
+        {"back_end": "sls", "normalise": False, "read": FINAL, "n_samples": N_SAMPLES},
+        "ssl_model.model.", {name: name for name in ("first_bn", "fc0", "fc1", "fc3")})}
+WRAPPERS = ("module.", "detector.")     # of DataParallel and SpeechBrain
+
+
+def read_published(path: Path, family: str) -> tuple[dict, dict[str, Tensor]]:
+    """The configuration and the state dict of the published detector at `path`.
+
+    Raises `InputError` for a name that the family does not have.
+    """
+    published = PUBLISHED[family]
+    content = read_tensors(path)
+    content = content["model"] if isinstance(content.get("model"), dict) else content
+    tensors = {_unwrapped(name): value for name, value in content.items()
+               if isinstance(value, Tensor)}
+    prefix = published.encoder
+    encoder = {name.removeprefix(prefix): value for name, value in tensors.items()
+               if name.startswith(prefix)}
+    if not encoder:
+        raise InputError(f"{path} holds no weights of {published.name}: their names begin with "
+                         f"{prefix}; choose another --architecture or another file")
+    weights = torchaudio_names(encoder, path)
+    settings = encoder_settings(weights, path)
+    config = {"architecture": "ssl"} | published.settings | {"encoder": settings}
+    state = {f"encoder.{name}": value for name, value in weights.items()}
+    state |= {_own(name, published, path): value for name, value in tensors.items()
+              if not name.startswith(prefix)}
+    if published.settings["back_end"] == "linear":      # its statistics are not standardised
+        width = settings["encoder_embed_dim"]
+        state |= {"mean": torch.zeros(width), "scale": torch.ones(width)}
+    return config, state
+
+
+def _unwrapped(name: str) -> str:
+    for wrapper in WRAPPERS:
+        name = name.removeprefix(wrapper)
+    return name
+
+
+def _own(name: str, published: Published, path: Path) -> str:
+    first, dot, rest = name.partition(".")
+    if first not in published.own:
+        raise InputError(f"{path} holds a weight {name!r}, which {published.name} does not have: "
+                         "choose another --architecture or another file")
+    return f"{published.own[first]}{dot}{rest}"

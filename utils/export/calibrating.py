@@ -1,0 +1,46 @@
+"""A calibration for a finished model, from a dev set that it was not trained on."""
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from utils.common.files import atomic_write
+from utils.detector.checkpoint import load_checkpoint, metadata, metadata_json, save_checkpoint
+from utils.detector.decision import fit_on_dev
+from utils.detector.engines import Engine
+from utils.detector.model_files import METADATA_KEY
+from utils.detector.scoring import score_store
+from utils.metrics.metrics import eer
+
+
+def calibrated(engine: Engine, store: Any) -> dict:
+    """The entries of a model's metadata that `store`, its dev set, determines.
+
+    "calibration" is None, and "reason" says why, where the store cannot calibrate.
+    """
+    engine.metadata = engine.metadata | {"calibration": None}
+    scores = score_store(engine, store, engine.batch_size)
+    labels = [row.labels for row in store.rows]
+    entries = fit_on_dev(scores, [label.key for label in labels], chose_epoch=False,
+                         sources=[label.source for label in labels])
+    if entries["calibration"] is None:
+        return entries
+    genuine = np.array([label.is_bonafide for label in labels])
+    return entries | {"calibrated_on": {
+        "corpus": store.info["corpus"]["name"], "utterances": len(store),
+        "trial_list_sha256": store.info["trial_list_sha256"],
+        "eer": float(eer(scores[genuine], scores[~genuine])[0])}}
+
+
+def change_entries(path: Path, entries: dict) -> None:
+    """Give the checkpoint or exported model at `path` these entries; its weights stay."""
+    if path.suffix != ".onnx":
+        save_checkpoint(path, load_checkpoint(path) | entries)
+        return
+    model = onnx.load(str(path), load_external_data=False)
+    stored = next(entry for entry in model.metadata_props if entry.key == METADATA_KEY)
+    stored.value = metadata_json(json.loads(stored.value) | metadata(entries))
+    with atomic_write(path, "wb") as file:
+        file.write(model.SerializeToString())

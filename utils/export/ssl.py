@@ -1,0 +1,174 @@
+"""A network on a self-supervised encoder as ONNX: weights one by one, linear layers in 8 bits.
+
+PyTorch's exporter writes the graph without weights. They are added here, so that a network of
+several gigabytes is in memory once.
+"""
+import io
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+from torch.nn.utils import parametrize
+
+from models.ssl import OnStatistics, SpeechFrames
+from utils.detector.model_files import MAX_BYTES, data_file
+
+OPSET = 17
+IN_8_BITS = "encoder.encoder.transformer.layers."   # the linear layers of which --int8 quantises
+LARGEST = 63        # of a quantised weight: 7 bits, since 8 overflow on processors without VNNI
+SMALL = 1024        # bytes; such a tensor stays in the file itself
+ALIGNMENT = 4096    # bytes; ONNX Runtime maps tensors that begin on a page
+
+
+@dataclass(frozen=True)
+class Weight:
+    """An initialiser, computed when it is written; `origin` is the parameter that it comes from."""
+    name: str
+    origin: str
+    shape: tuple[int, ...]
+    dtype: type
+    values: Callable[[], np.ndarray]
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
+
+
+def write_ssl(model: SpeechFrames, n_samples: int, metadata: tuple[str, str], path: Path,
+              int8: bool) -> None:
+    """Write `model`, in eval mode, to `path`; above 1 GiB, its weights to a file beside it.
+
+    It maps `waves` (batch, samples) to `last_hidden` and `logits`. `metadata`: key and text.
+    `int8`: the linear layers of the transformer get weights of 8 bits, one scale per output, and
+    activations of 8 bits, scaled anew for every window.
+    """
+    graph = _graph(model, n_samples)
+    weights = _weights(graph, dict(model.named_parameters()) | dict(model.named_buffers()))
+    if int8:
+        weights = _quantise(graph, weights)
+    exported = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)],
+                                 ir_version=8)
+    exported.metadata_props.add(key=metadata[0], value=metadata[1])
+    if sum(weight.size for weight in weights) <= MAX_BYTES:
+        exported.graph.initializer.extend(numpy_helper.from_array(weight.values(), weight.name)
+                                          for weight in weights)
+    else:
+        _write_beside(exported.graph, weights, data_file(path))
+    path.write_bytes(exported.SerializeToString())
+
+
+def _graph(model: SpeechFrames, n_samples: int) -> onnx.GraphProto:
+    """The exporter's graph, whose weights are inputs with their own names."""
+    convolution = model.encoder.encoder.transformer.pos_conv_embed.conv
+    if parametrize.is_parametrized(convolution):
+        parametrize.remove_parametrizations(convolution, "weight")
+    axes = {"waves": {0: "batch"}, "last_hidden": {0: "batch"}, "logits": {0: "batch"}}
+    if isinstance(model, OnStatistics):     # the other back-ends have windows of one length
+        axes["waves"][1] = "samples"
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")     # about the exporter's age and fixed shapes
+        torch.onnx.export(model, (torch.zeros(1, n_samples),), file, dynamo=False,
+                          opset_version=OPSET, export_params=False, do_constant_folding=False,
+                          input_names=["waves"], output_names=["last_hidden", "logits"],
+                          dynamic_axes=axes)
+    return onnx.load_from_string(file.getvalue()).graph
+
+
+def _weights(graph: onnx.GraphProto, values: dict[str, torch.Tensor]) -> list[Weight]:
+    """The weights of `graph`, no longer its inputs; matrices that it transposes are turned."""
+    inputs = [entry.name for entry in graph.input if entry.name != "waves"]
+    del graph.input[1:]
+    source = {name: name for name in inputs}
+    turned: dict[str, str] = {}
+    kept = []
+    for node in graph.node:
+        name = source.get(node.input[0]) if node.input else None
+        if name and node.op_type == "Identity":
+            source[node.output[0]] = name
+        elif name and node.op_type == "Transpose" and values[name].ndim == 2:
+            turned[node.output[0]] = name
+        else:
+            node.input[:] = [source.get(entry, entry) for entry in node.input]
+            kept.append(node)
+    _replace(graph, kept)
+    used = {entry for node in kept for entry in node.input}
+    plain = [_weight(name, name, values[name]) for name in inputs if name in used]
+    return plain + [_weight(name, weight, values[weight].T) for name, weight in turned.items()]
+
+
+def _weight(name: str, origin: str, value: torch.Tensor) -> Weight:
+    array = value.detach().numpy()
+    return Weight(name, origin, array.shape, array.dtype.type,
+                  lambda: np.ascontiguousarray(array))
+
+
+def _replace(graph: onnx.GraphProto, nodes: list[NodeProto]) -> None:
+    kept = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del graph.node[:]
+    graph.node.extend(kept)
+
+
+def _quantise(graph: onnx.GraphProto, weights: list[Weight]) -> list[Weight]:
+    """Products with the matrices of `IN_8_BITS`, on whole numbers; the weights with theirs."""
+    matrices = {weight.name: weight for weight in weights
+                if weight.origin.startswith(IN_8_BITS) and len(weight.shape) == 2}
+    rounded: dict[str, tuple[str, ...]] = {}
+    nodes = []
+    for node in graph.node:
+        if node.op_type != "MatMul" or node.input[1] not in matrices:
+            nodes.append(node)
+            continue
+        x, matrix = node.input
+        if x not in rounded:
+            rounded[x] = f"{x}.q", f"{x}.scale", f"{x}.zero"
+            nodes.append(helper.make_node("DynamicQuantizeLinear", [x], rounded[x]))
+        nodes += _whole_product(rounded[x], matrix, node.output[0])
+    _replace(graph, nodes)
+    return [part for weight in weights
+            for part in (_in_8_bits(weight) if weight.name in matrices else (weight,))]
+
+
+def _whole_product(x: tuple[str, ...], matrix: str, output: str) -> list[NodeProto]:
+    """The nodes of a product; ONNX Runtime makes one of them."""
+    whole, product, scale = (f"{output}.{part}" for part in ("whole", "product", "scale"))
+    return [helper.make_node("MatMulInteger", [x[0], f"{matrix}.q", x[2]], [whole]),
+            helper.make_node("Cast", [whole], [product], to=TensorProto.FLOAT),
+            helper.make_node("Mul", [x[1], f"{matrix}.scale"], [scale]),
+            helper.make_node("Mul", [product, scale], [output])]
+
+
+def _in_8_bits(weight: Weight) -> tuple[Weight, Weight]:
+    """The matrix in whole numbers, and the scale of each of its columns."""
+    def scale() -> np.ndarray:
+        return np.maximum(np.abs(weight.values()).max(axis=0) / LARGEST, 1e-12)
+
+    def rounded() -> np.ndarray:
+        return np.rint(weight.values() / scale()).astype(np.int8)
+
+    return (Weight(f"{weight.name}.q", weight.origin, weight.shape, np.int8, rounded),
+            Weight(f"{weight.name}.scale", weight.origin, weight.shape[1:], np.float32, scale))
+
+
+def _write_beside(graph: onnx.GraphProto, weights: list[Weight], path: Path) -> None:
+    """Add the weights to `graph`, the large ones as places in the file at `path`."""
+    with open(path, "wb") as file:
+        for weight in weights:
+            values = weight.values()
+            if weight.size <= SMALL:
+                graph.initializer.append(numpy_helper.from_array(values, weight.name))
+                continue
+            file.write(bytes(-file.tell() % ALIGNMENT))
+            tensor = graph.initializer.add(
+                name=weight.name, dims=weight.shape, data_location=TensorProto.EXTERNAL,
+                data_type=helper.np_dtype_to_tensor_dtype(values.dtype))
+            place = {"location": path.name, "offset": file.tell(), "length": values.nbytes}
+            for key, value in place.items():
+                tensor.external_data.add(key=key, value=str(value))
+            file.write(values.data)

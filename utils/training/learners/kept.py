@@ -1,0 +1,52 @@
+"""Statistics of a large frozen network, kept on disk: a stopped or repeated fit continues."""
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from utils.common.files import disk_errors
+from utils.detector.engines import Engine
+
+DIGEST = 16     # bytes that identify a wave
+
+
+class Kept:
+    """An engine's `last_hidden`, computed once for each wave that it ever meets.
+
+    The file holds a record for each: the start of the wave's SHA-256, then its statistics as
+    float32. A record that a kill cut off is written again.
+    """
+
+    def __init__(self, engine: Engine, path: Path, width: int):
+        self.engine = engine
+        self.path = path
+        self.record = np.dtype([("wave", f"V{DIGEST}"), ("values", "<f4", width)])
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.file = open(path, "a+b")
+            count = self.file.seek(0, 2) // self.record.itemsize
+            self.file.truncate(count * self.record.itemsize)
+        known = np.memmap(path, self.record, "r", shape=count)["wave"] if count else ()
+        self.places = {bytes(wave): place for place, wave in enumerate(known)}
+
+    def last_hidden(self, waves: np.ndarray) -> np.ndarray:
+        """As the engine's: waves float32 (B, n_samples) to float32 (B, H)."""
+        keys = [hashlib.sha256(wave.tobytes()).digest()[:DIGEST] for wave in waves]
+        new = [number for number, key in enumerate(keys) if key not in self.places]
+        if new:
+            self._keep([keys[number] for number in new], self.engine.last_hidden(waves[new]))
+        return np.stack([self._read(self.places[key]) for key in keys])
+
+    def _keep(self, keys: list[bytes], values: np.ndarray) -> None:
+        records = np.empty(len(keys), self.record)
+        records["wave"] = np.frombuffer(b"".join(keys), f"V{DIGEST}")
+        records["values"] = values
+        with disk_errors(self.path):
+            start = self.file.seek(0, 2) // self.record.itemsize
+            self.file.write(records.tobytes())
+            self.file.flush()
+        self.places |= {key: start + number for number, key in enumerate(keys)}
+
+    def _read(self, place: int) -> np.ndarray:
+        self.file.seek(place * self.record.itemsize)
+        return np.frombuffer(self.file.read(self.record.itemsize), self.record)["values"][0]
