@@ -15,15 +15,14 @@ import subprocess
 import tempfile
 import time
 
-from tests.benchmarks.results_files import add_output_options, publish
+from tests.benchmarks.results_files import VERSION, add_output_options, publish, read_rows
 from tests.helpers.tiny_stores import tiny_stores
 from utils.common.errors import InputError, run
 from utils.common.files import ROOT
 
-SIZES = (("small", (8, 16, 32)), ("lcnn", (8, 16, 32)), ("aasist-l", (2, 4, 8)),
-         ("aasist", (2, 4, 8)))
+SIZES = {"small": (8, 16, 32), "lcnn": (8, 16, 32), "aasist-l": (2, 4), "aasist": (2, 4)}
 WORKERS = ("small", 16, 2)      # one row with loading processes
-EVERY = 0.1     # seconds between two looks at the memory
+EVERY = 0.3     # seconds between two looks at the memory
 
 
 def tree(pid: int) -> list[int]:
@@ -68,9 +67,16 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     add_output_options(parser)
+    parser.add_argument("--networks", nargs="+", choices=SIZES, default=list(SIZES),
+                        help="measure these alone; the file's rows of others stay")
     args = parser.parse_args(argv)
-    wanted = [(name, batch, 0) for name, batches in SIZES for batch in batches] + [WORKERS]
-    rows = []
+    wanted = [(name, batch, 0) for name in args.networks for batch in SIZES[name]]
+    if "small" in args.networks:
+        wanted.append(WORKERS)
+    path = args.output / f"training-memory-{args.conditions}.csv"
+    rows = [{name: cell for name, cell in row.items() if name != VERSION}
+            for row in (read_rows(path) if path.is_file() else [])
+            if row["network"] not in args.networks]
     with tempfile.TemporaryDirectory() as folder:
         for number, (name, batch, workers) in enumerate(wanted):
             most = peak(Path(folder) / str(number), name, batch, workers)

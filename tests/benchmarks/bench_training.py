@@ -4,7 +4,8 @@
     python tests/benchmarks/bench_training.py --work WORK --conditions 600-clips-seeds1-3
 
 WORK gets the trial lists of --data_dir, cut to bona fide speech and --attacks, their stores, and
-the runs. A stopped benchmark continues. Results: front-ends-CONDITIONS.csv, balance-CONDITIONS.csv.
+the runs. A stopped benchmark continues. Results: front-ends-CONDITIONS.csv, and with --balance
+balance-CONDITIONS.csv.
 """
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ import time
 from notebooks import aasist_training
 from tests.benchmarks.results_files import Rows, add_output_options, publish
 from utils import preprocess_data
+from utils.common.arguments import seeds
 from utils.common.errors import InputError, run
 from utils.common.files import DATA_DIR, ROOT
 
@@ -32,14 +34,14 @@ FRONT_ENDS = {
     "LFCC": ("--front_end", "lfcc"),
     "log-mel": ("--front_end", "logmel"),
     "constant-Q transform": ("--front_end", f"{EXAMPLES / 'cqt.py'}:CQT"),
-    "modulation spectrum": ("--front_end", f"{EXAMPLES / 'modulation.py'}:Modulation"),
-    "sinc filters on the waveform": ("--front_end", f"{EXAMPLES / 'sinc.py'}:Sinc")}
+    "modulation spectrum": ("--front_end", f"{EXAMPLES / 'modulation.py'}:Modulation")}
+# by name of the run, as the front ends' are
 BALANCES = {
-    "shuffled (`--balance none`)": ("whole", ("--balance", "none")),
-    "half of each batch bona fide (`--balance class`)": ("whole", ("--balance", "class")),
-    "the same, attacks in equal shares (`--balance attack`)": ("whole", ()),
-    "undersampled: as many bona fide as spoof, shuffled": ("under", ("--balance", "none"))}
-FIGURES = ("eer", "act_dcf", "cllr")
+    "front-end-0": ("batches half bona fide, attacks in equal shares (`--balance attack`, the "
+                    "default)", "whole", ()),
+    "none": ("shuffled (`--balance none`)", "whole", ("--balance", "none")),
+    "under": ("undersampled to as many bona fide as spoof, shuffled", "under",
+              ("--balance", "none"))}
 
 
 def cut_lists(source: Path, target: Path, attacks: list[str], undersample: bool) -> None:
@@ -93,30 +95,20 @@ def row(first: dict[str, str], columns: dict[str, str], runs: list[dict]) -> dic
     return cells
 
 
-def compare(work: Path, seeds: list[int]) -> tuple[Rows, Rows]:
-    """The rows of both tables; seed by seed, so that a stop leaves whole seeds."""
-    settings = {("front end", name): ("whole", options) for name, options in FRONT_ENDS.items()}
-    settings |= {("batches", name): setting for name, setting in BALANCES.items()}
-    runs = {}
-    for title, names in (("front end", FRONT_ENDS), ("batches", BALANCES)):
-        for seed in seeds:
-            for number, name in enumerate(names):
-                data, options = settings[title, name]
-                run_name = f"{title.replace(' ', '-')}-{number}-seed{seed}"
-                runs.setdefault((title, name), []).append(
-                    figures(work / data, work, run_name, seed, options))
-                print(title, name, seed, runs[title, name][-1], file=sys.stderr, flush=True)
-    tables = []
-    for title, columns in (
-            ("front end", {"EER": "eer", "seen": "seen eer", "unseen": "unseen eer"}),
-            ("batches", {"EER": "eer", "actDCF": "act_dcf", "Cllr": "cllr"})):
-        rows = []
-        for (kind, name), found in runs.items():
-            if kind == title:
-                seconds = statistics.fmean(run["seconds"] for run in found)
-                rows.append(row({title: name}, columns, found) | {"CPU s": f"{seconds:.0f}"})
-        tables.append(rows)
-    return tables[0], tables[1]
+def compare(work: Path, title: str, settings: dict[str, tuple[str, str, tuple[str, ...]]],
+            columns: dict[str, str], seeds: list[int]) -> Rows:
+    """A row for each setting: its words, its lists and its options, by the name of its run.
+
+    Trained seed by seed, so that a stop leaves whole seeds.
+    """
+    found = {(name, seed): figures(work / lists, work, f"{name}-seed{seed}", seed, options)
+             for seed in seeds for name, (_, lists, options) in settings.items()}
+    rows = []
+    for name, (words, _, _) in settings.items():
+        runs = [found[name, seed] for seed in seeds]
+        seconds = statistics.median(run["seconds"] for run in runs)
+        rows.append(row({title: words}, columns, runs) | {"CPU s": f"{seconds:.0f}"})
+    return rows
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -128,16 +120,22 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, required=True, help="folder for lists and runs")
     parser.add_argument("--attacks", default="A01,A02,A03,A10,A13",
                         help="attacks to keep (default: the text-to-speech systems)")
-    parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--seeds", type=seeds, default=[1, 2, 3], help="default: 1,2,3")
+    parser.add_argument("--balance", action="store_true", help="also compare ways to draw batches")
     args = parser.parse_args(argv)
     for name in ("whole", "under"):
         if not (args.work / name / "processed" / "eval").is_dir():
             cut_lists(args.data_dir, args.work / name, args.attacks.split(","), name == "under")
             with contextlib.redirect_stdout(sys.stderr):
                 preprocess_data.main(["--data_dir", str(args.work / name), "--workers", "1"])
-    front_ends, balances = compare(args.work, [int(seed) for seed in args.seeds.split(",")])
-    publish("front-ends", front_ends, args)
-    publish("balance", balances, args)
+    front_ends = {f"front-end-{number}": (words, "whole", options)
+                  for number, (words, options) in enumerate(FRONT_ENDS.items())}
+    publish("front-ends", compare(args.work, "front end", front_ends,
+                                  {"EER": "eer", "seen": "seen eer", "unseen": "unseen eer"},
+                                  args.seeds), args)
+    if args.balance:
+        columns = {"EER": "eer", "actDCF": "act_dcf", "Cllr": "cllr"}
+        publish("balance", compare(args.work, "batches", BALANCES, columns, args.seeds), args)
     return 0
 
 
