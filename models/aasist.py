@@ -136,14 +136,18 @@ class AASIST(GraphReadOut):
 
     def encode(self, waves: Tensor, band_mask: tuple[int, int] | None = None) -> Tensor:
         """(B, T) -> (B, C, 23, frames)."""
+        return self.encoder(self.image(waves, band_mask))
+
+    def image(self, waves: Tensor, band_mask: tuple[int, int] | None = None) -> Tensor:
+        """(B, T) -> (B, 1, 23, frames), which the residual blocks read."""
         if waves.size(1) < MIN_SAMPLES:
             raise ValueError(f"AASIST needs at least {MIN_SAMPLES} samples, not {waves.size(1)}")
-        return self.encoder(F.selu(self.first_bn(self.bands(waves, band_mask))))
+        return F.selu(self.first_bn(self.bands(waves, band_mask)))
 
     def read_out(self, features: Tensor, waves: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Encoder output (B, C, 23, frames) -> (last_hidden, logits), through the graphs.
 
-        Networks that hold an AASIST read `waves` too; AASIST does not.
+        Networks that hold an AASIST read `waves` too, and earlier blocks; AASIST does not.
         """
         magnitude = features.abs()
         return self.from_nodes(magnitude.amax(3).transpose(1, 2), magnitude.amax(2).transpose(1, 2))

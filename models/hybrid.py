@@ -1,7 +1,7 @@
 """A frozen AASIST and the first blocks of a frozen speech encoder, with one linear read-out.
 
 AASIST was trained on much synthetic speech, but it scores vocoder copies as real. The last residual
-block contains traces of the vocoders, but AASIST's read-out does not use them. The encoder was
+blocks contain traces of the vocoders, but AASIST's read-out does not use them. The encoder was
 trained on far more speech. Here only one linear layer over the statistics of both is trained, so
 some thousand utterances are enough.
 """
@@ -35,39 +35,54 @@ class Hybrid(nn.Module):
     """Waves float32 (B, T), T from 2315 to the `max_frames` limit → (statistics, logits).
 
     The shapes are (B, H) and (B, 2), with the classes [spoof, bona fide]. `mean` and `scale`
-    standardise the statistics. Each of the three groups (AASIST's hidden layer, its last block,
-    the encoder's layers) then has the same total variance, except for `HIDDEN_GAIN`.
+    standardise the statistics. Each group (AASIST's hidden layer, its last block, each of its
+    `earlier_blocks`, the encoder's layers) then has the same total variance, except for
+    `HIDDEN_GAIN`. Blocks are counted from 0.
     """
 
-    def __init__(self, aasist: dict, n_blocks: int, max_frames: int):
+    def __init__(self, aasist: dict, n_blocks: int, max_frames: int,
+                 earlier_blocks: list[int] | None = None):
         super().__init__()
         self.aasist = AASIST(**aasist)
         self.encoder = SpeechEncoder(n_blocks, max_frames)
+        self.earlier_blocks = earlier_blocks or []
+        blocks = [self.aasist.encoder[number][0] for number in (-1, *self.earlier_blocks)]
         self.widths = [self.aasist.out_layer.in_features,
-                       BAND_STATISTICS * self.aasist.pos_S.size(2),
+                       *(BAND_STATISTICS * block.conv2.out_channels for block in blocks),
                        N_STATISTICS * WIDTH * (n_blocks + 1)]
         self.register_buffer("mean", torch.zeros(sum(self.widths)))
         self.register_buffer("scale", torch.ones(sum(self.widths)))
         self.out_layer = nn.Linear(sum(self.widths), 2)
 
     def forward(self, waves: Tensor) -> tuple[Tensor, Tensor]:
-        return self.read_out(self.aasist.encode(waves), waves)
+        features = self.aasist.image(waves)
+        found = []
+        for block in self.aasist.encoder:
+            features = block(features)
+            found.append(features)
+        return self.read_out(features, waves, *(found[number] for number in self.earlier_blocks))
 
-    def read_out(self, features: Tensor, waves: Tensor) -> tuple[Tensor, Tensor]:
-        """AASIST's encoder output (B, C, 23, frames), waves (B, T) → (statistics, logits)."""
+    def read_out(self, features: Tensor, waves: Tensor,
+                 *earlier: Tensor) -> tuple[Tensor, Tensor]:
+        """(statistics, logits) of AASIST's encoder output (B, C, 23, frames) and waves (B, T).
+
+        `earlier`: the outputs of `earlier_blocks`, each (B, C, 23, more frames).
+        """
         hidden, _ = self.aasist.read_out(features)
-        pooled = [hidden, band_statistics(features),
+        pooled = [hidden, *(band_statistics(block) for block in (features, *earlier)),
                   *(statistics(layer) for layer in self.encoder(waves))]
         last_hidden = (torch.cat(pooled, dim=1) - self.mean) * self.scale
         return last_hidden, self.out_layer(last_hidden)
 
     def standardise(self, mean: Tensor, deviation: Tensor) -> None:
         """Set `mean` and `scale` from the mean and the deviation (H,) of the raw statistics."""
-        gains = torch.cat([torch.full((width,), gain / width ** 0.5)
-                           for width, gain in zip(self.widths, (HIDDEN_GAIN, 1.0, 1.0))])
+        hidden, *others = self.widths
+        gains = torch.cat([torch.full((hidden,), HIDDEN_GAIN / hidden ** 0.5),
+                           *(torch.full((width,), width ** -0.5) for width in others)])
         self.mean.copy_(mean)
         self.scale.copy_(gains / (deviation + 1e-4))
 
 
 NETWORK = Hybrid
-CONFIGS = {"hybrid": {"n_blocks": 2, "max_frames": 202, "aasist": AASIST_CONFIGS["aasist"]}}
+CONFIGS = {"hybrid": {"n_blocks": 2, "max_frames": 202, "aasist": AASIST_CONFIGS["aasist"],
+                      "earlier_blocks": [3, 4]}}

@@ -29,6 +29,7 @@ FLOORS = (
     ("utils.store", "utils.detector"),
     ("utils.corpora", "utils.synthesis", "utils.export", "utils.encoders"),
     ("utils.inference", "utils.report"),
+    ("utils.page",),
     ("utils.training",),
     ("utils", "notebooks"),     # the scripts
 )

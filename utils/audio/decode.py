@@ -78,9 +78,20 @@ class AudioStream:
         return pieces(self._opened, self._track)
 
     def _refused(self, refusal: DecoderRefused) -> str:
-        return not_read(self._opened, refusal, (
-            "is not audio of a kind that can be read, or was cut short (an MP4 then lacks its "
-            "index): get the whole file, or convert it to WAV or FLAC"))
+        """Why it cannot be opened, in words for a person."""
+        if what := not_audio(self._opened.read(0, HEAD)):
+            advice = "; if it is a list of recordings, call it .txt" if what == "text" else ""
+            return f"is not audio: it is {what}{advice}"
+        if "Invalid data" not in str(refusal) and "End of file" not in str(refusal):
+            return f"cannot be decoded ({refusal})"
+        return ("is not audio of a kind that can be read, or was cut short (an MP4 then lacks its "
+                "index): get the whole file, or convert it to WAV or FLAC")
+
+    def _without_sound(self, reader: Reader) -> str:
+        """Why nothing came of it."""
+        if reader.packets or reader.total:
+            return "holds no sound that can be decoded: it is damaged or was cut short"
+        return "holds no sound, only a header"
 
     def _fail(self, reason: str) -> AudioError:
         return AudioError(f"{self._opened.name} {reason}")
@@ -140,9 +151,7 @@ class AudioStream:
             done.append((reader, promised))
             piece = next(self._pieces, None)
         if not self.info.frames:
-            raise self._fail("holds no sound that can be decoded: it is damaged or was cut short"
-                             if done[0][0].packets or done[0][0].total
-                             else "holds no sound, only a header")
+            raise self._fail(self._without_sound(done[0][0]))
         self.info.compare(done)
         if self._whole and self.info.flaws:
             raise self._fail(f"is not one whole recording: {self.info.flaws[0]}")
@@ -189,16 +198,6 @@ def _without_tag(opened: Opened) -> Opened:
         start += more
     raise AudioError(f"{opened.name} is not audio, only a tag or zeros, or was cut short within "
                      "them")
-
-
-def not_read(opened: Opened, refusal: DecoderRefused, else_: str) -> str:
-    """Why a file cannot be opened, in words for a person; `else_` where nothing is known."""
-    if what := not_audio(opened.read(0, HEAD)):
-        advice = "; if it is a list of recordings, call it .txt" if what == "text" else ""
-        return f"is not audio: it is {what}{advice}"
-    if "Invalid data" not in str(refusal) and "End of file" not in str(refusal):
-        return f"cannot be decoded ({refusal})"
-    return else_
 
 
 def open_audio(source: AudioSource, track: int = 0, channels: Sequence[int] | None = None, *,

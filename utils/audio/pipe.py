@@ -4,12 +4,15 @@ from contextlib import ExitStack
 from types import FrameType
 from typing import BinaryIO
 
-from utils.audio.decode import HEAD, AudioStream, not_read
+from utils.audio.decode import HEAD, AudioStream
+from utils.audio.file_types import not_audio
 from utils.audio.libav import DecoderRefused, Reader
 from utils.audio.promises import PLACEHOLDER
 from utils.audio.sources import AudioError, Opened
 
 RAW = "s16le"               # raw samples: 16 bits, little endian, one channel
+INDEXED = ("mov", "caf")    # formats whose index may stand behind the sound
+NAME_IT = "a file whose index stands at its end, as in most MP4 and M4A, must be named as a file"
 ENDLESS = {"ignore_length": "1"}    # of WAV: a length that its writer could not know
 
 
@@ -23,6 +26,7 @@ class Pipe:
         """`file` is unbuffered: its `read` returns what has come."""
         self.name = name
         self.stopped = False
+        self.count = 0              # bytes that came
         self._file = file
         self._reading = False
         self._head = b""            # kept
@@ -63,6 +67,7 @@ class Pipe:
             found = b""
         finally:
             self._reading = False
+        self.count += len(found)
         self._head += found[:HEAD - len(self._head)]
         return found
 
@@ -96,11 +101,22 @@ class PipeStream(AudioStream):
             reader = Reader(self._opened, 0, **(ENDLESS if _endless(self._source) else {}))
         reader.block = 1
         yield self._opened, reader
+        behind = self._source.count - reader.end
+        pcm = reader.name == "wav" and reader.codec.startswith("pcm_")
+        if pcm and behind > reader.width * reader.rate:     # more than a tag: a second
+            self.info.remarks.append(f"{behind:,} bytes follow behind the end that its header "
+                                     "promises: they are not judged")
 
     def _refused(self, refusal: DecoderRefused) -> str:
-        return not_read(self._opened, refusal, (
-            "is not audio that can be read from a pipe: for raw samples of 16 bits, say --raw and "
-            "their rate; an MP4 with its index at the end must be named as a file"))
+        if what := not_audio(self._opened.read(0, HEAD)):
+            return f"is not audio: it is {what}"
+        return ("is not audio that can be read from a pipe: for raw samples of 16 bits, say --raw "
+                f"and their rate; {NAME_IT}")
+
+    def _without_sound(self, reader: Reader) -> str:
+        if reader.name in INDEXED:
+            return f"cannot be read from a pipe: {NAME_IT}"
+        return super()._without_sound(reader)
 
 
 def _endless(pipe: Pipe) -> bool:

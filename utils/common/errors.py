@@ -58,9 +58,11 @@ def run(main: Callable[[], int], short_of_memory: str = "close other programs") 
     Exit codes: 0 done, 1 a foreseeable problem, 2 wrong usage (argparse), 130 interrupted.
     `short_of_memory` advises which options to lower if memory runs out.
     """
-    # the step must go on if the terminal cannot show a name
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:      # closed by the caller
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+        # the step must go on if the terminal cannot show a name
+        getattr(sys, name).reconfigure(errors="backslashreplace")
     heard = _hear_interrupts()
     try:
         code = main()

@@ -87,13 +87,13 @@ def _sweep(folder: Path) -> None:
     _swept.add(folder)
     for left in folder.glob(".*.tmp"):
         process = left.name.split(".")[-2]
-        if process.isdecimal() and not _lives(int(process)):
+        if process.isdecimal() and not process_lives(int(process)):
             # Windows refuses to remove a file that another process is writing
             with contextlib.suppress(OSError):
                 left.unlink()
 
 
-def _lives(process: int) -> bool:
+def process_lives(process: int) -> bool:
     """Whether a process with this number runs.
 
     False on Windows, which has no harmless way to ask.

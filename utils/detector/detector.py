@@ -99,21 +99,22 @@ class Detector:
         `file`: a path, the bytes of an audio file, or an open binary file. Every sound track, and
         every channel that holds speech of its own, is judged; the record is of the most
         suspicious one, and lists all. A file that cannot be read gives a record with "error". What
-        could not be decoded stands in "notes". `tap` sees every block of samples of each of them,
-        for a picture or a progress bar. Raises `Interrupted` on Ctrl-C.
+        could not be decoded stands in "notes", what the file says of itself in "origin". `tap`
+        sees every block of samples of each of them, for a picture or a progress bar. Raises
+        `Interrupted` on Ctrl-C.
         """
         source = io.BytesIO(file) if isinstance(file, bytes) else file
-        head = self._head(source)
+        head = self.head(source)
         judged: list[dict] = []
-        infos: list[AudioInfo] = []
         try:
             with seekable(source) as source:
                 if self.published_protocol:
                     return self._bare(head, source, tap)
                 found = voices(source)
                 for voice in found.found:
-                    judged.append(self._judge(head, source, voice, tap, infos))
-                origin = statements(infos[0], source)
+                    judgement, info = self._judge(head, source, voice, tap)
+                    judged.append(judgement)
+                origin = statements(info, source)
         except InputError as error:
             return record.failed(head, printable(error))
         except Interrupted as stop:
@@ -127,11 +128,11 @@ class Detector:
         `name` stands in the record. `info`: what the source knows of the recording; by default it
         is 16 kHz, 16 bits, one channel.
         """
-        return Listener(self.engine, self.decision, self._head(name), info)
+        return Listener(self.engine, self.decision, self.head(name), info)
 
-    def _judge(self, head: dict, source: AudioSource, voice: Voice, tap: Tap | None,
-               infos: list[AudioInfo]) -> dict:
-        """The record of one voice of a file; adds what was decoded to `infos`."""
+    def _judge(self, head: dict, source: AudioSource, voice: Voice,
+               tap: Tap | None) -> tuple[dict, AudioInfo]:
+        """The record of one voice of a file, and what was decoded."""
         recording = Recording(self.engine)
         try:
             with voice.open(source) as stream:
@@ -139,14 +140,14 @@ class Detector:
                 scored = score_blocks(self.engine, blocks, self.engine.batch_size, recording)
         except KeyboardInterrupt:
             raise Interrupted(self._interrupted(head, recording, voice)) from None
-        infos.append(stream.info)
         found = record.judged(head, scored, stream.info, self.metadata, self.decision)
         if self.explain and found["verdict"] != CANNOT_JUDGE:
             found["explanation"] = explain(self.engine, lambda: voice.open(source), scored,
                                            self.decision)
-        return found
+        return found, stream.info
 
-    def _head(self, source: str | os.PathLike | BinaryIO) -> dict:
+    def head(self, source: str | os.PathLike | BinaryIO) -> dict:
+        """The fields of the record of `source` before it is heard."""
         name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else source_name(source)
         return record.head(name, self.score_kind, self.decision, self.metadata, self.provenance)
 

@@ -63,14 +63,17 @@ class Listener:
         scores = scores[self._recording.activity.speech()]
         return float(scores.mean()) if len(scores) else None
 
-    def verdict(self) -> dict:
+    def verdict(self, to_now: bool = True) -> dict:
         """The record, if the recording ended now; it may go on. The same as of such a file.
 
-        It costs the scoring of one window.
+        It costs the scoring of one window. Unless `to_now`, it is of the complete windows alone,
+        and costs nothing.
         """
-        ended = copy.deepcopy(self._recording)
-        self._scorer.end(ended)
-        found = record.judged(self._head, ended.result(), self._info, self._engine.metadata,
+        heard = self._recording
+        if to_now:
+            heard = copy.deepcopy(heard)
+            self._scorer.end(heard)
+        found = record.judged(self._head, heard.result(), self._info, self._engine.metadata,
                               self.decision)
         return (record.most_suspicious([found], Voices([Voice()], self.notes))
                 | {"origin": statements(self._info)})

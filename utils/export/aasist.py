@@ -160,7 +160,8 @@ def filter_bank(graph: Graph, waves: str, model: AASIST) -> str:
 def aasist_in(model: nn.Module) -> AASIST | None:
     """The AASIST whose residual encoder a network begins with: itself or its part; None for none.
 
-    Such a network has `read_out(features, waves)`, which computes all the rest.
+    Such a network has `read_out(features, waves)`, which computes all the rest. If it also has
+    `earlier_blocks`, this takes their outputs too.
     """
     part = getattr(model, "aasist", model)
     return part if isinstance(part, AASIST) else None
@@ -176,18 +177,17 @@ class _ReadOut(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, features: Tensor, waves: Tensor) -> tuple[Tensor, Tensor]:
-        return self.model.read_out(features, waves)
+    def forward(self, features: Tensor, waves: Tensor, *earlier: Tensor) -> tuple[Tensor, Tensor]:
+        return self.model.read_out(features, waves, *earlier)
 
 
-def _exported(read_out: nn.Module, channels: int, frames: int, n_samples: int) -> onnx.GraphProto:
+def _exported(read_out: nn.Module, inputs: dict[str, Tensor]) -> onnx.GraphProto:
     """The output of PyTorch's exporter for `read_out`; weights keep their names."""
     file = io.BytesIO()
-    names = ("features", "waves", "last_hidden", "logits")
-    inputs = torch.zeros(1, channels, N_FREQUENCIES, frames), torch.zeros(1, n_samples)
-    torch.onnx.export(read_out, inputs, file, dynamo=False, opset_version=OPSET,
-                      do_constant_folding=False, input_names=names[:2], output_names=names[2:],
-                      dynamic_axes={name: {0: "batch"} for name in names})
+    outputs = ["last_hidden", "logits"]
+    torch.onnx.export(read_out, tuple(inputs.values()), file, dynamo=False, opset_version=OPSET,
+                      do_constant_folding=False, input_names=list(inputs), output_names=outputs,
+                      dynamic_axes={name: {0: "batch"} for name in [*inputs, *outputs]})
     return onnx.load_from_string(file.getvalue()).graph
 
 
@@ -224,12 +224,18 @@ def aasist_onnx(model: nn.Module, n_samples: int) -> onnx.ModelProto:
     blocks = [fold(step[0]) for step in aasist.encoder]
     width = (n_samples - FILTER_LENGTH + 1) // 3
     x = Pair(blocks[:2], width)(graph, filter_bank(graph, "waves", aasist))
-    width //= 9
+    outputs = [None, x]
     for block in blocks[2:]:
-        x = whole_block(graph, x, block)
-        width //= 3
-    graph.nodes.append(helper.make_node("Identity", [x], ["features"]))
-    rest = _exported(_ReadOut(model).eval(), aasist.pos_S.size(2), width, n_samples)
+        outputs.append(whole_block(graph, outputs[-1], block))
+    read = {"features": len(blocks) - 1}
+    read |= {f"block{number}": number for number in getattr(model, "earlier_blocks", [])}
+    for name, number in read.items():
+        graph.nodes.append(helper.make_node("Identity", [outputs[number]], [name]))
+    images = {name: torch.zeros(1, aasist.encoder[number][0].conv2.out_channels, N_FREQUENCIES,
+                                width // 3 ** (number + 1)) for name, number in read.items()}
+    features = images.pop("features")
+    rest = _exported(_ReadOut(model).eval(),
+                     {"features": features, "waves": torch.zeros(1, n_samples)} | images)
     waves = helper.make_tensor_value_info("waves", TensorProto.FLOAT, ["batch", n_samples])
     casts, weights = _halved(rest.initializer)
     nodes = [*casts, *graph.nodes, *rest.node]

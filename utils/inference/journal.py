@@ -107,7 +107,7 @@ def write_table(path: Path, records: Iterable[dict]) -> None:
         if path.suffix == ".csv":
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(CSV_COLUMNS)
-            writer.writerows(map(_csv_row, records))
+            writer.writerows(map(csv_row, records))
         elif path.suffix == ".jsonl":
             file.writelines(json_line(record) + "\n" for record in records)
         else:
@@ -123,7 +123,8 @@ def json_line(record: dict) -> str:
     return json.dumps(record, allow_nan=False)
 
 
-def _csv_row(record: dict) -> list:
+def csv_row(record: dict) -> list:
+    """A record's values of CSV_COLUMNS."""
     low, high = record.get("band") or (None, None)
     joined = {name: "; ".join(record[name]) for name in ("notes", "reasons", "warnings")}
     joined["origin"] = "; ".join(f"{told['what']}: {told['says']}" for told in record["origin"])

@@ -1,5 +1,6 @@
 """Records in words: a few lines for one recording, one line each for many."""
 from utils.common.errors import printable
+from utils.detector.decision import BONAFIDE, SPOOF, UNCERTAIN
 from utils.detector.detector import Detector
 from utils.detector.record import PUBLISHED, RAW
 from utils.detector.verdict import CANNOT_JUDGE, is_demo, no_decision, trained_on
@@ -8,6 +9,9 @@ from utils.origin.statement import BY_ANYBODY, TAGS
 PRETRAINED = "pretrained/detector.onnx"     # how a record names the pretrained model's file
 MAX_STRETCHES = 12  # of the timeline, in the text; JSON has all of them
 DIRECTION = "higher means bona fide"
+PLAIN = {BONAFIDE: "This is likely real speech.", SPOOF: "This is likely synthetic speech.",
+         UNCERTAIN: "This may be real or synthetic: the model cannot tell.",
+         CANNOT_JUDGE: "This recording cannot be judged."}
 
 
 def describe(record: dict, detector: Detector) -> list[str]:
@@ -23,12 +27,22 @@ def describe(record: dict, detector: Detector) -> list[str]:
     if is_demo(detector.metadata) and record["score"] is not None:
         first += " (by a model trained on the demo corpus: a demonstration, no evidence)"
     reasons = [_line("reason", reason) for reason in record["reasons"]]
-    facts = _facts(record, detector)
-    lines = reasons + facts if record["verdict"] == CANNOT_JUDGE else facts + reasons
+    known = [_line(name, text) for name, text in facts(record, detector).items()]
+    lines = reasons + known if record["verdict"] == CANNOT_JUDGE else known + reasons
     warnings = [_line("warning", warning) for warning in record["warnings"]]
     notes = [_line("heard", note) for note in record["notes"]]
     return [first, *notes, *lines, *warnings, *_timeline(record),
             *_explanation(record.get("explanation")), *_origin(record["origin"])]
+
+
+def sentence(record: dict) -> str:
+    """The verdict as a sentence for somebody who knows none of the terms."""
+    if record["error"]:
+        return "This recording cannot be read."
+    text = PLAIN[record["verdict"]]
+    if record["demo"] and record["score"] is not None:
+        text += " The model was trained on the demo corpus: a demonstration, no evidence."
+    return text
 
 
 def row(record: dict) -> str:
@@ -80,15 +94,26 @@ def threshold_words(detector: Detector) -> str:
     return f"{text}; without a band of uncertainty: always uncertain"
 
 
-def model_words(detector: Detector) -> str:
-    """The model's file and its training data."""
+def model_words(detector: Detector, card: bool = True) -> str:
+    """The model's file and its training data; `card`: also where its model card is."""
     text = trained_on(detector.metadata)
     file = detector.provenance.get("model_file")
     if file:
         text = f"{file}: {text}"
-    if file == PRETRAINED:
+    if card and file == PRETRAINED:
         text += "; how often it errs: models/pretrained/MODEL_CARD.md"
     return text
+
+
+def error_words(detector: Detector) -> str:
+    """How often the model errs, as far as its file says."""
+    history = detector.metadata.get("history") or []
+    best = min((epoch["dev_eer"] for epoch in history if epoch.get("dev_eer") is not None),
+               default=None)
+    told = [] if best is None else [f"EER on dev {best:.1%}"]
+    if detector.decision and detector.decision.band_origin:
+        told.append(detector.decision.band_origin)
+    return "; ".join(told) or "its file does not say how often it errs"
 
 
 def clock(seconds: float) -> str:
@@ -104,22 +129,23 @@ def _line(name: str, text: str) -> str:
     return f"  {name:<10} {text}"
 
 
-def _facts(record: dict, detector: Detector) -> list[str]:
+def facts(record: dict, detector: Detector) -> dict[str, str]:
     """Score and threshold, if the recording has a score; the model, and what was recorded."""
-    lines = []
+    found = {}
+    if record.get("voice"):
+        found["of"] = f"{record['voice']}, the most suspicious: all that follows"
     if record["score"] is not None:
-        lines = [_line("score", f"{record['score']:.2f} ({score_words(detector)})"),
-                 _line("threshold", threshold_words(detector))]
+        found["score"] = f"{record['score']:.2f} ({score_words(detector)})"
+        found["threshold"] = threshold_words(detector)
     audio = record["audio"]
     coding = audio["format"]
     if audio["subtype"] != coding.lower():
         coding += f" {audio['subtype']}"
     channels = "1 channel" if audio["channels"] == 1 else f"{audio['channels']} channels"
-    recording = (f"{record['seconds']:.1f} s, {record['speech_seconds']:.1f} s of it speech; "
-                 f"{audio['sample_rate']:,} Hz, {channels}, {coding}")
-    if record.get("voice"):
-        lines = [_line("of", f"{record['voice']}, the most suspicious: all that follows"), *lines]
-    return [*lines, _line("model", model_words(detector)), _line("recording", recording)]
+    found["model"] = model_words(detector)
+    found["recording"] = (f"{record['seconds']:.1f} s, {record['speech_seconds']:.1f} s of it "
+                          f"speech; {audio['sample_rate']:,} Hz, {channels}, {coding}")
+    return found
 
 
 def _timeline(record: dict) -> list[str]:
@@ -149,15 +175,21 @@ def _explanation(explanation: dict | None) -> list[str]:
     return [*lines, f"    {explanation['does_not_prove']}"]
 
 
-def _origin(statements: list[dict]) -> list[str]:
-    """What the file says of itself; of tags, the last line says once what they prove."""
+def origin_words(statements: list[dict]) -> list[tuple[str, str]]:
+    """What the file says of itself, each with what it proves; of tags, the last says it for all."""
     if not statements:
-        return [_line("file says", "nothing of where it comes from, which proves nothing")]
-    lines = []
-    for told in statements:
-        lines.append(_line("file says", f"{told['what'].replace('_', ' ')}: {told['says']}"))
-        if told["what"] not in TAGS:
-            lines.append(_line("", f"(this proves {told['proves']})"))
+        return [("nothing of where it comes from, which proves nothing", "")]
+    found = [(f"{told['what'].replace('_', ' ')}: {told['says']}",
+              "" if told["what"] in TAGS else f"this proves {told['proves']}")
+             for told in statements]
     if any(told["what"] in TAGS for told in statements):
-        lines.append(_line("", f"({BY_ANYBODY}, and moves no score)"))
+        found.append(("", f"{BY_ANYBODY}, and moves no score"))
+    return found
+
+
+def _origin(statements: list[dict]) -> list[str]:
+    lines = []
+    for says, proves in origin_words(statements):
+        lines += [_line("file says", says)] if says else []
+        lines += [_line("", f"({proves})")] if proves else []
     return lines

@@ -1,0 +1,1 @@
+"""The page: uploads and the microphone, judged behind a small web server."""
