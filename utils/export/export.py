@@ -14,12 +14,13 @@ from models.ssl import SpeechFrames
 from utils.common.errors import InputError
 from utils.common.files import atomic_folder, atomic_write
 from utils.detector.checkpoint import load_checkpoint, metadata_json
+from utils.detector.decision import UNCALIBRATED
 from utils.detector.engines import Engine
 from utils.detector.model_files import METADATA_KEY, data_file
 from utils.detector.engines.onnx_engine import OnnxEngine
 from utils.detector.engines.torch_engine import TorchEngine
 from utils.export.aasist import OPSET, aasist_in, aasist_onnx
-from utils.export.ssl import write_ssl
+from utils.export.ssl import ssl_content, write_ssl
 
 TOLERANCE = 1e-4  # largest allowed difference of a logit between the file and the model
 ROUNDING = 20     # or so many times float32's rounding error, for ill-conditioned networks
@@ -30,8 +31,9 @@ def export_onnx(checkpoint_path: Path, onnx_path: Path, int8: bool = False) -> f
 
     The file maps `waves` (batch, n_samples) to `last_hidden` and `logits`, and carries the
     checkpoint's metadata. Weights of more than 1 GiB lie in a file beside it. `int8`: the linear
-    layers of a self-supervised encoder get 8 bits, whose difference is only told. Raises
-    `InputError` and leaves no file if logits differ too much from the checkpoint's otherwise.
+    layers of a self-supervised encoder get 8 bits, whose difference is only told; the checkpoint's
+    calibration is not theirs and is left out. Raises `InputError` and leaves no file if logits
+    differ too much from the checkpoint's otherwise.
     """
     checkpoint_path, onnx_path = Path(checkpoint_path), Path(onnx_path)
     checkpoint = load_checkpoint(checkpoint_path)
@@ -40,6 +42,8 @@ def export_onnx(checkpoint_path: Path, onnx_path: Path, int8: bool = False) -> f
     if int8 and not isinstance(engine.model, SpeechFrames):
         raise InputError(f"--int8 is for detectors on a self-supervised encoder, and "
                          f"{checkpoint_path} holds {checkpoint['architecture']}: leave it out")
+    if int8:
+        checkpoint |= UNCALIBRATED | {"calibrated_on": None}
     with atomic_folder(onnx_path.parent, [data_file(onnx_path).name, onnx_path.name]) as folder:
         beside = folder / onnx_path.name
         if isinstance(engine.model, SpeechFrames):
@@ -60,15 +64,28 @@ def export_onnx(checkpoint_path: Path, onnx_path: Path, int8: bool = False) -> f
 def quickest_engine(model: nn.Module, metadata: dict) -> Engine:
     """An engine for a live network in its present state; its training mode stays.
 
-    On a CPU, a network that begins with AASIST's encoder runs exported, which is several times
-    faster. `metadata` are the engine's, with the "n_samples" of a window.
+    On a CPU, networks that are faster exported run so: AASIST's encoder several times, a
+    self-supervised one twice. `metadata` are the engine's, with the "n_samples" of a window.
     """
     on_cpu = next(model.parameters()).device.type == "cpu"
-    if aasist_in(model) is None or not on_cpu:
+    content = _quick_content(model, metadata["n_samples"]) if on_cpu else None
+    if content is None:
         return TorchEngine(model, metadata)
-    still = copy.deepcopy(model).eval()
-    content = _build(still, metadata["n_samples"]).SerializeToString()
     return OnnxEngine(content, metadata, torch.get_num_threads())
+
+
+def _quick_content(model: nn.Module, n_samples: int) -> bytes | None:
+    """The exported network, if that is faster and fits in memory."""
+    training = model.training
+    model.eval()
+    try:
+        if isinstance(model, SpeechFrames):
+            return ssl_content(model, n_samples)
+        if aasist_in(model) is not None:
+            return _build(copy.deepcopy(model), n_samples).SerializeToString()
+    finally:
+        model.train(training)
+    return None
 
 
 def _write(model: nn.Module, checkpoint: dict, path: Path) -> None:
