@@ -7,7 +7,8 @@ import pytest
 from tests.benchmarks.tables import DOCUMENTS, main
 from utils.common.files import ROOT
 
-FOREIGN = {"--help", "--index-url", "--nproc_per_node", "--nnodes", "--rdzv_endpoint"}
+FOREIGN = {"--help", "--index-url", "--nproc_per_node", "--nnodes", "--rdzv_endpoint",
+           "--model-module", "--datasets"}
 LONGEST = 25            # words of a sentence
 FOLDERS = ("data", "models", "notebooks", "results", "tests", "utils")
 MADE = ("data/raw", "data/protocols", "data/processed", "models/checkpoints", "results")

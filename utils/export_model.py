@@ -43,6 +43,8 @@ def main(argv: list[str] | None = None) -> int:
     how = "differ from the checkpoint's by up to" if args.int8 else "equal the checkpoint's within"
     print(f"exported {args.model} to {' and '.join(map(str, files))} ({size:.1f} MB); "
           f"its logits {how} {difference:.1e}")
+    if args.int8:
+        print(f"its scores are not calibrated: run utils/calibrate_model.py --model {output}")
     return 0
 
 

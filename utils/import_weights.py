@@ -22,8 +22,6 @@ ASVSPOOF5 = {"corpus": "ASVspoof 5",
                             "partition",
              "demo": False, "utterances": 182357, "seed": None,
              "attacks": [f"A{i:02d}" for i in range(1, 9)]}
-NOT_CALIBRATED = ("score, not calibrated: fit a threshold on a dev set of your own with python "
-                  "utils/calibrate_model.py --model FILE --data_dir FOLDER")
 SELF_SUPERVISED = ("xlsr-aasist", "antideepfake", "xlsr-sls")   # utils/encoders/detectors.py
 UNKNOWN = {"corpus": "unknown", "description": "published weights of unknown training",
            "demo": False, "utterances": None, "seed": None, "attacks": []}
@@ -58,6 +56,7 @@ def published_checkpoint(weights: Path, architecture: str) -> dict:
     """
     from utils.common.provenance import environment
     from utils.detector.checkpoint import FORMAT, LABEL_ORDER, check_weights
+    from utils.detector.decision import UNCALIBRATED
     from utils.signals import N_SAMPLES, SAMPLE_RATE
     config, state_dict, whole = _read(weights, architecture)
     check_weights(config, state_dict, weights)
@@ -65,8 +64,7 @@ def published_checkpoint(weights: Path, architecture: str) -> dict:
     name, trained_on = KNOWN_WEIGHTS.get(digest, ("unrecognised", UNKNOWN))
     return {"format": FORMAT, "architecture": config["architecture"], "config": config,
             "state_dict": dict(state_dict), "label_order": LABEL_ORDER, "n_samples": N_SAMPLES,
-            "sample_rate": SAMPLE_RATE, "calibration": None, "decision": None,
-            "published_whole": whole, "score_range": None, "audio": None, "reason": NOT_CALIBRATED,
+            "sample_rate": SAMPLE_RATE, **UNCALIBRATED, "published_whole": whole, "audio": None,
             "trained_on": trained_on, "args": {"architecture": architecture}, "history": [],
             "environment": environment(),
             "origin": f"{name} weights of {architecture}, imported from {weights.name} "

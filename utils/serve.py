@@ -7,6 +7,7 @@ if not __package__:
 import argparse
 import contextlib
 import importlib.util
+import signal
 import socket
 
 from utils.common.arguments import positive, rate
@@ -61,13 +62,14 @@ def main(argv: list[str] | None = None) -> int:
     detector = Detector.load(args.model, "cpu", args.threads)
     service = Service(detector, Settings(args.host, args.token, tuple(args.name),
                                          round(args.max_mb * 1e6), args.max_minutes * 60))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)   # ends it like Ctrl-C
+    config = uvicorn.Config(build_app(service), log_level="error", access_log=False,
+                            server_header=False, proxy_headers=False, lifespan="off",
+                            limit_concurrency=CONNECTIONS, ws_max_size=MESSAGE_BYTES,
+                            timeout_graceful_shutdown=1)
     try:
-        greet(args, bound.getsockname()[1])
-        config = uvicorn.Config(build_app(service), log_level="error", access_log=False,
-                                server_header=False, proxy_headers=False, lifespan="off",
-                                limit_concurrency=CONNECTIONS, ws_max_size=MESSAGE_BYTES,
-                                timeout_graceful_shutdown=1)
-        with contextlib.suppress(KeyboardInterrupt):    # the usual end
+        with contextlib.suppress(KeyboardInterrupt):
+            greet(args, bound.getsockname()[1])
             uvicorn.Server(config).run(sockets=[bound])
     finally:
         service.close()

@@ -5,7 +5,8 @@
 Both classes go through the same channel. The clips are those of sources that hold both classes, in
 a folder with a trials.tsv (columns utterance, key, source); --per_source draws some of them. Each
 changed clip is judged from a 16-bit WAV file. One row per channel: the EER with its interval over
-sources, and the shares of the verdicts. What a channel draws follows from the seed and the clip.
+sources, the shares of the verdicts, and how many stretches of real speech are called likely spoof
+in an hour of it. What a channel draws follows from the seed and the clip.
 """
 import sys
 from pathlib import Path
@@ -23,7 +24,7 @@ import soundfile
 from scipy.signal import butter, sosfilt
 from tqdm import tqdm
 
-from tests.benchmarks.bench_levels import judged
+from tests.benchmarks.bench_levels import record_of
 from tests.benchmarks.results_files import Rows, add_output_options, publish
 from utils.common.arguments import positive
 from utils.common.errors import InputError, run
@@ -118,19 +119,20 @@ def measure(detector: Detector, clips: list[Clip], channels: dict[str, Channel],
     sources = np.unique([clip.source for clip in clips], return_inverse=True)[1]
     rows = []
     for name, channel in channels.items():
-        found = [_judged(detector, clip, name, channel, seed) for clip in tqdm(clips, name)]
-        scores = np.array([score for score, _ in found])
+        found = [_record(detector, clip, name, channel, seed) for clip in tqdm(clips, name)]
+        scores = np.array([np.nan if one["score"] is None else one["score"] for one in found])
         rows.append({"channel": name, "bona fide": str(real.sum()), "spoof": str((~real).sum()),
                      **_eer(scores, real, sources),
-                     **_shares(np.array([verdict for _, verdict in found]), real)})
+                     **_shares(np.array([one["verdict"] for one in found]), real),
+                     "false stretches per hour": _false_stretches(
+                         [one for one, clip in zip(found, clips) if clip.bonafide])})
     return rows
 
 
-def _judged(detector: Detector, clip: Clip, name: str, channel: Channel,
-            seed: int) -> tuple[float, str]:
+def _record(detector: Detector, clip: Clip, name: str, channel: Channel, seed: int) -> dict:
     wave = soundfile.read(clip.path)[0]
     sent = np.asarray(channel(wave, generator(seed, clip.path.stem, name)), np.float64)
-    return judged(detector, within_full_scale(sent) * 0.999)
+    return record_of(detector, within_full_scale(sent) * 0.999)
 
 
 def _eer(scores: np.ndarray, real: np.ndarray, sources: np.ndarray) -> dict[str, str]:
@@ -146,6 +148,13 @@ def _eer(scores: np.ndarray, real: np.ndarray, sources: np.ndarray) -> dict[str,
 def _shares(verdicts: np.ndarray, real: np.ndarray) -> dict[str, str]:
     return {f"{word} called {verdict} %": f"{100 * np.mean(verdicts[which] == verdict):.1f}"
             for word, which in (("real", real), ("fakes", ~real)) for verdict in (BONAFIDE, SPOOF)}
+
+
+def _false_stretches(records: list[dict]) -> str:
+    """Of real speech: stretches that are likely spoof, in an hour."""
+    hours = sum(record["seconds"] for record in records) / 3600
+    count = sum(part["outcome"] == SPOOF for record in records for part in record["stretches"])
+    return f"{count / hours:.0f}"
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -5,9 +5,10 @@
 
 It reads scores.tsv, keys.tsv and metrics.json of an evaluation (evaluate_model.py), and a trial
 list with the columns utterance, attack, and any of speaker, category, paired, source or another.
-Four tables: EERs in % with 95 % bootstrap intervals (by speaker if speakers are known, or by
+Five tables: EERs in % with 95 % bootstrap intervals (by speaker if speakers are known, or by
 another column); real clips below the stored threshold; spoofs at or above it; shares of the
-verdicts by the stored band. The last columns of the second and third are shares of wrong verdicts.
+verdicts by the stored band; how far "likely" holds. The last columns of the second and third are
+shares of wrong verdicts.
 Verdicts are judged by the score alone. In use, less than a second of speech is uncertain too.
 """
 import sys
@@ -33,6 +34,10 @@ from utils.report.key_files import align, read_keys, read_scores
 NEEDED = ("utterance", "attack")    # columns of a trial list
 UNKNOWN = "-"
 RENAMED = "name the list of the clips that were scored"
+# at most so many % of real clips are called likely spoof: in all, and in a source of both classes
+SPOOF_LIMITS = 3.0, 15.0
+# and of fakes likely bona fide: in all, and in a category or a year
+BONAFIDE_LIMITS = 5.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -200,6 +205,38 @@ def verdict_table(clips: Clips) -> Rows:
             for name, which in groups.items()]
 
 
+def promise_table(clips: Clips) -> Rows:
+    """How often a sure verdict is wrong, and may be: in all, and in the worst group."""
+    verdicts = np.array([clips.decision.outcome(score) for score in clips.scores])
+    accused = verdicts == SPOOF
+    cleared = verdicts == BONAFIDE
+    every, worst_source = SPOOF_LIMITS
+    every_fake, worst_kind = BONAFIDE_LIMITS
+    source = clips.columns.get("source")
+    shared = [] if source is None else np.intersect1d(source[clips.real], source[~clips.real])
+    of_source = {str(name): clips.real & (source == name) for name in shared}
+    of_real = f"real clips called {SPOOF}"
+    of_fakes = f"fakes called {BONAFIDE}"
+    return [row for row in (
+        _promise(of_real, {"all": clips.real}, accused, every),
+        _promise(f"{of_real}, worst source with both classes", of_source, accused, worst_source),
+        _promise(of_fakes, {"all": ~clips.real}, cleared, every_fake),
+        _promise(f"{of_fakes}, worst category or year", kinds(clips), cleared, worst_kind)) if row]
+
+
+def _promise(name: str, groups: dict[str, np.ndarray], wrong: np.ndarray,
+             limit: float) -> dict[str, str]:
+    """A row of the group with the largest share of `wrong`; empty without a clip."""
+    groups = {group: which for group, which in groups.items() if which.any()}
+    if not groups:
+        return {}
+    worst = max(groups, key=lambda group: wrong[groups[group]].mean())
+    share = 100 * wrong[groups[worst]].mean()
+    return {"verdicts": name, "of": worst, "clips": str(groups[worst].sum()),
+            "at most %": f"{limit:g}", "found %": f"{share:.1f}",
+            "holds": "yes" if share <= limit else "no"}
+
+
 def _share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f}" if whole else "-"
 
@@ -236,7 +273,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measure, print and write the four tables."""
+    """Measure, print and write the five tables."""
     args = build_parser().parse_args(argv)
     clips = read_clips(args.results, args.trials)
     by = column(clips, args.by)
@@ -248,6 +285,7 @@ def main(argv: list[str] | None = None) -> int:
     publish("groups-real-below-threshold", threshold_table(clips, by, True), args)
     publish("groups-spoof-above-threshold", threshold_table(clips, by, False), args)
     publish("groups-verdicts", verdict_table(clips), args)
+    publish("groups-promises", promise_table(clips), args)
     decision = clips.decision
     band = "no band" if decision.band is None else "band {:.2f} to {:.2f}".format(*decision.band)
     print(f"Threshold {decision.threshold:.2f} ({decision.origin}), {band}.")

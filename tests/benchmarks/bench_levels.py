@@ -74,13 +74,18 @@ def chosen(folder: Path, where: str, seed: int) -> dict[str, list[Path]]:
     return drawn
 
 
-def judged(detector: Detector, wave: np.ndarray) -> tuple[float, str]:
-    """Score and verdict of a wave (n,) in [-1, 1], judged as a 16-bit WAV file."""
+def record_of(detector: Detector, wave: np.ndarray) -> dict:
+    """The record of a wave (n,) in [-1, 1], judged as a 16-bit WAV file."""
     if np.abs(wave).max() >= 1:
         raise InputError("a changed clip reaches full scale: take clips with lower peaks")
     file = io.BytesIO()
     soundfile.write(file, wave, SAMPLE_RATE, format="WAV", subtype="PCM_16")
-    found = detector.judge(file.getvalue())
+    return detector.judge(file.getvalue())
+
+
+def judged(detector: Detector, wave: np.ndarray) -> tuple[float, str]:
+    """Score (NaN without one) and verdict of a wave, as `record_of`."""
+    found = record_of(detector, wave)
     score = found["score"]
     return float("nan") if score is None else score, found["verdict"]
 

@@ -20,7 +20,7 @@ CLIPS = [("a/r1", "s1", "bonafide", "-", "-", "1", "lab", 3.0),
          ("b/f3", "-", "spoof", "VITS", "tts", "0", "page", -2.0),
          ("b/f4", "-", "spoof", "VITS", "tts", "0", "page", -0.6),
          ("b/f5", "x:unknown", "spoof", "VITS", "tts", "0", "page", -4.0)]
-NAMES = ("eer", "real-below-threshold", "spoof-above-threshold", "verdicts")
+NAMES = ("eer", "real-below-threshold", "spoof-above-threshold", "verdicts", "promises")
 COLUMNS = ("utterance", "speaker", "key", "attack", "category", "paired", "source")
 
 
@@ -81,7 +81,7 @@ def test_unknown_speakers_are_each_one_of_their_own(made):
 
 
 def test_errors_at_the_threshold_are_sorted_by_their_share(made):
-    _, real, spoofed, _ = tables(made)
+    _, real, spoofed, *_ = tables(made)
     assert real == [["street", "2", "1", "50.0", "0.0"], ["lab", "2", "0", "0.0", "0.0"],
                     ["all", "4", "1", "25.0", "0.0"]]
     assert spoofed == [["lab", "2", "1", "50.0", "50.0"], ["page", "3", "0", "0.0", "0.0"],
@@ -102,10 +102,11 @@ def test_years_of_systems_are_groups_of_their_own(made):
     years = ["-", "-", "-", "-", "2020", "2024", "2024", "-", "2024"]
     write_trials(made, [(*clip[:7], year) for clip, year in zip(CLIPS, years)],
                  (*COLUMNS, "year"))
-    eers, _, _, verdicts = tables(made)
+    eers, _, _, verdicts, promises = tables(made)
     assert [row[:3] for row in eers[-2:]] == [["systems of 2020", "4", "1"],
                                               ["systems of 2024", "4", "3"]]
     assert verdicts[4] == ["systems of 2024", "3", "0.0", "0.0", "100.0"]
+    assert promises[3][1:] == ["systems of 2020", "1", "10", "100.0", "no"]
 
 
 def test_outcomes_are_of_the_stored_band(made):
@@ -116,12 +117,23 @@ def test_outcomes_are_of_the_stored_band(made):
                                ["all", "9", "33.3", "33.3", "33.3"]]
 
 
+def test_a_sure_verdict_is_held_to_what_it_promises(made):
+    assert tables(made)[4] == [
+        ["real clips called likely spoof", "all", "4", "3", "0.0", "yes"],
+        ["real clips called likely spoof, worst source with both classes", "lab", "2", "15", "0.0",
+         "yes"],
+        ["fakes called likely bona fide", "all", "5", "5", "20.0", "no"],
+        ["fakes called likely bona fide, worst category or year", "vocoder", "2", "10", "50.0",
+         "no"]]
+
+
 def test_a_list_of_utterances_and_attacks_alone_gives_the_rows_it_can(made):
     write_trials(made, [(clip[0], clip[3]) for clip in CLIPS], ("utterance", "attack"))
-    eers, real, spoofed, outcomes = tables(made)
+    eers, real, spoofed, outcomes, promises = tables(made)
     assert [row[0] for row in eers] == ["all"] and eers[0][4] == "trials"
     assert real == [["all", "4", "1", "25.0", "0.0"]]
     assert [row[0] for row in outcomes] == ["bona fide", "all spoofed", "all"]
+    assert [row[1] for row in promises] == ["all", "all"]
 
 
 @pytest.mark.parametrize("rows, options, said", [

@@ -10,14 +10,17 @@ import pytest
 import torch
 
 from tests.helpers.example_speech import crops, example_files
-from tests.helpers.published_ssl import (SMALL, detector_shapes, plain_detector, plain_encoder,
-                                         random_weights, write_safetensors)
+from tests.helpers.plain_ssl import plain_detector, plain_encoder
+from tests.helpers.published_ssl import (SMALL, detector_shapes, random_weights,
+                                         write_safetensors)
 from tests.helpers.steps import step
 from tests.helpers.tiny_stores import tiny_stores
 from utils.common.errors import InputError
 from utils.detector.checkpoint import load_checkpoint
 from utils.detector.engines import load_engine
 from utils.detector.scoring import published_score, tile
+from utils.encoders.tensors import read_safetensors
+from utils.export.calibrating import change_entries
 
 FAMILIES = ("xlsr-aasist", "antideepfake", "xlsr-sls")
 
@@ -100,6 +103,14 @@ def test_a_name_or_shape_that_is_not_published_is_refused(change, said, tmp_path
     assert not (tmp_path / "m.pt").exists()
 
 
+@pytest.mark.parametrize("header", ['"text"', "3", "true", "[]", '{"a": 3}', "{"])
+def test_a_header_that_is_no_table_of_tensors_is_refused(header, tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header.encode() + bytes(64))
+    with pytest.raises(InputError, match="no whole .safetensors file"):
+        read_safetensors(path)
+
+
 def test_a_detector_of_another_family_is_refused(tmp_path):
     torch.save(random_weights(detector_shapes("antideepfake", SMALL)), tmp_path / "m.pth")
     done = step("utils/import_weights.py", "--weights", tmp_path / "m.pth", "--architecture",
@@ -130,6 +141,14 @@ def test_from_a_published_file_to_a_calibrated_verdict_in_8_bits(tmp_path):
     line = load_engine(model).metadata["calibration"]
     expected = line["scale"] * before["score"] + line["offset"]
     assert after["score"] == pytest.approx(expected, abs=1e-4)
+    # The scores in 8 bits are others: a calibration of the checkpoint does not hold for them.
+    kept = ("calibration", "decision", "score_range", "reason")
+    change_entries(tmp_path / "m.pt", {name: load_engine(model).metadata[name] for name in kept})
+    assert load_engine(tmp_path / "m.pt").metadata["decision"]
+    assert "are not calibrated" in step(*export).stdout
+    carried = load_engine(model).metadata
+    assert [carried[name] for name in kept[:3]] == [None] * 3
+    assert "utils/calibrate_model.py" in carried["reason"]
 
 
 def verdict(model: Path) -> dict:

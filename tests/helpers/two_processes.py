@@ -15,6 +15,7 @@ import torch
 
 from models import CONFIGS, build_model
 from models.hybrid import Hybrid
+from models.ssl import BASE, BLOCK
 from tests.training.test_hybrid import SMALL, Row, waves
 from utils.training.orders import PlainOrder
 from utils.training.learners.optimisation import Criterion
@@ -24,7 +25,13 @@ from utils.training.learners.ridge import Ridge
 from utils.training.learners.freezing import freeze
 
 ROWS = 5    # two processes cannot share them evenly
-FROZEN = {"small": "stem", "aasist-l": "1", "aasist": "norm", "lcnn": "standardise"}
+FROZEN = {"small": "stem", "aasist-l": "1", "aasist": "norm", "lcnn": "standardise",
+          "ssl-aasist": "1"}
+# of ssl-aasist: small, and its last block is read, so that nothing reaches the norm after it
+SPEECH = {"encoder": BASE | {
+    "convolutions": [[16, 10, 5], *[[16, 3, 2]] * 4, *[[16, 2, 2]] * 2], "encoder_embed_dim": 64,
+    "encoder_num_layers": 2, "encoder_num_heads": 4, "encoder_ff_interm_features": 96,
+    "encoder_layer_norm_first": True}, "read": BLOCK}
 # of eleven: the second process has none of the last one; of the only one
 BATCHES = {"hybrid-shared": 5, "hybrid-unshared": 30}
 # of a hybrid; the bias is near 0 beside the weights
@@ -35,7 +42,8 @@ def step(architecture: str, group, shared: bool) -> tuple[torch.Tensor, dict, di
     """Loss, gradients and buffers of one step on the whole batch, or on this process' share of
     it."""
     torch.manual_seed(3)
-    model = build_model(CONFIGS[architecture]).double()
+    config = CONFIGS[architecture] | (SPEECH if architecture == "ssl-aasist" else {})
+    model = build_model(config).double()
     resting = freeze(model, architecture, FROZEN[architecture])
     waves, labels = torch.randn(ROWS, 4800, dtype=torch.float64), torch.tensor([0, 0, 0, 1, 1])
     network, own = (group.shared_network(model), group.share(ROWS)) if shared else (model,

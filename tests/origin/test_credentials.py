@@ -61,6 +61,26 @@ def test_credentials_of_another_signer_do_not_hold():
     assert entry["signature"] is not True and entry["proves"].startswith("nothing")
 
 
+def test_a_forged_statement_is_not_called_signed_because_the_sound_was_changed_too():
+    content = bytearray(signed(FILES["audio/wav"], "audio/wav"))
+    at = content.find(FILES["audio/wav"][-9000:-8000])
+    content[at + 500] ^= 1
+    forged = content.replace(b"trainedAlgorithmicMedia", b"trainedAlgorithmicMedib")
+    assert forged != content
+    entry, = told(bytes(forged))
+    assert entry["signature"] is False and entry["proves"].startswith("nothing")
+
+
+def test_a_sum_that_leaves_bytes_out_proves_nothing_of_the_sound():
+    codes = {"success": [credentials.SIGNED, "assertion.dataHash.match"],
+             "informational": ["assertion.dataHash.additionalExclusionsPresent"]}
+    results = {kind: [{"code": code} for code in found] for kind, found in codes.items()}
+    entry = credentials._told({"active_manifest": "m", "manifests": {"m": {}},
+                               "validation_results": {"activeManifest": results}})
+    assert entry["signature"] is True and entry["sound"] is None
+    assert "is not known" in entry["proves"] and "additionalExclusions" in entry["says"]
+
+
 def test_a_broken_box_of_credentials_is_told_and_stops_nothing():
     content = bytearray(signed(FILES["audio/wav"], "audio/wav"))
     at = content.find(b"jumb")

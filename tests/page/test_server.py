@@ -235,6 +235,25 @@ def test_a_full_line_is_told_with_a_time_to_come_back(server):
     assert server.judge((CLIP.name, CLIP.read_bytes()))[0] == 200
 
 
+def test_a_sender_who_leaves_is_not_waited_for(server, tmp_path):
+    soundfile.write(tmp_path / "long.wav", np.tile(soundfile.read(CLIP, dtype="int16")[0], 40),
+                    16000)
+    kind, body = form(("long.wav", (tmp_path / "long.wav").read_bytes()))
+    before = json.loads(server.ask("/healthz")[2])["cancelled"]
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    connection.request("POST", "/v1/verdict", body, {"Content-Type": kind})
+    end = time.monotonic() + 60
+    while not json.loads(server.ask("/healthz")[2])["in_line"]:
+        assert time.monotonic() < end
+    connection.close()
+    while json.loads(server.ask("/healthz")[2])["cancelled"] == before:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    while list(left_by(server).iterdir()):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 def test_two_at_once_are_both_answered(server, record):
     found = []
     threads = [threading.Thread(target=lambda: found.append(
@@ -257,14 +276,18 @@ def test_nothing_is_left_and_only_counts_are_said():
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot tell which servers still run")
-def test_uploads_of_a_killed_server_are_swept_by_the_next():
+def test_uploads_of_a_killed_server_are_swept_by_the_next_and_one_that_is_ended_leaves_none():
     with PageServer() as killed:
         folder = left_by(killed)
         (folder / "upload").write_bytes(b"sound")
         killed.process.send_signal(signal.SIGKILL)
         killed.process.wait()
-        with PageServer():
+        with PageServer() as ended:
             assert not folder.exists()
+            folder = left_by(ended)
+            ended.process.terminate()
+            assert ended.process.wait(20) == 0
+    assert not folder.exists()
 
 
 def serve(*arguments, python=()):

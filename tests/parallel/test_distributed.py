@@ -92,7 +92,8 @@ def test_two_processes_find_the_gradients_and_statistics_of_one_in_every_network
     Of a hybrid: the loss and the linear layer, whose sums are float64, also where a process has no
     utterance of a batch, or none at all.
     """
-    networks = ("small", "aasist-l", "aasist", "lcnn", "hybrid-shared", "hybrid-unshared")
+    networks = ("small", "aasist-l", "aasist", "lcnn", "ssl-aasist", "hybrid-shared",
+                "hybrid-unshared")
     done = subprocess.run([
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
         str(ROOT / "tests/helpers/two_processes.py"), *networks

@@ -74,7 +74,7 @@ def ended(*arguments):
 def test_one_file_gets_a_few_lines_a_person_understands(model, speech, capsys):
     assert infer(model, "--input_file", speech / "b" / "y.flac", "--force_cpu") == 0
     out, err = capsys.readouterr()
-    assert "by a model trained on the demo corpus" in out.splitlines()[0] and err == ""
+    assert "by a model made with the demo corpus" in out.splitlines()[0] and err == ""
     for word in ("log-likelihood ratio", "higher means bona fide",
                  "-0.64 (the Bayes threshold of dev)", "trained on the embedded default corpus",
                  "s of it speech", "16,000 Hz"):
@@ -240,8 +240,9 @@ def test_pictures_of_the_same_name_do_not_collide(model, speech, tmp_path, capsy
                for record in records(capsys))
 
 
-def test_one_picture_takes_one_recording(model, speech, tmp_path):
+def test_one_picture_takes_one_recording(model, speech, tmp_path, capsys):
     assert infer(model, "--input_file", speech / "a", "--picture", tmp_path / "x.svg") == 0
+    assert f"  picture    {tmp_path / 'x.svg'}\n" in capsys.readouterr().out
     assert "<svg" in (tmp_path / "x.svg").read_text(encoding="utf-8")
     with pytest.raises(InputError, match="folder"):
         infer(model, "--input_file", speech, "--picture", tmp_path / "x.png")

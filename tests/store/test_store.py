@@ -261,6 +261,17 @@ def test_a_store_of_before_sources_were_known_is_read(tmp_path, waves):
     assert {row.labels.source for row in old.rows} == {"-"} and read_one(old) == read_one(store)
 
 
+def test_a_store_of_another_trial_list_than_the_prepared_one_is_refused(tmp_path, waves):
+    build(tmp_path / "processed" / "dev", waves)
+    (tmp_path / "protocols").mkdir()
+    corpus = tmp_path / "protocols" / "corpus.json"
+    write_json(corpus, {"subsets": {"dev": {"sha256": DESCRIPTION["trial_list_sha256"]}}})
+    assert len(Store(tmp_path / "processed" / "dev")) == len(waves)
+    write_json(corpus, {"subsets": {"dev": {"sha256": OTHER["trial_list_sha256"]}}})
+    with pytest.raises(InputError, match="older than the prepared .* --subset dev"):
+        Store(tmp_path / "processed" / "dev")
+
+
 def test_ctrl_c_while_the_journal_is_written_doubles_nothing(tmp_path, monkeypatch):
     """The lines are on disk before the writer knows it; when it exits, it writes them again."""
     wave, written = np.arange(500, dtype=np.int16), store_writer._flush

@@ -1,15 +1,20 @@
 """Training on a self-supervised encoder: closed form, graphs, its files, and what is kept."""
+import argparse
 import json
 import re
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from tests.helpers.published_ssl import (SMALL, encoder_shapes, plain_encoder, random_weights,
+from tests.helpers.plain_ssl import plain_encoder
+from tests.helpers.published_ssl import (SMALL, detector_shapes, encoder_shapes, random_weights,
                                          write_safetensors)
 from tests.helpers.tiny_stores import tiny_stores, train
+from utils import import_weights
 from utils.common.errors import InputError
 from utils.detector.checkpoint import load_checkpoint
 from utils.encoders.files import read_encoder
@@ -54,6 +59,15 @@ def test_a_linear_layer_is_fitted_tested_and_found_again(data, encoder, tmp_path
     assert kept.stat().st_size == size
     one, other = (weights(tmp_path / f"checkpoints/{name}/best.pt") for name in "ab")
     assert torch.equal(one["mean"], other["mean"])
+    last = tmp_path / "checkpoints/b/last.pt"
+    earlier = torch.load(last, weights_only=True)
+    for name in ("level_penalty", "channel_penalty"):       # recipes once had no such values
+        assert earlier["args"].pop(name) == 0
+    torch.save(earlier, last)
+    train(data, tmp_path, *first[:4], "--run_name", "b", "--ridge", 0.5, "--resume")
+    with pytest.raises(InputError, match="trained with level_penalty = 0.0, not 0.1"):
+        train(data, tmp_path, *first[:4], "--run_name", "b", "--ridge", 0.5, "--resume",
+              "--level_penalty", 0.1)
     assert one["out_layer.weight"].abs().sum() > other["out_layer.weight"].abs().sum()
 
 
@@ -74,6 +88,9 @@ def test_the_kept_statistics_are_the_engines_and_computed_once(tmp_path):
         assert np.array_equal(kept.last_hidden(waves[:3]), expected[:3])
         assert np.array_equal(kept.last_hidden(waves), expected)
         assert engine.asked == 5 + 3 + 1, turn + 1
+        with pytest.raises(InputError, match="another run is fitting with the statistics"):
+            Kept(engine, tmp_path / "s.f32", 2)
+        del kept
 
 
 def test_graphs_learn_over_a_frozen_encoder_or_over_its_last_blocks(data, encoder, tmp_path):
@@ -91,6 +108,21 @@ def test_graphs_learn_over_a_frozen_encoder_or_over_its_last_blocks(data, encode
              and not torch.equal(value, last[f"encoder.{name}"])}
     assert moved == {"1"}
     assert (tmp_path / "checkpoints/last/best.onnx").is_file()
+
+
+def test_a_published_detector_learns_on(data, tmp_path):
+    """From its checkpoint alone; its preprocessing stays."""
+    torch.save(random_weights(detector_shapes("xlsr-aasist", SMALL)), tmp_path / "LA_model.pth")
+    assert import_weights.main(["--weights", str(tmp_path / "LA_model.pth"), "--architecture",
+                                "xlsr-aasist", "--output", str(tmp_path / "la.pt")]) == 0
+    train(data, tmp_path, "--architecture", "ssl-aasist", "--init_from", tmp_path / "la.pt",
+          "--epochs", 1, "--run_name", "on")
+    before, after = load_checkpoint(tmp_path / "la.pt"), load_checkpoint(
+        tmp_path / "checkpoints/on/best.pt")
+    assert after["config"] == before["config"] and after["config"]["normalise"] is False
+    moved = {name for name, value in before["state_dict"].items()
+             if not torch.equal(value, after["state_dict"][name])}
+    assert "out_layer.weight" in moved and not any(name.startswith("encoder.") for name in moved)
 
 
 def test_a_folder_of_hugging_face_is_the_same_encoder(encoder, tmp_path):
@@ -137,6 +169,26 @@ def test_an_encoder_gives_the_frames_of_the_written_formulae(encoder):
         expected, layers = plain_encoder(random_weights(encoder_shapes(**SMALL)), waves, 16)
         assert torch.allclose(network(waves)[0], expected, atol=1e-5)
         assert torch.allclose(network.extract_features(waves)[0][0], layers[0], atol=1e-5)
+
+
+def test_older_files_of_fairseq_are_opened_without_its_code(encoder, tmp_path, monkeypatch):
+    """Before zip files, with arguments as a Namespace; HuBERT's with a class of its own."""
+    parts = types.ModuleType("fairseq.data.dictionary")
+    parts.Dictionary = type("Dictionary", (), {"__module__": parts.__name__})
+    for name, module in (("fairseq", parts), ("fairseq.data", parts), (parts.__name__, parts)):
+        monkeypatch.setitem(sys.modules, name, module)
+    words = parts.Dictionary()
+    words.symbols = ["a", "b"]
+    arguments = argparse.Namespace(encoder_attention_heads=8, layer_norm_first=True,
+                                   normalize=False)
+    torch.save({"args": arguments, "model": random_weights(encoder_shapes(**SMALL)),
+                "task_state": {"dictionaries": [words]}}, tmp_path / "old.pt",
+               _use_new_zipfile_serialization=False)
+    monkeypatch.delitem(sys.modules, parts.__name__)
+    found = read_encoder(tmp_path / "old.pt")
+    assert found.settings["encoder_num_heads"] == 8 and found.normalise is False
+    weights = read_encoder(encoder).weights
+    assert all(torch.equal(value, found.weights[name]) for name, value in weights.items())
 
 
 @pytest.mark.parametrize("name, said", [

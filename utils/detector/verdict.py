@@ -166,5 +166,5 @@ def trained_on(metadata: dict) -> str:
 
 
 def is_demo(metadata: dict) -> bool:
-    """Whether the model was trained on the demo corpus, which every verdict must say."""
-    return bool((metadata.get("trained_on") or {}).get("demo"))
+    """Whether the demo corpus trained or calibrated the model, which every verdict must say."""
+    return any((metadata.get(entry) or {}).get("demo") for entry in ("trained_on", "calibrated_on"))

@@ -65,9 +65,11 @@ def read_published(path: Path, family: str) -> tuple[dict, dict[str, Tensor]]:
                          f"{prefix}; choose another --architecture or another file")
     weights = torchaudio_names(encoder, path)
     settings = encoder_settings(weights, path)
-    config = {"architecture": "ssl"} | published.settings | {"encoder": settings}
+    architecture = "ssl-aasist" if published.settings["back_end"] == "aasist" else "ssl"
+    config = {"architecture": architecture} | published.settings | {"encoder": settings}
     state = {f"encoder.{name}": value for name, value in weights.items()}
-    state |= {_own(name, published, path): value for name, value in tensors.items()
+    state |= {_own(name, published, path): value.float() if value.is_floating_point() else value
+              for name, value in tensors.items()
               if not name.startswith(prefix)}
     if published.settings["back_end"] == "linear":      # its statistics are not standardised
         width = settings["encoder_embed_dim"]

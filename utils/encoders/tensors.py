@@ -11,8 +11,15 @@ from torch import Tensor
 from utils.common.errors import InputError
 from utils.detector.checkpoint import AGAIN, read_pickle
 
+# Older files of fairseq hold their arguments as a Namespace, a plain record. Those of HuBERT hold
+# the list of their targets.
+DICTIONARY = "fairseq.data.dictionary.Dictionary"
 TYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64}
 LONGEST_HEADER = 100_000_000    # bytes; that of the largest encoder has 0.1 million
+
+
+class Inert:
+    """Stands for a class whose code is not here and is not run; holds what the file says of it."""
 
 
 def read_tensors(path: Path) -> dict[str, Any]:
@@ -22,8 +29,7 @@ def read_tensors(path: Path) -> dict[str, Any]:
     """
     if path.suffix == ".safetensors":
         return read_safetensors(path)
-    # Older fairseq files keep their arguments as a Namespace, which is a plain record.
-    with torch.serialization.safe_globals([argparse.Namespace]):
+    with torch.serialization.safe_globals([argparse.Namespace, (Inert, DICTIONARY)]):
         content = read_pickle(path, older=True)
     if not isinstance(content, dict):
         raise InputError(f"{path} holds no table of weights: name another file")
@@ -47,6 +53,8 @@ def _mapped(path: Path) -> dict[str, Tensor]:
     if length > min(LONGEST_HEADER, len(content) - 8):
         raise ValueError("its header is longer than the file")
     header = json.loads(content[8:8 + length].tobytes())
+    if not isinstance(header, dict):
+        raise ValueError("its header is no table")
     header.pop("__metadata__", None)
     start = 8 + length
     found = {}

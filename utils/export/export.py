@@ -2,6 +2,7 @@
 import copy
 import io
 import math
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from models.ssl import SpeechFrames
 from utils.common.errors import InputError
 from utils.common.files import atomic_folder, atomic_write
 from utils.detector.checkpoint import load_checkpoint, metadata_json
+from utils.detector.decision import UNCALIBRATED
 from utils.detector.engines import Engine
 from utils.detector.model_files import METADATA_KEY, data_file
 from utils.detector.engines.onnx_engine import OnnxEngine
@@ -30,8 +32,9 @@ def export_onnx(checkpoint_path: Path, onnx_path: Path, int8: bool = False) -> f
 
     The file maps `waves` (batch, n_samples) to `last_hidden` and `logits`, and carries the
     checkpoint's metadata. Weights of more than 1 GiB lie in a file beside it. `int8`: the linear
-    layers of a self-supervised encoder get 8 bits, whose difference is only told. Raises
-    `InputError` and leaves no file if logits differ too much from the checkpoint's otherwise.
+    layers of a self-supervised encoder get 8 bits, whose difference is only told; the checkpoint's
+    calibration is not theirs and is left out. Raises `InputError` and leaves no file if logits
+    differ too much from the checkpoint's otherwise.
     """
     checkpoint_path, onnx_path = Path(checkpoint_path), Path(onnx_path)
     checkpoint = load_checkpoint(checkpoint_path)
@@ -40,11 +43,13 @@ def export_onnx(checkpoint_path: Path, onnx_path: Path, int8: bool = False) -> f
     if int8 and not isinstance(engine.model, SpeechFrames):
         raise InputError(f"--int8 is for detectors on a self-supervised encoder, and "
                          f"{checkpoint_path} holds {checkpoint['architecture']}: leave it out")
+    if int8:
+        checkpoint |= UNCALIBRATED | {"calibrated_on": None}
     with atomic_folder(onnx_path.parent, [data_file(onnx_path).name, onnx_path.name]) as folder:
         beside = folder / onnx_path.name
         if isinstance(engine.model, SpeechFrames):
-            write_ssl(engine.model, checkpoint["n_samples"],
-                      (METADATA_KEY, metadata_json(checkpoint)), beside, int8)
+            write_ssl(engine.model, checkpoint["n_samples"], beside, int8=int8,
+                      metadata=(METADATA_KEY, metadata_json(checkpoint)))
         else:
             _write(engine.model, checkpoint, beside)
         exported = OnnxEngine.from_file(beside)
@@ -60,15 +65,32 @@ def export_onnx(checkpoint_path: Path, onnx_path: Path, int8: bool = False) -> f
 def quickest_engine(model: nn.Module, metadata: dict) -> Engine:
     """An engine for a live network in its present state; its training mode stays.
 
-    On a CPU, a network that begins with AASIST's encoder runs exported, which is several times
-    faster. `metadata` are the engine's, with the "n_samples" of a window.
+    On a CPU, networks that are faster exported run so: AASIST's encoder several times, a
+    self-supervised one twice. `metadata` are the engine's, with the "n_samples" of a window.
     """
-    on_cpu = next(model.parameters()).device.type == "cpu"
-    if aasist_in(model) is None or not on_cpu:
+    if next(model.parameters()).device.type != "cpu":
         return TorchEngine(model, metadata)
-    still = copy.deepcopy(model).eval()
-    content = _build(still, metadata["n_samples"]).SerializeToString()
+    training = model.training
+    model.eval()
+    try:
+        if isinstance(model, SpeechFrames):
+            return _mapped_engine(model, metadata)
+        if aasist_in(model) is None:
+            return TorchEngine(model, metadata)
+        content = _build(copy.deepcopy(model), metadata["n_samples"]).SerializeToString()
+    finally:
+        model.train(training)
     return OnnxEngine(content, metadata, torch.get_num_threads())
+
+
+def _mapped_engine(model: SpeechFrames, metadata: dict) -> OnnxEngine:
+    """An engine whose weights are mapped from a file, which goes with it."""
+    folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    path = Path(folder.name) / "network.onnx"
+    write_ssl(model, metadata["n_samples"], path, largest=0)
+    engine = OnnxEngine(path.read_bytes(), metadata, torch.get_num_threads(), path)
+    engine.folder = folder
+    return engine
 
 
 def _write(model: nn.Module, checkpoint: dict, path: Path) -> None:

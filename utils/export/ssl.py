@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import torch
 from onnx import NodeProto, TensorProto, helper, numpy_helper
-from torch.nn.utils import parametrize
+from torch import nn
 
 from models.ssl import OnStatistics, SpeechFrames
 from utils.detector.model_files import MAX_BYTES, data_file
@@ -40,34 +40,53 @@ class Weight:
         return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
 
 
-def write_ssl(model: SpeechFrames, n_samples: int, metadata: tuple[str, str], path: Path,
-              int8: bool) -> None:
-    """Write `model`, in eval mode, to `path`; above 1 GiB, its weights to a file beside it.
+def write_ssl(model: SpeechFrames, n_samples: int, path: Path, *, int8: bool = False,
+              metadata: tuple[str, str] | None = None, largest: int = MAX_BYTES) -> None:
+    """Write `model`, in eval mode, to `path`; more than `largest` bytes of weights beside it.
 
     It maps `waves` (batch, samples) to `last_hidden` and `logits`. `metadata`: key and text.
     `int8`: the linear layers of the transformer get weights of 8 bits, one scale per output, and
     activations of 8 bits, scaled anew for every window.
     """
-    graph = _graph(model, n_samples)
-    weights = _weights(graph, dict(model.named_parameters()) | dict(model.named_buffers()))
-    if int8:
-        weights = _quantise(graph, weights)
-    exported = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)],
-                                 ir_version=8)
-    exported.metadata_props.add(key=metadata[0], value=metadata[1])
-    if sum(weight.size for weight in weights) <= MAX_BYTES:
+    exported, weights = _exported(model, n_samples, int8)
+    if metadata is not None:
+        exported.metadata_props.add(key=metadata[0], value=metadata[1])
+    if sum(weight.size for weight in weights) > largest:
+        _write_beside(exported.graph, weights, data_file(path))
+    else:
         exported.graph.initializer.extend(numpy_helper.from_array(weight.values(), weight.name)
                                           for weight in weights)
-    else:
-        _write_beside(exported.graph, weights, data_file(path))
     path.write_bytes(exported.SerializeToString())
+
+
+def _exported(model: SpeechFrames, n_samples: int,
+              int8: bool) -> tuple[onnx.ModelProto, list[Weight]]:
+    """The model without its weights, and these."""
+    places = model.encoder.encoder.transformer.pos_conv_embed
+    normed = places.conv
+    places.conv = _plain(normed)    # the model stays as it is
+    try:
+        graph = _graph(model, n_samples)
+        weights = _weights(graph, dict(model.named_parameters()) | dict(model.named_buffers()))
+    finally:
+        places.conv = normed
+    if int8:
+        weights = _quantise(graph, weights)
+    opset = helper.make_opsetid("", OPSET)
+    return helper.make_model(graph, opset_imports=[opset], ir_version=8), weights
+
+
+def _plain(normed: nn.Conv1d) -> nn.Conv1d:
+    """A convolution whose weight is computed once, from its norm and its direction."""
+    plain = nn.Conv1d(normed.in_channels, normed.out_channels, normed.kernel_size,
+                      padding=normed.padding, groups=normed.groups, device="meta")
+    plain.weight = nn.Parameter(normed.weight.detach())
+    plain.bias = normed.bias
+    return plain
 
 
 def _graph(model: SpeechFrames, n_samples: int) -> onnx.GraphProto:
     """The exporter's graph, whose weights are inputs with their own names."""
-    convolution = model.encoder.encoder.transformer.pos_conv_embed.conv
-    if parametrize.is_parametrized(convolution):
-        parametrize.remove_parametrizations(convolution, "weight")
     axes = {"waves": {0: "batch"}, "last_hidden": {0: "batch"}, "logits": {0: "batch"}}
     if isinstance(model, OnStatistics):     # the other back-ends have windows of one length
         axes["waves"][1] = "samples"

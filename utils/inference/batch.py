@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from utils.audio.decode import AudioStream
 from utils.audio.info import AudioInfo
-from utils.common.errors import InputError
+from utils.common.errors import InputError, printable
 from utils.detector.detector import Detector, Interrupted
 from utils.inference import words
 from utils.inference.journal import Journal, json_line
@@ -59,7 +59,7 @@ def judge_all(detector: Detector, paths: list[str], *, as_json: bool = False,
     if journal:
         journal.finish(paths)
     if len(paths) > 1 or output or left_out:
-        print(_summary(counts, resumed, left_out, output),
+        print(_summary(counts, resumed, left_out, output, picture),
               file=sys.stderr if as_json else sys.stdout)
     return 1 if counts["failed"] else 0
 
@@ -113,7 +113,8 @@ def _write_stopped(partial: dict | None, show: Show, journal: Journal | None,
               f"{journal.output}", file=sys.stderr)
 
 
-def _summary(counts: Counter, resumed: int, left_out: int, output: Path | None) -> str:
+def _summary(counts: Counter, resumed: int, left_out: int, output: Path | None,
+             picture: Path | None) -> str:
     parts = [", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))]
     if resumed:
         parts.append(f"{resumed} of them from the stopped run before")
@@ -122,6 +123,8 @@ def _summary(counts: Counter, resumed: int, left_out: int, output: Path | None) 
         parts.append(f"{left_out} {files} without an audio suffix left out")
     if output:
         parts.append(f"results in {output}")
+    if picture:
+        parts.append(f"pictures in {printable(picture)}")
     total = counts.total()
     return f"{total} recording{'' if total == 1 else 's'}: {'; '.join(parts)}"
 

@@ -25,14 +25,15 @@ def describe(record: dict, detector: Detector) -> list[str]:
                 _line("model", model_words(detector))]
     first = f"{name}: {record['verdict']}"
     if is_demo(detector.metadata) and record["score"] is not None:
-        first += " (by a model trained on the demo corpus: a demonstration, no evidence)"
+        first += " (by a model made with the demo corpus: a demonstration, no evidence)"
     reasons = [_line("reason", reason) for reason in record["reasons"]]
     known = [_line(name, text) for name, text in facts(record, detector).items()]
     lines = reasons + known if record["verdict"] == CANNOT_JUDGE else known + reasons
     warnings = [_line("warning", warning) for warning in record["warnings"]]
     notes = [_line("heard", note) for note in record["notes"]]
+    picture = [_line("picture", printable(record["picture"]))] if record.get("picture") else []
     return [first, *notes, *lines, *warnings, *_timeline(record),
-            *_explanation(record.get("explanation")), *_origin(record["origin"])]
+            *_explanation(record.get("explanation")), *picture, *_origin(record["origin"])]
 
 
 def sentence(record: dict) -> str:
@@ -41,7 +42,7 @@ def sentence(record: dict) -> str:
         return "This recording cannot be read."
     text = PLAIN[record["verdict"]]
     if record["demo"] and record["score"] is not None:
-        text += " The model was trained on the demo corpus: a demonstration, no evidence."
+        text += " The model was made with the demo corpus: a demonstration, no evidence."
     return text
 
 
@@ -64,7 +65,7 @@ def heading(detector: Detector) -> list[str]:
     """The lines above many rows: what holds for all of them."""
     model = f"model: {model_words(detector)}"
     if is_demo(detector.metadata):
-        model += "; trained on the demo corpus: each verdict is a demonstration, no evidence"
+        model += "; made with the demo corpus: each verdict is a demonstration, no evidence"
     lines = [model, f"score: {score_words(detector)}"]
     if detector.published_protocol:
         return lines

@@ -20,6 +20,9 @@ MARK = b"jumb"              # of the box that holds credentials (ISO 19566-5)
 SIGNED = "claimSignature.validated"
 SAME_SOUND = re.compile(r"assertion\.(data|bmff|boxes)Hash\.match")
 OTHER_SOUND = re.compile(r"assertion\.(data|bmff|boxes)Hash\.mismatch")
+# more bytes than the credentials are left out of the sum, and may have been changed; in MP4 that
+# is usual (boxes such as "free"), and is no sign
+PARTIAL = re.compile(r"assertion\.(data|boxes)Hash\.additionalExclusionsPresent")
 UNTRUSTED = "signingCredential.untrusted"       # always, without a list
 NOT_INSTALLED = "not looked for: the package c2pa-python is not installed"
 UNCHANGED = ("that the file is unchanged since the holder of this certificate signed it, not that "
@@ -68,20 +71,23 @@ def _told(store: dict) -> dict:
     manifests = store.get("manifests") or {}
     manifest = manifests.get(store.get("active_manifest")) or {}
     results = (store.get("validation_results") or {}).get("activeManifest") or {}
-    passed, failed = ([entry.get("code", "") for entry in results.get(kind) or []]
-                      for kind in ("success", "failure"))
+    passed, partial, failed = (
+        [entry.get("code", "") for entry in results.get(kind) or []]
+        for kind in ("success", "informational", "failure"))
+    partial = list(filter(PARTIAL.fullmatch, partial))
     failed = [code for code in failed if code != UNTRUSTED]
     changed = any(map(OTHER_SOUND.fullmatch, failed))
-    signed = SIGNED in passed and (changed or not failed)
-    sound = False if changed else True if any(map(SAME_SOUND.fullmatch, passed)) else None
+    signed = SIGNED in passed and all(map(OTHER_SOUND.fullmatch, failed))
+    same = not partial and any(map(SAME_SOUND.fullmatch, passed))
+    sound = False if changed else True if same else None
     by = _signer(manifest.get("signature_info") or {})
     generator = _generator(manifest)
     types = _source_types(manifests)
     says = f"signed by {by}, made with {generator}"
     if types:
         says += f": {', '.join(map(in_words, types))}"
-    if failed:
-        says += f" [{', '.join(failed)}]"
+    if failed or partial:
+        says += f" [{', '.join(failed + partial)}]"
     proves = BROKEN if not signed else CHANGED if changed else UNCHANGED if sound else UNBOUND
     return statement(CREDENTIALS, says, proves, signature=signed, sound=sound, signer=by,
                      generator=generator, source_types=types,

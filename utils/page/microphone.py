@@ -106,7 +106,8 @@ async def _judge(socket: WebSocket, service: Service, rate: int) -> None:
         record = await judged
         outbox.put_nowait(None)
         await sender
-    await _tell(socket, service.answer(record, drawn(live.sketch)))
+    answer = service.answer(record, drawn(live.sketch))
+    await _tell(socket, answer | {"says": []})      # a microphone says nothing of itself
 
 
 def _until_none(blocks: queue.SimpleQueue) -> Iterator[np.ndarray]:

@@ -17,7 +17,6 @@ from utils.inference import words
 from utils.inference.journal import CSV_COLUMNS, csv_row
 from utils.page.card import card_page
 from utils.page.decoders import PROCESSES, Decoders, Job
-from utils.page.live import NAME
 from utils.page.model import LiveEngine, SharedModel
 from utils.page.upload import Refused, Upload, receive
 
@@ -132,7 +131,7 @@ class Service:
         facts = {} if record["error"] else words.facts(record, self.detector)
         if facts:
             facts["model"] = words.model_words(self.detector, card=False)
-        says = words.origin_words(record["origin"]) if facts and record["file"] != NAME else []
+        says = words.origin_words(record["origin"]) if facts else []
         return {"record": record, "sentence": words.sentence(record), "facts": facts,
                 "says": says, "sketch": sketch, "row": csv_row(record)}
 

@@ -18,7 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 from torch.overrides import TorchFunctionMode
 
-from models.aasist import AASIST
+from models.graph import GraphReadOut
 from utils.parallel.processes import Processes, place
 
 PATIENCE = timedelta(hours=2)   # for one process that exports and tests while the others wait
@@ -45,9 +45,9 @@ class TorchProcesses(Processes):
         for module in model.modules():
             if type(module) in _SYNCED:
                 module.__class__ = _SYNCED[type(module)]
-        # AASIST has published weights that never reach the output.
+        # The residual blocks before graphs have published weights that never reach the output.
         return DistributedDataParallel(model, broadcast_buffers=False,
-                                       find_unused_parameters=isinstance(model, AASIST))
+                                       find_unused_parameters=isinstance(model, GraphReadOut))
 
     def whole_batch(self, rows: int) -> "_WholeBatch":
         return _WholeBatch(rows, self.share(rows))

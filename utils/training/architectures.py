@@ -42,6 +42,7 @@ class Architecture:
     before_blocks: tuple[str, ...] = ()     # of --freeze N: the parts before the first block
     blocks: str | None = None               # and the part that holds the blocks
     freeze: str | None = None               # of --freeze, unless it is given
+    whole_start: bool = False               # --init_from gives what is required too
 
     @property
     def recipe(self) -> dict:
@@ -75,6 +76,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "ssl-aasist": Architecture(
         changes={"learning_rate": 3e-4, "batch_size": 8, "epochs": 5, "averaging": "none"},
         options=("layers",), required={"encoder": SELF_SUPERVISED}, freeze="encoder",
+        whole_start=True,
         before_blocks=("encoder.feature_extractor", "encoder.encoder.feature_projection",
                        "encoder.encoder.transformer.pos_conv_embed"),
         blocks="encoder.encoder.transformer.layers"),

@@ -23,6 +23,8 @@ from utils.training.run import AVERAGE_OF_EPOCHS, BEST, BEST_EPOCH, LAST, Run
 # the effect, and those are compared.
 FREE_ARGUMENTS = ("epochs", "resume", "test", "num_workers", "device", "run_name", "early_stop",
                   "more_data", "seeds", "small_model", "recipe", "augment")
+# What a run was trained with, if its recipe is older than these values.
+BEFORE = {"level_penalty": 0.0, "channel_penalty": 0.0}
 HISTORY_COLUMNS = ("epoch", "learning_rate", "train_loss", "dev_loss", "dev_eer", "best",
                    "seconds")
 
@@ -146,6 +148,8 @@ def _check_state(run: Run, state: dict, path: Path) -> None:
     free = (*FREE_ARGUMENTS, "max_samples") if run.more_data else FREE_ARGUMENTS
     for name, value in run.args.items():
         before = state["args"].get(name)
+        if before is None and value is not None:
+            before = BEFORE.get(name)
         if name not in free and before != value:
             raise InputError(f"{run.name} was trained with {name} = {before}, not {value}: repeat "
                              f"the earlier value, or {other_name}")

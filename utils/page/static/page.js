@@ -4,6 +4,7 @@ import { Player, clock, colour, drawSpectrum, drawStrip, drawWave, element, unpa
 import { Table, csv } from "/table.js";
 
 const AT_ONCE = 2;          // uploads
+const MOST_STRETCHES = 8;
 const MOST_RETRIES = 60;    // when the line before the server is full
 const SIGNS = {             // shapes, so that colour alone tells nothing
   "likely bona fide": "M12 2a10 10 0 1 0 0 20 10 10 0 0 0 0-20Zm-1.3 14.2-4-4 1.5-1.5 2.5 2.5 5.3-5.3 1.5 1.5-6.8 6.8Z",
@@ -283,7 +284,10 @@ function stretches(record) {
     button.onclick = () => player.jump(part.start);
     return element("li", {}, button);
   });
-  return element("ul", { class: "stretches", "aria-label": "Timeline, to about two seconds" }, ...all);
+  const list = (items) => element("ul", { class: "stretches", "aria-label": "Timeline, to about two seconds" }, ...items);
+  if (all.length <= MOST_STRETCHES) return list(all);
+  return element("div", {}, list(all.slice(0, MOST_STRETCHES)), element("details", {},
+    element("summary", {}, `${all.length - MOST_STRETCHES} more stretches`), list(all.slice(MOST_STRETCHES))));
 }
 
 function voices(record) {
@@ -321,7 +325,7 @@ function show(item, first = false) {
   result.hidden = false;
   list();
   result.focus({ preventScroll: true });
-  if (first) result.scrollIntoView({ block: "start", behavior: "auto" });
+  if (first && $("work").children.length <= 1) result.scrollIntoView({ block: "start", behavior: "auto" });
 }
 
 function saves(item) {

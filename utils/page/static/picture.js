@@ -97,7 +97,7 @@ export function drawStrip(pen, width, height, record) {
   for (let t = 0; t <= seconds + 1e-6; t += step) {
     const x = width * t / seconds;
     pen.textAlign = t === 0 ? "left" : x > width - 20 ? "right" : "center";
-    pen.fillText(clock(t, step < 1), x, bar + 12);
+    pen.fillText(clock(t, step < 1), t === 0 ? 4 : x, bar + 12);
   }
 }
 

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
+from utils.common.errors import InputError
 from utils.common.files import disk_errors
+from utils.common.locks import claim
 from utils.detector.engines import Engine
 
 DIGEST = 16     # bytes that identify a wave
@@ -14,16 +16,21 @@ class Kept:
     """An engine's `last_hidden`, computed once for each wave that it ever meets.
 
     The file holds a record for each: the start of the wave's SHA-256, then its statistics as
-    float32. A record that a kill cut off is written again.
+    float32. A record that a kill cut off is written again. While this object lives, no other may
+    use the file: all runs with one encoder share it.
     """
 
     def __init__(self, engine: Engine, path: Path, width: int):
+        """`width`: of the statistics. Raises `InputError` while another run uses the file."""
         self.engine = engine
         self.path = path
         self.record = np.dtype([("wave", f"V{DIGEST}"), ("values", "<f4", width)])
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self.file = open(path, "a+b")
+            if not claim(self.file.fileno()):
+                raise InputError(f"another run is fitting with the statistics in {path}: "
+                                 "wait until it ends, or stop it")
             count = self.file.seek(0, 2) // self.record.itemsize
             self.file.truncate(count * self.record.itemsize)
         known = np.memmap(path, self.record, "r", shape=count)["wave"] if count else ()

@@ -11,6 +11,7 @@ from models.encoder import longest_input
 from models.front_ends import HOP
 from utils.common.errors import InputError
 from utils.common.locks import only_run
+from utils.detector.checkpoint import load_checkpoint
 from utils.detector.scoring import audio_profile
 from utils.parallel.join import Alone
 from utils.signals import N_SAMPLES, SAMPLE_RATE
@@ -118,7 +119,8 @@ def configuration(args: argparse.Namespace, front_end: str | None,
     config = CONFIGS[chosen(args)] | {name: value for name, value in given.items()
                                       if value is not None}
     if "read" in config:
-        config = with_encoder(config, args.encoder, args.layers)
+        config = (load_checkpoint(args.init_from)["config"] if args.init_from
+                  else with_encoder(config, args.encoder, args.layers))
     if "components" in config:
         bonafide = sum(row.labels.is_bonafide for row in rows)
         rarer = min(bonafide, len(rows) - bonafide)
@@ -167,7 +169,7 @@ def describe(run: Run) -> str:
         lines.append(f"starts from {run.args['init_from']}: {run.start['origin']}")
     if "read" in run.config:
         blocks = run.config["encoder"]["encoder_num_layers"]
-        lines.append(f"encoder {run.args['encoder']}: {blocks} blocks")
+        lines.append(f"its encoder has {blocks} blocks")
     if part := ARCHITECTURES[run.architecture].starts:
         lines.append(f"its part {part} stays as it is; the rest is fitted to these data")
     if run.args["freeze"]:

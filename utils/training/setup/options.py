@@ -101,8 +101,10 @@ def misuse(args: argparse.Namespace) -> str | None:
     if unknown := [option for option in given if not network.knows(option)]:
         return _unknown(unknown, name, learner.method)
     for option, what in network.required.items():
-        if option not in given:
+        if option not in given and not (network.whole_start and args.init_from):
             return f"--architecture {name} needs --{option} {what}"
+    if network.whole_start and args.init_from and (args.encoder or args.layers):
+        return f"--init_from gives {name} its encoder too: leave out --encoder and --layers"
     if args.layers == SUM and network.learner != "gradient":
         return f"--layers {SUM} is learnt by gradients: give a number, or choose ssl-aasist"
     if args.recipe == "published" and network.learner != "gradient":

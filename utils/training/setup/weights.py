@@ -47,7 +47,7 @@ def give_weights(model: nn.Module, config: dict, encoder: Path | None,
 
     Returns what the checkpoint `start` says about its origin. Raises `InputError` for a bad file.
     """
-    if isinstance(model, SpeechFrames):
+    if encoder is not None and isinstance(model, SpeechFrames):
         give_speech_encoder(model, config, encoder)
     elif encoder is not None:
         load_encoder_weights(model.encoder, encoder)
