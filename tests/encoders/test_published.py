@@ -23,6 +23,7 @@ from utils.detector.engines import load_engine
 from utils.detector.scoring import published_score, tile
 from utils.encoders.tensors import read_safetensors
 from utils.export.calibrating import change_entries
+from utils.export.ssl import write_ssl
 from utils.report.results import evaluate_stored
 
 FAMILIES = ("xlsr-aasist", "antideepfake", "xlsr-sls")
@@ -162,7 +163,7 @@ def test_from_a_published_file_to_a_calibrated_verdict_in_8_bits(tmp_path):
 
 def test_weights_in_a_second_file_are_those_of_the_export(tmp_path, monkeypatch):
     """As many bytes of another export, or one changed bit, would give other scores unsaid."""
-    monkeypatch.setattr("utils.export.ssl.MAX_BYTES", 10_000)
+    monkeypatch.setitem(write_ssl.__kwdefaults__, "largest", 10_000)
     imported("xlsr-sls", tmp_path)
     assert step("utils/export_model.py", "--model", tmp_path / "m.pt").returncode == 0
     model, beside = tmp_path / "m.onnx", tmp_path / "m.onnx.data"
