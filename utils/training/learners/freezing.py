@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from models.ssl import SpeechFrames
 from utils.common.errors import InputError
 from utils.training.architectures import ARCHITECTURES
 
@@ -47,7 +48,8 @@ def _names(model: nn.Module, architecture: str, parts: str) -> list[str]:
             names.append(part)
         elif network.blocks:
             names += network.before_blocks
-            names += filter(None, [getattr(model, "norm_before_blocks", None)])
+            if isinstance(model, SpeechFrames) and model.norm_before_blocks:
+                names.append(model.norm_before_blocks)
             names += [f"{network.blocks}.{number}" for number in range(int(part))]
         else:
             counted = [name for name, other in ARCHITECTURES.items() if other.blocks]
