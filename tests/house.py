@@ -10,6 +10,7 @@ if not __package__:
 
 import argparse
 import ast
+import gc
 import runpy
 import threading
 from statistics import median
@@ -151,6 +152,7 @@ def entered(modules: dict[str, Module], command: list[str]) -> set[Node]:
     def note(frame, event: str, _) -> None:
         if event == "call":
             seen.add((frame.f_code.co_filename, frame.f_code.co_firstlineno))
+    gc.collect()    # generators that an earlier command left end now, not while this one is watched
     before = sys.argv, sys.path[0]
     sys.argv = command
     threading.setprofile(note)

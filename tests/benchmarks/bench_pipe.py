@@ -26,7 +26,7 @@ from utils.common.files import ROOT
 from utils.signals import SAMPLE_RATE
 
 UNKNOWN = 0xFFFFFFFF    # the length that programs write which do not know it
-SHARES = (0.1, 0.5)     # of the recording, at which memory is read
+SHARES = {"a tenth": 0.1, "half": 0.5}  # of the recording: there, memory is read
 
 
 def header() -> bytes:
@@ -47,7 +47,7 @@ def fed(pipe: BinaryIO, process: int, hours: float) -> list[float]:
     files = sorted((ROOT / "data" / "examples").glob("*.flac"))
     clips = np.concatenate([soundfile.read(file, dtype="int16")[0] for file in files])
     count = round(hours * 3600 * SAMPLE_RATE / len(clips))
-    marks = {round(share * count) for share in SHARES}
+    marks = {round(share * count) for share in SHARES.values()}
     held = []
     pipe.write(header())
     for number in range(count):
@@ -70,7 +70,7 @@ def measure(model: Path, hours: float) -> Rows:
         raise SystemExit(f"the verdict ended with {process.returncode}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    on_the_way = {f"MB after {share * hours:g} h": f"{mb:.0f}" for share, mb in zip(SHARES, held)}
+    on_the_way = {f"MB after {share}": f"{mb:.0f}" for share, mb in zip(SHARES, held)}
     return [{"model": f"{model.resolve().parent.name}/{model.name}", "hours": f"{hours:g}",
              "CPU seconds": f"{cpu:.0f}", **on_the_way,
              "peak MB": f"{after.ru_maxrss * 1024 / 1e6:.0f}"}]

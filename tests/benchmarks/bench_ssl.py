@@ -1,10 +1,10 @@
 """What a published detector of true size costs, with random weights: every step, and a window.
 
-    python tests/benchmarks/bench_ssl.py --folder WORK [--utterances 500]
+    python tests/benchmarks/bench_ssl.py --folder WORK [--part fit --utterances 500]
 
 The file has the names and shapes of XLS-R + AASIST. It is imported, exported in 32 and 8 bits,
-calibrated, and judges a recording, each in a process of its own. Then a linear layer is fitted over
-12 blocks of the same encoder; that run is killed in the middle and repeated.
+calibrated, and judges a recording, each in a process of its own. `--part fit`: a linear layer is
+fitted over 12 blocks of the same encoder; that run is killed in the middle and repeated.
 """
 import sys
 from pathlib import Path
@@ -129,12 +129,17 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, required=True,
                         help="an empty folder for about 7 GB of files")
+    parser.add_argument("--part", choices=["steps", "fit"], default="steps",
+                        help="what to measure (default: steps)")
     parser.add_argument("--utterances", type=positive, default=500,
                         help="training utterances of the closed form (default: 500)")
     add_output_options(parser)
     args = parser.parse_args(argv)
     args.folder.mkdir(parents=True, exist_ok=True)
-    publish("ssl-costs", steps(args.folder) + head(args.folder, args.utterances), args)
+    if args.part == "steps":
+        publish("ssl-costs", steps(args.folder), args)
+    else:
+        publish("ssl-fit", head(args.folder, args.utterances), args)
     return 0
 
 

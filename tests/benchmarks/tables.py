@@ -19,9 +19,9 @@ from utils.common.errors import InputError, run
 from utils.common.files import ROOT, atomic_write
 
 DOCUMENTS = ("README.md", "data/README.md", "models/README.md", "models/checkpoints/README.md",
-             "models/pretrained/MODEL_CARD.md", "notebooks/README.md", "results/README.md",
-             "utils/encoders/README.md", "utils/inference/README.md", "utils/page/README.md",
-             "tests/benchmarks/README.md", "tests/robustness/README.md")
+             "models/pretrained/MODEL_CARD.md", "notebooks/GUIDE.md", "notebooks/README.md",
+             "results/README.md", "utils/encoders/README.md", "utils/inference/README.md",
+             "utils/page/README.md", "tests/benchmarks/README.md", "tests/robustness/README.md")
 TABLE = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from tests.helpers.example_speech import crops, example_files
-from tests.helpers.published_ssl import (SMALL, detector_shapes, plain_detector, plain_encoder,
-                                         random_weights, write_safetensors)
+from tests.helpers.plain_ssl import plain_detector, plain_encoder
+from tests.helpers.published_ssl import (SMALL, detector_shapes, random_weights,
+                                         write_safetensors)
 from tests.helpers.steps import step
 from tests.helpers.tiny_stores import tiny_stores
 from utils.common.errors import InputError

@@ -55,5 +55,6 @@ def write_store(folder: Path, waves: list[np.ndarray]) -> Store:
     lines = ["\t".join(map(str, row)) for row in (COLUMNS, *rows)]
     (folder / "index.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
     write_json(folder / "store.json", {"format": 1, "subset": folder.name, "complete": True,
+                                       "trial_list_sha256": "none",
                                        "counts": {"stored": len(waves)}})
     return Store(folder)

@@ -76,7 +76,7 @@ def test_a_recording_gets_a_verdict_with_all_that_belongs_to_it(page, tmp_path):
     page.wait(VERDICT)
     shown = page.text("#result")
     assert "This is likely synthetic speech." in shown
-    assert "threshold -0.64" in shown and "uncertain from -2.08 to 2.11" in shown
+    assert "threshold -0.64" in shown and "uncertain from -2.02 to 2.07" in shown
     assert page.js("document.querySelector('#result .outcome').textContent") == "likely spoof"
     assert "What the file says of itself" in shown and "which proves nothing" in shown
     assert page.js("document.activeElement.id") == "result"

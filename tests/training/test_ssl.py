@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from tests.helpers.published_ssl import (SMALL, detector_shapes, encoder_shapes, plain_encoder,
-                                         random_weights, write_safetensors)
+from tests.helpers.plain_ssl import plain_encoder
+from tests.helpers.published_ssl import (SMALL, detector_shapes, encoder_shapes, random_weights,
+                                         write_safetensors)
 from tests.helpers.tiny_stores import tiny_stores, train
 from utils import import_weights
 from utils.common.errors import InputError

@@ -87,10 +87,12 @@ def read_pickle(path: Path, older: bool = False) -> Any:
     is not such a file, or holds code.
     """
     import torch
-    if not (older and _begins(path, BEFORE_ZIP)):
+    legacy = older and _begins(path, BEFORE_ZIP)
+    if not legacy:
         _check_container(path)
+    mapped = not legacy and path.stat().st_size > MAX_BYTES
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         raise InputError(f"{path} holds Python objects beside tensors and plain values, which "
                          "could run code: use a file from a source that saves weights only"

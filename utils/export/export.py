@@ -2,6 +2,7 @@
 import copy
 import io
 import math
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from utils.detector.model_files import METADATA_KEY, data_file
 from utils.detector.engines.onnx_engine import OnnxEngine
 from utils.detector.engines.torch_engine import TorchEngine
 from utils.export.aasist import OPSET, aasist_in, aasist_onnx
-from utils.export.ssl import ssl_content, write_ssl
+from utils.export.ssl import write_ssl
 
 TOLERANCE = 1e-4  # largest allowed difference of a logit between the file and the model
 ROUNDING = 20     # or so many times float32's rounding error, for ill-conditioned networks
@@ -47,8 +48,8 @@ def export_onnx(checkpoint_path: Path, onnx_path: Path, int8: bool = False) -> f
     with atomic_folder(onnx_path.parent, [data_file(onnx_path).name, onnx_path.name]) as folder:
         beside = folder / onnx_path.name
         if isinstance(engine.model, SpeechFrames):
-            write_ssl(engine.model, checkpoint["n_samples"],
-                      (METADATA_KEY, metadata_json(checkpoint)), beside, int8)
+            write_ssl(engine.model, checkpoint["n_samples"], beside, int8=int8,
+                      metadata=(METADATA_KEY, metadata_json(checkpoint)))
         else:
             _write(engine.model, checkpoint, beside)
         exported = OnnxEngine.from_file(beside)
@@ -67,25 +68,29 @@ def quickest_engine(model: nn.Module, metadata: dict) -> Engine:
     On a CPU, networks that are faster exported run so: AASIST's encoder several times, a
     self-supervised one twice. `metadata` are the engine's, with the "n_samples" of a window.
     """
-    on_cpu = next(model.parameters()).device.type == "cpu"
-    content = _quick_content(model, metadata["n_samples"]) if on_cpu else None
-    if content is None:
+    if next(model.parameters()).device.type != "cpu":
         return TorchEngine(model, metadata)
-    return OnnxEngine(content, metadata, torch.get_num_threads())
-
-
-def _quick_content(model: nn.Module, n_samples: int) -> bytes | None:
-    """The exported network, if that is faster and fits in memory."""
     training = model.training
     model.eval()
     try:
         if isinstance(model, SpeechFrames):
-            return ssl_content(model, n_samples)
-        if aasist_in(model) is not None:
-            return _build(copy.deepcopy(model), n_samples).SerializeToString()
+            return _mapped_engine(model, metadata)
+        if aasist_in(model) is None:
+            return TorchEngine(model, metadata)
+        content = _build(copy.deepcopy(model), metadata["n_samples"]).SerializeToString()
     finally:
         model.train(training)
-    return None
+    return OnnxEngine(content, metadata, torch.get_num_threads())
+
+
+def _mapped_engine(model: SpeechFrames, metadata: dict) -> OnnxEngine:
+    """An engine whose weights are mapped from a file, which goes with it."""
+    folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    path = Path(folder.name) / "network.onnx"
+    write_ssl(model, metadata["n_samples"], path, largest=0)
+    engine = OnnxEngine(path.read_bytes(), metadata, torch.get_num_threads(), path)
+    engine.folder = folder
+    return engine
 
 
 def _write(model: nn.Module, checkpoint: dict, path: Path) -> None:

@@ -40,30 +40,23 @@ class Weight:
         return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
 
 
-def write_ssl(model: SpeechFrames, n_samples: int, metadata: tuple[str, str], path: Path,
-              int8: bool) -> None:
-    """Write `model`, in eval mode, to `path`; above 1 GiB, its weights to a file beside it.
+def write_ssl(model: SpeechFrames, n_samples: int, path: Path, *, int8: bool = False,
+              metadata: tuple[str, str] | None = None, largest: int = MAX_BYTES) -> None:
+    """Write `model`, in eval mode, to `path`; more than `largest` bytes of weights beside it.
 
     It maps `waves` (batch, samples) to `last_hidden` and `logits`. `metadata`: key and text.
     `int8`: the linear layers of the transformer get weights of 8 bits, one scale per output, and
     activations of 8 bits, scaled anew for every window.
     """
     exported, weights = _exported(model, n_samples, int8)
-    exported.metadata_props.add(key=metadata[0], value=metadata[1])
-    if _size(weights) > MAX_BYTES:
+    if metadata is not None:
+        exported.metadata_props.add(key=metadata[0], value=metadata[1])
+    if sum(weight.size for weight in weights) > largest:
         _write_beside(exported.graph, weights, data_file(path))
     else:
-        _put_in(exported.graph, weights)
+        exported.graph.initializer.extend(numpy_helper.from_array(weight.values(), weight.name)
+                                          for weight in weights)
     path.write_bytes(exported.SerializeToString())
-
-
-def ssl_content(model: SpeechFrames, n_samples: int) -> bytes | None:
-    """`model` as the bytes of a file without metadata; None if its weights would not lie in it."""
-    exported, weights = _exported(model, n_samples, int8=False)
-    if _size(weights) > MAX_BYTES:
-        return None
-    _put_in(exported.graph, weights)
-    return exported.SerializeToString()
 
 
 def _exported(model: SpeechFrames, n_samples: int,
@@ -90,15 +83,6 @@ def _plain(normed: nn.Conv1d) -> nn.Conv1d:
     plain.weight = nn.Parameter(normed.weight.detach())
     plain.bias = normed.bias
     return plain
-
-
-def _size(weights: list[Weight]) -> int:
-    return sum(weight.size for weight in weights)
-
-
-def _put_in(graph: onnx.GraphProto, weights: list[Weight]) -> None:
-    graph.initializer.extend(numpy_helper.from_array(weight.values(), weight.name)
-                             for weight in weights)
 
 
 def _graph(model: SpeechFrames, n_samples: int) -> onnx.GraphProto:
