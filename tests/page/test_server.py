@@ -256,6 +256,17 @@ def test_a_sender_who_leaves_is_not_waited_for(server, tmp_path):
         time.sleep(0.05)
 
 
+@pytest.mark.parametrize("path, headers, status", [
+    ("/v1/verdict", {}, 413), ("/v1/verdict", {"Authorization": ""}, 401),
+    ("/v1/verdict", {"Origin": "null"}, 403), ("/page", {}, 405)])
+def test_a_refusal_is_read_by_who_is_still_sending(locked, path, headers, status):
+    """A connection that is reset in between would lose it."""
+    kind, body = form(("a.wav", bytes(20_000_000)))
+    key = {"Authorization": f"Bearer {TOKEN}", "Content_Type": kind}
+    for _ in range(3):
+        assert locked.ask(path, body, **(key | headers))[0] == status
+
+
 def test_two_at_once_are_both_answered(server, record):
     found = []
     threads = [threading.Thread(target=lambda: found.append(
