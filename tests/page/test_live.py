@@ -53,7 +53,7 @@ def test_the_last_verdict_is_that_of_the_same_samples_in_a_file(detector, piece)
 
 
 def test_behind_the_front_stage_too(pretrained):
-    samples = np.concatenate(crops("spoof", 2))
+    samples = np.concatenate(crops("bonafide", 2))
     record, updates = live(pretrained, samples)
     expected = in_file(pretrained, samples)
     for name in SCORED:
