@@ -62,6 +62,12 @@ class SpeechFrames(nn.Module):
         if read == WEIGHTED:
             self.layer_weights = nn.Parameter(torch.zeros(encoder["encoder_num_layers"]))
 
+    @property
+    def norm_before_blocks(self) -> str | None:
+        """The name of the norm that frames meet before the first block, if there is one."""
+        first = self.encoder.encoder.transformer.layer_norm_first   # not that of `encoder`'s config
+        return "encoder.encoder.transformer.layer_norm" if first else None
+
     def frames(self, waves: Tensor) -> Tensor:
         """(B, T) -> (B, frames, D)."""
         if self.read == FINAL:

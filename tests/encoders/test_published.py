@@ -2,6 +2,7 @@
 
 The files are random, of a small size; the formulae are written out in tests/helpers.
 """
+import hashlib
 import json
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.helpers.example_speech import crops, example_files
 from tests.helpers.plain_ssl import plain_detector, plain_encoder
 from tests.helpers.published_ssl import (SMALL, detector_shapes, random_weights,
                                          write_safetensors)
+from tests.helpers.scoring_models import write_store
 from tests.helpers.steps import step
 from tests.helpers.tiny_stores import tiny_stores
 from utils.common.errors import InputError
@@ -21,6 +23,8 @@ from utils.detector.engines import load_engine
 from utils.detector.scoring import published_score, tile
 from utils.encoders.tensors import read_safetensors
 from utils.export.calibrating import change_entries
+from utils.export.ssl import write_ssl
+from utils.report.results import evaluate_stored
 
 FAMILIES = ("xlsr-aasist", "antideepfake", "xlsr-sls")
 
@@ -82,8 +86,14 @@ def test_antideepfake_hears_the_whole_recording_in_its_published_protocol(speech
         expected = float(plain_detector("antideepfake", weights, wave)[0, 1])
     for engine in engines:
         assert published_score(engine, [samples]) == pytest.approx(expected, abs=1e-5)
+    longest = np.zeros(16000 * 120, np.int16)
     with pytest.raises(InputError, match="longer than 120 s"):
-        published_score(engines[0], [np.zeros(16000 * 121, np.int16)])
+        published_score(engines[0], [longest, longest[:1]])
+    # An evaluation refuses before it scores, and names the first.
+    store = write_store(tmp_path / "dev", [samples, np.append(longest, longest[:1]), longest])
+    with pytest.raises(InputError, match="and 1 in .*dev are longer than 120 s, the first is U1"):
+        evaluate_stored(engines[0], tmp_path / "m.pt", store, tmp_path / "r", batch_size=1,
+                        published_protocol=True)
 
 
 @pytest.mark.parametrize("change, said", [
@@ -151,6 +161,21 @@ def test_from_a_published_file_to_a_calibrated_verdict_in_8_bits(tmp_path):
     assert "utils/calibrate_model.py" in carried["reason"]
 
 
+def test_weights_in_a_second_file_are_those_of_the_export(tmp_path, monkeypatch):
+    """As many bytes of another export, or one changed bit, would give other scores unsaid."""
+    monkeypatch.setitem(write_ssl.__kwdefaults__, "largest", 10_000)
+    imported("xlsr-sls", tmp_path)
+    assert step("utils/export_model.py", "--model", tmp_path / "m.pt").returncode == 0
+    model, beside = tmp_path / "m.onnx", tmp_path / "m.onnx.data"
+    assert hashlib.sha256(beside.read_bytes()).hexdigest().encode() in model.read_bytes()
+    load_engine(model, threads=1)
+    changed = bytearray(beside.read_bytes())
+    changed[-1] ^= 1
+    beside.write_bytes(changed)
+    with pytest.raises(InputError, match="m.onnx.data was not exported with m.onnx"):
+        load_engine(model, threads=1)
+
+
 def verdict(model: Path) -> dict:
     """What the inference step says of a recording."""
     done = step("utils/simplified_inference.py", "--model", model, "--input_file",
@@ -184,6 +209,9 @@ def test_the_base_model_of_wav2vec_converts_too(speech):
     from utils.encoders.names import encoder_settings, torchaudio_names
     weights = random_weights(encoder_shapes(**SMALL, per_layer=False))
     converted = torchaudio_names(weights, Path("wav2vec_small.pt"))
+    tuned = {f"w2v_encoder.w2v_model.{name}": value for name, value in weights.items()}
+    tuned["w2v_encoder.proj.weight"] = torch.zeros(32, 64)      # of speech recognition
+    assert torchaudio_names(tuned, Path("wav2vec_small_960h.pt")).keys() == converted.keys()
     settings = encoder_settings(converted, Path("wav2vec_small.pt"))
     assert settings["extractor_mode"] == "group_norm" and not settings["encoder_layer_norm_first"]
     encoder = speech_encoder(**settings).eval()

@@ -21,7 +21,7 @@ from utils.common.errors import InputError
 from utils.metrics import metrics
 from utils.report.asv_scores import read_asv_rates
 from utils.detector.decision import fit_on_dev
-from utils.common.files import ROOT, write_json
+from utils.common.files import ROOT, file_sha256, write_json
 from utils.detector.engines import load_engine
 from utils.detector.scoring import score_store
 
@@ -58,7 +58,8 @@ def home(tmp_path_factory) -> Path:
     write_json(home / "data" / "protocols" / "corpus.json", {
         "name": "pool", "description": "a pool of <real> clips & more", "layout": "folders",
         "demo": True, "seed": 0, "containers": {}, "seen_attacks": ["A01"],
-        "subsets": {"eval": {"partition": "eval", "origin": "official"}}})
+        "subsets": {"eval": {"partition": "eval", "origin": "official",
+                             "sha256": file_sha256(trial_list_path(home / "data", "eval"))}}})
     assert preprocess_data.main(["--data_dir", str(home / "data"), "--subset", "eval",
                                  "--workers", "1"]) == 0
     torch.manual_seed(0)

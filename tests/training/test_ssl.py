@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from models import CONFIGS, build_model
+from models.ssl import BASE
 from tests.helpers.plain_ssl import plain_encoder
 from tests.helpers.published_ssl import (SMALL, detector_shapes, encoder_shapes, random_weights,
                                          write_safetensors)
@@ -18,6 +20,7 @@ from utils import import_weights
 from utils.common.errors import InputError
 from utils.detector.checkpoint import load_checkpoint
 from utils.encoders.files import read_encoder
+from utils.training.learners.freezing import freeze
 from utils.training.learners.kept import Kept
 
 
@@ -101,6 +104,9 @@ def test_graphs_learn_over_a_frozen_encoder_or_over_its_last_blocks(data, encode
     given = read_encoder(encoder).weights
     assert all(torch.equal(value, frozen[f"encoder.{name}"]) for name, value in given.items())
     assert frozen["layer_weights"].abs().max() > 0
+    last = torch.load(tmp_path / "checkpoints/frozen/last.pt", weights_only=True)
+    assert last["training"].keys() == {"model", "optimizer", "bar"}     # no average, no copy
+    train(data, tmp_path, *options[:-1], 2, "--run_name", "frozen", "--layers", "sum", "--resume")
     train(data, tmp_path, *options, "--run_name", "last", "--freeze", 1)
     last = weights(tmp_path / "checkpoints/last/best.pt")
     moved = {name.split(".")[3] for name, value in given.items()
@@ -108,6 +114,23 @@ def test_graphs_learn_over_a_frozen_encoder_or_over_its_last_blocks(data, encode
              and not torch.equal(value, last[f"encoder.{name}"])}
     assert moved == {"1"}
     assert (tmp_path / "checkpoints/last/best.onnx").is_file()
+
+
+@pytest.mark.parametrize("norm_first", [True, False])
+def test_frozen_blocks_are_frozen_with_all_before_them(norm_first):
+    """Where blocks norm after adding, a norm lies before the first; else it is after the last."""
+    small = {"convolutions": [[16, 10, 5], [16, 8, 64]], "encoder_embed_dim": 64,
+             "encoder_num_heads": 4, "encoder_num_layers": 2, "encoder_ff_interm_features": 96,
+             "encoder_layer_norm_first": norm_first}
+    model = build_model(CONFIGS["ssl-aasist"] | {"encoder": BASE | small}).eval()
+    freeze(model, "ssl-aasist", "1")
+    learning = {name for name, weight in model.named_parameters()
+                if weight.requires_grad and name.startswith("encoder.")}
+    layers = "encoder.encoder.transformer."
+    norm = {f"{layers}layer_norm.weight", f"{layers}layer_norm.bias"}
+    assert learning - norm == {name for name, _ in model.named_parameters()
+                               if name.startswith(f"{layers}layers.1.")}
+    assert learning & norm == (norm if norm_first else set())
 
 
 def test_a_published_detector_learns_on(data, tmp_path):

@@ -1,6 +1,7 @@
 """Safe writing of files: write beside the file, flush to disk, rename. No file is half-written."""
 import contextlib
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -86,11 +87,16 @@ def _sweep(folder: Path) -> None:
         return
     _swept.add(folder)
     for left in folder.glob(".*.tmp"):
-        process = left.name.split(".")[-2]
-        if process.isdecimal() and not process_lives(int(process)):
+        if _abandoned(left):
             # Windows refuses to remove a file that another process is writing
             with contextlib.suppress(OSError):
                 left.unlink()
+
+
+def _abandoned(left: Path) -> bool:
+    """Whether the process that began to write `left`, and whose number it bears, has ended."""
+    process = left.name.split(".")[-2]
+    return process.isdecimal() and not process_lives(int(process))
 
 
 def process_lives(process: int) -> bool:
@@ -115,22 +121,35 @@ def atomic_folder(folder: Path, names: Sequence[str]) -> Iterator[Path]:
 
     After an exception inside, the old files are unchanged. Files of `names` that were not written
     are removed from `folder`. The last name is removed first and moved last: if it exists, all
-    files beside it come from the same run.
+    files beside it come from the same run. Where it alone was written, it replaces the old file
+    at once.
     """
-    staging = folder / ".writing"
+    staging = folder / f".{names[-1]}.{os.getpid()}.writing"
     with disk_errors(folder):
-        shutil.rmtree(staging, ignore_errors=True)      # of a run that was killed
+        for left in (staging, *folder.glob(f".{glob.escape(names[-1])}.*.writing")):
+            if left == staging or _abandoned(left):
+                shutil.rmtree(left, ignore_errors=True)
         staging.mkdir(parents=True)
         try:
             yield staging
-            (folder / names[-1]).unlink(missing_ok=True)
-            for name in names:
-                if (staging / name).exists():
-                    os.replace(staging / name, folder / name)
-                else:
-                    (folder / name).unlink(missing_ok=True)
+            _move(staging, folder, names)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+
+
+def _move(staging: Path, folder: Path, names: Sequence[str]) -> None:
+    written = [name for name in names if (staging / name).exists()]
+    for name in written:
+        with open(staging / name, "rb+") as file:
+            os.fsync(file.fileno())
+    alone = written == [names[-1]]
+    if not alone:
+        (folder / names[-1]).unlink(missing_ok=True)
+    for name in reversed(names) if alone else names:
+        if name in written:
+            os.replace(staging / name, folder / name)
+        else:
+            (folder / name).unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:

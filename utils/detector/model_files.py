@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 METADATA_KEY = "detector"       # under it, an ONNX file holds the checkpoint's metadata as JSON
+WEIGHTS_KEY = "weights_sha256"  # and under this, the SHA-256 of the file with its weights, if any
 # Numbers of fields: metadata_props and graph of ONNX's ModelProto, initializer of its GraphProto,
 # external_data of its TensorProto.
 METADATA_FIELD, GRAPH_FIELD, WEIGHT_FIELD, OUTSIDE_FIELD = 14, 7, 5, 13
@@ -58,11 +59,20 @@ def onnx_metadata(content: bytes) -> Any:
 
     Raises ValueError where `content` is no protobuf message or the metadata are no JSON.
     """
+    text = onnx_property(content, METADATA_KEY)
+    return None if text is None else json.loads(text)
+
+
+def onnx_property(content: bytes, key: str) -> bytes | None:
+    """What an ONNX file's bytes hold under `key`; None where they lack it.
+
+    Raises ValueError where `content` is no protobuf message.
+    """
     for number, entry in protobuf_fields(content):
         if number == METADATA_FIELD:
             pair = dict(protobuf_fields(entry))     # 1: key, 2: value
-            if bytes(pair.get(1, b"")) == METADATA_KEY.encode():
-                return json.loads(bytes(pair.get(2, b"")))
+            if bytes(pair.get(1, b"")) == key.encode():
+                return bytes(pair.get(2, b""))
     return None
 
 

@@ -203,7 +203,7 @@ def published_score(engine: Engine, blocks: Iterable[np.ndarray]) -> float | Non
     noticed. None for an empty recording. Raises `InputError` if it is too long to be heard whole.
     """
     whole = bool(engine.metadata.get("published_whole"))
-    longest = LONGEST_WHOLE if whole else N_SAMPLES
+    longest = LONGEST_WHOLE + 1 if whole else N_SAMPLES
     kept = []
     held = 0
     for block in blocks:
@@ -212,12 +212,24 @@ def published_score(engine: Engine, blocks: Iterable[np.ndarray]) -> float | Non
             held += len(kept[-1])
     if not held:
         return None
-    if whole and held == longest:
+    if whole and held > LONGEST_WHOLE:
         raise InputError(f"the published evaluation of this model hears whole recordings, and "
                          f"this one is longer than {LONGEST_WHOLE // SAMPLE_RATE} s: cut it")
     samples = np.concatenate(kept)
     waves = waveform(samples if whole and held >= SHORTEST else tile(samples, N_SAMPLES))[None]
     return float(engine.logits(waves)[0, BONAFIDE])
+
+
+def check_published_lengths(engine: Engine, store: Any) -> None:
+    """Raise `InputError` where a store holds what `published_score` would refuse as too long."""
+    if not engine.metadata.get("published_whole"):
+        return
+    long = [row.utterance for row in store.rows if row.n_samples > LONGEST_WHOLE]
+    if long:
+        raise InputError(f"the published evaluation of this model hears whole recordings, and "
+                         f"{len(long):,} in {store.path} are longer than "
+                         f"{LONGEST_WHOLE // SAMPLE_RATE} s, the first is {long[0]}: cut or remove "
+                         "them, or leave out --published_protocol")
 
 
 def audio_profile(store: Any, utterances: int = 500) -> dict:

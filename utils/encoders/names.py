@@ -43,9 +43,9 @@ HUGGING_FACE = (
     (r"encoder\.layer_norm\.", "encoder.transformer.layer_norm."),
     (_LAYER + r"(attention|layer_norm|feed_forward|final_layer_norm)\.", _TARGET + r"\2."))
 NORMED = {"G": "parametrizations.weight.original0", "V": "parametrizations.weight.original1"}
-PRETRAINING = re.compile(   # of both: nothing that reads frames needs these
+PRETRAINING = re.compile(   # or speech recognition: nothing that reads frames needs these
     r"(mask_emb|masked_spec_embed|label_embs_concat)$"
-    r"|(quantizer|project_q|project_hid|final_proj|lm_head|proj)\.")
+    r"|(quantizer|project_q|project_hid|final_proj|lm_head|proj|w2v_encoder\.proj)\.")
 HEADS = re.compile(r"(w2v_model|w2v_encoder\.w2v_model|wav2vec2|hubert|wavlm)\.")
 
 
@@ -72,7 +72,7 @@ def _renamed(name: str, rules: tuple, path: Path) -> str:
             head, _, last = new.rpartition(".")
             return f"{head}.{NORMED[last]}" if last in NORMED else new
     raise InputError(f"{path} holds a weight {name!r}, which no wav2vec 2.0, HuBERT or WavLM "
-                     "encoder has: name another file")
+                     "encoder has in names of fairseq or Hugging Face: name another file")
 
 
 def _joined_projections(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -16,7 +16,8 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from torch import nn
 
 from models.ssl import OnStatistics, SpeechFrames
-from utils.detector.model_files import MAX_BYTES, data_file
+from utils.common.files import file_sha256
+from utils.detector.model_files import MAX_BYTES, WEIGHTS_KEY, data_file
 
 OPSET = 17
 IN_8_BITS = "encoder.encoder.transformer.layers."   # the linear layers of which --int8 quantises
@@ -53,6 +54,7 @@ def write_ssl(model: SpeechFrames, n_samples: int, path: Path, *, int8: bool = F
         exported.metadata_props.add(key=metadata[0], value=metadata[1])
     if sum(weight.size for weight in weights) > largest:
         _write_beside(exported.graph, weights, data_file(path))
+        exported.metadata_props.add(key=WEIGHTS_KEY, value=file_sha256(data_file(path)))
     else:
         exported.graph.initializer.extend(numpy_helper.from_array(weight.values(), weight.name)
                                           for weight in weights)

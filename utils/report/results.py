@@ -13,7 +13,7 @@ from utils.common.files import atomic_folder, atomic_write, file_sha256, write_j
 from utils.common.locks import only_run
 from utils.common.text import quoted
 from utils.detector.engines import PRETRAINED, Engine, default_model
-from utils.detector.scoring import published_score, score_store
+from utils.detector.scoring import check_published_lengths, published_score, score_store
 from utils.metrics.metrics import checked
 from utils.parallel.by_files import FileProcesses
 from utils.report.evaluation import Evaluation, Rows, evaluate
@@ -106,6 +106,7 @@ def evaluate_stored(engine: Engine, model: Path, store: Store, output: Path, *, 
     """
     metadata = engine.metadata
     if published_protocol:      # these scores were not calibrated
+        check_published_lengths(engine, store)
         metadata = {**metadata, "calibration": None, "decision": None}
     processes = FileProcesses(output, _job(model, store, published_protocol))
     own = range(len(store))[processes.share(len(store))]

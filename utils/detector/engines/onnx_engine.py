@@ -6,9 +6,11 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from utils.common.errors import InputError, out_of_memory
+from utils.common.files import file_sha256
 from utils.common.numbers import finite
 from utils.detector.checkpoint import check_metadata
-from utils.detector.model_files import MAX_BYTES, data_file, onnx_metadata, outside_weights
+from utils.detector.model_files import (MAX_BYTES, WEIGHTS_KEY, data_file, onnx_metadata,
+                                        onnx_property, outside_weights)
 
 AGAIN = "export it again with utils/export_model.py"
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
@@ -85,6 +87,7 @@ def _read(path: Path) -> bytes:
                          "export one with utils/export_model.py") from error
     if places:
         _check_weights(places, data_file(path))
+        _check_sum(onnx_property(content, WEIGHTS_KEY), data_file(path))
     return content
 
 
@@ -100,6 +103,13 @@ def _check_weights(places: list[tuple[str, int, int]], beside: Path) -> None:
     size = beside.stat().st_size
     if any(not 0 <= offset <= offset + length <= size for _, offset, length in places):
         raise InputError(f"{beside} is cut off: copy it again, or {AGAIN}")
+
+
+def _check_sum(expected: bytes | None, beside: Path) -> None:
+    """Refuse the weights of another export; `expected` is None in files of earlier versions."""
+    if expected is not None and file_sha256(beside).encode() != expected:
+        raise InputError(f"{beside} was not exported with {beside.stem}, or is damaged: "
+                         "copy both files together")
 
 
 def _metadata(content: bytes, path: Path) -> dict:

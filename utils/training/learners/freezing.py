@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from models.ssl import SpeechFrames
 from utils.common.errors import InputError
 from utils.training.architectures import ARCHITECTURES
 
@@ -21,7 +22,7 @@ def freeze(model: nn.Module, architecture: str, parts: str) -> list[nn.Module]:
     """
     modules = dict(model.named_modules())
     resting = []
-    for name in _names(architecture, parts):
+    for name in _names(model, architecture, parts):
         if name == NORMS:
             resting += [module for module in model.modules() if isinstance(module, _BatchNorm)]
             continue
@@ -39,7 +40,7 @@ def freeze(model: nn.Module, architecture: str, parts: str) -> list[nn.Module]:
     return resting
 
 
-def _names(architecture: str, parts: str) -> list[str]:
+def _names(model: nn.Module, architecture: str, parts: str) -> list[str]:
     network = ARCHITECTURES[architecture]
     names = []
     for part in filter(None, (part.strip() for part in parts.split(","))):
@@ -47,6 +48,8 @@ def _names(architecture: str, parts: str) -> list[str]:
             names.append(part)
         elif network.blocks:
             names += network.before_blocks
+            if isinstance(model, SpeechFrames) and model.norm_before_blocks:
+                names.append(model.norm_before_blocks)
             names += [f"{network.blocks}.{number}" for number in range(int(part))]
         else:
             counted = [name for name, other in ARCHITECTURES.items() if other.blocks]

@@ -73,11 +73,12 @@ class Gradient:
 
     def state(self) -> dict:
         """What a resumed run needs."""
-        return {"model": self.model.state_dict(), "average": self.average.state_dict(),
-                "optimizer": self.optimizer.state_dict()}
+        parts = {"model": self.model, "average": self.average, "optimizer": self.optimizer}
+        return {name: part.state_dict() for name, part in parts.items() if part is not None}
 
     def load(self, state: dict) -> None:
         """Continue from what `state()` returned."""
         self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])

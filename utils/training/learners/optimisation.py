@@ -30,13 +30,15 @@ def learning_rate(recipe: dict, step: int, steps_per_epoch: int) -> float:
     return base * climb * recipe["decay"] ** (step / steps_per_epoch)
 
 
-def make_average(model: nn.Module, recipe: dict) -> AveragedModel:
-    """The averaged weights of the recipe.
+def make_average(model: nn.Module, recipe: dict) -> AveragedModel | None:
+    """The averaged weights of the recipe, a second copy of the network; None for "none".
 
     "moving": over steps, batch-norm statistics too; short runs average over fewer steps.
     "swa-on-dev-improvement": equal shares of epochs (Izmailov et al. 2018); the batch-norm
     statistics are renewed at the end.
     """
+    if recipe["averaging"] == "none":
+        return None
     if recipe["averaging"] != "moving":
         return AveragedModel(model)
 
