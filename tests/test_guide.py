@@ -4,13 +4,20 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from tests.benchmarks import drawings, pictures
-from tests.benchmarks.run_guide import GUIDE
+from tests.benchmarks.results_files import RESULTS, read_rows
+from tests.benchmarks.run_guide import GUIDE, commands
 
 TEXT = GUIDE.read_text(encoding="utf-8")
 
 
 def test_it_has_less_than_four_thousand_words():
     assert len(TEXT.split()) < 4000
+
+
+def test_what_was_logged_are_commands_of_the_guide():
+    """All of them run in tests/training/test_guide_commands.py."""
+    log = read_rows(RESULTS / "guide-commands-600-clips.csv")
+    assert {row["command"].strip("`") for row in log} <= set(commands(TEXT))
 
 
 def test_the_pictures_show_todays_figures():

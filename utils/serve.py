@@ -66,6 +66,7 @@ def main(argv: list[str] | None = None) -> int:
     config = uvicorn.Config(build_app(service), log_level="error", access_log=False,
                             server_header=False, proxy_headers=False, lifespan="off",
                             limit_concurrency=CONNECTIONS, ws_max_size=MESSAGE_BYTES,
+                            ws_ping_interval=None,      # a microphone is never quiet
                             timeout_graceful_shutdown=1)
     try:
         with contextlib.suppress(KeyboardInterrupt):

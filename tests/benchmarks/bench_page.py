@@ -104,7 +104,8 @@ def spoken(seconds: float) -> Iterator[np.ndarray]:
 @contextlib.contextmanager
 def opened(server: PageServer) -> Iterator[ClientConnection]:
     """A stream that has begun."""
-    with connect(f"ws://127.0.0.1:{server.port}/v1/live", max_size=None) as stream:
+    with connect(f"ws://127.0.0.1:{server.port}/v1/live", max_size=None,
+                 ping_interval=None) as stream:
         stream.send(json.dumps({"rate": SAMPLE_RATE}))
         yield stream
 

@@ -15,7 +15,6 @@ if not __package__:
 import argparse
 import contextlib
 import json
-import shutil
 import statistics
 import time
 
@@ -24,7 +23,7 @@ from tests.benchmarks.results_files import Rows, add_output_options, publish
 from utils import preprocess_data
 from utils.common.arguments import seeds
 from utils.common.errors import InputError, run
-from utils.common.files import DATA_DIR, ROOT
+from utils.common.files import DATA_DIR, ROOT, file_sha256, read_json, write_json
 
 SHORT = ("--small_model", "--epochs", "14", "--batch_size", "8", "--crop_seconds", "1.5",
          "--averaging", "none", "--test", "--resume")
@@ -55,7 +54,7 @@ def cut_lists(source: Path, target: Path, attacks: list[str], undersample: bool)
     (target / "protocols").mkdir(parents=True, exist_ok=True)
     if not (target / "raw").exists():
         (target / "raw").symlink_to((source / "raw").resolve())
-    shutil.copy(source / "protocols" / "corpus.json", target / "protocols")
+    corpus = read_json(source / "protocols" / "corpus.json")
     for subset in ("train", "dev", "eval"):
         head, *lines = (source / "protocols" / f"{subset}.tsv").read_text().splitlines()
         place = head.split("\t").index("attack")
@@ -63,8 +62,10 @@ def cut_lists(source: Path, target: Path, attacks: list[str], undersample: bool)
         fake = [line for line in lines if line.split("\t")[place] in attacks]
         if undersample and subset == "train":
             real = [real[n * len(real) // len(fake)] for n in range(len(fake))]
-        (target / "protocols" / f"{subset}.tsv").write_text(
-            "\n".join([head, *sorted(real + fake)]) + "\n")
+        path = target / "protocols" / f"{subset}.tsv"
+        path.write_text("\n".join([head, *sorted(real + fake)]) + "\n")
+        corpus["subsets"][subset]["sha256"] = file_sha256(path)
+    write_json(target / "protocols" / "corpus.json", corpus)
 
 
 def figures(data: Path, work: Path, name: str, seed: int, options: tuple[str, ...]) -> dict:

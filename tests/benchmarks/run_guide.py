@@ -3,8 +3,8 @@
     python tests/benchmarks/run_guide.py --conditions 600-clips
 
 Run it in a checkout of its own: the commands write into data, models and results. Its data must be
-prepared. Commands in tests/benchmarks write tables of their own and are left out. What has been
-logged for this text of a command is not run again.
+prepared. Commands in tests/benchmarks write tables of their own and are left out, and so is what
+measures nothing. What has been logged for this text of a command is not run again.
 """
 import sys
 from pathlib import Path
@@ -23,7 +23,7 @@ from utils.common.errors import InputError, run
 from utils.common.files import ROOT
 
 GUIDE = ROOT / "notebooks" / "GUIDE.md"
-TELLING = ("all attacks: EER", "exported ", "train: ", "unpacked ")
+TELLING = re.compile(r"all attacks: (EER .*?\))|(exported .*)|(train: \d+ utterances .*?\))")
 
 
 def commands(text: str) -> list[str]:
@@ -33,11 +33,10 @@ def commands(text: str) -> list[str]:
     return [command for command in found if not command.startswith("python tests/")]
 
 
-def outcome(said: str) -> str:
-    """The line of a command's output that tells most."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    told = [line for line in lines if line.startswith(TELLING)] or lines[:1] or ["nothing printed"]
-    return told[-1].replace("|", "/").replace(str(ROOT) + "/", "")
+def outcome(said: str) -> str | None:
+    """What a command's output says of errors, sizes or data; None if it says nothing of them."""
+    found = [next(filter(None, match.groups())) for match in TELLING.finditer(said)]
+    return found[-1].replace(f"{ROOT}/", "") if found else None
 
 
 def cpu_seconds() -> float:
@@ -65,9 +64,10 @@ def main(argv: list[str] | None = None) -> int:
                               capture_output=True, text=True)
         if done.returncode:
             raise InputError(f"{command} failed: {done.stderr.strip()[-300:]}")
-        rows.append({"command": f"`{command}`", "outcome": outcome(done.stdout),
-                     "CPU s": f"{cpu_seconds() - before:.0f}"})
-        write_rows(path, rows)
+        if (told := outcome(done.stdout)) is not None:
+            rows.append({"command": f"`{command}`", "outcome": told,
+                         "CPU s": f"{cpu_seconds() - before:.0f}"})
+            write_rows(path, rows)
     publish("guide-commands", rows, args)
     return 0
 

@@ -111,8 +111,7 @@ def error_words(detector: Detector) -> str:
     history = detector.metadata.get("history") or []
     best = min((epoch["dev_eer"] for epoch in history if epoch.get("dev_eer") is not None),
                default=None)
-    told = [] if best is None else [
-        f"EER {best:.1%} on dev, the data that chose the threshold; on other data it is higher"]
+    told = [] if best is None else [f"EER {best:.1%} on the dev data that set its threshold"]
     if detector.decision and detector.decision.band_origin:
         told.append(detector.decision.band_origin)
     return "; ".join(told) or "its file does not say how often it errs"

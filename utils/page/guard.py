@@ -3,16 +3,20 @@
 A page of another site must not reach this server through the browser of somebody who runs it. So
 the Host must be ours (DNS rebinding), and an Origin must be the one that our own page has.
 """
+import asyncio
+import contextlib
 import hmac
 import ipaddress
 import json
 import re
 import socket
+import time
 from collections.abc import Callable, Collection
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+DRAIN_SECONDS = 10.0
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 HEADERS = {
     "content-security-policy": (
@@ -72,6 +76,30 @@ def same(given: str, token: str) -> bool:
     return hmac.compare_digest(given.encode(), token.encode())
 
 
+class _Body:
+    """The body of a request. One that is refused early is read to its end first.
+
+    Else the connection is reset while the sender still sends, and it never reads the answer.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._ended = False
+
+    async def receive(self) -> Message:
+        """The next message."""
+        message = await self._receive()
+        self._ended |= not message.get("more_body", False)
+        return message
+
+    async def drain(self) -> None:
+        """Read what is left and drop it, for DRAIN_SECONDS at most."""
+        end = time.monotonic() + DRAIN_SECONDS
+        with contextlib.suppress(asyncio.TimeoutError):
+            while not self._ended and time.monotonic() < end:
+                await asyncio.wait_for(self.receive(), DRAIN_SECONDS)
+
+
 class Guard:
     """ASGI middleware that refuses foreign requests and adds HEADERS to every answer."""
 
@@ -89,15 +117,18 @@ class Guard:
             await self.app(scope, receive, send)
             return
 
+        body = _Body(receive)
+
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
+                await body.drain()
                 message["headers"] = [*message.get("headers", ()), *(
                     (name.encode(), value.encode()) for name, value in HEADERS.items())]
             await send(message)
 
         status, reason = self._objection(scope)
         if status is None:
-            await self.app(scope, receive, guarded)
+            await self.app(scope, body.receive, guarded)
             return
         self.refused()
         if scope["type"] == "websocket":
