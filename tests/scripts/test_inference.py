@@ -248,6 +248,18 @@ def test_one_picture_takes_one_recording(model, speech, tmp_path, capsys):
         infer(model, "--input_file", speech, "--picture", tmp_path / "x.png")
 
 
+def test_a_picture_names_the_channel_that_it_is_of(model, tmp_path, capsys):
+    talkers = [crops(key, 1)[0] for key in ("bonafide", "spoof")]
+    length = min(map(len, talkers))
+    stereo = np.stack([wave[:length] for wave in talkers], axis=1)
+    soundfile.write(tmp_path / "call.wav", stereo, 16000)
+    assert infer(model, "--input_file", tmp_path / "call.wav", "--json",
+                 "--picture", tmp_path / "call.svg") == 0
+    voice = records(capsys)[0]["voice"]
+    assert voice in ("left channel", "right channel")
+    assert f"call.wav ({voice}): " in (tmp_path / "call.svg").read_text(encoding="utf-8")
+
+
 def test_an_explanation_names_times_and_frequencies_and_what_it_does_not_prove(model, speech,
                                                                                tmp_path, capsys):
     assert infer(model, "--input_file", speech / "a", "--explain", "--picture", tmp_path / "x.png",

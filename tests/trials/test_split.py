@@ -147,6 +147,12 @@ def test_too_few_speakers_or_one_class_only_end_in_a_sentence(part):
         split("dev", part, ALL, SplitOptions(0))
 
 
+def test_too_few_recordings_of_one_speaker_are_called_recordings():
+    part = [trial(n, "Ann", "-" if n % 2 else "A09") for n in range(4)]
+    with pytest.raises(InputError, match="recordings 4.* no recording in two: add recordings"):
+        split("train", part, ALL, SplitOptions(0))
+
+
 def test_attacks_that_one_subset_has_alone_are_named_and_left_out_clips_are_counted():
     lists = {"train": [trial(1, "a"), trial(2, "a", "A09")],
              "dev": [trial(3, "b"), trial(4, "b", "A09"), trial(5, "b", "A10")],

@@ -119,6 +119,8 @@ def draw(file: Path, sketch: Sketch, record: dict) -> None:
         axes[0].set_xlim(0, max(sketch.samples / SAMPLE_RATE, 1e-3))
         score = "" if record["score"] is None else f", {record['score_kind']} {record['score']:.2f}"
         name = drawable(printable(os.path.basename(record["file"]))).replace("$", r"\$")
+        if record.get("voice"):
+            name += f" ({record['voice']})"
         figure.suptitle(f"{name}: {record['verdict'] or 'no verdict'}{score}")
         with atomic_write(file, "wb") as out:
             figure.savefig(out, format=file.suffix[1:].lower(), dpi=110)

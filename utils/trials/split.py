@@ -5,7 +5,7 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
 from utils.common.errors import InputError
-from utils.trials.groups import Groups, groups_of
+from utils.trials.groups import Groups, groups_of, one_speaker
 from utils.trials.labels import KEYS, Labels
 from utils.trials.trial import SUBSETS, Trial
 
@@ -162,9 +162,12 @@ def _kept(attacks: set[str], subsets: list[str], held_out: set[str],
 
 def _too_few(part: str, trials: list[Trial], groups: int, subsets: list[str], unit: str) -> str:
     keys = Counter(trial.labels.key for trial in trials)
+    if unit == "speaker" and one_speaker(trials):
+        unit = "recording"
     return (f"the {part} part (bona fide {keys['bonafide']:,}, spoof {keys['spoof']:,}, "
             f"{unit}s {groups:,}) cannot be split into {', '.join(subsets)} with both classes in "
-            f"each and no {unit} in two: add {unit}s, or add the missing subsets")
+            f"each and no {unit} in two: add {unit}s until each subset can have one of both "
+            "classes, or add the missing subsets")
 
 
 def _of_one_subset(strata: Strata, kept: dict[str, set[str]]) -> dict[str, str]:
