@@ -1,4 +1,5 @@
 """The verdict that follows: at its end that of a file, in between one of what was said so far."""
+import asyncio
 import io
 import threading
 import time
@@ -6,11 +7,13 @@ import time
 import numpy as np
 import pytest
 import soundfile
+from fastapi import WebSocket
 
 from tests.helpers.example_speech import crops
 from tests.helpers.scoring_models import write_small_model
 from utils.detector import Detector
-from utils.page.live import LiveRecording
+from utils.page import microphone
+from utils.page.live import Abandoned, Backlog, LiveRecording
 from utils.page.model import LiveEngine, SharedModel
 
 SCORED = ("score", "verdict", "reasons", "stretches", "windows", "seconds", "speech_seconds",
@@ -109,3 +112,40 @@ def test_windows_of_the_microphone_overtake_those_of_files(detector):
     for thread in many:
         thread.join()
     assert order.index("live") < 2
+
+
+def test_what_waits_is_counted_in_seconds_and_nobody_scores_what_is_abandoned():
+    backlog = Backlog(8000)
+    backlog.put(np.arange(20000, dtype=np.int16))
+    assert backlog.seconds == 2.5
+    waiting = iter(backlog)
+    assert len(next(waiting)) == 8000 and backlog.seconds == 1.5
+    backlog.abandon()
+    with pytest.raises(Abandoned):
+        next(waiting)
+
+
+def test_all_that_waits_comes_out_until_the_end():
+    backlog = Backlog(8000)
+    samples = np.arange(20000, dtype=np.int16)
+    backlog.put(samples)
+    backlog.end()
+    assert np.array_equal(np.concatenate(list(backlog)), samples)
+
+
+def test_a_stream_without_a_sample_ends_by_the_clock(monkeypatch):
+    monkeypatch.setattr(microphone, "LONGEST", 0.1)
+    monkeypatch.setattr(microphone, "SPARE", 0.1)
+    messages = [{"type": "websocket.connect"}]
+
+    async def receive():
+        await asyncio.sleep(0.01)
+        return messages.pop() if messages else {"type": "websocket.receive", "bytes": b""}
+
+    async def heard():
+        socket = WebSocket({"type": "websocket"}, receive, None)
+        await socket.receive()
+        return [block async for block in microphone._spoken(socket, 16000)]
+
+    blocks = asyncio.run(asyncio.wait_for(heard(), 10))
+    assert blocks and not any(map(len, blocks))

@@ -366,3 +366,35 @@ def test_a_third_microphone_is_told_to_wait(server):
         with connect(address) as third:
             third.send('{"rate": 16000}')
             assert "too many microphones" in json.loads(third.recv(10))["error"]
+
+
+def test_a_microphone_that_leaves_gives_its_place_back_at_once(server):
+    """What it has sent before, a minute in each message, is scored for nobody."""
+    sound = np.tile(soundfile.read(CLIP, dtype="int16")[0], 20)[:8000 * 60].tobytes()
+    _until_no_microphone_is_open(server, 60)
+    cancelled = json.loads(server.ask("/healthz")[2])["cancelled"]
+    with connect(f"ws://127.0.0.1:{server.port}/v1/live", close_timeout=1) as stream:
+        stream.send('{"rate": 8000}')
+        for _ in range(3):
+            stream.send(sound)
+        stream.recv(20)
+    _until_no_microphone_is_open(server, 20)
+    assert json.loads(server.ask("/healthz")[2])["cancelled"] == cancelled + 1
+
+
+def _until_no_microphone_is_open(server, seconds):
+    end = time.monotonic() + seconds
+    while json.loads(server.ask("/healthz")[2])["microphones"]:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_ctrl_c_ends_a_server_whose_microphone_is_open():
+    sound = np.tile(soundfile.read(CLIP, dtype="int16")[0], 20)[:8000 * 60].tobytes()
+    with PageServer() as short, connect(f"ws://127.0.0.1:{short.port}/v1/live") as stream:
+        stream.send('{"rate": 8000}')
+        stream.send(sound)
+        stream.recv(20)
+        short.process.send_signal(signal.SIGINT if os.name != "nt" else signal.SIGTERM)
+        assert short.process.wait(10) == 0
+    assert "Traceback" not in short.err

@@ -1,4 +1,5 @@
 """A verdict that follows while somebody speaks: after each second, on all that was said so far."""
+import queue
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -10,6 +11,53 @@ from utils.signals import SAMPLE_RATE
 from utils.signals.resampling import FULL_SCALE, Resampler
 
 NAME = "microphone"     # what a record calls the file
+
+
+class Abandoned(Exception):
+    """Nobody waits for the verdict any more."""
+
+
+class Backlog:
+    """What was said and waits to be scored: one thread puts it in, another one iterates."""
+
+    def __init__(self, rate: int) -> None:
+        """`rate` in Hz."""
+        self.abandoned = False
+        self._rate = rate
+        self._blocks: queue.SimpleQueue[np.ndarray | None] = queue.SimpleQueue()
+        self._given = 0         # samples
+        self._taken = 0
+
+    @property
+    def seconds(self) -> float:
+        """How much of it waits."""
+        return (self._given - self._taken) / self._rate
+
+    def put(self, block: np.ndarray) -> None:
+        """Add samples (n,). They come out in blocks of at most a second."""
+        for at in range(0, len(block), self._rate):
+            piece = block[at:at + self._rate]
+            self._given += len(piece)
+            self._blocks.put(piece)
+
+    def end(self) -> None:
+        """Nothing more will come."""
+        self._blocks.put(None)
+
+    def abandon(self) -> None:
+        """Nobody needs what waits: who iterates gets `Abandoned` at once."""
+        self.abandoned = True
+        self.end()
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        while True:
+            block = self._blocks.get()
+            if self.abandoned:
+                raise Abandoned
+            if block is None:
+                return
+            self._taken += len(block)
+            yield block
 
 
 class LiveRecording:

@@ -6,8 +6,8 @@ gets: record, words, sketch. Or {"error": sentence}.
 """
 import asyncio
 import json
-import queue
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Awaitable
 
 import numpy as np
 from fastapi import WebSocket, WebSocketDisconnect
@@ -16,16 +16,19 @@ from starlette.websockets import WebSocketState
 from utils.inference import words
 from utils.page.decoder import drawn
 from utils.page.guard import NO_TOKEN, same
-from utils.page.live import LiveRecording
+from utils.page.live import Backlog, LiveRecording
 from utils.page.service import Service
 from utils.page.upload import Refused
 
 RATES = range(8000, 192001)     # Hz
 LONGEST = 1800.0                # seconds of a recording: then it ends by itself
+SPARE = 60.0                    # seconds that it may last longer on the clock
 MOST_BYTES = 1 << 20            # of a message
 QUIET_SECONDS = 20.0            # to wait for the next message
-BACKLOG = 40                    # messages that wait to be scored
-BEHIND = 5                      # messages that wait where updates are left out
+SEND_SECONDS = 60.0             # for the other side to take what it is sent
+BACKLOG = 20.0                  # seconds of sound that wait to be scored
+BEHIND = 0.5                    # seconds that wait where updates are left out
+SELDOM = 2.0                    # s until there is one all the same: it shows who has left
 PAUSE = 0.05                    # s until the next look at the backlog
 SHOWN = ("verdict", "score", "seconds", "speech_seconds", "reasons")    # in an update
 
@@ -45,14 +48,22 @@ async def listen(socket: WebSocket, service: Service) -> None:
             await _tell(socket, {"error": refusal.sentence})
         if socket.application_state is WebSocketState.CONNECTED:
             await socket.close()
-    except WebSocketDisconnect:
+    except (WebSocketDisconnect, asyncio.CancelledError):   # it has left, or the server ends
         service.count("cancelled")
 
 
 async def _tell(socket: WebSocket, message: dict) -> None:
     if socket.application_state is not WebSocketState.CONNECTED:
         raise WebSocketDisconnect
-    await socket.send_json(message)
+    await _soon(socket.send_json(message))
+
+
+async def _soon(sent: Awaitable[None]) -> None:
+    """Wait until it is sent. Raises `WebSocketDisconnect` if the other side does not read."""
+    try:
+        await asyncio.wait_for(sent, SEND_SECONDS)
+    except asyncio.TimeoutError:
+        raise WebSocketDisconnect from None
 
 
 async def _greeting(socket: WebSocket, token: str | None) -> int:
@@ -87,47 +98,52 @@ async def _message(socket: WebSocket) -> str | bytes:
 async def _judge(socket: WebSocket, service: Service, rate: int) -> None:
     loop = asyncio.get_running_loop()
     outbox: asyncio.Queue = asyncio.Queue()
-    blocks: queue.SimpleQueue = queue.SimpleQueue()
+    backlog = Backlog(rate)
+    shown = time.monotonic()
+
+    def is_behind() -> bool:
+        return backlog.abandoned or (backlog.seconds > BEHIND
+                                     and time.monotonic() - shown < SELDOM)
 
     def show(record: dict) -> None:
+        nonlocal shown
+        shown = time.monotonic()
         update = {name: record[name] for name in SHOWN} | {"sentence": words.sentence(record)}
         loop.call_soon_threadsafe(outbox.put_nowait, {"update": update})
 
-    live = LiveRecording(service.live, rate, show, lambda: blocks.qsize() > BEHIND)
+    live = LiveRecording(service.live, rate, show, is_behind)
     sender = asyncio.create_task(_send(socket, outbox))
-    judged = asyncio.create_task(asyncio.to_thread(live.judge, _until_none(blocks)))
+    judged = asyncio.create_task(asyncio.to_thread(live.judge, backlog))
     try:
         async for block in _spoken(socket, rate):
-            while blocks.qsize() > BACKLOG and not judged.done():
+            backlog.put(block)
+            while backlog.seconds > BACKLOG and not judged.done() and not sender.done():
                 await asyncio.sleep(PAUSE)
-            blocks.put(block)
+            if judged.done() or sender.done():      # it failed, or nobody reads
+                break
+        backlog.end()
+        if not sender.done():
+            answer = service.answer(await judged, drawn(live.sketch))
+            outbox.put_nowait(answer | {"says": []})    # a microphone says nothing of itself
+            outbox.put_nowait(None)
+        await _soon(sender)
     finally:
-        blocks.put(None)
-        record = await judged
-        outbox.put_nowait(None)
-        await sender
-    answer = service.answer(record, drawn(live.sketch))
-    await _tell(socket, answer | {"says": []})      # a microphone says nothing of itself
-
-
-def _until_none(blocks: queue.SimpleQueue) -> Iterator[np.ndarray]:
-    while (block := blocks.get()) is not None:
-        yield block
+        backlog.abandon()
+        sender.cancel()
+        await asyncio.gather(judged, sender, return_exceptions=True)
 
 
 async def _send(socket: WebSocket, outbox: asyncio.Queue) -> None:
-    """Send what comes into `outbox`, until None does or the other side has left."""
-    try:
-        while (message := await outbox.get()) is not None:
-            await _tell(socket, message)
-    except WebSocketDisconnect:
-        return
+    """Send what comes into `outbox`, until None does."""
+    while (message := await outbox.get()) is not None:
+        await _tell(socket, message)
 
 
 async def _spoken(socket: WebSocket, rate: int) -> AsyncIterator[np.ndarray]:
     """The int16 blocks (n,) that the client sends, until it ends or LONGEST is reached."""
     left = round(LONGEST * rate)
-    while left > 0:
+    end = time.monotonic() + LONGEST + SPARE
+    while left > 0 and time.monotonic() < end:
         content = await _message(socket)
         if content == "end":
             return
