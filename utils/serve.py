@@ -9,6 +9,7 @@ import contextlib
 import importlib.util
 import signal
 import socket
+from urllib.parse import quote
 
 from utils.common.arguments import positive, rate
 from utils.common.errors import InputError, run
@@ -63,6 +64,9 @@ def main(argv: list[str] | None = None) -> int:
     service = Service(detector, Settings(args.host, args.token, tuple(args.name),
                                          round(args.max_mb * 1e6), args.max_minutes * 60))
     signal.signal(signal.SIGTERM, signal.default_int_handler)   # ends it like Ctrl-C
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        # the terminal is closed; under nohup this stays ignored
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     config = uvicorn.Config(build_app(service), log_level="error", access_log=False,
                             server_header=False, proxy_headers=False, lifespan="off",
                             limit_concurrency=CONNECTIONS, ws_max_size=MESSAGE_BYTES,
@@ -94,7 +98,7 @@ def greet(args: argparse.Namespace, port: int) -> None:
     from utils.page.guard import is_loopback
     name = f"[{args.host}]" if ":" in args.host else args.host
     name = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(name, name)
-    secret = f"/#token={args.token}" if args.token else ""
+    secret = f"/#token={quote(args.token, safe='')}" if args.token else ""
     print(f"the page is at http://{name}:{port}{secret} (Ctrl-C ends it)")
     print("  Only this machine can reach it." if is_loopback(args.host)
           else OPEN.format(host=args.host), flush=True)

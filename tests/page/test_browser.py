@@ -2,6 +2,7 @@
 import csv
 import io
 import json
+import socket
 import time
 
 import numpy as np
@@ -10,7 +11,7 @@ import soundfile
 
 from tests.helpers.browser import CHROMIUM, NO_BROWSER, Browser
 from tests.helpers.example_speech import EXAMPLES
-from tests.helpers.page_server import PRETRAINED, PageServer
+from tests.helpers.page_server import PRETRAINED, PageServer, form
 from utils.detector import Detector
 from utils.inference.words import PLAIN
 
@@ -142,6 +143,7 @@ def test_two_at_once_make_a_table_that_sorts_and_can_be_saved(page, judged):
     page.click("th:nth-child(3) button")
     assert up == sorted(up) and column(3) == [f"{score:.2f}" for score in reversed(up)]
     assert page.js("document.querySelector('th:nth-child(3)').ariaSort") == "descending"
+    assert page.js("document.querySelectorAll('tr[aria-current=true]').length") == 1
     saved = page.js(SAVED % "#save-csv")
     rows = {row["file"]: row for row in csv.DictReader(io.StringIO(saved["text"]))}
     records = json.loads(page.js(SAVED % "#save-all")["text"])
@@ -170,6 +172,34 @@ def test_a_long_one_shows_progress_and_can_be_cancelled(page, long, server):
     assert page.js("document.querySelector('#result').hidden")
     choose(page, FAKE)
     page.wait(VERDICT)
+
+
+def test_one_that_waited_for_a_full_line_can_be_cancelled_too(page, long, server):
+    before = json.loads(server.ask("/healthz")[2])["cancelled"]
+    kind, body = form(("a.wav", bytes(2000)))
+    head = (f"POST /v1/verdict HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Type: {kind}"
+            f"\r\nContent-Length: {len(body)}\r\n\r\n").encode()
+    held = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(10)]
+    for connection in held:
+        connection.sendall(head + body[:1000])
+    choose(page, long)
+    page.wait("document.querySelector('#work .state')?.textContent.includes('is full')", 60)
+    for connection in held:
+        connection.close()
+    page.wait("document.querySelector('#work .state')?.textContent.startsWith('heard')", 60)
+    page.click("#work button")
+    end = time.monotonic() + 20
+    while json.loads(server.ask("/healthz")[2])["cancelled"] <= before + len(held):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert page.js("document.querySelector('#work li') === null")
+    page.said[:] = [line for line in page.said if "503" not in line]
+
+
+def test_no_cell_of_the_csv_is_a_formula(page):
+    made = page.js("import('/table.js').then(({ csv }) => csv(['a'], "
+                   "[['=1'], ['x; -2'], ['y;\\t@z'], ['a-b = c'], [-3]]))")
+    assert made.splitlines() == ["a", "'=1", "x; '-2", "y;\t'@z", "a-b = c", "-3"]
 
 
 def test_a_spoken_sentence_is_followed_and_judged(page):
@@ -249,13 +279,14 @@ def test_contrast_is_enough_to_read(page):
 
 
 def test_a_locked_page_asks_for_its_token(browser):
-    with PageServer("--token", "a secret!") as locked:
+    token = "a secret+b%20&c#!"
+    with PageServer("--token", token) as locked:
         browser.open(locked.address)
         browser.wait("!document.querySelector('#unlock').hidden")
-        browser.js("document.querySelector('#token').value = 'a secret!'")
+        browser.js(f"document.querySelector('#token').value = '{token}'")
         browser.click("#unlock button")
         browser.wait("document.querySelector('#limits').textContent")
-        browser.open(f"{locked.address}/?again#token=a secret!")
+        browser.open(locked.greeting.split()[4].replace("#", "?again#"))
         browser.wait("document.querySelector('#limits').textContent")
         assert browser.js("location.hash") == ""
         choose(browser, FAKE)

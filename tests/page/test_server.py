@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from utils.detector import Detector
 from utils.inference.words import PLAIN
 
 CLIP = EXAMPLES / "fake_kokoro_en.flac"
-TOKEN = "a secret!"
+TOKEN = "a secret+b%20&c#!"
 SECRETS = re.compile(rb"Traceback|/tmp|site-packages|utils/|\.py\b")
 
 
@@ -138,7 +139,8 @@ def test_no_other_file_is_served(server, path):
     ({"Host": "evil.example"}, 421), ({"Host": "127.0.0.1.evil.example:8000"}, 421),
     ({"Host": ""}, 421), ({"Host": "192.168.1.5"}, 421), ({"Host": "a@127.0.0.1:b"}, 421),
     ({"Origin": "http://evil.example"}, 403), ({"Origin": "null"}, 403),
-    ({"Origin": "http://127.0.0.1:1"}, 403), ({"Sec-Fetch-Site": "cross-site"}, 403),
+    ({"Origin": "http://["}, 403), ({"Origin": "http://127.0.0.1:1"}, 403),
+    ({"Sec-Fetch-Site": "cross-site"}, 403),
     ({"Sec-Fetch-Site": "same-site"}, 403), ({"Host": "localhost"}, 200)])
 def test_foreign_hosts_and_origins_are_refused(server, headers, status):
     assert server.ask("/v1/model", **headers)[0] == status
@@ -149,6 +151,19 @@ def test_foreign_hosts_and_origins_are_refused(server, headers, status):
 
 def test_the_pages_own_origin_is_let_in(server):
     assert server.ask("/v1/model", Origin=server.address, Sec_Fetch_Site="same-origin")[0] == 200
+
+
+def test_a_link_of_another_site_leads_to_the_page_and_to_nothing_else(server):
+    link = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate"}
+    for path, more, status in (
+            ("/", {"Sec_Fetch_Dest": "document"}, 200),
+            ("/model-card", {"Sec_Fetch_Dest": "document"}, 200),
+            ("/", {"Sec_Fetch_Dest": "iframe"}, 403), ("/", {}, 403),
+            ("/", {"Sec_Fetch_Dest": "document", "Sec_Fetch_Mode": "no-cors"}, 403),
+            ("/", {"Sec_Fetch_Dest": "document", "Origin": "http://evil.example"}, 403),
+            ("/v1/model", {"Sec_Fetch_Dest": "document"}, 403)):
+        assert server.ask(path, **(link | more))[0] == status, (path, more)
+    assert server.ask("/", b"", **link, Sec_Fetch_Dest="document")[0] == 403     # a form
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1"])
@@ -195,11 +210,13 @@ def test_a_token_opens_the_interface_and_nothing_else_does(locked):
         assert locked.ask("/v1/model", **headers)[0] == 401
     assert locked.ask("/v1/model", Authorization=f"Bearer {TOKEN}")[0] == 200
     assert locked.ask("/")[0] == locked.ask("/healthz")[0] == 200
-    assert f"#token={TOKEN}" in locked.greeting
+    fragment = re.search(r"#(\S+)", locked.greeting)[1]
+    assert parse_qs(fragment) == {"token": [TOKEN]}
 
 
 @pytest.mark.parametrize("hello", ['{"rate": 16000}', '{"rate": 16000, "token": "wrong"}',
-                                   '{"rate": 16000, "token": null}'])
+                                   '{"rate": 16000, "token": null}',
+                                   '{"rate": 16000, "token": "\\ud800"}'])
 def test_the_stream_needs_the_token_too(locked, hello):
     with connect(f"ws://127.0.0.1:{locked.port}/v1/live") as stream:
         stream.send(hello)
@@ -279,12 +296,25 @@ def test_two_at_once_are_both_answered(server, record):
 
 
 def test_nothing_is_left_and_only_counts_are_said():
+    kind, body = form(("secret.flac", CLIP.read_bytes()))
     with PageServer() as short:
         left = left_by(short)
         short.judge(("secret.flac", CLIP.read_bytes()), ("other.wav", b"x"))
+        assert short.ask("/", Origin="http://[")[0] == 403
+        half_sent = http.client.HTTPConnection("127.0.0.1", short.port)
+        half_sent.putrequest("POST", "/v1/verdict")
+        for name, value in (("Content-Type", kind), ("Content-Length", str(len(body)))):
+            half_sent.putheader(name, value)
+        half_sent.endheaders(body[:-1000])
+        end = time.monotonic() + 20
+        while not list(left.iterdir()):
+            assert time.monotonic() < end
+        half_sent.close()
+        while not json.loads(short.ask("/healthz")[2])["cancelled"]:
+            assert time.monotonic() < end
         assert list(left.iterdir()) == []
     assert short.process.returncode == 0
-    assert short.out == "served: 1 judged, 1 failed\n" and short.err == ""
+    assert short.out == "served: 1 judged, 1 failed, 1 refused, 1 cancelled\n" and short.err == ""
     assert not left.exists()
 
 
@@ -295,11 +325,15 @@ def test_uploads_of_a_killed_server_are_swept_by_the_next_and_one_that_is_ended_
         (folder / "upload").write_bytes(b"sound")
         killed.process.send_signal(signal.SIGKILL)
         killed.process.wait()
-        with PageServer() as ended:
-            assert not folder.exists()
-            folder = left_by(ended)
-            ended.process.terminate()
-            assert ended.process.wait(20) == 0
+        for end in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(end) == signal.SIG_IGN:     # as under nohup, and so in the server
+                continue
+            with PageServer() as ended:
+                assert not folder.exists()
+                folder = left_by(ended)
+                (folder / "upload").write_bytes(b"sound")
+                ended.process.send_signal(end)
+                assert ended.process.wait(20) == 0
     assert not folder.exists()
 
 

@@ -30,6 +30,7 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "cache-control": "no-store"}
+PAGES = frozenset({"/", "/model-card"})
 HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d+)?")
 FOREIGN_HOST = "this server does not go by that name: use the address that it printed"
 FOREIGN_ORIGIN = "requests from the pages of other sites are refused"
@@ -73,7 +74,7 @@ def has_token(authorization: str, token: str | None) -> bool:
 
 def same(given: str, token: str) -> bool:
     """Whether two secrets are the same; takes equally long for all wrong ones."""
-    return hmac.compare_digest(given.encode(), token.encode())
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), token.encode())
 
 
 class _Body:
@@ -145,9 +146,10 @@ class Guard:
         if not self.is_ours(_name(host)):
             return 421, FOREIGN_HOST
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and not _leads_to(origin, host):
             return 403, FOREIGN_ORIGIN
-        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        if (headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+                and not _follows_a_link(scope, headers)):
             return 403, FOREIGN_ORIGIN
         # a browser cannot send the header with a WebSocket: there the first message holds it
         if scope["type"] == "http" and scope["path"].startswith("/v1/") and not has_token(
@@ -160,6 +162,20 @@ def _name(host: str) -> str:
     """The name in a Host header, without the port; empty if the header is malformed."""
     found = HOST.fullmatch(host.lower())
     return found[1].strip("[]") if found else ""
+
+
+def _leads_to(origin: str, host: str) -> bool:
+    try:
+        return urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:      # a malformed address
+        return False
+
+
+def _follows_a_link(scope: Scope, headers: dict[str, str]) -> bool:
+    """Whether a person follows a link of another site to a page: that site reads nothing of it."""
+    return (scope.get("method") == "GET" and scope["path"] in PAGES
+            and headers.get("sec-fetch-mode") == "navigate"
+            and headers.get("sec-fetch-dest") == "document")
 
 
 async def _answer(send: Send, status: int, reason: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from utils.common.files import PRETRAINED_DIR, RESULTS_DIR, process_lives
 from utils.detector.detector import Detector
@@ -92,12 +93,18 @@ class Service:
             self._speaking -= free
 
     async def receive(self, request: Request, stack: contextlib.ExitStack) -> list[Upload]:
-        """The uploads of a request; `stack` deletes those that are left when it closes."""
+        """The uploads of a request; `stack` deletes those that are left when it closes.
+
+        Raises `Refused`, and `Cancelled` when the sender goes before the end.
+        """
         try:
             uploads = await receive(request, self.folder, self.settings.most_bytes)
         except Refused:
             self.count("refused")
             raise
+        except ClientDisconnect as error:
+            self.count("cancelled")
+            raise Cancelled from error
         for upload in uploads:
             stack.callback(_delete, upload.path)
         return uploads

@@ -105,6 +105,7 @@ class Sending {
   }
 
   send() {
+    this.timer = null;
     if (this.cancelled) {
       this.end();
       return;
@@ -190,6 +191,8 @@ class Sending {
   }
 
   end() {
+    if (this.ended) return;
+    this.ended = true;
     this.line.remove();
     sending--;
     next();

@@ -49,7 +49,7 @@ export class Table {
     const { record } = item;
     const button = element("button", { type: "button" }, item.name);
     button.onclick = () => this.show(item);
-    return element("tr", { "aria-selected": String(selected) },
+    return element("tr", selected ? { "aria-current": "true" } : {},
       element("td", {}, button),
       element("td", { "data-outcome": record.verdict },
         element("span", { class: "dot", "aria-hidden": "true" }), record.verdict),
@@ -60,10 +60,10 @@ export class Table {
 }
 
 export function csv(columns, rows) {
-  // a cell that begins like a formula must not become one in a spreadsheet
+  // nothing may become a formula in a spreadsheet, which may cut a cell at semicolons and tabs too
   const cell = (value) => {
     let text = value === null ? "" : String(value);
-    if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = `'${text}`;
+    if (typeof value === "string") text = text.replace(/(^|[;\t\r\n])(\s*)(?=[=+\-@])/g, "$1$2'");
     return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   return [columns, ...rows].map((row) => row.map(cell).join(",") + "\n").join("");
