@@ -8,6 +8,7 @@ import pytest
 from tests.robustness.everyday.sound import Track, fake, muxed, real, written
 from utils.detector.voices import Comparison, Voice, voices
 from utils.audio.decode import open_audio
+from utils.common.errors import InputError
 
 SAMPLES = len(real())
 
@@ -115,3 +116,24 @@ def test_sound_that_differs_stays_apart_over_many_windows():
     for start in range(3):
         compared.add(start * 64600, (block * 32768).astype(np.int16))
     assert compared.groups(compared.speaking()) == [[0], [1]]
+
+
+def test_the_comparison_can_be_watched_and_ended():
+    """Every block of every track goes by, and an end there is not one of a track alone."""
+    stereo = written(np.stack([real(), real()], axis=1))
+    lengths = []
+
+    def counted(stream):
+        for block in stream:
+            lengths.append(block.shape)
+            yield block
+
+    def ended(stream):
+        yield next(stream)
+        raise InputError("enough")
+
+    voices(io.BytesIO(stereo), counted)
+    assert sum(length for length, _ in lengths) == SAMPLES and {c for _, c in lengths} == {2}
+    for content in (stereo, muxed("mp4", [Track(real()), Track(fake())])):
+        with pytest.raises(InputError, match="enough"):
+            voices(io.BytesIO(content), ended)

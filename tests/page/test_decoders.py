@@ -125,3 +125,8 @@ def test_one_that_is_cancelled_while_it_waits_is_never_heard(decoders, clip):
     job = Job(str(clip), "mine.flac")
     job.stop.set()
     assert decoders.submit(job).result(60) is None and not clip.exists()
+
+
+def test_one_whose_file_is_gone_was_cancelled(decoders, clip, tmp_path):
+    assert decoders.submit(Job(str(tmp_path / "gone"), "mine.flac")).result(60) is None
+    assert decoders.submit(Job(str(clip), "next")).result(60)[0]["error"] is None

@@ -1,5 +1,6 @@
 """The server as others meet it: REST, limits, who is let in, and what it never says."""
 import http.client
+import io
 import json
 import os
 import re
@@ -228,6 +229,11 @@ def test_what_is_too_large_or_too_long_is_refused(locked):
     status, answer = locked.judge(("a.wav", bytes(600_000)), **key)
     assert status == 413 and "at most 0.5 MB" in answer["error"]
     status, records = locked.judge((CLIP.name, CLIP.read_bytes()), **key)    # 4.5 s
+    assert status == 200 and "lasts more than 0.05 minutes" in records[0]["error"]
+    stereo = io.BytesIO()
+    wave = soundfile.read(CLIP, dtype="int16")[0]
+    soundfile.write(stereo, np.stack([wave, wave[::-1]], axis=1), 16000, format="FLAC")
+    status, records = locked.judge(("stereo.flac", stereo.getvalue()), **key)
     assert status == 200 and "lasts more than 0.05 minutes" in records[0]["error"]
 
 

@@ -1,13 +1,10 @@
 """The detector: load a model once, judge any number of recordings."""
 import io
 import os
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-
-from utils.audio.decode import AudioStream, open_audio
+from utils.audio.decode import open_audio
 from utils.audio.info import AudioInfo
 from utils.audio.sources import AudioSource, seekable, source_name
 from utils.common.errors import InputError, printable
@@ -20,11 +17,10 @@ from utils.detector.explanation import explain
 from utils.detector.listening import Listener
 from utils.detector.scoring import Recording, published_score, score_blocks
 from utils.detector.verdict import CANNOT_JUDGE
-from utils.detector.voices import Voice, voices
+from utils.detector.voices import Tap, Voice, voices
 from utils.origin.told import statements
 
 AudioFile = str | os.PathLike | bytes | BinaryIO
-Tap = Callable[[AudioStream], Iterable[np.ndarray]]
 
 
 class Interrupted(KeyboardInterrupt):
@@ -93,15 +89,16 @@ class Detector:
                 "published_protocol": self.published_protocol, "explain": self.explain,
                 "threshold": self.decision.threshold if self.decision else None}
 
-    def judge(self, file: AudioFile, tap: Tap | None = None) -> dict:
+    def judge(self, file: AudioFile, tap: Tap | None = None, watch: Tap = iter) -> dict:
         """The record of one recording, as `--json` prints it.
 
         `file`: a path, the bytes of an audio file, or an open binary file. Every sound track, and
         every channel that holds speech of its own, is judged; the record is of the most
         suspicious one, and lists all. A file that cannot be read gives a record with "error". What
         could not be decoded stands in "notes", what the file says of itself in "origin". `tap`
-        sees every block of samples of each of them, for a picture or a progress bar. Raises
-        `Interrupted` on Ctrl-C.
+        sees every block of samples of each of them, for a picture or a progress bar; `watch` sees
+        those (n, channels) in which channels and tracks are compared before. Raises `Interrupted`
+        on Ctrl-C.
         """
         source = io.BytesIO(file) if isinstance(file, bytes) else file
         head = self.head(source)
@@ -110,7 +107,7 @@ class Detector:
             with seekable(source) as source:
                 if self.published_protocol:
                     return self._bare(head, source, tap)
-                found = voices(source)
+                found = voices(source, watch)
                 for voice in found.found:
                     judgement, info = self._judge(head, source, voice, tap)
                     judged.append(judgement)

@@ -4,12 +4,12 @@ Channels are compared behind the high-pass, so hum and offset do not count. Chan
 sound are averaged. If they would cancel each other, as in opposite phase or if one is later than
 the other, the loudest is taken alone. Channels that differ are judged each.
 """
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from utils.audio.decode import open_audio, open_channels
+from utils.audio.decode import AudioStream, open_audio, open_channels
 from utils.audio.sources import AudioError, AudioSource
 from utils.detector.speech_activity import Activity
 from utils.signals import N_SAMPLES
@@ -21,6 +21,8 @@ SAME = 0.7              # correlation, of either sign, from which two channels h
 OPPOSITE = -0.5         # correlation of a piece below which two channels cancel each other
 CANCELS = 0.05          # share of such pieces, by power, from which they are not averaged
 TOGETHER = 0.8          # share of the correlation that must be left without a delay, likewise
+
+Tap = Callable[[AudioStream], Iterable[np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,10 @@ class Voices:
     notes: list[str] = field(default_factory=list)
 
 
-def voices(source: AudioSource) -> Voices:
+def voices(source: AudioSource, watch: Tap = iter) -> Voices:
     """The voices of a file. Only a file with several tracks or channels is decoded for it.
 
+    `watch` sees the blocks (n, channels) of each track that is decoded, and passes them on.
     Raises `AudioError` if the file cannot be read.
     """
     with open_audio(source) as stream:
@@ -52,18 +55,18 @@ def voices(source: AudioSource) -> Voices:
         if tracks == 1 and stream.info.channels <= 1:
             return Voices([Voice()])
     if tracks == 1:
-        found = _of_track(source, 0, "")
+        found = _of_track(source, 0, "", watch)
         return found if found.found else Voices([Voice()])
-    return _of_tracks(source, tracks)
+    return _of_tracks(source, tracks, watch)
 
 
-def _of_tracks(source: AudioSource, tracks: int) -> Voices:
+def _of_tracks(source: AudioSource, tracks: int, watch: Tap) -> Voices:
     told = Voices(notes=[f"{tracks} sound tracks"])
     silent = []
     for number in range(tracks):
         name = f"track {number + 1}"
         try:
-            inside = _of_track(source, number, name)
+            inside = _of_track(source, number, name, watch)
         except AudioError as error:
             told.notes.append(f"{name} is not judged: {error}")
             continue
@@ -78,11 +81,11 @@ def _of_tracks(source: AudioSource, tracks: int) -> Voices:
     return told if told.found else Voices([Voice()], told.notes)
 
 
-def _of_track(source: AudioSource, track: int, name: str) -> Voices:
+def _of_track(source: AudioSource, track: int, name: str, watch: Tap) -> Voices:
     """The voices of one track; none if it holds no speech."""
     compared = Comparison()
     with open_channels(source, track) as stream:
-        for start, samples in windows(stream):
+        for start, samples in windows(watch(stream)):
             compared.add(start, samples)
     if not compared.alike:
         return Voices([Voice(name, track)])

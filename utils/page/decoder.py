@@ -6,7 +6,7 @@ import base64
 import io
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from multiprocessing.connection import Connection
 
 import numpy as np
@@ -19,6 +19,7 @@ from utils.inference.picture import DYNAMIC_RANGE_DB, PIECES, Sketch
 from utils.signals import SAMPLE_RATE
 
 TOLD_SECONDS = 0.25     # between two messages of progress
+MOST_PASSES = 16        # times the longest recording: what its tracks and channels may last in all
 OUTLINE = 2048          # points of a waveform that the page draws, at most
 LINES = 128             # of a spectrogram
 
@@ -70,35 +71,54 @@ def _judge(detector: Detector, pipe: Connection, path: str, name: str,
            longest: float) -> tuple[dict, dict | None]:
     """The record of one upload, which calls it `name`, and its sketch."""
     sketches = []
+    watch = Watch(name, longest, pipe)
 
     def tap(stream: AudioStream) -> Iterator[np.ndarray]:
         sketches.append(Sketch())
-        return _watched(sketches[-1].tap(stream), stream.info, name, longest, pipe)
+        return watch.passed(sketches[-1].tap(stream), stream.info)
 
-    raw = io.FileIO(path)
+    try:
+        raw = io.FileIO(path)
+    except FileNotFoundError:       # it was cancelled before this process had started
+        raise Stopped from None
     raw.name = name
     with io.BufferedReader(raw) as file:
-        record = detector.judge(file, tap)
+        record = detector.judge(file, tap, lambda stream: watch.passed(stream, stream.info))
     if record["error"]:
         return record, None
     shown = [voice["voice"] for voice in record["voices"]].index(record["voice"])
     return record, drawn(sketches[shown])
 
 
-def _watched(blocks: Iterator[np.ndarray], info: AudioInfo, name: str, longest: float,
-             pipe: Connection) -> Iterator[np.ndarray]:
-    """Pass blocks on, tell how far it is, and refuse what is too long."""
-    seconds = 0.0
-    told = time.monotonic()
-    for block in blocks:
-        yield block
-        seconds += len(block) / SAMPLE_RATE
-        if seconds > longest:
-            raise InputError(f"{name} lasts more than {longest / 60:g} minutes: "
+class Watch:
+    """Tells how far an upload is, and refuses what is too long."""
+
+    def __init__(self, name: str, longest: float, pipe: Connection) -> None:
+        """`longest`: seconds of the recording."""
+        self._name = name
+        self._longest = longest
+        self._pipe = pipe
+        self._told = time.monotonic()
+        self._total = 0.0       # seconds decoded, of all tracks and channels
+
+    def passed(self, blocks: Iterable[np.ndarray], info: AudioInfo) -> Iterator[np.ndarray]:
+        """Pass blocks on, (n,) or (n, channels). Raises `InputError` if they last too long."""
+        seconds = 0.0
+        for block in blocks:
+            yield block
+            seconds += len(block) / SAMPLE_RATE
+            self._total += len(block) / SAMPLE_RATE
+            self._check("lasts", seconds, self._longest)
+            self._check("has tracks and channels that last", self._total,
+                        MOST_PASSES * self._longest)
+            if time.monotonic() - self._told > TOLD_SECONDS:
+                self._pipe.send(("progress", (seconds, info.expected_seconds)))
+                self._told = time.monotonic()
+
+    def _check(self, what: str, seconds: float, most: float) -> None:
+        if seconds > most:
+            raise InputError(f"{self._name} {what} more than {most / 60:g} minutes: "
                              "cut it into parts, or judge it on the command line")
-        if time.monotonic() - told > TOLD_SECONDS:
-            pipe.send(("progress", (seconds, info.expected_seconds)))
-            told = time.monotonic()
 
 
 def drawn(sketch: Sketch) -> dict:
