@@ -13,7 +13,7 @@ from typing import NamedTuple
 from utils.parallel.processes import Processes, place
 from utils.store.reader import Store, StoredTrial
 from utils.store.replacement import read_description
-from utils.trials.overlap import copies_between, under_both_keys
+from utils.trials.overlap import copies_between, sharing, under_both_keys
 
 MIDDLE = 64     # samples that are compared first
 
@@ -69,18 +69,8 @@ def _equal(stores: Iterable[Store]) -> Iterator[list[_Place]]:
         for number, row in enumerate(store.rows):
             lengths[row.n_samples].append(_Place(store, number))
     for places in lengths.values():
-        for alike in _groups(places, _middle):
-            yield from _groups(alike, _sum)
-
-
-def _groups(places: list[_Place], what: Callable[[_Place], bytes]) -> Iterator[list[_Place]]:
-    """Those of `places` that share `what`, two or more at a time."""
-    if len(places) < 2:
-        return
-    found: dict[bytes, list[_Place]] = defaultdict(list)
-    for one in places:
-        found[what(one)].append(one)
-    yield from (group for group in found.values() if len(group) > 1)
+        for alike in sharing(places, _middle):
+            yield from sharing(alike, _sum)
 
 
 def _middle(one: _Place) -> bytes:

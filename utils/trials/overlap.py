@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 from utils.common.errors import InputError
 from utils.common.files import reading
@@ -17,6 +18,7 @@ from utils.trials.trial import Trial
 
 # the folder of a file with its links resolved, its name there, its first byte in that file
 Spot = tuple[str, str, int]
+Item = TypeVar("Item")
 MIDDLE = 4096       # bytes in the middle of a recording that are compared first
 BLOCK = 1 << 20
 
@@ -89,15 +91,16 @@ class Overlap:
     def _equal(self) -> Iterator[list[_Held]]:
         """Groups of recordings of equal content, at different places."""
         for same_size in self.held.values():
-            for alike in _groups(same_size.values(), self._middle):
-                yield from _groups(alike, self._sum)
+            for alike in sharing(same_size.values(), self._middle):
+                yield from sharing(alike, self._sum)
 
-    def _middle(self, trial: Trial) -> bytes:
+    def _middle(self, held: _Held) -> bytes:
+        trial = held.trial
         return b"".join(self._read(trial, max(0, trial.size - MIDDLE) // 2, MIDDLE))
 
-    def _sum(self, trial: Trial) -> bytes:
+    def _sum(self, held: _Held) -> bytes:
         total = hashlib.sha256()
-        for block in self._read(trial, 0, trial.size):
+        for block in self._read(held.trial, 0, held.trial.size):
             total.update(block)
         return total.digest()
 
@@ -118,14 +121,14 @@ class Overlap:
         return self._folder(folder), name, trial.offset
 
 
-def _groups(held: Iterable[_Held], what: Callable[[Trial], bytes]) -> Iterator[list[_Held]]:
-    """Those of `held` that share `what`, two or more at a time."""
-    held = list(held)
-    if len(held) < 2:
+def sharing(items: Iterable[Item], what: Callable[[Item], bytes]) -> Iterator[list[Item]]:
+    """Those of `items` that share `what`, two or more at a time."""
+    items = list(items)
+    if len(items) < 2:
         return
-    found: dict[bytes, list[_Held]] = defaultdict(list)
-    for one in held:
-        found[what(one.trial)].append(one)
+    found: dict[bytes, list[Item]] = defaultdict(list)
+    for item in items:
+        found[what(item)].append(item)
     yield from (group for group in found.values() if len(group) > 1)
 
 
