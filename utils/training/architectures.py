@@ -68,6 +68,8 @@ ARCHITECTURES: dict[str, Architecture] = {
     # A logistic regression on 4,608 standardised statistics.
     "encoder": Architecture(changes={"learning_rate": 2e-4, "epochs": 6}, given=("encoder",),
                             required={"encoder": WHISPER}),
+    "shallow": Architecture(changes={"learning_rate": 2e-4, "balance": "source"},
+                            required={"encoder": WHISPER}),
     "hybrid": Architecture("ridge", given=("encoder", "aasist"), starts="aasist",
                            required={"encoder": WHISPER, "init_from": AASIST_START}),
     "ssl": Architecture("ridge", options=("layers",), given=("encoder",),

@@ -27,7 +27,7 @@ from utils.parallel.join import Alone
 from utils.store.reader import StoredTrial
 from utils.training.batches import Batch, batches
 from utils.training.learners.fitted import Fitted
-from utils.training.learners.kept import Kept
+from utils.training.learners.kept import Kept, kept_in
 from utils.training.run import Run
 
 CHANGES = ("level", "channel")      # augmentations
@@ -53,11 +53,12 @@ def statistics_file(run: Run) -> Path | None:
 
     They depend on the encoder and the crops alone, so other runs find them too.
     """
-    if not isinstance(run.model, SpeechFrames) or run.processes.size > 1:
+    folder = kept_in(run)
+    if folder is None or not isinstance(run.model, SpeechFrames):
         return None
     described = json.dumps([run.config, run.args["encoder"]], sort_keys=True)
     name = hashlib.sha256(described.encode()).hexdigest()[:16]
-    return run.folder.parent / ".statistics" / f"{name}.f32"
+    return folder / f"{name}.f32"
 
 
 def row_weights(rows: list[StoredTrial], power: float) -> np.ndarray:

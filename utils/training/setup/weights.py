@@ -7,7 +7,8 @@ import torch
 from google.protobuf.message import DecodeError
 from torch import nn
 
-from models.encoder import SpeechEncoder
+from models.encoder import CONFIGS, SpeechEncoder
+from models.shallow import Shallow
 from models.ssl import SpeechFrames
 from utils.common.errors import InputError
 from utils.common.files import file_sha256
@@ -49,6 +50,10 @@ def give_weights(model: nn.Module, config: dict, encoder: Path | None,
     """
     if encoder is not None and isinstance(model, SpeechFrames):
         give_speech_encoder(model, config, encoder)
+    elif encoder is not None and isinstance(model, Shallow):
+        whole = SpeechEncoder(CONFIGS["encoder"]["n_blocks"], CONFIGS["encoder"]["max_frames"])
+        load_encoder_weights(whole, encoder)
+        model.start_from(whole)
     elif encoder is not None:
         load_encoder_weights(model.encoder, encoder)
     for part in ARCHITECTURES[config["architecture"]].given:
