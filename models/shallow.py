@@ -1,17 +1,21 @@
-"""The two convolutions that begin a Whisper encoder, trained on, and statistics of their outputs.
+"""The two convolutions that begin a Whisper encoder, and one linear read-out of their statistics.
 
 They were trained on far more speech than a detector has, and cost a fortieth of the hybrid. Of the
-second convolution only the channels with the largest weights are kept. The encoder's weights come
-from a file, as for `models.encoder`.
+second convolution only the channels with the largest weights are kept. The covariances of a
+cepstrum, which the same Fourier transform gives, are read beside them. As in `models.hybrid`, only
+the linear layer is trained.
 """
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.encoder import MIN_SAMPLES, N_MELS, WIDTH, SpeechEncoder, WhisperLogMel
-from models.small import mask_stripes
+from models.front_ends import cosine_transform
 
 N_STATISTICS = 6    # per channel
+N_CEPSTRUM = 40     # coefficients
+N_PAIRS = N_CEPSTRUM * (N_CEPSTRUM + 1) // 2
+FLOOR = 1e-5        # of a bin's power: 90 dB below a full-scale sine
 
 
 def statistics(channels: Tensor) -> Tensor:
@@ -29,26 +33,41 @@ def statistics(channels: Tensor) -> Tensor:
                       channels.amin(dim=2)], dim=1)
 
 
-class Shallow(nn.Module):
-    """Waves float32 (B, T), T >= 480 → (statistics (B, 6 * (512 + `kept`)), logits (B, 2)).
+def correlations(channels: Tensor, pairs: Tensor) -> Tensor:
+    """(B, C, frames) → (B, len(pairs) + C): the correlations of pairs, and log variances.
 
-    The classes are [spoof, bona fide]. Running averages standardise the statistics. In training,
-    up to two stripes of `mask_bins` mel bands and of `mask_frames` frames are masked.
+    `pairs` are places in the flattened (C, C) matrix.
+    """
+    centred = channels - channels.mean(dim=2, keepdim=True)
+    covariance = centred @ centred.transpose(1, 2) / channels.size(2)
+    variance = torch.diagonal(covariance, dim1=1, dim2=2)
+    size = (variance.unsqueeze(2) * variance.unsqueeze(1) + 1e-9).sqrt()
+    return torch.cat([(covariance / size).flatten(1)[:, pairs], (variance + 1e-9).log()], dim=1)
+
+
+class Shallow(nn.Module):
+    """Waves float32 (B, T), T >= 480 → (statistics (B, H), logits (B, 2): spoof, bona fide).
+
+    `mean` and `scale` standardise the statistics. Each group (the first convolution's, the
+    second's, the cepstrum's) then has the same total variance. `kept`: channels of the second
+    convolution.
     """
 
-    def __init__(self, kept: int, dropout: float, mask_bins: int, mask_frames: int):
+    def __init__(self, kept: int):
         super().__init__()
-        self.mask_bins, self.mask_frames = mask_bins, mask_frames
         self.log_mel = WhisperLogMel()
         self.log_mel.fourier = self.log_mel.fourier.half().float()      # half the file's size
         self.conv1 = nn.Conv1d(N_MELS, WIDTH, 3, padding=1)
         self.conv2 = nn.Conv1d(WIDTH, kept, 3, stride=2, padding=1)
-        width = N_STATISTICS * (WIDTH + kept)
-        self.standardise = nn.BatchNorm1d(width, affine=False)
-        self.dropout = nn.Dropout(dropout)
-        self.out_layer = nn.Linear(width, 2)
-        nn.init.zeros_(self.out_layer.weight)
-        nn.init.zeros_(self.out_layer.bias)
+        bins = self.log_mel.mel.size(1) - 1
+        self.register_buffer("cosines", cosine_transform(bins)[:N_CEPSTRUM].half().float(),
+                             persistent=False)
+        rows, columns = torch.triu_indices(N_CEPSTRUM, N_CEPSTRUM)
+        self.register_buffer("pairs", rows * N_CEPSTRUM + columns, persistent=False)
+        self.widths = [N_STATISTICS * WIDTH, N_STATISTICS * kept, 2 * (N_PAIRS + N_CEPSTRUM)]
+        self.register_buffer("mean", torch.zeros(sum(self.widths)))
+        self.register_buffer("scale", torch.ones(sum(self.widths)))
+        self.out_layer = nn.Linear(sum(self.widths), 2)
 
     def start_from(self, encoder: SpeechEncoder) -> None:
         """Take over the encoder's convolutions."""
@@ -62,21 +81,23 @@ class Shallow(nn.Module):
     def forward(self, waves: Tensor) -> tuple[Tensor, Tensor]:
         if waves.size(1) < MIN_SAMPLES:
             raise ValueError(f"this network takes {MIN_SAMPLES} samples or more")
-        mel = self.log_mel(waves)
-        if self.training:
-            mel = self._masked(mel)
-        first = F.gelu(self.conv1(mel))
+        power = self.log_mel.power(waves)
+        first = F.gelu(self.conv1(self.log_mel.of_power(power)))
         second = F.gelu(self.conv2(first))
-        pooled = torch.cat([statistics(first), statistics(second)], dim=1)
-        last_hidden = self.standardise(pooled)
-        return last_hidden, self.out_layer(self.dropout(last_hidden))
+        cepstrum = self.cosines @ (power[:, 1:] + FLOOR).log()
+        steps = cepstrum[:, :, 2:] - cepstrum[:, :, :-2]
+        pooled = torch.cat([statistics(first), statistics(second),
+                            correlations(cepstrum, self.pairs),
+                            correlations(steps, self.pairs)], dim=1)
+        last_hidden = (pooled - self.mean) * self.scale
+        return last_hidden, self.out_layer(last_hidden)
 
-    def _masked(self, mel: Tensor) -> Tensor:
-        """(B, 80, frames) with stripes at each spectrogram's mean."""
-        mean = mel.mean(dim=(1, 2), keepdim=True)
-        masked = mask_stripes((mel - mean).unsqueeze(1), 2, self.mask_bins)
-        return mask_stripes(masked, 3, self.mask_frames).squeeze(1) + mean
+    def standardise(self, mean: Tensor, deviation: Tensor) -> None:
+        """Set `mean` and `scale` from the mean and the deviation (H,) of the raw statistics."""
+        self.mean.copy_(mean)
+        gains = torch.cat([torch.full((width,), width ** -0.5) for width in self.widths])
+        self.scale.copy_(gains.to(deviation) / (deviation + 1e-4))
 
 
 NETWORK = Shallow
-CONFIGS = {"shallow": {"kept": 192, "dropout": 0.3, "mask_bins": 8, "mask_frames": 40}}
+CONFIGS = {"shallow": {"kept": 192}}

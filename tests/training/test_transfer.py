@@ -17,7 +17,7 @@ from utils.store.reader import Store
 from utils.trials.labels import Labels
 from utils.common.errors import InputError
 from utils.detector.checkpoint import load_checkpoint, save_checkpoint
-from utils.detector.engines import load_engine
+from utils.detector.engines import PRETRAINED, load_engine
 from utils.detector.scoring import score_store, waveform
 from utils.signals.front import front_stage
 from utils.training.orders import BalancedOrder, make_order
@@ -195,6 +195,25 @@ def test_a_student_follows_its_teacher_even_against_the_labels(data, parent, tmp
         agreement[name] = np.corrcoef(score_store(engine, store, progress=False), expected)[0, 1]
     print(agreement)
     assert agreement["teacher"] > agreement["labels"] + 0.2
+
+
+def test_a_ridge_regression_follows_its_teacher_even_against_the_labels(data, tmp_path):
+    """The teacher is the first fit, which knows the labels, the wrong way round."""
+    def fitted(name: str, *options: object) -> np.ndarray:
+        train(data, tmp_path, "--architecture", "shallow", "--encoder", PRETRAINED, "--run_name",
+              name, "--augment", "none", "--crop_seconds", 1.25, *options)
+        engine = load_engine(tmp_path / "checkpoints" / name / "best.onnx")
+        engine.metadata["calibration"] = None
+        return score_store(engine, Store(data / "processed/train"), progress=False)
+    labels = fitted("labels")
+    teacher = load_checkpoint(tmp_path / "checkpoints/labels/best.pt")
+    teacher["state_dict"] |= {name: 9 * teacher["state_dict"][name].flip(0) for name in (
+        "out_layer.weight", "out_layer.bias")}
+    save_checkpoint(tmp_path / "teacher.pt", teacher | {"calibration": None, "decision": None})
+    for weight, low, high in ((0, 0.99, 1.01), (1, -1.01, -0.9)):
+        found = fitted(f"taught {weight}", "--teacher", tmp_path / "teacher.pt",
+                       "--distil_weight", weight)
+        assert low < np.corrcoef(found, labels)[0, 1] < high
 
 
 def listen(teacher: Teacher) -> tuple[list[int], Callable]:
