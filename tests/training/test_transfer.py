@@ -186,10 +186,9 @@ def test_a_student_follows_its_teacher_even_against_the_labels(data, parent, tmp
     store, agreement = Store(data / "processed/train"), {}
     expected = score_store(load_engine(tmp_path / "teacher.pt"), store, progress=False)
     for name, weight in (("labels", 0), ("teacher", 1)):
-        train(data, tmp_path, "--epochs", 12, "--run_name", name, "--teacher", tmp_path /
-            "teacher.pt", "--distil_weight", weight,
-              "--augment", "none", "--seed", 3, "--averaging", "none", "--learning_rate", 0.01,
-                  "--balance", "class", "--crop_seconds", 1.25)
+        train(data, tmp_path, "--epochs", 20, "--run_name", name, "--teacher", tmp_path /
+              "teacher.pt", "--distil_weight", weight, "--augment", "none", "--seed", 3,
+              "--averaging", "none", "--balance", "class", "--crop_seconds", 1.25)
         engine = load_engine(tmp_path / "checkpoints" / name / "last.pt")
         engine.metadata["calibration"] = None
         agreement[name] = np.corrcoef(score_store(engine, store, progress=False), expected)[0, 1]
