@@ -8,6 +8,7 @@ if not __package__:
     sys.path[0] = str(Path(__file__).resolve().parents[3])
 
 import tempfile
+from itertools import chain
 
 from utils.common.errors import run
 
@@ -26,17 +27,23 @@ def index(data_dir: Path) -> None:
 
 
 def epoch(data_dir: Path) -> None:
-    """Open train and dev as training does, and read the batches of an epoch of the small model."""
+    """Open train and dev as training does, draw an epoch, and read its crops without changing them.
+
+    Then read a crop of every utterance, in random order, as the published recipe does.
+    """
     from notebooks.aasist_training import build_parser
     from utils.parallel.join import join
-    from utils.training.batches import batches
+    from utils.training.orders import ShuffledOrder
     from utils.training.setup.opening import open_run
     with tempfile.TemporaryDirectory() as folder:
         args = build_parser().parse_args([
-            "--small_model", "--augment", "none", "--num_workers", "0", "--data_dir",
-            str(data_dir), "--checkpoint_dir", folder, "--results_dir", folder])
+            "--small_model", "--data_dir", str(data_dir), "--checkpoint_dir", folder,
+            "--results_dir", folder])
         opened = open_run(args, join("cpu"))
-        print(sum(len(batch.labels) for batch in batches(opened, 0)))
+        crops = opened.crops
+        for order in (opened.order, ShuffledOrder(len(crops.store), opened.order.batch_size, 1)):
+            for index in chain.from_iterable(order.epoch(0)):
+                crops.crop(index, crops.start(0, index))
 
 
 def journal(data_dir: Path) -> None:
