@@ -5,8 +5,8 @@ import shutil
 import pytest
 import soundfile
 
-from tests.helpers.example_speech import crops
-from tests.helpers.scoring_models import write_small_model
+from tests.helpers.audio.example_speech import crops
+from tests.helpers.networks.scoring_models import write_small_model
 from utils import simplified_inference as script
 
 HELD = ("the Bayes threshold", "log-likelihood ratio", "trained on")      # for all recordings of a run
