@@ -9,7 +9,7 @@ from tests.helpers.audio.example_speech import crops
 from tests.helpers.networks.scoring_models import write_small_model
 from utils import simplified_inference as script
 
-HELD = ("the Bayes threshold", "log-likelihood ratio", "trained on")      # for all recordings of a run
+HELD = ("the Bayes threshold", "log-likelihood ratio", "trained on")     # said of all recordings
 
 
 @pytest.fixture(scope="module")
