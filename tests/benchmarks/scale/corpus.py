@@ -21,7 +21,7 @@ import numpy as np
 import soundfile
 
 from tests.helpers.asvspoof5_archives import FOLDERS, Line, write_protocols, write_tar
-from tests.helpers.example_speech import example_files
+from tests.helpers.audio.example_speech import example_files
 from utils.common.arguments import positive
 from utils.common.errors import run
 from utils.corpora.asvspoof.asvspoof5 import ARCHIVES

@@ -1,22 +1,23 @@
 """Every step on ASVspoof5 in its true shape: CPU time, peak memory and disk against its size.
 
-    python tests/benchmarks/bench_scale.py --work_dir DIR [--counts 10000 100000 1004081]
+    python tests/benchmarks/scale/bench_scale.py --work_dir DIR [--counts 10000 100000 1004081]
 
-`scale/corpus.py` builds each corpus (the largest takes 8 GB, with its stores 21 GB) and says what
+`corpus.py` builds each corpus (the largest takes 8 GB, with its stores 21 GB) and says what
 it is made of. Each step runs in a process of its own. CPU time counts its start; peak memory is the
 kernel's figure. Corpora that lie in DIR already are used; what the steps write is made anew.
 """
 import sys
 from pathlib import Path
 if not __package__:
-    sys.path[0] = str(Path(__file__).resolve().parents[2])
+    sys.path[0] = str(Path(__file__).resolve().parents[3])
 
 import argparse
 import shutil
 from dataclasses import dataclass, field
 
-from tests.benchmarks.bench_preprocess import measure
-from tests.benchmarks.results_files import Rows, add_output_options, publish
+from tests.benchmarks.speed.bench_preprocess import measure
+from tests.benchmarks.results_files import (Rows, add_output_options, among_earlier, markdown,
+                                            read_rows, results_path, write_rows)
 from tests.benchmarks.scale.corpus import KEYS, SCORES, SHAPES, WHOLE, number_of
 from tests.benchmarks.scale.steps import RECORDINGS, VERDICTS
 from utils.common.arguments import positive
@@ -26,6 +27,7 @@ from utils.common.files import PRETRAINED_DIR, ROOT
 COUNTS = (10_000, 100_000, WHOLE)
 VERDICTS_OF = 10        # a journal has a verdict for one of so many utterances, ...
 REAL = 5_000            # utterances of real length in a corpus of their own
+REAL_LENGTHS = "preprocess dev of real lengths, --low_memory"
 
 
 @dataclass(frozen=True)
@@ -121,14 +123,13 @@ def at_real_length(work_dir: Path) -> Rows:
     home = work_dir / "real"
     lay_out(home, REAL, 1.0)
     every = {step.name: step for step in steps_of(home, REAL)}
-    rows = []
     for name in ("index the archives", "prepare", "preprocess dev, --low_memory"):
         row = measured(every[name])
-    rows = [row | {"step": f"{name}, real lengths"}]
-    for what, count in (("whole dev", SHAPES[1].utterances), ("whole corpus", WHOLE)):
+    rows = [row | {"step": REAL_LENGTHS}]
+    for what, count in (("dev", SHAPES[1].utterances), ("the corpus", WHOLE)):
         factor = count / int(row["utterances"])
         rows.append(row | {
-            "step": f"{what} at real lengths (extrapolated)", "utterances": str(count),
+            "step": f"the same for all of {what}, extrapolated", "utterances": str(count),
             **{unit: f"{float(row[unit]) * factor:.0f}" for unit in ("CPU s", "disk MB")}})
     return rows
 
@@ -146,16 +147,27 @@ def main(argv: list[str] | None = None) -> int:
                         help="only the steps whose names hold these words (default: all)")
     add_output_options(parser)
     args = parser.parse_args(argv)
-    rows = []
+    path = results_path("scale", args)
     for count in args.counts:
         home = args.work_dir / str(count)
         lay_out(home, count, args.real_share)
         for step in steps_of(home, count):
             if args.only in step.name:
-                rows.append(measured(step))
-                print(rows[-1], file=sys.stderr, flush=True)
-    publish("scale", rows + ([] if args.only else at_real_length(args.work_dir)), args)
+                add(path, [measured(step)])
+    if args.only in REAL_LENGTHS:
+        add(path, at_real_length(args.work_dir))
+    print(markdown(read_rows(path)))
     return 0
+
+
+def add(path: Path, rows: Rows) -> None:
+    """Put rows into the table: by step, then by size, those that are extrapolated at the end."""
+    every = among_earlier(rows, path, ("step", "utterances"))
+    names = [step.name for step in steps_of(path, WHOLE)]
+    order = {name: place for place, name in enumerate([*names, REAL_LENGTHS])}
+    every.sort(key=lambda row: (order.get(row["step"], len(order)), int(row["utterances"])))
+    write_rows(path, every)
+    print(markdown(rows), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 """Wall-clock time of the steps in one process and in two under torchrun, one thread each.
 
-    python tests/benchmarks/bench_processes.py --work_dir DIR [--steps preprocess evaluate train]
+    python tests/benchmarks/scale/bench_processes.py --work_dir DIR [--steps STEP ...]
 
-The corpus has the shape of ASVspoof5 with speech of real lengths (`scale/corpus.py`), 5,000
+The corpus has the shape of ASVspoof5 with speech of real lengths (`corpus.py`), 5,000
 utterances of it. The start of Python counts, so longer runs gain more. Nothing else may run.
 """
 import sys
 from pathlib import Path
 if not __package__:
-    sys.path[0] = str(Path(__file__).resolve().parents[2])
+    sys.path[0] = str(Path(__file__).resolve().parents[3])
 
 import argparse
 import os
@@ -16,7 +16,8 @@ import shutil
 import subprocess
 import time
 
-from tests.benchmarks.results_files import VERSION, add_output_options, publish, read_rows
+from tests.benchmarks.results_files import (add_output_options, among_earlier, publish,
+                                            results_path)
 from tests.benchmarks.scale.corpus import KEYS, build
 from utils.common.arguments import positive
 from utils.common.errors import InputError, run
@@ -43,7 +44,7 @@ def prepared(home: Path, count: int) -> Path:
         build(home, count, real_share=1.0)
         seconds(1, [str(ROOT / "utils" / "prepare_dataset.py"), "--data_dir", str(home)])
     if not (home / "best.onnx").is_file():
-        from tests.helpers.scoring_models import write_small_model      # imports torch
+        from tests.helpers.networks.scoring_models import write_small_model      # imports torch
         write_small_model(home)
     return home / "best.onnx"
 
@@ -81,14 +82,10 @@ def main(argv: list[str] | None = None) -> int:
                         help="default: preprocess evaluate train")
     add_output_options(parser)
     args = parser.parse_args(argv)
-    home = args.work_dir / "processes"
+    home = args.work_dir / "real"
     every = commands(home, prepared(home, args.count))
-    path = args.output / f"processes-{args.conditions}.csv"
-    earlier = [row for row in read_rows(path) if row["step"] not in args.steps] \
-        if path.is_file() else []
-    for row in earlier:
-        row.pop(VERSION)
-    publish("processes", earlier + [compared(step, every[step], home) for step in args.steps], args)
+    rows = [compared(step, every[step], home) for step in args.steps]
+    publish("processes", among_earlier(rows, results_path("processes", args), ("step",)), args)
     return 0
 
 
