@@ -2,7 +2,7 @@
 
     python tests/benchmarks/scale/bench_processes.py --work_dir DIR [--steps STEP ...]
 
-The corpus has the shape of ASVspoof5 with speech of real lengths (`corpus.py`), 5,000
+The corpus has the shape of ASVspoof5 with speech of real lengths (`corpus.py`), 15,000
 utterances of it. The start of Python counts, so longer runs gain more. Nothing else may run.
 """
 import sys
@@ -77,7 +77,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work_dir", type=Path, required=True, help="folder on a real disk")
-    parser.add_argument("--count", type=positive, default=5_000, help="utterances (default: 5000)")
+    parser.add_argument("--count", type=positive, default=15_000,
+                        help="utterances (default: 15000)")
     parser.add_argument("--steps", nargs="+", default=["preprocess", "evaluate", "train"],
                         help="default: preprocess evaluate train")
     add_output_options(parser)

@@ -26,7 +26,7 @@ from utils.common.files import PRETRAINED_DIR, ROOT
 
 COUNTS = (10_000, 100_000, WHOLE)
 VERDICTS_OF = 10        # a journal has a verdict for one of so many utterances, ...
-REAL = 5_000            # utterances of real length in a corpus of their own
+REAL = 15_000           # utterances of real length in a corpus of their own
 REAL_LENGTHS = "preprocess dev of real lengths, --low_memory"
 
 
@@ -144,7 +144,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--real_share", type=float, default=0.01,
                         help="share of utterances of real length (default: %(default)s)")
     parser.add_argument("--only", default="", metavar="WORDS",
-                        help="only the steps whose names hold these words (default: all)")
+                        help="only the steps whose names hold these words; \"real\": real lengths")
     add_output_options(parser)
     args = parser.parse_args(argv)
     path = results_path("scale", args)
@@ -154,7 +154,7 @@ def main(argv: list[str] | None = None) -> int:
         for step in steps_of(home, count):
             if args.only in step.name:
                 add(path, [measured(step)])
-    if args.only in REAL_LENGTHS:
+    if args.only in ("", "real"):
         add(path, at_real_length(args.work_dir))
     print(markdown(read_rows(path)))
     return 0
