@@ -78,24 +78,24 @@ def steps_of(home: Path, count: int) -> list[Step]:
 
 
 def lay_out(home: Path, count: int, real_share: float) -> None:
-    """Build the corpus, unless it is there, the corpus of eval alone, and recordings to judge.
+    """Build the corpus, the corpus of eval alone, and recordings to judge, unless they are there.
 
     Another process builds: a process that this one starts would inherit its peak of memory.
     """
     if not (home / SCORES).is_file():
         measure([sys.executable, "-m", "tests.benchmarks.scale.corpus", "--count", str(count),
                  "--work_dir", str(home), "--real_share", str(real_share)])
-    alone = home / "split" / "raw"
+    alone = home / "split"
     recordings = home / RECORDINGS
-    for folder in (home / "split", recordings):
-        shutil.rmtree(folder, ignore_errors=True)
-    alone.mkdir(parents=True)
-    recordings.mkdir()
-    (home / "split" / "protocols").mkdir()
-    (home / "split" / "protocols" / "index").symlink_to((home / "protocols" / "index").resolve())
+    if recordings.is_dir():
+        return
+    (alone / "raw").mkdir(parents=True)
+    (alone / "protocols").mkdir()
+    (alone / "protocols" / "index").symlink_to((home / "protocols" / "index").resolve())
     for path in (home / "raw").iterdir():
         if path.name.startswith(("flac_E", "ASVspoof5")):
-            (alone / path.name).symlink_to(path.resolve())
+            (alone / "raw" / path.name).symlink_to(path.resolve())
+    recordings.mkdir()
     clip = next((home / "clips").glob("eval spoof real*")).resolve()
     for number in range(count // VERDICTS_OF):
         (recordings / f"{number:06}.flac").symlink_to(clip)
