@@ -23,6 +23,7 @@ from tests.benchmarks.scale.steps import RECORDINGS, VERDICTS
 from utils.common.arguments import positive
 from utils.common.errors import run
 from utils.common.files import PRETRAINED_DIR, ROOT
+from utils.store.replacement import discard
 
 COUNTS = (10_000, 100_000, WHOLE)
 VERDICTS_OF = 10        # a journal has a verdict for one of so many utterances, ...
@@ -105,6 +106,7 @@ def measured(step: Step) -> dict[str, str]:
     """The row of one step."""
     for path in step.written:
         shutil.rmtree(path, ignore_errors=True)
+        discard(path)      # what a killed preprocessing would resume
         path.unlink(missing_ok=True)
     seconds, peak = measure(step.command)
     return {"step": step.name, "utterances": str(step.utterances), "CPU s": f"{seconds:.1f}",
