@@ -42,6 +42,7 @@ def prepared(home: Path, count: int) -> Path:
     """A model to evaluate, beside a prepared and preprocessed corpus; they are made once."""
     if not (home / KEYS).is_file():
         build(home, count, real_share=1.0)
+    if not (home / "protocols" / "corpus.json").is_file():
         seconds(1, [str(ROOT / "utils" / "prepare_dataset.py"), "--data_dir", str(home)])
     if not (home / "best.onnx").is_file():
         from tests.helpers.networks.scoring_models import write_small_model      # imports torch
