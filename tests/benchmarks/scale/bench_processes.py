@@ -57,9 +57,9 @@ def commands(home: Path, model: Path) -> dict[str, list[str]]:
     return {
         "preprocess": ["utils/preprocess_data.py", *data, "--low_memory", "--force"],
         "evaluate": ["utils/evaluate_model.py", *data, "--model", str(model), "--threads", "1",
-                     "--output", str(home / "results")],
+                     "--subset", "dev", "--output", str(home / "results")],
         "train": ["notebooks/aasist_training.py", *data, *out, "--small_model", "--epochs", "2",
-                  "--balance", "none", "--num_workers", "0"]}
+                  "--max_samples", "600", "--balance", "none", "--num_workers", "0"]}
 
 
 def compared(step: str, command: list[str], home: Path) -> dict[str, str]:
