@@ -138,7 +138,8 @@ def scale() -> Figure:
                     "o-", color=f"C{number}", markersize=3.5, label=name)
     axes[0].plot([1e3, 1e6], [1, 1000], color=GREY, linestyle="--", linewidth=0.8,
                  label="1 ms for each utterance")
-    axes[1].axhline(1000, color="black", linestyle="--", linewidth=0.8, label="1 GB")
+    axes[1].axhline(1000, color="black", linestyle="--", linewidth=0.8)
+    axes[1].text(1e3, 1015, "1 GB", fontsize=7.5)
     axes[0].set(yscale="log", ylabel="CPU seconds")
     axes[1].set(ylabel="peak memory, MB", ylim=(0, 1100))
     for ax in axes:
