@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.tables import DOCUMENTS, main
+from tests.benchmarks.docs.tables import DOCUMENTS, main
 from utils.common.files import ROOT
 
 FOREIGN = {"--help", "--index-url", "--inplace", "--nproc_per_node", "--nnodes", "--rdzv_endpoint",

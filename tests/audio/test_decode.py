@@ -13,9 +13,9 @@ import pytest
 import soundfile
 import soxr
 
-from tests.helpers.audio_encodings import (PYAV_KINDS, SOUNDFILE_KINDS, UNMARKED, at_rate, build,
-                                           by_pyav, by_soundfile)
-from tests.helpers.audio_zoo import example
+from tests.helpers.audio.audio_encodings import (PYAV_KINDS, SOUNDFILE_KINDS, UNMARKED, at_rate,
+                                                 build, by_pyav, by_soundfile)
+from tests.helpers.audio.audio_zoo import example
 from tests.conftest import ROOT
 from utils.audio.decode import load_audio, open_audio
 from utils.audio.promises import TOLERANCE

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from tests.helpers.example_speech import crops, example_files
-from tests.helpers.plain_ssl import plain_detector, plain_encoder
-from tests.helpers.published_ssl import (SMALL, detector_shapes, random_weights,
-                                         write_safetensors)
-from tests.helpers.scoring_models import write_store
+from tests.helpers.audio.example_speech import crops, example_files
+from tests.helpers.networks.plain_ssl import plain_detector, plain_encoder
+from tests.helpers.networks.published_ssl import (SMALL, detector_shapes, random_weights,
+                                                  write_safetensors)
+from tests.helpers.networks.scoring_models import write_store
 from tests.helpers.steps import step
 from tests.helpers.tiny_stores import tiny_stores
 from utils.common.errors import InputError
@@ -205,7 +205,7 @@ def test_an_untouched_model_is_left_where_dev_cannot_calibrate(tmp_path):
 def test_the_base_model_of_wav2vec_converts_too(speech):
     """Its extractor has one norm, its blocks norm after adding, its convolutions no bias."""
     from models.ssl import speech_encoder
-    from tests.helpers.published_ssl import encoder_shapes
+    from tests.helpers.networks.published_ssl import encoder_shapes
     from utils.encoders.names import encoder_settings, torchaudio_names
     weights = random_weights(encoder_shapes(**SMALL, per_layer=False))
     converted = torchaudio_names(weights, Path("wav2vec_small.pt"))

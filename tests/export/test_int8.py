@@ -4,7 +4,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.helpers.aasist_weights import random_checkpoint
+from tests.helpers.networks.aasist_weights import random_checkpoint
 from utils.common.files import ROOT
 from utils.detector.checkpoint import save_checkpoint
 from utils.detector.engines.onnx_engine import OnnxEngine

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from models import CONFIGS, build_model
-from tests.helpers.aasist_weights import random_checkpoint
+from tests.helpers.networks.aasist_weights import random_checkpoint
 from utils.common.errors import InputError
 from utils.detector.checkpoint import save_checkpoint
 from utils.export.export import export_onnx

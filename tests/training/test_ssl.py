@@ -12,9 +12,9 @@ import torch
 
 from models import CONFIGS, build_model
 from models.ssl import BASE
-from tests.helpers.plain_ssl import plain_encoder
-from tests.helpers.published_ssl import (SMALL, detector_shapes, encoder_shapes, random_weights,
-                                         write_safetensors)
+from tests.helpers.networks.plain_ssl import plain_encoder
+from tests.helpers.networks.published_ssl import (SMALL, detector_shapes, encoder_shapes,
+                                                  random_weights, write_safetensors)
 from tests.helpers.tiny_stores import tiny_stores, train
 from utils import import_weights
 from utils.common.errors import InputError

@@ -3,9 +3,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tests.robustness.everyday.case import (Case, Check, both_judged, never, put, says, scores_like,
-                                            verdict)
-from tests.robustness.everyday.sound import RATE, Track, fake, muxed, plain, real, written
+from tests.robustness.everyday.making.case import (Case, Check, both_judged, never, put, says,
+                                                   scores_like, verdict)
+from tests.robustness.everyday.making.sound import RATE, Track, fake, muxed, plain, real, written
 
 Wave = Callable[[], np.ndarray]
 

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tests.robustness.everyday.case import LOOSE, Case, Check, judged, lasts, put, scores_like
-from tests.robustness.everyday.containers import chunk, pages, pcm, wav, with_u32
-from tests.robustness.everyday.sound import Track, muxed, plain, real, seconds, written
+from tests.robustness.everyday.making.case import (LOOSE, Case, Check, judged, lasts, put,
+                                                   scores_like)
+from tests.robustness.everyday.making.containers import chunk, pages, pcm, wav, with_u32
+from tests.robustness.everyday.making.sound import Track, muxed, plain, real, seconds, written
 
 RUBBISH = np.random.default_rng(3).integers(0, 256, 700, np.uint8).tobytes()
 ID3V1 = b"TAG" + b"a title".ljust(125, b"\0")

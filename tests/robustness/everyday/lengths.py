@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tests.robustness.everyday.case import (LOOSE, Case, Check, both_judged, lasts, put,
-                                            scores_like)
-from tests.robustness.everyday.containers import chunk, pcm, wav, with_u32, with_u64
-from tests.robustness.everyday.sound import (RATE, Track, both, fake, muxed, plain, real, seconds,
-                                             written)
+from tests.robustness.everyday.making.case import (LOOSE, Case, Check, both_judged, lasts, put,
+                                                   scores_like)
+from tests.robustness.everyday.making.containers import chunk, pcm, wav, with_u32, with_u64
+from tests.robustness.everyday.making.sound import (RATE, Track, both, fake, muxed, plain, real,
+                                                    seconds, written)
 
 # (file, how a wave is written)
 JOINED = (*((f"a.{name.lower()}", lambda wave, name=name: written(wave, name))

@@ -3,8 +3,8 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.robustness.everyday.case import Case, Check, Seen, ends, says
-from tests.robustness.everyday.sound import MODEL, fake, real, written
+from tests.robustness.everyday.making.case import Case, Check, Seen, ends, says
+from tests.robustness.everyday.making.sound import MODEL, fake, real, written
 
 INFER = "utils/simplified_inference.py"
 JUDGE = ("--json", "--threads", "1", "--model", str(MODEL), "--input_file")

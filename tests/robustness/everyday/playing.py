@@ -2,10 +2,10 @@
 starts."""
 from collections.abc import Iterator
 
-from tests.robustness.everyday.case import (Case, judged, lasts, put, says, scores_like,
-                                            spoof_after, verdict)
-from tests.robustness.everyday.containers import with_edits
-from tests.robustness.everyday.sound import Track, both, fake, muxed, plain, real, seconds
+from tests.robustness.everyday.making.case import (Case, judged, lasts, put, says, scores_like,
+                                                   spoof_after, verdict)
+from tests.robustness.everyday.making.containers import with_edits
+from tests.robustness.everyday.making.sound import Track, both, fake, muxed, plain, real, seconds
 
 
 def cases() -> Iterator[Case]:

@@ -3,9 +3,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tests.robustness.everyday.case import Case, both_judged, judged, put, told, verdict
-from tests.robustness.everyday.containers import multiplexed
-from tests.robustness.everyday.sound import Track, fake, muxed, real, written
+from tests.robustness.everyday.making.case import Case, both_judged, judged, put, told, verdict
+from tests.robustness.everyday.making.containers import multiplexed
+from tests.robustness.everyday.making.sound import Track, fake, muxed, real, written
 
 # (name, file, libav's name, encoder, rate, codec of a film)
 FORMATS = (("MP4", "a.mp4", "mp4", "aac", 44100, ""), ("MP4 with film", "a.mp4", "mp4", "aac",
