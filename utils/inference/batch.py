@@ -34,11 +34,11 @@ def judge_all(detector: Detector, paths: list[str], *, as_json: bool = False,
         _check_picture(picture, paths)
     journal = Journal(output, detector.settings) if output else None
     many = len(paths) > MANY
-    show = _printer(detector, as_json, many)
-    if many and not as_json:
+    show = _printer(detector, as_json, len(paths))
+    if len(paths) > 1 and not as_json:
         print(*words.heading(detector), sep="\n")
     counts: Counter = Counter()
-    resumed = 0
+    resumed = failed = 0
     try:
         for path in tqdm(paths, "analysing", unit="recording", disable=None if many else True):
             record = journal.find(path) if journal else None
@@ -48,7 +48,8 @@ def judge_all(detector: Detector, paths: list[str], *, as_json: bool = False,
                 record = _judge(detector, path, paths, picture)
                 if journal:
                     journal.add(path, record)
-            counts["failed" if record["error"] else record["verdict"] or "scored"] += 1
+            counts[words.outcome(record)] += 1
+            failed += bool(record["error"])
             show(record)
     except KeyboardInterrupt as stop:
         _write_stopped(stop.record if isinstance(stop, Interrupted) else None, show, journal, paths)
@@ -59,9 +60,9 @@ def judge_all(detector: Detector, paths: list[str], *, as_json: bool = False,
     if journal:
         journal.finish(paths)
     if len(paths) > 1 or output or left_out:
-        print(_summary(counts, resumed, left_out, output, picture),
+        print(_summary(counts, failed, resumed, left_out, output, picture),
               file=sys.stderr if as_json else sys.stdout)
-    return 1 if counts["failed"] else 0
+    return 1 if failed else 0
 
 
 def _check_picture(picture: Path, paths: list[str]) -> None:
@@ -70,13 +71,15 @@ def _check_picture(picture: Path, paths: list[str]) -> None:
                          "name a folder with --picture")
 
 
-def _printer(detector: Detector, as_json: bool, many: bool) -> Show:
-    """What prints a record: as JSON, as one line of many, or in full."""
+def _printer(detector: Detector, as_json: bool, count: int) -> Show:
+    """What prints one of `count` records: as JSON, as one line of many, or in full."""
     def show(record: dict) -> None:
         if as_json:
             lines = [json_line(record)]
+        elif count > MANY:
+            lines = [words.row(record)]
         else:
-            lines = [words.row(record)] if many else words.describe(record, detector)
+            lines = words.describe(record, detector, below_heading=count > 1)
         with tqdm.external_write_mode():    # not into the progress bar
             print(*lines, sep="\n", flush=True)
     return show
@@ -113,9 +116,11 @@ def _write_stopped(partial: dict | None, show: Show, journal: Journal | None,
               f"{journal.output}", file=sys.stderr)
 
 
-def _summary(counts: Counter, resumed: int, left_out: int, output: Path | None,
+def _summary(counts: Counter, failed: int, resumed: int, left_out: int, output: Path | None,
              picture: Path | None) -> str:
     parts = [", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))]
+    if failed:
+        parts.append(f"{failed} of them cannot be read")
     if resumed:
         parts.append(f"{resumed} of them from the stopped run before")
     if left_out:
