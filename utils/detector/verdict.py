@@ -162,6 +162,9 @@ def trained_on(metadata: dict) -> str:
         data = f"trained on {data}"
     if isinstance(source.get("utterances"), int):
         data += f", {source['utterances']:,} utterances"
+    steps = (metadata.get("compression") or {}).get("steps") or []
+    if steps:
+        data += f"; {', '.join(str(note['step']) for note in steps)}"
     return f"{metadata.get('architecture', 'a model')} {data}"
 
 

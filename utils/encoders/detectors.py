@@ -25,6 +25,7 @@ class Published:
     encoder: str                    # prefix of the encoder's names
     own: dict[str, str]             # its other names' beginnings: as published, and as here
     whole: bool = False             # its evaluation hears whole recordings, not 64,600 samples
+    difference: bool = False        # and compares probabilities: bona fide minus spoof logit
 
 
 _GRAPHS = ("LL", "first_bn", "first_bn1", "attention", "pos_S", "master1", "master2", "GAT_layer_S",
@@ -39,7 +40,7 @@ PUBLISHED = {
     "antideepfake": Published(
         "AntiDeepfake (Ge et al., 2025)",
         {"back_end": "linear", "normalise": True, "read": FINAL, "mean_alone": True},
-        "m_ssl.model.", {"proj_fc": "out_layer"}, whole=True),
+        "m_ssl.model.", {"proj_fc": "out_layer"}, whole=True, difference=True),
     "xlsr-sls": Published(
         "XLS-R + SLS (Zhang et al., ACM MM 2024)",
         {"back_end": "sls", "normalise": False, "read": FINAL, "n_samples": N_SAMPLES},
