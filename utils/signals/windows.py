@@ -31,7 +31,7 @@ class Cutter:
         """(start, samples) of the windows that a block completes."""
         length, hop = self._length, self._hop
         if not len(self._held):
-            self._held = np.empty(length + hop, block.dtype)
+            self._held = np.empty(length + hop, np.result_type(block, np.float32))
         held = self._held
         while len(block):
             taken = min(len(block), len(held) - self._filled)
