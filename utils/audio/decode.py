@@ -53,7 +53,7 @@ class AudioStream:
             except OSError as error:
                 raise self._fail(f"cannot be read ({printable(error)})") from error
             self._stack = stack.pop_all()
-        self.info.describe(self._first[1])
+        self.info.describe(self._first[1], self._first[0].offset - self._opened.offset)
         self._blocks = self._decode()
         return self
 

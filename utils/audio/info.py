@@ -47,8 +47,10 @@ class AudioInfo:
         """The share of the source's samples at full scale."""
         return self.clipped_samples / self.frames if self.frames else 0.0
 
-    def describe(self, reader: Reader) -> None:
-        """Note what the header says."""
+    def describe(self, reader: Reader, before: int = 0) -> None:
+        """Note what the header says; `before`: bytes in front of it that are no sound."""
+        if before:
+            self._odd(f"{before:,} bytes before the sound are none: they are left out")
         self.sample_rate = reader.rate
         self.channels = reader.channels
         self.tracks = reader.tracks
@@ -126,6 +128,9 @@ class AudioInfo:
         for at, seconds in first.pauses[:MAX_PAUSES]:
             self._odd(f"nothing from {at:.1f} to {at + seconds:.1f} s: a pause, or a part that is "
                       "lost")
+        if first.skipped:
+            self._odd(f"its clock jumps by {first.skipped:,.1f} s: taken for another clock, not "
+                      "for a pause")
         if (more := len(first.pauses) - MAX_PAUSES) > 0:
             self._odd(f"and {more} or more such pauses, {first.nothing:.1f} s of nothing in all")
 

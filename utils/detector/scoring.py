@@ -199,8 +199,10 @@ def published_score(engine: Engine, blocks: Iterable[np.ndarray]) -> float | Non
     """The score of the published evaluation: bona fide logit of the first 64,600 samples.
 
     A shorter recording is repeated. Where the model's own evaluation hears whole recordings
-    ("published_whole" of its metadata), so does this. Reads every block, so that a damaged end is
-    noticed. None for an empty recording. Raises `InputError` if it is too long to be heard whole.
+    ("published_whole" of its metadata), so does this. Where it compares probabilities
+    ("published_difference"), the spoof logit is taken off. Reads every block, so that a damaged
+    end is noticed. None for an empty recording. Raises `InputError` if it is too long to be heard
+    whole.
     """
     whole = bool(engine.metadata.get("published_whole"))
     longest = LONGEST_WHOLE + 1 if whole else N_SAMPLES
@@ -217,6 +219,8 @@ def published_score(engine: Engine, blocks: Iterable[np.ndarray]) -> float | Non
                          f"this one is longer than {LONGEST_WHOLE // SAMPLE_RATE} s: cut it")
     samples = np.concatenate(kept)
     waves = waveform(samples if whole and held >= SHORTEST else tile(samples, N_SAMPLES))[None]
+    if engine.metadata.get("published_difference"):
+        return float(raw_scores(engine, waves)[0])
     return float(engine.logits(waves)[0, BONAFIDE])
 
 

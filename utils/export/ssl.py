@@ -17,11 +17,12 @@ from torch import nn
 
 from models.ssl import OnStatistics, SpeechFrames
 from utils.common.files import file_sha256
-from utils.detector.model_files import MAX_BYTES, WEIGHTS_KEY, data_file
+from utils.detector.model_files import WEIGHTS_KEY, data_file
 from utils.export.int8 import replace_nodes, whole_numbers, whole_product
 
 OPSET = 17
 IN_8_BITS = "encoder.encoder.transformer.layers."   # the linear layers of which --int8 quantises
+LARGEST_INSIDE = 2 ** 29    # bytes of weights; ONNX Runtime copies those in the file twice
 SMALL = 1024        # bytes; such a tensor stays in the file itself
 ALIGNMENT = 4096    # bytes; ONNX Runtime maps tensors that begin on a page
 
@@ -42,7 +43,7 @@ class Weight:
 
 
 def write_ssl(model: SpeechFrames, n_samples: int, path: Path, *, int8: bool = False,
-              metadata: tuple[str, str] | None = None, largest: int = MAX_BYTES) -> None:
+              metadata: tuple[str, str] | None = None, largest: int = LARGEST_INSIDE) -> None:
     """Write `model`, in eval mode, to `path`; more than `largest` bytes of weights beside it.
 
     It maps `waves` (batch, samples) to `last_hidden` and `logits`. `metadata`: key and text.
