@@ -23,7 +23,7 @@ def data(tmp_path_factory):
 def model(data, tmp_path_factory):
     """The small model after enough epochs to know these voices."""
     out = tmp_path_factory.mktemp("trained")
-    train(data, out, "--epochs", 20, "--run_name", "m", "--averaging", "none", "--augment", "none")
+    train(data, out, "--epochs", 12, "--run_name", "m", "--averaging", "none", "--augment", "none")
     return out / "checkpoints" / "m" / "best.pt"
 
 

@@ -54,6 +54,8 @@ def test_a_linear_layer_is_fitted_tested_and_found_again(data, encoder, tmp_path
     assert checkpoint["config"]["encoder"]["encoder_num_layers"] == 1       # half of two
     assert checkpoint["config"]["normalise"] is True
     assert (tmp_path / "results/a/metrics.json").is_file()
+    best, last = (tmp_path / "checkpoints/a" / name for name in ("best.pt", "last.pt"))
+    assert last.stat().st_size < 1.1 * best.stat().st_size      # the same weights once
     kept, = (tmp_path / "checkpoints/.statistics").iterdir()
     size = kept.stat().st_size
     assert size == (24 + 12) * (16 + 4 * 3 * SMALL["width"])     # of train and of dev

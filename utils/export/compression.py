@@ -1,6 +1,6 @@
 """The steps of compression on files, each with a note of what it did."""
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from utils.export.pruning import inner_norms, pruned
 from utils.store.reader import StorePart
 from utils.trials.draws import draw_nested
 
-JUDGING = 64        # windows by which channels are judged
+JUDGING = 32        # windows by which channels are judged
 CALIBRATION = 32    # windows that give the ranges of activations
 TRIED = 8           # windows on which each layer is tried alone
 LIMIT = 0.05        # largest mean change of the score by one layer, in deviations of the score
@@ -104,26 +104,25 @@ def quantise(source: Path, target: Path, store: Any, seed: int) -> dict:
         raise InputError(f"{exported} keeps its weights in another file: "
                          "name the checkpoint (.pt) that it was made from")
     model = int8.plain(onnx.load(str(exported)))
-    names = int8.layers(model)
-    if not names:
+    layers = int8.layers(model)
+    if not layers:
         raise InputError(f"{source} holds no layer to quantise, or is in 8 bits already: "
                          "leave out --quantise")
     waves = windows(engine, drawn(store, CALIBRATION, seed))
     ranges = int8.measured_ranges(model, waves)
-    effects = _effects(model, names, ranges, waves[:TRIED])
-    chosen = [name for name in names if effects[name] <= LIMIT]
+    effects = _effects(model, layers, ranges, waves[:TRIED])
+    chosen = [name for name in layers if effects[name] <= LIMIT]
     if not chosen:
         raise InputError(f"every layer of {source} changes the score too much in 8 bits: "
                          "leave out --quantise")
     _save(int8.in_8_bits(model, chosen, ranges), target)
-    layers = int8.described(model, names)
-    told = [{"layer": layers[name], "effect": round(effects[name], 4), "in 8 bits": name in chosen}
-            for name in names]
+    told = [{"layer": text, "effect": round(effects[name], 4), "in 8 bits": name in chosen}
+            for name, text in layers.items()]
     return {"step": "quantised", "windows": len(waves), "seed": seed, "limit": LIMIT,
             "layers": told}
 
 
-def _effects(model: onnx.ModelProto, names: list[str], ranges: int8.Ranges,
+def _effects(model: onnx.ModelProto, names: Iterable[str], ranges: int8.Ranges,
              waves: np.ndarray) -> dict[str, float]:
     """The mean change of the score if only this layer has 8 bits, in deviations of the score."""
     exact = _scores(model, waves)

@@ -1,10 +1,12 @@
 """8-bit whole numbers in an exported model, beside floating point where those would harm.
 
 Convolutions have fixed input and output ranges, measured on calibration windows (Jacob et al.,
-2018), and one weight scale per output channel (Krishnamoorthi, 2018). Matrix products scale their
-input anew for every window. The body of a Loop stays as it is.
+2018), and one weight scale per output channel (Krishnamoorthi, 2018). Their bias makes up for what
+rounding the weights changes at the mean input (Nagel et al., 2019). Matrix products scale their
+input anew for every window.
 """
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import onnx
@@ -15,10 +17,20 @@ from utils.detector.engines.onnx_engine import OnnxEngine
 LARGEST = 63        # of a quantised weight: 7 bits, since 8 overflow on processors without VNNI
 # Values of a weight; a smaller one gains nothing. The products of AASIST's graphs are such.
 SMALLEST = {"Conv": 2 ** 10, "MatMul": 2 ** 16, "Gemm": 2 ** 16}
-TAIL = 0.01         # per cent of a tensor's values that its range may cut off on each side
 LEAST_SCALE = 1e-12
+TAIL = 0.01         # per cent of a tensor's values that its range cuts off on each side
+COUNTED = 10 ** 6   # values of a tensor by which its range is measured
 
-Ranges = dict[str, tuple[float, float]]     # smallest and largest value, by tensor
+
+@dataclass(frozen=True)
+class Range:
+    """What calibration windows say of a tensor."""
+    low: float
+    high: float
+    means: np.ndarray       # (channels,)
+
+
+Ranges = dict[str, Range]   # by tensor
 
 
 def plain(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -70,18 +82,25 @@ def weights_of(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
     return {weight.name: numpy_helper.to_array(weight) for weight in graph.initializer}
 
 
-def layers(model: onnx.ModelProto) -> list[str]:
-    """The layers of a `plain` model that `in_8_bits` can change, by the names of their outputs."""
-    weights = weights_of(model.graph)
-    return [node.output[0] for node in model.graph.node if _fits(node, weights)]
+def graphs(model: onnx.ModelProto) -> list[tuple[onnx.GraphProto, NodeProto | None]]:
+    """The graph of `model`, and the body of each Loop in it beside that Loop's node."""
+    bodies = [(entry.g, node) for node in model.graph.node if node.op_type == "Loop"
+              for entry in node.attribute if entry.name == "body"]
+    return [(model.graph, None), *bodies]
 
 
-def described(model: onnx.ModelProto, names: Sequence[str]) -> dict[str, str]:
-    """Operator, name and the shape of the weight of each of the layers `names`."""
-    weights = weights_of(model.graph)
-    nodes = {node.output[0]: node for node in model.graph.node}
-    return {name: f"{nodes[name].op_type} {name} "
-                  f"{' x '.join(map(str, weights[nodes[name].input[1]].shape))}" for name in names}
+def layers(model: onnx.ModelProto) -> dict[str, str]:
+    """The layers of a `plain` model that `in_8_bits` can change: by their output, a description."""
+    found = {}
+    for graph, _ in graphs(model):
+        weights = weights_of(graph)
+        inside = {name for node in graph.node for name in node.output}
+        inside |= {entry.name for entry in graph.input}
+        for node in graph.node:
+            if _fits(node, weights) and node.input[0] in inside:
+                shape = " x ".join(map(str, weights[node.input[1]].shape))
+                found[node.output[0]] = f"{node.op_type} {node.output[0]} {shape}"
+    return found
 
 
 def _fits(node: NodeProto, weights: dict[str, np.ndarray]) -> bool:
@@ -103,25 +122,51 @@ def attributes(node: NodeProto) -> dict:
 def measured_ranges(model: onnx.ModelProto, windows: np.ndarray) -> Ranges:
     """The ranges of all tensors around the convolutions of `layers`, over windows (n, samples).
 
-    A range ends where `TAIL` per cent of a window's values lie beyond, on average over windows.
+    Beyond an end lie `TAIL` per cent of a window's values, on average over windows.
     """
-    chosen = set(layers(model))
-    graph = model.graph
-    relus = _relus(graph)
-    wanted = {name for node in graph.node if node.output[0] in chosen and node.op_type == "Conv"
-              for name in (node.input[0], relus.get(node.output[0], node.output[0]))}
-    names = sorted(wanted - {entry.name for entry in graph.input})
     watched = onnx.ModelProto.FromString(model.SerializeToString())
-    for name in names:
-        watched.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
-    found = {name: [] for name in names}
+    seen = _watch(watched, set(layers(model)))
     run = OnnxEngine(watched.SerializeToString(), {}, threads=1).session.run
+    found: dict[str, list[Range]] = {name: [] for name, _ in seen.values()}
     for window in windows:
-        for name, value in zip(names, run(names, {"waves": window[None]})):
-            found[name].append(np.percentile(value, (TAIL, 100 - TAIL)))
-    ranges = {name: tuple(np.mean(ends, axis=0).tolist()) for name, ends in found.items()}
-    loudest = float(np.abs(windows).max())
-    return ranges | {entry.name: (-loudest, loudest) for entry in graph.input}
+        for (name, axis), value in zip(seen.values(), run(list(seen), {"waves": window[None]})):
+            found[name].append(_range(value, axis))
+    return {name: Range(*(np.mean([getattr(one, part) for one in each], axis=0)
+                          for part in ("low", "high", "means"))) for name, each in found.items()}
+
+
+def _range(values: np.ndarray, axis: int) -> Range:
+    counted = values.reshape(-1)[::max(1, values.size // COUNTED)]
+    others = tuple(other for other in range(values.ndim) if other != values.ndim + axis)
+    return Range(*np.percentile(counted, (TAIL, 100 - TAIL)), values.mean(axis=others))
+
+
+def _watch(model: onnx.ModelProto, chosen: set[str]) -> dict[str, tuple[str, int]]:
+    """Make the tensors around convolutions outputs: their names and channel axes, by the outputs'.
+
+    Those in a Loop get the values of all turns.
+    """
+    outputs = {}
+    for graph, loop in graphs(model):
+        for name, axis in _around(graph, chosen).items():
+            output = f"{name}.seen"
+            outputs[output] = name, axis
+            if loop is None:
+                graph.node.append(helper.make_node("Identity", [name], [output]))
+            else:
+                graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+                loop.output.append(output)
+            model.graph.output.append(
+                helper.make_tensor_value_info(output, TensorProto.FLOAT, None))
+    return outputs
+
+
+def _around(graph: onnx.GraphProto, chosen: set[str]) -> dict[str, int]:
+    """The inputs and outputs of the chosen convolutions of a graph, and their channel axis."""
+    relus, weights = _relus(graph), weights_of(graph)
+    return {name: 1 - weights[node.input[1]].ndim for node in graph.node
+            if node.output[0] in chosen and node.op_type == "Conv"
+            for name in (node.input[0], relus.get(node.output[0], node.output[0]))}
 
 
 def _relus(graph: onnx.GraphProto) -> dict[str, str]:
@@ -134,13 +179,15 @@ def _relus(graph: onnx.GraphProto) -> dict[str, str]:
             if len(found) == 1 and found[0].op_type == "Relu"}
 
 
-def in_8_bits(model: onnx.ModelProto, names: Sequence[str], ranges: Ranges) -> onnx.ModelProto:
+def in_8_bits(model: onnx.ModelProto, names: Iterable[str], ranges: Ranges) -> onnx.ModelProto:
     """A copy of the `plain` `model` with the layers `names` on whole numbers."""
     changed = onnx.ModelProto.FromString(model.SerializeToString())
-    writer = _Writer(changed.graph, set(names), ranges)
-    replace_nodes(changed.graph, list(writer.nodes()))
-    changed.graph.initializer.extend(writer.weights.values())
-    drop_unused_weights(changed.graph)
+    for graph, _ in reversed(graphs(changed)):      # last the one whose nodes hold the others
+        inside = {node.output[0] for node in graph.node} & set(names)
+        writer = _Writer(graph, inside, ranges)
+        replace_nodes(graph, list(writer.nodes()))
+        graph.initializer.extend(writer.weights.values())
+        drop_unused_weights(graph)
     return changed
 
 
@@ -191,15 +238,14 @@ class _Writer:
 
     def _fixed(self, tensor: str) -> tuple[str, str, str]:
         """The names of a tensor in whole numbers, of its scale and of its zero."""
-        low, high = self.ranges[tensor]
-        low, high = min(low, 0.0), max(high, 0.0)
+        low, high = min(self.ranges[tensor].low, 0.0), max(self.ranges[tensor].high, 0.0)
         scale = np.float32(max(high - low, LEAST_SCALE) / 255)
         zero = np.uint8(np.clip(round(-low / scale), 0, 255))
         return (f"{tensor}.q", self._weight(f"{tensor}.scale", scale),
                 self._weight(f"{tensor}.zero", zero))
 
     def _convolution(self, node: NodeProto) -> Iterator[NodeProto]:
-        x, weight, *bias = node.input
+        x, weight = node.input[:2]
         output = self.relus.get(node.output[0], node.output[0])
         if x not in self.rounded:
             self.rounded[x] = self._fixed(x)
@@ -209,13 +255,22 @@ class _Writer:
         no_zero = self._weight(f"{weight}.zero", np.zeros(len(scales), np.int8))
         self.rounded[output] = self._fixed(output)
         whole, out_scale, out_zero = self.rounded[output]
-        inputs = [*self.rounded[x], q, scale, no_zero, out_scale, out_zero]
-        if bias:
-            unit = scales * numpy_helper.to_array(self.weights[self.rounded[x][1]])
-            exact = np.rint(self.values[bias[0]].astype(np.float64) / unit)
-            inputs.append(self._weight(f"{weight}.bias", exact.astype(np.int32)))
+        unit = scales * numpy_helper.to_array(self.weights[self.rounded[x][1]])
+        exact = np.rint(self._bias(node, scales) / unit)
+        bias = self._weight(f"{weight}.bias", exact.astype(np.int32))
+        inputs = [*self.rounded[x], q, scale, no_zero, out_scale, out_zero, bias]
         yield helper.make_node("QLinearConv", inputs, [whole], **attributes(node))
         yield helper.make_node("DequantizeLinear", [whole, out_scale, out_zero], [output])
+
+    def _bias(self, node: NodeProto, scales: np.ndarray) -> np.ndarray:
+        """The bias (channels,) with which the rounded weights give the same mean output."""
+        x, weight, *bias = node.input
+        exact = self.values[weight].astype(np.float64)
+        shape = [-1] + [1] * (exact.ndim - 1)
+        rounded = numpy_helper.to_array(self.weights[f"{weight}.q"]) * scales.reshape(shape)
+        lost = (exact - rounded).sum(axis=tuple(range(2, exact.ndim)))      # (out, in)
+        means = self.ranges[x].means if lost.shape[1] == len(self.ranges[x].means) else 0
+        return (lost * means).sum(axis=1) + (self.values[bias[0]] if bias else 0)
 
     def _product(self, node: NodeProto) -> Iterator[NodeProto]:
         x, matrix, *bias = node.input

@@ -6,7 +6,8 @@
 
 A network is NAME=FILE, with more files for checkpoints of other seeds: then figures are means and
 deviations. An exported model is only quantised. Options of the recovery training follow after --.
-Everything made lies in WORK; a compressed model that lies there is not made again.
+Everything made lies in WORK; a model that lies there is not made again, only timed. The change of
+score is that by the last step, in deviations of the score.
 """
 import sys
 from pathlib import Path
@@ -21,6 +22,8 @@ from utils import compress_model
 from utils.common.arguments import count, positive, share
 from utils.common.errors import InputError, run
 from utils.detector.engines import load_engine
+from utils.export.comparison import compare_costs
+from utils.export.compression import as_exported
 
 ORIGINAL, COMPRESSED = 0, 1     # places in the figures of a compressed model
 
@@ -62,28 +65,32 @@ def made(output: Path, model: Path, args: argparse.Namespace, options: list, res
     return load_engine(output).metadata["compression"]
 
 
-def chain(model: Path, folder: Path, args: argparse.Namespace, rest: list) -> dict[str, dict]:
-    """For each state of a network, its row of figures."""
-    quantised = made(folder / "quantised.onnx", model, args, ["--quantise"], [])["compared"]
-    rows = {"original": figures(quantised, ORIGINAL), "quantised": figures(quantised, COMPRESSED)}
+def chain(model: Path, folder: Path, args: argparse.Namespace, rest: list) -> dict[str, tuple]:
+    """For each state of a network, its exported model and its errors."""
+    original = as_exported(model, folder / "original.onnx")
+    eight = folder / "quantised.onnx"
+    found = made(eight, original, args, ["--quantise"], [])["compared"]
+    states = {"original": (original, errors(found, ORIGINAL)),
+              "quantised": (eight, errors(found, COMPRESSED))}
     if model.suffix == ".onnx":
-        return rows
+        return states
+    pruned, both = folder / "pruned.onnx", folder / "both.onnx"
     pruning = ["--prune", args.prune, "--recover", args.recover]
-    pruned = made(folder / "pruned.pt", model, args, pruning, rest)["compared"]
-    both = made(folder / "both.onnx", folder / "pruned.pt", args, ["--quantise"], [])["compared"]
-    return rows | {f"pruned by {args.prune:.0%}, recovered": figures(pruned, COMPRESSED),
-                   "pruned, recovered, quantised": figures(both, COMPRESSED)}
+    found = made(pruned, model, args, pruning, rest)["compared"]
+    states[f"pruned by {args.prune:.0%}, recovered"] = pruned, errors(found, COMPRESSED)
+    found = made(both, pruned, args, ["--quantise"], [])["compared"]
+    return states | {"pruned, recovered, quantised": (both, errors(found, COMPRESSED))}
 
 
-def figures(compared: dict, which: int) -> dict[str, float]:
-    """The figures of one of the two models."""
-    found = {"MB": compared["megabytes"][which], "CPU ms a window": compared["cpu_ms"][which],
-             "peak MiB": compared["peak_mib"][which]}
+def errors(compared: dict, which: int) -> dict[str, float]:
+    """The errors of one of two compared models, and how far its scores moved in the last step."""
+    found = {}
     for subset in ("dev", "eval"):
         error = compared[subset]["eer"][which]
-        found |= {f"{subset} EER %": 100 * error["value"]}
-        found |= {f"{subset} EER % {end}": 100 * value
-                  for end, value in zip(("low", "high"), error["interval"])}
+        low, high = error["interval"]
+        figure = f"{subset} EER %"
+        found |= {figure: 100 * error["value"], f"{figure} low": 100 * low,
+                  f"{figure} high": 100 * high}
     moved = compared["eval"]["change_mean"] / compared["eval"]["spread"]
     return found | ({"change of score": moved} if which == COMPRESSED else {})
 
@@ -102,16 +109,20 @@ def row(name: str, state: str, runs: list[dict[str, float]]) -> dict[str, str]:
 
 
 def table(args: argparse.Namespace) -> Rows:
-    """All rows, each with all columns."""
+    """All rows, each with all columns; all models are timed together at the end."""
     named, rest = networks(args.networks)
-    rows = []
+    chains: dict[str, list[dict[str, tuple]]] = {}
     for name, models in named.items():
-        runs = []
         for number, model in enumerate(models, start=1):
             folder = args.work / f"{name}-{number}"
             folder.mkdir(parents=True, exist_ok=True)
-            runs.append(chain(model, folder, args, rest))
-        rows += [row(name, state, [found[state] for found in runs]) for state in runs[0]]
+            chains.setdefault(name, []).append(chain(model, folder, args, rest))
+    paths = [path for runs in chains.values() for run in runs for path, _ in run.values()]
+    found = compare_costs(paths)
+    costs = {path: {"MB": found["megabytes"][i], "CPU ms a window": found["cpu_ms"][i],
+                    "peak MiB": found["peak_mib"][i]} for i, path in enumerate(paths)}
+    rows = [row(name, state, [costs[run[state][0]] | run[state][1] for run in runs])
+            for name, runs in chains.items() for state in runs[0]]
     columns = dict.fromkeys(column for cells in rows for column in cells)
     return [{column: cells.get(column, "") for column in columns} for cells in rows]
 
