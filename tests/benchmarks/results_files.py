@@ -52,11 +52,11 @@ def among_earlier(rows: Rows, path: Path, names: tuple[str, ...]) -> Rows:
 
 
 def write_rows(path: Path, rows: Rows) -> None:
-    """Write rows as a CSV file; those measured now get the commit, earlier ones keep theirs."""
+    """Write rows, with the commit, as a CSV file; a row that has its commit keeps it."""
     commit = environment()["commit"] or "unknown"
-    names = [name for name in rows[0] if name != VERSION]
     with atomic_write(path) as file:
-        writer = csv.DictWriter(file, [*names, VERSION], lineterminator="\n")
+        columns = [name for name in rows[0] if name != VERSION]
+        writer = csv.DictWriter(file, [*columns, VERSION], lineterminator="\n")
         writer.writeheader()
         writer.writerows({VERSION: commit} | row for row in rows)
 

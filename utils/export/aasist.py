@@ -6,6 +6,7 @@ first two blocks hold nine tenths of all activations; they run over the time axi
 one chunk is in memory, and it fits into the processor's cache.
 """
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -191,8 +192,8 @@ def _exported(read_out: nn.Module, inputs: dict[str, Tensor]) -> onnx.GraphProto
     return onnx.load_from_string(file.getvalue()).graph
 
 
-def _halved(weights: list[onnx.TensorProto]) -> tuple[list[onnx.NodeProto],
-                                                      list[onnx.TensorProto]]:
+def halved(weights: Iterable[onnx.TensorProto]) -> tuple[list[onnx.NodeProto],
+                                                         list[onnx.TensorProto]]:
     """The weights, and the nodes that cast float16 weights back.
 
     Large tensors are stored in float16 if that holds them exactly: half the file size.
@@ -237,7 +238,7 @@ def aasist_onnx(model: nn.Module, n_samples: int) -> onnx.ModelProto:
     rest = _exported(_ReadOut(model).eval(),
                      {"features": features, "waves": torch.zeros(1, n_samples)} | images)
     waves = helper.make_tensor_value_info("waves", TensorProto.FLOAT, ["batch", n_samples])
-    casts, weights = _halved(rest.initializer)
+    casts, weights = halved(rest.initializer)
     nodes = [*casts, *graph.nodes, *rest.node]
     whole = helper.make_graph(nodes, "aasist", [waves], list(rest.output),
                               [*graph.constants, *weights])
