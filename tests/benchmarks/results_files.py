@@ -40,12 +40,13 @@ def publish(table: str, rows: Rows, args: argparse.Namespace) -> None:
 
 
 def write_rows(path: Path, rows: Rows) -> None:
-    """Write rows, with the commit, as a CSV file."""
+    """Write rows, with the commit, as a CSV file; a row that has its commit keeps it."""
     commit = environment()["commit"] or "unknown"
     with atomic_write(path) as file:
-        writer = csv.DictWriter(file, [*rows[0], VERSION], lineterminator="\n")
+        columns = [name for name in rows[0] if name != VERSION]
+        writer = csv.DictWriter(file, [*columns, VERSION], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(row | {VERSION: commit} for row in rows)
+        writer.writerows({VERSION: commit} | row for row in rows)
 
 
 def read_rows(path: Path) -> Rows:

@@ -11,6 +11,7 @@ convolutions. The first two blocks hold nine tenths of all activations; they run
 in chunks. Only one chunk is in memory, and it fits into the processor's cache.
 """
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -248,8 +249,8 @@ def _exported(read_out: nn.Module, inputs: dict[str, Tensor]) -> onnx.GraphProto
     return onnx.load_from_string(file.getvalue()).graph
 
 
-def _halved(weights: list[onnx.TensorProto]) -> tuple[list[onnx.NodeProto],
-                                                      list[onnx.TensorProto]]:
+def halved(weights: Iterable[onnx.TensorProto]) -> tuple[list[onnx.NodeProto],
+                                                         list[onnx.TensorProto]]:
     """The weights, and the nodes that cast float16 weights back.
 
     Large tensors are stored in float16 if that holds them exactly: half the file size.
@@ -284,7 +285,7 @@ def aasist_onnx(model: nn.Module, n_samples: int) -> onnx.ModelProto:
     rest = _exported(_ReadOut(model).eval(),
                      {"features": features, "waves": torch.zeros(1, n_samples)} | images)
     waves = helper.make_tensor_value_info("waves", TensorProto.FLOAT, ["batch", n_samples])
-    casts, weights = _halved(rest.initializer)
+    casts, weights = halved(rest.initializer)
     node = encoder.node({number: name for name, number in read.items()})
     shapes = [entry for entry in rest.input if entry.name != "waves"]
     whole = helper.make_graph([*casts, node, *rest.node], "aasist", [waves], list(rest.output),

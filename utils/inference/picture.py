@@ -24,12 +24,12 @@ class Sketch:
     """The outline of a recording of any length, made block by block in constant memory."""
 
     def __init__(self) -> None:
-        self.low = np.zeros(MAX_COLUMNS * PIECES, np.int16)
-        self.high = np.zeros(MAX_COLUMNS * PIECES, np.int16)
+        self.low = np.zeros(MAX_COLUMNS * PIECES, np.float32)
+        self.high = np.zeros(MAX_COLUMNS * PIECES, np.float32)
         self.power = np.zeros((MAX_COLUMNS, FRAME // 2 + 1), np.float32)
         self.frames = 0
         self.per_column = 1
-        self.rest = np.zeros(0, np.int16)
+        self.rest = np.zeros(0, np.float32)
         self.samples = 0
         self._taper = np.hanning(FRAME).astype(np.float32) / 32768
 
@@ -40,7 +40,7 @@ class Sketch:
             yield block
 
     def add(self, block: np.ndarray) -> None:
-        """Add the next int16 block (n,)."""
+        """Add the next block (n,), in the unit of int16."""
         self.samples += len(block)
         joined = np.concatenate([self.rest, block])
         whole = len(joined) // FRAME * FRAME

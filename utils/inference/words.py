@@ -82,7 +82,8 @@ def score_words(detector: Detector) -> str:
     if detector.score_kind == PUBLISHED:
         heard = ("whole recording" if detector.metadata.get("published_whole")
                  else "first 64,600 samples")
-        return (f"bona fide logit of the {heard}, as in the published evaluation; "
+        less = " minus spoof" if detector.metadata.get("published_difference") else ""
+        return (f"bona fide{less} logit of the {heard}, as in the published evaluation; "
                 f"{DIRECTION}; it has no threshold")
     if detector.score_kind == RAW:
         return f"uncalibrated score, not a probability; {DIRECTION}"

@@ -25,6 +25,7 @@ from functools import partial
 from tests.benchmarks.results_files import Rows, add_output_options, publish
 from utils.common.arguments import positive
 from utils.common.errors import run
+from utils.common.memory import peak_megabytes
 from utils.signals import N_SAMPLES
 
 TRAIN_BATCH = 4
@@ -160,16 +161,6 @@ def fresh_process(*task: str) -> dict:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return json.loads(done.stdout) | {"cpu": cpu}
-
-
-def peak_megabytes() -> float:
-    """The largest resident memory of this process so far."""
-    status = Path("/proc/self/status")
-    if status.exists():     # on Linux ru_maxrss includes the process that started this one
-        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 2 ** 10
-    import resource
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2 ** 20 if sys.platform == "darwin" else 2 ** 10)
 
 
 def task_score(model: str) -> dict:

@@ -8,7 +8,10 @@ from torch import Tensor
 
 KERNELS = (10, 3, 3, 3, 3, 2, 2)
 SMALL = {"width": 64, "blocks": 2, "dense": 96, "channels": 16}
-XLSR_300M = {"width": 1024, "blocks": 24, "dense": 4096, "channels": 512}
+BASE = {"width": 768, "blocks": 12, "dense": 3072, "channels": 512, "per_layer": False}
+LARGE = {"width": 1024, "blocks": 24, "dense": 4096, "channels": 512}   # 300 million weights
+XLSR_1B = {"width": 1280, "blocks": 48, "dense": 5120, "channels": 512}
+XLSR_2B = {"width": 1920, "blocks": 48, "dense": 7680, "channels": 512}
 Shapes = Iterator[tuple[str, tuple[int, ...]]]
 
 

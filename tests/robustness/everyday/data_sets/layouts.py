@@ -47,6 +47,9 @@ def _words() -> Iterator[Case]:
     yield _case("own folders", "real/SPEAKER/ and fake/SYSTEM/", lambda tree: (
         tree.many("bonafide", "real/p{s}/{}.flac", 24),
         tree.many("spoof", "fake/system{s}/{}.flac", 24)), *(ends(0), in_all(24, 24)))
+    yield _case("own folders", "a ZIP archive of macOS, unpacked", lambda tree: (
+        _pair("real", "fake")(tree), *(tree.put(f"__MACOSX/real/._r{number}.wav", b"\0\5\x16\7")
+                                       for number in range(MANY))), *checks)
     yield _case("own folders", "REAL/ and FAKE/ with .WAV", lambda tree: (
         tree.many("bonafide", "REAL/{}.WAV", MANY), tree.many("spoof", "FAKE/{}.WAV", MANY)),
                 *checks)
@@ -70,7 +73,8 @@ def _unknown() -> Iterator[Case]:
     yield _case("not recognised", "a zip", lambda tree: (
         _pair("real", "fake")(tree), zipped(tree, "dataset.zip")),
                 stops("zip|unpack", "stops: unpack the archive"), row="90")
-    for name in ("dataset.tar.gz", "dataset.rar", "dataset.7z", "a/b/archive.tar"):
+    for name in ("dataset.tar.gz", "dataset.rar", "dataset.7z", "a/b/archive.tar", "LA.zip.001",
+                 "LA.z01", "train-00000-of-00001.parquet"):
         yield _case("not recognised", name, lambda tree, name=name: tree.put(name, bytes(2000)),
                     stops("tar|rar|7z|unpack|archive", "stops: unpack the archive"))
     yield _case("not recognised", "a video", lambda tree: tree.put("film.mkv", bytes(2000)),
