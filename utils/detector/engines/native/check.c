@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #define SAMPLES 4502
-static const int WIDTHS[] = {1, 32, 32, 24, 24, 64, 64};
+static const int WIDTHS[] = {1, 32, 32, 24, 24, 64, 64}, INNER[] = {32, 17, 24, 24, 64, 40};
 
 static uint32_t seed = 1;
 static float noise(float size) {
@@ -42,11 +42,11 @@ static double *filled(const float *bias, int channels, long n) {
     return p;
 }
 static double *next(const weights *w, double *x, long columns) {
-    double *h = filled(w->bias1, w->out, 24 * columns);
+    double *h = filled(w->bias1, w->inner, 24 * columns);
     double *y = filled(w->bias2, w->out, N_ROWS * columns);
-    convolve(x, w->in, N_ROWS, columns, w->conv1, 2, 1, h, w->out, 24);
-    for (long i = 0; i < w->out * 24 * columns; i++) h[i] = selu(h[i]);
-    convolve(h, w->out, 24, columns, w->conv2, 2, 0, y, w->out, N_ROWS);
+    convolve(x, w->in, N_ROWS, columns, w->conv1, 2, 1, h, w->inner, 24);
+    for (long i = 0; i < w->inner * 24 * columns; i++) h[i] = selu(h[i]);
+    convolve(h, w->inner, 24, columns, w->conv2, 2, 0, y, w->out, N_ROWS);
     if (w->down) convolve(x, w->in, N_ROWS, columns, w->down, 1, 0, y, w->out, N_ROWS);
     long rows = (long)w->out * N_ROWS, third = columns / 3;
     for (long i = 0; !w->down && i < rows * columns; i++) y[i] += x[i];
@@ -93,10 +93,11 @@ int main(void) {
         if (i % 129 > HALF) filters[i] = filters[i / 129 * 129 + 2 * HALF - i % 129];
     model m = {filters, norm, {{0}}};
     for (int i = 0; i < N_BLOCKS; i++) {
-        int in = WIDTHS[i], out = WIDTHS[i + 1];
-        float size = 1 / sqrtf(2.f * in), inner = 1 / sqrtf(2.f * out);
-        m.blocks[i] = (weights){in, out, random_floats(6L * in * out, size), random_floats(out, .3f),
-                                random_floats(6L * out * out, inner), random_floats(out, .3f),
+        int in = WIDTHS[i], inner = INNER[i], out = WIDTHS[i + 1];
+        float size = 1 / sqrtf(2.f * in), second = 1 / sqrtf(2.f * inner);
+        m.blocks[i] = (weights){in, inner, out,
+                                random_floats(6L * in * inner, size), random_floats(inner, .3f),
+                                random_floats(6L * inner * out, second), random_floats(out, .3f),
                                 in != out ? random_floats(3L * in * out, size) : 0};
     }
     float *wave = random_floats(SAMPLES, .5f);

@@ -20,10 +20,10 @@ products a channel instead of 72, by Winograd's F(3, 2) over rows and F(4, 3) ov
 #define INLINE static inline __attribute__((always_inline))
 
 /* Packed for the kernel: channels are multiples of WIDE, conv1 and conv2 (out / WIDE, 24, in, WIDE)
-   are transformed; conv2's last inputs are the short cut's. A first block has one input channel,
-   conv1 (6, out) and down (3, out). */
+   are transformed; conv2's last inputs are the short cut's. Between them are `inner` channels. A
+   first block has one input channel, conv1 (6, inner) and down (3, out). */
 typedef struct {
-    int in, out, channels;
+    int in, inner, out, channels;
     enum { SUMMED, WEIGHED, PLAIN } shortcut;
     float *conv1, *bias1, *conv2, *bias2, *down;
 } block;
@@ -301,10 +301,10 @@ static const int ROW_OF[] = {0, 1, 0, 2};
 static void conv1(const block *b, const float *x, long x_row, float *h, long row, space s) {
     for (int part = SUM; part <= BOTTOM; part++) {
         tiles_of(x, x_row, b->in, s.V, b->in, part);
-        for (int o = 0; o < b->out; o += WIDE) {
+        for (int o = 0; o < b->inner; o += WIDE) {
             const float *Z = part_of(part, b->conv1, b->in, b->in, o, s);
             const float *sum = part == DIFFERENCE ? s.sum + 6 * PLANE * (o / WIDE) : 0;
-            if (Z) activate(Z, sum, b->bias1 + o, h + ROW_OF[part] * row + o, row, b->out);
+            if (Z) activate(Z, sum, b->bias1 + o, h + ROW_OF[part] * row + o, row, b->inner);
         }
     }
 }
@@ -312,11 +312,11 @@ static void conv1(const block *b, const float *x, long x_row, float *h, long row
 /* x is at the block's input above the first row, at the column of y's first. */
 static void conv2(const block *b, const float *h, long h_row, const float *x, long x_row, float *y,
                   long row, long last, space s) {
-    int depth = b->out + (b->shortcut == SUMMED ? b->in : 0);   /* the input follows h */
+    int depth = b->inner + (b->shortcut == SUMMED ? b->in : 0);     /* the input follows h */
     for (int part = SUM; part <= BOTTOM; part++) {
-        int used = part == BOTTOM ? b->out : depth, r = ROW_OF[part];
-        tiles_of(h, h_row, b->out, s.V, depth, part);
-        if (used > b->out) tiles_of(x + x_row - b->in, x_row, b->in, s.V + b->out, depth, part);
+        int used = part == BOTTOM ? b->inner : depth, r = ROW_OF[part];
+        tiles_of(h, h_row, b->inner, s.V, depth, part);
+        if (used > b->inner) tiles_of(x + x_row - b->in, x_row, b->in, s.V + b->inner, depth, part);
         for (int o = 0; o < b->out; o += WIDE) {
             const float *Z = part_of(part, b->conv2, depth, used, o, s);
             const float *sum = part == DIFFERENCE ? s.sum + 6 * PLANE * (o / WIDE) : 0;
@@ -335,25 +335,32 @@ static void silence(float *h, long row, int channels, long from, long to) {
             if (j < from || j >= to) memset(h + r * row + j * channels, 0, 4 * channels);
 }
 
+/* Floats of the sums of one part of the wider convolution, and of a block's whole room. */
+static long sums_of(const block *b) {
+    return 6 * PLANE * ((b->inner > b->out ? b->inner : b->out) / WIDE);
+}
+static long room_of(const block *b) {
+    return ROWS * (COLUMNS + 2L) * b->inner + 6L * TILES * THREES * (b->in + b->inner)
+         + 2 * sums_of(b) + 6 * PLANE;
+}
+
 /* x (ROWS, stride, in) of `columns` columns -> y (ROWS, y_stride, out) of a third. COLUMNS at a
    time, so that all between stays in the cache; h keeps two columns of the turn before. */
 static void run_block(const block *b, const float *x, long columns, long stride, float *y,
                       long y_stride, float *room) {
-    long row = (COLUMNS + 2L) * b->out, x_row = stride * b->in, y_row = y_stride * b->out;
-    float *h = room, *fresh = h + 2 * b->out;
-    int depth = b->in + b->out;
-    float *V = h + ROWS * row, *sum = V + 6L * TILES * THREES * depth;
-    long plane = 6 * PLANE * (b->out / WIDE);
-    space s = {V, sum, sum + plane, sum + 2 * plane};
+    long row = (COLUMNS + 2L) * b->inner, x_row = stride * b->in, y_row = y_stride * b->out;
+    float *h = room, *fresh = h + 2 * b->inner;
+    float *V = h + ROWS * row, *sum = V + 6L * TILES * THREES * (b->in + b->inner);
+    space s = {V, sum, sum + sums_of(b), sum + 2 * sums_of(b)};
     memset(h, 0, 4 * ROWS * row);
     for (long start = -COLUMNS; start < columns; start += COLUMNS) {
         const float *here = x + (HALO + start) * b->in;
         for (int r = 0; r < ROWS; r++)
-            memmove(h + r * row, h + r * row + COLUMNS * b->out, 8 * b->out);
-        if (b->in == 1) first_layer(here, x_row, b->conv1, b->bias1, fresh, row, b->out);
+            memmove(h + r * row, h + r * row + COLUMNS * b->inner, 8 * b->inner);
+        if (b->in == 1) first_layer(here, x_row, b->conv1, b->bias1, fresh, row, b->inner);
         else conv1(b, here, x_row, fresh, row, s);
         if (start < 0 || start + COLUMNS + 1 > columns)
-            silence(fresh, row, b->out, start < 0 ? COLUMNS - 1 : 0, columns - start - 1);
+            silence(fresh, row, b->inner, start < 0 ? COLUMNS - 1 : 0, columns - start - 1);
         if (start >= 0)
             conv2(b, h, row, here, x_row, y + (HALO + start / 3) * b->out, y_row,
                   columns / 3 - start / 3, s);
@@ -388,32 +395,34 @@ static void pack(const weights *w, block *b, float **room) {
     int first = w->in == 1;
     b->channels = w->out;
     b->in = first ? 1 : wide(w->in);
+    b->inner = wide(w->inner);
     b->out = wide(w->out);
     b->shortcut = first ? WEIGHED : w->down ? SUMMED : PLAIN;
-    int depth = b->out + (b->shortcut == SUMMED ? b->in : 0);
+    int depth = b->inner + (b->shortcut == SUMMED ? b->in : 0);
     float **places[] = {&b->bias1, &b->bias2, &b->down, &b->conv1, &b->conv2};
-    long sizes[] = {b->out, b->out, 3 * b->out, (first ? 6 : 24 * b->in) * (long)b->out,
+    long sizes[] = {b->inner, b->out, 3 * b->out, (first ? 6 : 24 * b->in) * (long)b->inner,
                     24L * depth * b->out};
     for (int i = 0; i < 5; i++) {
         *places[i] = *room;
         *room += sizes[i];
     }
-    memcpy(b->bias1, w->bias1, 4 * w->out);
+    memcpy(b->bias1, w->bias1, 4 * w->inner);
     memcpy(b->bias2, w->bias2, 4 * w->out);
-    transform(w->conv2, w->out, w->out, 2, b->conv2, depth, 0);
-    if (!first) transform(w->conv1, w->out, w->in, 2, b->conv1, b->in, 0);
-    if (b->shortcut == SUMMED) transform(w->down, w->out, w->in, 1, b->conv2, depth, b->out);
-    for (int o = 0; first && o < w->out; o++) {
-        for (int i = 0; i < 6; i++) b->conv1[i * b->out + o] = w->conv1[6 * o + i];
+    transform(w->conv2, w->out, w->inner, 2, b->conv2, depth, 0);
+    if (!first) transform(w->conv1, w->inner, w->in, 2, b->conv1, b->in, 0);
+    if (b->shortcut == SUMMED) transform(w->down, w->out, w->in, 1, b->conv2, depth, b->inner);
+    for (int o = 0; first && o < w->inner; o++)
+        for (int i = 0; i < 6; i++) b->conv1[i * b->inner + o] = w->conv1[6 * o + i];
+    for (int o = 0; first && o < w->out; o++)
         for (int i = 0; i < 3; i++) b->down[i * b->out + o] = w->down[3 * o + i];
-    }
 }
 
 static void *prepare(const model *m) {
     long floats = N_BANDS * (HALF + 1);
     for (int i = 0; i < N_BLOCKS; i++) {
-        long out = wide(m->blocks[i].out), in = wide(m->blocks[i].in);
-        floats += (11 + 24 * (out + 2 * in)) * out;
+        const weights *w = &m->blocks[i];
+        long in = wide(w->in), inner = wide(w->inner), out = wide(w->out);
+        floats += (7 + 24 * in) * inner + (4 + 24 * (inner + in)) * out;
     }
     network *net = calloc(1, sizeof(network) + 4 * floats + 64);
     if (!net) return 0;
@@ -425,12 +434,6 @@ static void *prepare(const model *m) {
     for (int i = 0; i < N_BANDS * (HALF + 1); i++)
         net->bands[i] = m->filters[i / (HALF + 1) * (2 * HALF + 1) + HALF + i % (HALF + 1)];
     return net;
-}
-
-/* Floats of a block's room, see `run_block`. */
-static long room_of(const block *b) {
-    return ROWS * (COLUMNS + 2L) * b->out
-         + 6L * TILES * THREES * (b->in + b->out) + 6 * PLANE * (2 * b->out / WIDE + 1);
 }
 
 /* The image, the blocks' outputs, and what the bands and the blocks need in turn. */

@@ -6,10 +6,10 @@
 #define N_BANDS (3 * N_ROWS)
 #define HALF 64         /* samples on each side of a sinc filter's middle */
 
-/* Weights as the graph holds them, batch norm folded in: conv1 (out, in, 2, 3), conv2
-   (out, out, 2, 3), down (out, in, 1, 3) or null for a plain short cut. */
+/* Weights as the graph holds them, batch norm folded in: conv1 (inner, in, 2, 3),
+   conv2 (out, inner, 2, 3), down (out, in, 1, 3) or null for a plain short cut. */
 typedef struct {
-    int in, out;
+    int in, inner, out;
     const float *conv1, *bias1, *conv2, *bias2, *down;
 } weights;
 

@@ -74,8 +74,11 @@ static status *weights_of(table api, void *context, model *m) {
     for (int i = 0; i < N_BLOCKS; i++) {
         weights *w = &m->blocks[i];
         const float **places[] = {&w->conv1, &w->bias1, &w->conv2, &w->bias2, &w->down};
-        for (int k = 4; k >= 0; k--) TRY(input(api, context, 3 + 5 * i + k, places[k], shape));
-        w->out = (int)shape[0];         /* conv1 came last */
+        for (int k = 4; k >= 0; k--) {
+            TRY(input(api, context, 3 + 5 * i + k, places[k], shape));
+            if (k == 2) w->out = (int)shape[0];
+        }
+        w->inner = (int)shape[0];       /* conv1 came last */
         w->in = (int)shape[1];
     }
     return 0;
@@ -138,7 +141,7 @@ static status *compute(void *kernel_, void *context) {
     TRY(prepared(s, context));
     TRY(input(api, context, 0, &waves, shape));
     for (int i = 0; i < N_BLOCKS; i++) {
-        TRY(input(api, context, 3 + 5 * i, &unused, size));
+        TRY(input(api, context, 3 + 5 * i + 2, &unused, size));
         channels[i] = (int)size[0];
     }
     TRY(outputs_of(api, context, shape[0], shape[1], channels, outputs));
