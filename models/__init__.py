@@ -2,7 +2,8 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 CONFIGS: dict[str, dict] = {}                 # by name, "architecture" included
 NETWORKS: dict[str, type[nn.Module]] = {}     # by the same names
@@ -30,3 +31,16 @@ def build_model(config: dict) -> nn.Module:
         return NETWORKS[architecture](**settings)
     except TypeError as error:
         raise ValueError(f"wrong settings of {architecture!r}: {error}") from error
+
+
+def with_weights(config: dict, weights: dict[str, Tensor]) -> nn.Module:
+    """The network of `config` with the tensors of `weights`, a whole state dict, as its own.
+
+    No fresh weights are drawn where the network has no constants beside its state dict.
+    """
+    with torch.device("meta"):
+        model = build_model(config)
+    if not {name for name, _ in model.named_buffers()} <= weights.keys():
+        model = build_model(config)
+    model.load_state_dict(weights, assign=True)
+    return model

@@ -77,25 +77,33 @@ class SincBands(nn.Module):
 class ResidualBlock(nn.Module):
     """Two 2 x 3 convolutions and a short cut: (B, ci, H, W) -> (B, co, H, W // 3).
 
-    The output is pooled by three in time, unless `pooled` is False.
+    The output is pooled by three in time, unless `pooled` is False. `inner`: channels between the
+    convolutions, `channels_out` by default; a pruned block has fewer.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, first: bool, pooled: bool = True):
+    def __init__(self, channels_in: int, channels_out: int, first: bool, pooled: bool = True,
+                 inner: int | None = None):
         super().__init__()
         self.pooled = pooled
+        inner = inner or channels_out
         if not first:
             # Dead weight: the published forward normalises the input with bn1, but then convolves
             # the raw input, so bn1 never affects the output. It exists only for the published
             # keys and is not computed here. Its running statistics stay at their start values;
             # nothing reads them.
             self.bn1 = nn.BatchNorm2d(channels_in)
-        self.conv1 = nn.Conv2d(channels_in, channels_out, (2, 3), padding=(1, 1))
-        self.bn2 = nn.BatchNorm2d(channels_out)
-        self.conv2 = nn.Conv2d(channels_out, channels_out, (2, 3), padding=(0, 1))
+        self.conv1 = nn.Conv2d(channels_in, inner, (2, 3), padding=(1, 1))
+        self.bn2 = nn.BatchNorm2d(inner)
+        self.conv2 = nn.Conv2d(inner, channels_out, (2, 3), padding=(0, 1))
         if channels_in != channels_out:
             self.conv_downsample = nn.Conv2d(channels_in, channels_out, (1, 3), padding=(0, 1))
         else:
             self.conv_downsample = None
+
+    @property
+    def inner_norm(self) -> nn.BatchNorm2d:
+        """The batch norm between the convolutions."""
+        return self.bn2
 
     def forward(self, x: Tensor) -> Tensor:
         # in place, which saves an eighth of the memory in training
@@ -108,25 +116,32 @@ class ResidualBlock(nn.Module):
         return F.max_pool1d(y.flatten(1, 2), 3).unflatten(1, y.shape[1:3])
 
 
-def residual_blocks(channels: list[int], pooled: bool = True) -> nn.Sequential:
-    """Six residual blocks, each in its own `Sequential`: published keys are `encoder.0.0`."""
+def residual_blocks(channels: list[int], pooled: bool = True,
+                    inner: list[int] | None = None) -> nn.Sequential:
+    """Six residual blocks, each in its own `Sequential`: published keys are `encoder.0.0`.
+
+    `inner`: of each block, see `ResidualBlock`.
+    """
     widths = [1, channels[0], channels[1], channels[2], channels[3], channels[3], channels[3]]
+    sizes = zip(widths[:-1], widths[1:], inner or widths[1:], strict=True)
     return nn.Sequential(*(
-        nn.Sequential(ResidualBlock(before, after, first=number == 0, pooled=pooled))
-        for number, (before, after) in enumerate(zip(widths, widths[1:]))))
+        nn.Sequential(ResidualBlock(before, after, first=number == 0, pooled=pooled, inner=between))
+        for number, (before, after, between) in enumerate(sizes)))
 
 
 class AASIST(GraphReadOut):
     """(B, T) float32 waveforms, T >= 2315 -> (last_hidden (B, 160), logits (B, 2)).
 
-    The logits are in the order spoof, bona fide.
+    The logits are in the order spoof, bona fide. `inner`: of a pruned network, the channels inside
+    of its six residual blocks.
     """
 
-    def __init__(self, channels: list[int], gat_dims: list[int], pool_ratios: list[float]):
+    def __init__(self, channels: list[int], gat_dims: list[int], pool_ratios: list[float],
+                 inner: list[int] | None = None):
         super().__init__()
         self.bands = SincBands()
         self.first_bn = nn.BatchNorm2d(1)
-        self.encoder = residual_blocks(channels)
+        self.encoder = residual_blocks(channels, inner=inner)
         self.add_graphs(N_FREQUENCIES, channels[-1], gat_dims, pool_ratios)
 
     def forward(self, waves: Tensor,

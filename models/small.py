@@ -45,16 +45,23 @@ class LogSpectrogram(nn.Module):
 class ResidualBlock(nn.Module):
     """Two 3 x 3 convolutions with batch norm; they halve both axes.
 
-    The short cut is an average and a 1 x 1 convolution.
+    The short cut is an average and a 1 x 1 convolution. `inner`: channels between the convolutions,
+    `outputs` by default; a pruned block has fewer.
     """
 
-    def __init__(self, inputs: int, outputs: int):
+    def __init__(self, inputs: int, outputs: int, inner: int | None = None):
         super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        inner = inner or outputs
+        self.conv1 = nn.Conv2d(inputs, inner, 3, stride=2, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(inner)
+        self.conv2 = nn.Conv2d(inner, outputs, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
         self.short = nn.Conv2d(inputs, outputs, 1, bias=False)
+
+    @property
+    def inner_norm(self) -> nn.BatchNorm2d:
+        """The batch norm between the convolutions."""
+        return self.bn1
 
     def forward(self, x: Tensor) -> Tensor:
         y = nn.functional.relu(self.bn1(self.conv1(x)))
@@ -86,11 +93,13 @@ class SmallModel(nn.Module):
     The classes are [spoof, bona fide]. Each bin's mean over time is subtracted, because a fixed
     channel says nothing about synthesis. Frequencies keep their order up to the read-out.
     Attention weights the mean and the deviation over time (Okabe et al. 2018). `front_end`, a name
-    of `models.front_ends.FRONT_ENDS`, takes the place of the log spectrogram.
+    of `models.front_ends.FRONT_ENDS`, takes the place of the log spectrogram. `inner`: of a pruned
+    network, the channels inside of its residual blocks.
     """
 
     def __init__(self, n_fft: int, window: int, hop: int, widths: list[int], embedding: int,
-                 dropout: float, mask_bins: int, mask_frames: int, front_end: str | None = None):
+                 dropout: float, mask_bins: int, mask_frames: int, front_end: str | None = None,
+                 inner: list[int] | None = None):
         super().__init__()
         self.mask_bins, self.mask_frames = mask_bins, mask_frames
         self.front_end = (make_front_end(front_end) if front_end else
@@ -99,7 +108,8 @@ class SmallModel(nn.Module):
         first, *others = widths
         self.stem = nn.Sequential(nn.Conv2d(1, first, 5, stride=2, padding=2, bias=False),
                                   nn.BatchNorm2d(first), nn.ReLU())
-        self.blocks = nn.Sequential(*(ResidualBlock(a, b) for a, b in zip(widths, others)))
+        self.blocks = nn.Sequential(*(ResidualBlock(*sizes) for sizes in
+                                      zip(widths[:-1], others, inner or others, strict=True)))
         rows = -(-self.front_end.size // 2 ** len(widths))
         self.projection = nn.Sequential(nn.Conv1d(widths[-1] * rows, embedding, 1, bias=False),
                                         nn.BatchNorm1d(embedding), nn.ReLU())

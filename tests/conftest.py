@@ -28,7 +28,7 @@ def shared() -> Path:
 def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
     """24 FLAC files of real speech ("bonafide") and 24 of synthetic speech ("spoof"), cut from
     data/examples."""
-    from tests.helpers.example_speech import write_clips
+    from tests.helpers.audio.example_speech import write_clips
     return write_clips(tmp_path_factory.mktemp("clips"))
 
 

@@ -1,14 +1,16 @@
 """The documents: short README, plain sentences, current tables; links, files, options exist."""
 import re
+import shlex
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.tables import DOCUMENTS, main
+from tests.benchmarks.docs.tables import DOCUMENTS, main
 from utils.common.files import ROOT
 
 FOREIGN = {"--help", "--index-url", "--inplace", "--nproc_per_node", "--nnodes", "--rdzv_endpoint",
-           "--model-module", "--datasets"}
+           "--rdzv_backend", "--model-module", "--datasets"}
 LONGEST = 25            # words of a sentence
 FOLDERS = ("data", "models", "notebooks", "results", "tests", "utils")
 MADE = ("data/raw", "data/protocols", "data/processed", "models/checkpoints", "results")
@@ -81,3 +83,19 @@ def test_named_files_and_options_exist(name):
         assert path.startswith(MADE) or (ROOT / path).exists(), path
     for option in set(re.findall(r"(?<![\w-])--[a-z][\w-]*", text)) - FOREIGN:
         assert f'"{option}"' in CODE, option
+
+
+def commands_of(text: str) -> list[list[str]]:
+    """The commands of a document that run a step: its file, and the arguments."""
+    found = re.findall(r"python ((?:utils|notebooks)/\w+\.py(?: [^`|#\n]*?)?)(?:`|  #|  |\n|;)",
+                       re.sub(r"\\\n\s*", "", text))
+    return [shlex.split(command) for command in found]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_commands_of_steps_are_understood(name):
+    """By the parser of the step; words in place of a choice or a number would not be."""
+    for script, *arguments in commands_of(text_of(name)):
+        step = import_module(script.removesuffix(".py").replace("/", "."))
+        step.build_parser().parse_args(arguments)
+

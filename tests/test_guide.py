@@ -3,9 +3,9 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from tests.benchmarks import drawings, pictures
+from tests.benchmarks.docs import drawings, pictures
 from tests.benchmarks.results_files import RESULTS, read_rows
-from tests.benchmarks.run_guide import GUIDE, commands
+from tests.benchmarks.docs.run_guide import GUIDE, commands
 
 TEXT = GUIDE.read_text(encoding="utf-8")
 

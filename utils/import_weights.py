@@ -58,27 +58,29 @@ def published_checkpoint(weights: Path, architecture: str) -> dict:
     from utils.detector.checkpoint import FORMAT, LABEL_ORDER, check_weights
     from utils.detector.decision import UNCALIBRATED
     from utils.signals import N_SAMPLES, SAMPLE_RATE
-    config, state_dict, whole = _read(weights, architecture)
+    config, state_dict, protocol = _read(weights, architecture)
     check_weights(config, state_dict, weights)
     digest = file_sha256(weights)
     name, trained_on = KNOWN_WEIGHTS.get(digest, ("unrecognised", UNKNOWN))
     return {"format": FORMAT, "architecture": config["architecture"], "config": config,
             "state_dict": dict(state_dict), "label_order": LABEL_ORDER, "n_samples": N_SAMPLES,
-            "sample_rate": SAMPLE_RATE, **UNCALIBRATED, "published_whole": whole, "audio": None,
+            "sample_rate": SAMPLE_RATE, **UNCALIBRATED, **protocol, "audio": None,
             "trained_on": trained_on, "args": {"architecture": architecture}, "history": [],
             "environment": environment(),
             "origin": f"{name} weights of {architecture}, imported from {weights.name} "
                       f"(SHA-256 {digest})"}
 
 
-def _read(weights: Path, architecture: str) -> tuple[dict, dict, bool]:
-    """Configuration, state dict, and whether the published evaluation hears whole recordings."""
+def _read(weights: Path, architecture: str) -> tuple[dict, dict, dict]:
+    """Configuration, state dict, and what `published_score` does otherwise than for AASIST."""
     if architecture in SELF_SUPERVISED:
         from utils.encoders.detectors import PUBLISHED, read_published
-        return *read_published(weights, architecture), PUBLISHED[architecture].whole
+        family = PUBLISHED[architecture]
+        return *read_published(weights, architecture), {
+            "published_whole": family.whole, "published_difference": family.difference}
     from models import CONFIGS
     from utils.detector.checkpoint import read_pickle
-    return CONFIGS[architecture], read_pickle(weights), False
+    return CONFIGS[architecture], read_pickle(weights), {}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -48,6 +48,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--fold", type=fold, metavar="K/N",
                         help="split into N folds: the K-th is eval, the next one dev, the rest "
                              "train (default: 60/20/20)")
+    parser.add_argument("--eval_only", action="store_true",
+                        help="prepare eval alone, for a model that you have; all of a corpus "
+                             "that has no subsets")
     parser.add_argument("--force", action="store_true",
                         help="read archives again although they have an index")
     corpus = parser.add_argument_group("the default corpus, built where data/raw is empty")
@@ -72,7 +75,8 @@ def find_corpus(args: argparse.Namespace) -> Corpus:
     if args.where and chosen != "folders":
         raise InputError(f"--where needs folders with a trials.tsv, but the corpus is {chosen}: "
                          "leave --where out, or add --corpus folders")
-    return CORPORA[chosen].find(request)
+    corpus = CORPORA[chosen].find(request)
+    return corpus.eval_alone() if args.eval_only else corpus
 
 
 def build_default(raw_dir: Path, args: argparse.Namespace) -> None:
@@ -91,7 +95,10 @@ def build_default(raw_dir: Path, args: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Write the trial lists; returns 0, or raises `InputError`."""
-    args = build_parser().parse_args(argv)
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if args.eval_only and args.fold:
+        parser.error("--fold cuts three subsets, and --eval_only makes one: give one of the two")
     if args.data_dir.exists() and not args.data_dir.is_dir():
         raise InputError(f"--data_dir {args.data_dir} is not a folder: name a folder")
     lists = args.data_dir / "protocols"

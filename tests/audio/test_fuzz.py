@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.helpers.audio_encodings import build
+from tests.helpers.audio.audio_encodings import build
 from tests.audio.test_decode import KINDS, clip, zoo  # noqa: F401  (fixtures)
 from utils.audio.decode import open_audio
 from utils.audio.info import AudioInfo

@@ -7,8 +7,8 @@ import av
 import numpy as np
 import pytest
 
-from tests.robustness.everyday.containers import chunk, pcm, wav
-from tests.robustness.everyday.sound import Track, fake, muxed, real, seconds, written
+from tests.robustness.everyday.making.containers import chunk, pcm, wav
+from tests.robustness.everyday.making.sound import Track, fake, muxed, real, seconds, written
 from utils.audio.decode import open_audio
 from utils.audio.sources import AudioError
 import contextlib

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.audio_zoo import NOTED, REFUSED, Kind, example, kinds
+from tests.helpers.audio.audio_zoo import NOTED, REFUSED, Kind, example, kinds
 from tests.conftest import ROOT
-from tests.helpers.scoring_models import write_small_model
+from tests.helpers.networks.scoring_models import write_small_model
 from utils import simplified_inference as script
 from utils.audio.decode import load_audio
 from utils.audio.sources import AudioError

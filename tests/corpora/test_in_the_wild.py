@@ -1,5 +1,6 @@
 """In-the-Wild, as its archive unpacks."""
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.helpers.trial_lists import listed_trials
 from utils import prepare_dataset
 from utils.common.errors import InputError
+from utils.corpora.corpus import Corpus, Files, Part
 from utils.trials.trial import SUBSETS, read_corpus
 
 
@@ -31,6 +33,26 @@ def test_its_list_gives_key_and_speaker(clips, tmp_path, home):
         (f"{n}.flac", "bonafide" if n < real else "spoof", f"Speaker, the {n % 3}.",
          "-" if n < real else "spoof") for n in range(real + len(clips["spoof"]))}
     assert read_corpus(tmp_path)["name"] == "In-the-Wild"
+
+
+def test_all_of_it_is_eval_for_a_model_that_is_there(clips, tmp_path, capsys):
+    """Published figures are of the whole set."""
+    tree(clips, tmp_path / "raw")
+    assert prepare_dataset.main(["--data_dir", str(tmp_path), "--eval_only"]) == 0
+    assert [path.name for path in (tmp_path / "protocols").glob("*.tsv")] == ["eval.tsv"]
+    assert len(listed_trials(tmp_path, "eval")) == len(clips["bonafide"] + clips["spoof"])
+    with pytest.raises(SystemExit) as ended:
+        prepare_dataset.main(["--data_dir", str(tmp_path), "--eval_only", "--fold", "1/3"])
+    assert ended.value.code == 2 and "--fold cuts three subsets" in capsys.readouterr().err
+
+
+def test_of_several_parts_eval_alone_is_left_or_missed():
+    part = Part("list", list, Files)
+    corpus = Corpus("C", "C, train and dev only", "c", "raw", {"train": part, "dev": part})
+    with pytest.raises(InputError, match="C, train and dev only has train and dev but no eval"):
+        corpus.eval_alone()
+    whole = replace(corpus, parts=corpus.parts | {"eval": part}).eval_alone()
+    assert whole.parts == {"eval": part} and whole.keeps_sets
 
 
 def test_a_line_that_cannot_be_read_is_named(clips, tmp_path):

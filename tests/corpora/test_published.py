@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.scoring_models import write_small_checkpoint
+from tests.helpers.networks.scoring_models import write_small_checkpoint
 from tests.helpers.steps import step
-from tests.robustness.everyday import published
-from tests.robustness.everyday.case import Case, Seen
-from tests.robustness.everyday.data import Tree
+from tests.robustness.everyday.data_sets import published
+from tests.robustness.everyday.making.case import Case, Seen
+from tests.robustness.everyday.data_sets.data import Tree
 from utils.trials.trial import SUBSETS, read_corpus
 
 CASES = list(published.cases())

@@ -5,7 +5,7 @@ import zipfile
 import pytest
 import torch
 
-from tests.helpers.aasist_weights import random_checkpoint, random_state_dict
+from tests.helpers.networks.aasist_weights import random_checkpoint, random_state_dict
 from utils.common.errors import InputError
 from utils.detector.checkpoint import FORMAT, load_checkpoint, metadata, save_checkpoint
 

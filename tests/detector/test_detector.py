@@ -11,7 +11,7 @@ import soundfile
 import torch
 
 from tests.conftest import ROOT
-from tests.helpers.scoring_models import write_small_checkpoint, write_small_model
+from tests.helpers.networks.scoring_models import write_small_checkpoint, write_small_model
 from utils import simplified_inference
 from utils.audio.decode import load_audio
 from utils.common.errors import InputError

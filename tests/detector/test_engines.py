@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from models import CONFIGS, build_model
-from tests.helpers.aasist_weights import random_checkpoint, random_input
+from tests.helpers.networks.aasist_weights import random_checkpoint, random_input
 from tests.conftest import ROOT
-from tests.helpers.scoring_models import write_small_model
+from tests.helpers.networks.scoring_models import write_small_model
 from utils.common.errors import InputError
 from utils.detector.checkpoint import save_checkpoint
 from utils.detector.engines import load_engine, newest_model

@@ -2,8 +2,8 @@
 import numpy as np
 import pytest
 
-from tests.helpers.example_speech import crops
-from tests.helpers.scoring_models import write_small_checkpoint, write_small_model
+from tests.helpers.audio.example_speech import crops
+from tests.helpers.networks.scoring_models import write_small_checkpoint, write_small_model
 from utils.common.errors import InputError
 from utils.detector.engines import load_engine
 from utils.detector.scoring import score_blocks

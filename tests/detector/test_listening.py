@@ -4,9 +4,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from tests.helpers.audio_encodings import by_soundfile
-from tests.helpers.example_speech import crops
-from tests.helpers.scoring_models import write_small_model
+from tests.helpers.audio.audio_encodings import by_soundfile
+from tests.helpers.audio.example_speech import crops
+from tests.helpers.networks.scoring_models import write_small_model
 from utils.detector import Detector
 from utils.signals.front import FRONT
 

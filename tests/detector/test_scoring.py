@@ -2,9 +2,9 @@
 import numpy as np
 import pytest
 
-from tests.helpers.example_speech import EXAMPLES, crops
-from tests.helpers.scoring_models import (CALIBRATION, write_small_checkpoint, write_small_model,
-                                  write_store)
+from tests.helpers.audio.example_speech import EXAMPLES, crops
+from tests.helpers.networks.scoring_models import (CALIBRATION, write_small_checkpoint,
+                                                   write_small_model, write_store)
 from utils.audio.decode import load_audio, open_audio
 from utils.common.errors import InputError
 from utils.detector.engines import load_engine

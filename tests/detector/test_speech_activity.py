@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import soxr
 
-from tests.helpers.example_speech import EXAMPLES, crops
-from tests.helpers.scoring_models import genuine
+from tests.helpers.audio.example_speech import EXAMPLES, crops
+from tests.helpers.networks.scoring_models import genuine
 from utils.audio.decode import load_audio
 from utils.detector.speech_activity import Activity
 from utils.signals.windows import cut

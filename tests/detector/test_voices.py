@@ -5,7 +5,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.robustness.everyday.sound import Track, fake, muxed, real, written
+from tests.robustness.everyday.making.sound import Track, fake, muxed, real, written
 from utils.detector.voices import Comparison, Voice, voices
 from utils.audio.decode import open_audio
 from utils.common.errors import InputError

@@ -10,17 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from tests.helpers.example_speech import crops, example_files
-from tests.helpers.plain_ssl import plain_detector, plain_encoder
-from tests.helpers.published_ssl import (SMALL, detector_shapes, random_weights,
-                                         write_safetensors)
-from tests.helpers.scoring_models import write_store
+from tests.helpers.audio.example_speech import crops, example_files
+from tests.helpers.networks.plain_ssl import plain_detector, plain_encoder
+from tests.helpers.networks.published_ssl import (SMALL, detector_shapes, encoder_shapes,
+                                                  random_weights, write_safetensors)
+from tests.helpers.networks.scoring_models import write_store
 from tests.helpers.steps import step
 from tests.helpers.tiny_stores import tiny_stores
 from utils.common.errors import InputError
 from utils.detector.checkpoint import load_checkpoint
 from utils.detector.engines import load_engine
 from utils.detector.scoring import published_score, tile
+from utils.encoders.detectors import read_published
+from utils.encoders.files import read_encoder
 from utils.encoders.tensors import read_safetensors
 from utils.export.calibrating import change_entries
 from utils.export.ssl import write_ssl
@@ -75,7 +77,8 @@ def test_files_of_every_way_of_saving_are_read_alike(speech, tmp_path):
 
 
 def test_antideepfake_hears_the_whole_recording_in_its_published_protocol(speech, tmp_path):
-    """With and without PyTorch; normalised over all of it."""
+    """With and without PyTorch; normalised over all of it; its evaluation compares probabilities.
+    """
     weights = random_weights(detector_shapes("antideepfake", SMALL))
     engines = [load_engine(imported("antideepfake", tmp_path, weights), threads=1)]
     step("utils/export_model.py", "--model", tmp_path / "m.pt")
@@ -83,9 +86,9 @@ def test_antideepfake_hears_the_whole_recording_in_its_published_protocol(speech
     samples = (speech.flatten()[:100_000].numpy() * 32768).astype(np.int16)
     wave = torch.from_numpy(samples.astype(np.float32) / 32768)[None]
     with torch.no_grad():
-        expected = float(plain_detector("antideepfake", weights, wave)[0, 1])
+        spoof, bonafide = plain_detector("antideepfake", weights, wave)[0].tolist()
     for engine in engines:
-        assert published_score(engine, [samples]) == pytest.approx(expected, abs=1e-5)
+        assert published_score(engine, [samples]) == pytest.approx(bonafide - spoof, abs=1e-5)
     longest = np.zeros(16000 * 120, np.int16)
     with pytest.raises(InputError, match="longer than 120 s"):
         published_score(engines[0], [longest, longest[:1]])
@@ -121,11 +124,31 @@ def test_a_header_that_is_no_table_of_tensors_is_refused(header, tmp_path):
         read_safetensors(path)
 
 
-def test_a_detector_of_another_family_is_refused(tmp_path):
-    torch.save(random_weights(detector_shapes("antideepfake", SMALL)), tmp_path / "m.pth")
-    done = step("utils/import_weights.py", "--weights", tmp_path / "m.pth", "--architecture",
-                "xlsr-aasist", "--output", tmp_path / "m.pt")
-    assert done.returncode == 1 and "their names begin with ssl_model.model." in done.stderr
+@pytest.mark.parametrize("shapes, said", [
+    (detector_shapes("antideepfake", SMALL), "choose --architecture antideepfake"),
+    (encoder_shapes(**SMALL), "--architecture ssl --encoder"),
+    ([("a.weight", (2, 2))], "choose another --architecture or another file")])
+def test_a_file_of_another_kind_is_refused_and_the_way_is_told(shapes, said, tmp_path):
+    torch.save(random_weights(shapes), tmp_path / "m.pth")
+    with pytest.raises(InputError, match="their names begin with ssl_model.model.; .*") as refused:
+        read_published(tmp_path / "m.pth", "xlsr-aasist")
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_published_file_in_place_of_a_checkpoint_is_told_its_architecture(family, tmp_path):
+    torch.save(random_weights(detector_shapes(family, SMALL)), tmp_path / "m.pth")
+    with pytest.raises(InputError, match=f"--architecture {family} --output"):
+        load_checkpoint(tmp_path / "m.pth")
+    with pytest.raises(InputError, match="is a detector, and no encoder alone: import it with"):
+        read_encoder(tmp_path / "m.pth")
+
+
+def test_an_encoder_in_place_of_a_checkpoint_is_told_its_use(tmp_path):
+    torch.save({"model": random_weights(encoder_shapes(**SMALL)), "cfg": {}},
+               tmp_path / "xlsr2_300m.pt")
+    with pytest.raises(InputError, match="holds a speech encoder, and no detector: train one on"):
+        load_checkpoint(tmp_path / "xlsr2_300m.pt")
 
 
 def test_from_a_published_file_to_a_calibrated_verdict_in_8_bits(tmp_path):
@@ -205,7 +228,6 @@ def test_an_untouched_model_is_left_where_dev_cannot_calibrate(tmp_path):
 def test_the_base_model_of_wav2vec_converts_too(speech):
     """Its extractor has one norm, its blocks norm after adding, its convolutions no bias."""
     from models.ssl import speech_encoder
-    from tests.helpers.published_ssl import encoder_shapes
     from utils.encoders.names import encoder_settings, torchaudio_names
     weights = random_weights(encoder_shapes(**SMALL, per_layer=False))
     converted = torchaudio_names(weights, Path("wav2vec_small.pt"))

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.scoring_models import write_small_model
+from tests.helpers.networks.scoring_models import write_small_model
 from tests.helpers.tiny_stores import tiny_stores
 from utils.common.errors import InputError
 from utils.detector.engines import load_engine

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from models import CONFIGS, build_model
-from tests.helpers.aasist_weights import (PUBLISHED, figures, random_checkpoint, random_input,
-                                          random_state_dict)
+from tests.helpers.networks.aasist_weights import (PUBLISHED, figures, random_checkpoint,
+                                                   random_input, random_state_dict)
 from utils import export_model, import_weights
 from utils.common.errors import InputError
 from utils.export import aasist as aasist_onnx, export

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 
 from notebooks import aasist_training
-from tests.helpers.example_speech import crops
+from tests.helpers.audio.example_speech import crops
 from utils.store.writer import StoreWriter
 from utils.trials.labels import Labels
 

@@ -5,7 +5,8 @@ import torch
 
 from models import CONFIGS, build_model
 from models.aasist import MIN_SAMPLES, N_BANDS, draw_band_mask, sinc_filters
-from tests.helpers.aasist_weights import PUBLISHED, figures, random_input, random_state_dict
+from tests.helpers.networks.aasist_weights import (PUBLISHED, figures, random_input,
+                                                   random_state_dict)
 from tests.benchmarks.plain.aasist import PlainAASIST
 
 WITH_FIGURES = [name for name in PUBLISHED if name != "ASVspoof5-baseline"]

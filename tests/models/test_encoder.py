@@ -7,7 +7,7 @@ import torch
 from models import CONFIGS, build_model
 from models.encoder import SpeechEncoder, WhisperLogMel, mel_filters, statistics
 from tests.conftest import ROOT
-from tests.helpers.example_speech import EXAMPLES
+from tests.helpers.audio.example_speech import EXAMPLES
 from utils.common.errors import InputError
 from utils.training.setup.weights import load_encoder_weights
 

@@ -10,7 +10,7 @@ import torch
 
 from models.encoder import mel_filters
 from models.front_ends import FRONT_ENDS, LFCC, LogMel, cosine_transform, linear_filters
-from tests.helpers.example_speech import EXAMPLES
+from tests.helpers.audio.example_speech import EXAMPLES
 
 
 @pytest.fixture(scope="module")

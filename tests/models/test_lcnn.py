@@ -5,7 +5,7 @@ import torch
 from models import CONFIGS, build_model
 from models.front_ends import LFCC
 from models.lcnn import MaxFeatureMap, trunk
-from tests.helpers.aasist_weights import random_checkpoint, random_input
+from tests.helpers.networks.aasist_weights import random_checkpoint, random_input
 from utils.common.errors import InputError
 from utils.export import export
 from utils.detector.checkpoint import load_checkpoint, save_checkpoint

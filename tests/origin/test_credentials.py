@@ -6,9 +6,9 @@ import pytest
 
 pytest.importorskip("c2pa", reason="c2pa-python is not installed")
 
-from tests.helpers.audio_encodings import by_pyav, by_soundfile, speech
-from tests.helpers.example_speech import EXAMPLES
-from tests.helpers.origin_marks import GENERATOR, SIGNER, XMP, chunk, signed, with_chunks
+from tests.helpers.audio.audio_encodings import by_pyav, by_soundfile, speech
+from tests.helpers.audio.example_speech import EXAMPLES
+from tests.helpers.audio.origin_marks import GENERATOR, SIGNER, XMP, chunk, signed, with_chunks
 from utils.audio.decode import open_audio
 from utils.origin import credentials
 from utils.origin.told import statements

@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.helpers.audio_encodings import by_soundfile, speech
-from tests.helpers.example_speech import EXAMPLES
-from tests.helpers.scoring_models import write_small_model
+from tests.helpers.audio.audio_encodings import by_soundfile, speech
+from tests.helpers.audio.example_speech import EXAMPLES
+from tests.helpers.networks.scoring_models import write_small_model
 from utils import simplified_inference
 from utils.audio.decode import open_audio
 from utils.detector import Detector
 from utils.origin.statement import BY_ANYBODY
 from utils.origin.told import statements
 
-marks = pytest.importorskip("tests.helpers.origin_marks", reason="c2pa-python is not installed")
+marks = pytest.importorskip("tests.helpers.audio.origin_marks",
+                            reason="c2pa-python is not installed")
 
 CLIP = EXAMPLES / "real_ljspeech_en.flac"
 WAVE = speech(CLIP)

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from tests.helpers.browser import CHROMIUM, NO_BROWSER, Browser
-from tests.helpers.example_speech import EXAMPLES
+from tests.helpers.audio.example_speech import EXAMPLES
 from tests.helpers.page_server import PRETRAINED, PageServer, form
 from utils.detector import Detector
 from utils.inference.words import PLAIN

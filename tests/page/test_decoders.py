@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.helpers.example_speech import crops
-from tests.helpers.scoring_models import write_small_model
+from tests.helpers.audio.example_speech import crops
+from tests.helpers.networks.scoring_models import write_small_model
 from utils.detector import Detector
 from utils.page.decoders import Decoders, Job
 from utils.page.model import SharedModel

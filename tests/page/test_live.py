@@ -9,8 +9,8 @@ import pytest
 import soundfile
 from fastapi import WebSocket
 
-from tests.helpers.example_speech import crops
-from tests.helpers.scoring_models import write_small_model
+from tests.helpers.audio.example_speech import crops
+from tests.helpers.networks.scoring_models import write_small_model
 from utils.detector import Detector
 from utils.page import microphone
 from utils.page.live import Abandoned, Backlog, LiveRecording

@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from tests.conftest import ROOT
-from tests.helpers.example_speech import EXAMPLES
+from tests.helpers.audio.example_speech import EXAMPLES
 from tests.helpers.page_server import PRETRAINED, PageServer, form
 from utils.detector import Detector
 from utils.inference.words import PLAIN

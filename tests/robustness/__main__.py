@@ -89,7 +89,7 @@ def inject(bench: Bench | None, args: argparse.Namespace,
 
 def write_table(rows: list[Row], args: argparse.Namespace, seconds: float) -> str:
     """Write the table, with how it was made, every wrong outcome by its name, and the rows step by
-    step; returns it. The table alone is written as CSV too, as tests/benchmarks/tables.py reads it.
+    step; returns it. The table alone is written as CSV too, for tests/benchmarks/docs/tables.py.
     """
     summed = grouped(rows, [step.name for step in ALL])
     write_rows(args.out / f"robustness-seed{args.seed}.csv", [row.cells() for row in summed])

@@ -43,8 +43,8 @@ def examine(examples: int, seed: int) -> dict:
     from hypothesis import seed as seeded
     from hypothesis import strategies as st
 
-    from tests.helpers.audio_encodings import build
-    from tests.helpers.audio_zoo import example
+    from tests.helpers.audio.audio_encodings import build
+    from tests.helpers.audio.audio_zoo import example
     from tests.audio.test_fuzz import KINDS, STEP, heard, loss_is_told, spoil
     zoo, outcomes = build(example()), Counter({"refused in one sentence": 0, "heard": 0})
 

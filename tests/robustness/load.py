@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.helpers.audio_zoo import REFUSED, example, kinds
+from tests.helpers.audio.audio_zoo import REFUSED, example, kinds
 from tests.robustness.bench.harness import Bench, child_seconds, ended
 from tests.robustness.bench.records import Row, Step
 from tests.robustness.bench.steps import INFER, SCORING, ready

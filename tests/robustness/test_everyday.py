@@ -3,7 +3,7 @@ from functools import cache
 
 import pytest
 
-from tests.robustness.everyday.case import WRONG
+from tests.robustness.everyday.making.case import WRONG
 from tests.robustness.everyday.table import Everyday, cases
 
 # The kinds of recordings. Those of data sets are tested in tests/corpora and tests/report.

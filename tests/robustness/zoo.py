@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.helpers.audio_zoo import REFUSED, Kind, example, kinds
+from tests.helpers.audio.audio_zoo import REFUSED, Kind, example, kinds
 from tests.robustness.bench.compare import remove
 from tests.robustness.bench.harness import Bench, ended
 from tests.robustness.bench.records import Row, Step

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.helpers.example_speech import example_files
-from tests.helpers.scoring_models import write_small_model
+from tests.helpers.audio.example_speech import example_files
+from tests.helpers.networks.scoring_models import write_small_model
 from tests.helpers.steps import step
 from utils.arena import Model
 from utils.detector import Detector

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.helpers.example_speech import write_clips
+from tests.helpers.audio.example_speech import write_clips
 from utils import evaluate_model, preprocess_data
 from utils.signals import N_SAMPLES, SAMPLE_RATE
 from utils.store.reader import Store

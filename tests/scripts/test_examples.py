@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from tests.conftest import ROOT
-from tests.helpers.example_speech import EXAMPLES, example_files
+from tests.helpers.audio.example_speech import EXAMPLES, example_files
 from utils.simplified_inference import main as infer
 from utils.trials.tables import read_table
 

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.helpers.aasist_weights import PUBLISHED
+from tests.helpers.networks.aasist_weights import PUBLISHED
 from tests.conftest import ROOT
-from tests.helpers.example_speech import crops
-from tests.helpers.scoring_models import genuine, write_small_model, write_store
+from tests.helpers.audio.example_speech import crops
+from tests.helpers.networks.scoring_models import genuine, write_small_model, write_store
 from utils import simplified_inference as script
 from utils.audio.decode import load_audio
 from utils.common.errors import InputError

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.helpers.random_hifigan import write_random_hifigan
+from tests.helpers.networks.random_hifigan import write_random_hifigan
 from utils.common.errors import InputError
 from utils.common.files import write_json
 from utils.make_vocoded import main

@@ -12,7 +12,7 @@ import soundfile
 
 from tests.conftest import ROOT
 from tests.helpers.asvspoof5_archives import build_raw
-from tests.helpers.example_speech import EXAMPLES
+from tests.helpers.audio.example_speech import EXAMPLES
 from tests.helpers.trial_lists import listed_trials
 from utils.common.errors import InputError
 from utils.common.files import read_json, write_json
@@ -193,7 +193,7 @@ def test_too_many_unreadable_files_stop_the_step_and_keep_the_old_store(tmp_path
 
 
 def test_any_rate_channels_and_format_become_16_khz_mono(tmp_path):
-    from tests.helpers.audio_encodings import build, speech
+    from tests.helpers.audio.audio_encodings import build, speech
     wave = speech(EXAMPLES / "real_librispeech_2412_en.flac", 1.6)
     zoo = {name: content for name, content in build(wave).items() if name != "wav-6ch"}
     for name, content in zoo.items():

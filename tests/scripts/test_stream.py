@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
-from tests.helpers.audio_encodings import by_pyav, by_soundfile
-from tests.helpers.example_speech import crops
-from tests.helpers.scoring_models import write_small_model
+from tests.helpers.audio.audio_encodings import by_pyav, by_soundfile
+from tests.helpers.audio.example_speech import crops
+from tests.helpers.networks.scoring_models import write_small_model
 from utils import simplified_inference
 from utils.common.errors import InputError
 from utils.detector import Detector

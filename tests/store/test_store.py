@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.helpers.example_speech import crops
+from tests.helpers.audio.example_speech import crops
 from utils.store import writer as store_writer
 from utils.audio.sources import AudioError
 from utils.store.reader import Store, shard_name

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.helpers.example_speech import example_files
+from tests.helpers.audio.example_speech import example_files
 from utils.synthesis.default_corpus import build
 from utils.synthesis.default_corpus import build_default_corpus
 from utils.synthesis.default_corpus.attacks import ATTACKS, notes

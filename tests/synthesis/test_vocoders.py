@@ -8,8 +8,8 @@ import pytest
 import soundfile
 import torch
 
-from tests.helpers.example_speech import EXAMPLES
-from tests.helpers.random_hifigan import random_weights, write_random_hifigan
+from tests.helpers.audio.example_speech import EXAMPLES
+from tests.helpers.networks.random_hifigan import random_weights, write_random_hifigan
 from utils.common.errors import InputError
 from utils.signals.levels import speech_level
 from utils.signals.resampling import fourier_resample

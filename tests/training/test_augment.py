@@ -7,7 +7,7 @@ from scipy import signal, stats
 
 from tests.benchmarks.plain.rawboost import (plain_combination, plain_isd, plain_lnl, plain_notches,
                                              plain_ssi)
-from tests.helpers.example_speech import EXAMPLES
+from tests.helpers.audio.example_speech import EXAMPLES
 from utils.signals import codecs, rooms, time_and_pitch
 from utils.signals.levels import add_at_snr
 from utils.training.augment import NAMES, make_augmentation, placed

@@ -6,7 +6,7 @@ import torch
 
 from models import build_model
 from models.gmm import LFCCGMM
-from tests.helpers.aasist_weights import random_checkpoint, random_input
+from tests.helpers.networks.aasist_weights import random_checkpoint, random_input
 from utils.export import export
 from utils.detector.checkpoint import save_checkpoint
 from utils.detector.engines import load_engine

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from models.front_ends import FRONT_ENDS
-from tests.helpers.example_speech import EXAMPLES
+from tests.helpers.audio.example_speech import EXAMPLES
 from tests.helpers.steps import step
 from tests.helpers.tiny_stores import tiny_stores
 from utils.common.errors import InputError

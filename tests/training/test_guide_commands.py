@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.run_guide import GUIDE, commands
+from tests.benchmarks.docs.run_guide import GUIDE, commands
 from tests.helpers.steps import step
 
 FEW = ("--max_samples", "8", "--batch_size", "4")

@@ -11,8 +11,8 @@ import torch
 
 from models import CONFIGS
 from models.hybrid import Hybrid, band_statistics
-from tests.benchmarks.bench_levels import CHANGES, measure
-from tests.helpers.example_speech import example_files
+from tests.benchmarks.accuracy.bench_levels import CHANGES, measure
+from tests.helpers.audio.example_speech import example_files
 from tests.helpers.tiny_stores import tiny_stores
 from utils.audio.decode import load_audio
 from utils.common.errors import InputError
@@ -178,8 +178,8 @@ def test_a_hybrid_is_fitted_tested_and_exported_by_the_training_script(shared, t
 def _check_bench(tmp_path: Path) -> None:
     """The bench of ablations fits what the script fits: its first row has the script's EERs; folds
     leave each source out once."""
-    from tests.benchmarks.bench_generalisation import open_bench
-    from tests.benchmarks.folds import folds_of_both, folds_of_train
+    from tests.benchmarks.accuracy.bench_generalisation import open_bench
+    from tests.benchmarks.accuracy.folds import folds_of_both, folds_of_train
     metrics = json.loads((tmp_path / "r/h/metrics.json").read_text())
     trials = tmp_path / "trials.tsv"
     trials.write_text("utterance\tcategory\n"
@@ -268,7 +268,7 @@ class Telling:
 def bench_of(sources: dict[str, list[str]], keys: tuple[str, ...] = ("bonafide", "spoof")):
     """A bench of ten utterances for each source of a subset, train, dev or eval, their keys in
     turn; two seeds."""
-    from tests.benchmarks.fits import Bench
+    from tests.benchmarks.accuracy.fits import Bench
     stores = {
         subset: SimpleNamespace(rows=[
             SimpleNamespace(labels=Labels(key=keys[n % len(keys)], source=source),
@@ -282,8 +282,8 @@ def bench_of(sources: dict[str, list[str]], keys: tuple[str, ...] = ("bonafide",
 
 
 def test_folds_leave_whole_sources_of_train_and_dev_out_but_never_copies_and_the_default_corpus():
-    from tests.benchmarks.fits import percent
-    from tests.benchmarks.folds import dealt, folds_of_both, folds_of_train, left_out
+    from tests.benchmarks.accuracy.fits import percent
+    from tests.benchmarks.accuracy.folds import dealt, folds_of_both, folds_of_train, left_out
     bench = bench_of({"train": ["a", "b", "c", "d", "copies", "default-corpus"], "dev": ["a", "e",
         "f"], "eval": ["g"]})
     folds = dealt(bench, ["train", "dev"])
@@ -320,8 +320,8 @@ def test_folds_leave_whole_sources_of_train_and_dev_out_but_never_copies_and_the
     ({"train": ["copies"], "dev": [], "eval": ["d"]}, ("bonafide", "spoof")), ({"train": ["a"],
         "dev": ["a"], "eval": ["d"]}, ("bonafide", "spoof"))])
 def test_a_class_or_source_that_is_missing_is_told_in_the_tables_of_the_bench(sources, keys):
-    from tests.benchmarks.bench_generalisation import front_ends, parts_of_the_data
-    from tests.benchmarks.folds import folds_of_both
+    from tests.benchmarks.accuracy.bench_generalisation import front_ends, parts_of_the_data
+    from tests.benchmarks.accuracy.folds import folds_of_both
     bench = bench_of(sources, keys)
     recipe = front_ends(bench)[0]
     assert recipe["utterances"] == ("not in these stores" if len(keys) < 2 else

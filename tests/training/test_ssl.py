@@ -12,16 +12,17 @@ import torch
 
 from models import CONFIGS, build_model
 from models.ssl import BASE
-from tests.helpers.plain_ssl import plain_encoder
-from tests.helpers.published_ssl import (SMALL, detector_shapes, encoder_shapes, random_weights,
-                                         write_safetensors)
+from tests.helpers.networks.plain_ssl import plain_encoder
+from tests.helpers.networks.published_ssl import (SMALL, detector_shapes, encoder_shapes,
+                                                  random_weights, write_safetensors)
 from tests.helpers.tiny_stores import tiny_stores, train
 from utils import import_weights
 from utils.common.errors import InputError
 from utils.detector.checkpoint import load_checkpoint
 from utils.encoders.files import read_encoder
 from utils.training.learners.freezing import freeze
-from utils.training.learners.kept import Kept
+from utils.training.learners.kept import Kept, OnKept
+from utils.training.learners.ridge import statistics_engine
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +54,11 @@ def test_a_linear_layer_is_fitted_tested_and_found_again(data, encoder, tmp_path
     assert checkpoint["config"]["encoder"]["encoder_num_layers"] == 1       # half of two
     assert checkpoint["config"]["normalise"] is True
     assert (tmp_path / "results/a/metrics.json").is_file()
+    best, last = (tmp_path / "checkpoints/a" / name for name in ("best.pt", "last.pt"))
+    assert last.stat().st_size < 1.1 * best.stat().st_size      # the same weights once
     kept, = (tmp_path / "checkpoints/.statistics").iterdir()
     size = kept.stat().st_size
-    assert size == 24 * (16 + 4 * 3 * SMALL["width"])
+    assert size == (24 + 12) * (16 + 4 * 3 * SMALL["width"])     # of train and of dev
     with kept.open("r+b") as file:      # a kill cut the last record off
         file.truncate(size - 5)
     train(data, tmp_path, *first[:4], "--run_name", "b", "--ridge", 0.5)
@@ -87,12 +90,29 @@ def test_the_kept_statistics_are_the_engines_and_computed_once(tmp_path):
     engine = Counting()
     expected = engine.last_hidden(waves)
     for turn in range(2):
-        kept = Kept(engine, tmp_path / "s.f32", 2)
+        kept = Kept(lambda: engine, tmp_path / "s.f32", 2)
         assert np.array_equal(kept.last_hidden(waves[:3]), expected[:3])
         assert np.array_equal(kept.last_hidden(waves), expected)
         assert engine.asked == 5 + 3 + 1, turn + 1
         with pytest.raises(InputError, match="another run is fitting with the statistics"):
-            Kept(engine, tmp_path / "s.f32", 2)
+            Kept(lambda: engine, tmp_path / "s.f32", 2)
+        del kept
+
+
+def test_the_scores_of_kept_statistics_are_those_of_the_network(encoder, tmp_path):
+    """Also before the layer is fitted again: what is kept does not depend on it."""
+    found = read_encoder(encoder)
+    model = build_model(CONFIGS["ssl"] | {"encoder": found.settings, "normalise": True}).eval()
+    rng = torch.Generator().manual_seed(0)
+    model.standardise(torch.randn(len(model.mean), generator=rng),
+                      torch.rand(len(model.mean), generator=rng))
+    waves = torch.randn((3, 16000), generator=rng)
+    for _ in range(2):
+        torch.nn.init.normal_(model.out_layer.weight, generator=rng)
+        with torch.no_grad():
+            expected = model(waves)[1].numpy()
+        kept = statistics_engine(model, 16000, tmp_path / "s.f32")
+        assert np.abs(OnKept(kept, model, {}).logits(waves.numpy()) - expected).max() < 1e-5
         del kept
 
 

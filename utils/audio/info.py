@@ -25,6 +25,7 @@ class AudioInfo:
     format: str = ""             # container, e.g. WAV
     subtype: str = ""            # codec, e.g. pcm_s16le
     eight_bits: bool = False     # samples of 8 bits
+    rounded: bool = False        # it holds samples of 16 bits, or fewer
     frames: int = 0              # samples per channel in the source, pauses included
     n_samples: int = 0           # samples handed out per channel, at 16 kHz
     seconds: float = 0.0         # from the file's zero, pauses included
@@ -47,8 +48,10 @@ class AudioInfo:
         """The share of the source's samples at full scale."""
         return self.clipped_samples / self.frames if self.frames else 0.0
 
-    def describe(self, reader: Reader) -> None:
-        """Note what the header says."""
+    def describe(self, reader: Reader, before: int = 0) -> None:
+        """Note what the header says; `before`: bytes in front of it that are no sound."""
+        if before:
+            self._odd(f"{before:,} bytes before the sound are none: they are left out")
         self.sample_rate = reader.rate
         self.channels = reader.channels
         self.tracks = reader.tracks
@@ -67,6 +70,7 @@ class AudioInfo:
         if peak >= level:
             loud = np.abs(block.astype(np.float32)) >= level * full
             self.clipped_samples += int(np.count_nonzero(loud)) / block.shape[1]
+        self.rounded |= block.dtype == np.int16
         self.frames += len(block)
         self.seconds += len(block) / rate
         return peak
@@ -126,6 +130,9 @@ class AudioInfo:
         for at, seconds in first.pauses[:MAX_PAUSES]:
             self._odd(f"nothing from {at:.1f} to {at + seconds:.1f} s: a pause, or a part that is "
                       "lost")
+        if first.skipped:
+            self._odd(f"its clock jumps by {first.skipped:,.1f} s: taken for another clock, not "
+                      "for a pause")
         if (more := len(first.pauses) - MAX_PAUSES) > 0:
             self._odd(f"and {more} or more such pauses, {first.nothing:.1f} s of nothing in all")
 

@@ -43,9 +43,11 @@ class Reader:
         context = self._stream.codec_context
         if context is None:
             raise DecoderRefused("its sound has a coding that is not known, or was cut short")
+        self.name = self._container.format.name.split(",")[0]
         if context.name in WITH_SUMS:
             context.options = STRICT
-        self.name = self._container.format.name.split(",")[0]
+        if (self.name, context.name) == ("caf", "alac"):    # whose frames say how long they are
+            context.options = {"flags2": "+skip_manual"}
         self.codec = context.name.removesuffix("float")
         self.rate = context.sample_rate or 0
         self.channels = context.channels or 0
@@ -65,6 +67,7 @@ class Reader:
         self.lead = 0.0         # s of nothing before it
         self.pauses: list[tuple[float, float]] = []     # (after how much of `length`, s of nothing)
         self.nothing = 0.0      # s of lead and pauses
+        self.skipped = 0.0      # s by which the clock jumps further than a pause could
         self.first = 0          # the first byte of the first packet
         self.end = 0            # the byte behind the last packet
         self.packets = 0
@@ -106,8 +109,14 @@ class Reader:
 
     @property
     def heard(self) -> float:
-        """The seconds to compare with a promise: it includes pauses where there are time stamps."""
-        return self.length if self.name in TIMED else self.decoded
+        """The seconds to compare with a promise: where there are time stamps, with all jumps."""
+        return self.length + self.skipped if self.name in TIMED else self.decoded
+
+    def begins(self) -> bool:
+        """Whether the first packet can be decoded; nothing can be read afterwards."""
+        self.block = 1
+        next(self.blocks(), None)
+        return not self.faults
 
     def release(self) -> None:
         """Let go of libav; the figures stay."""
@@ -148,6 +157,8 @@ class Reader:
                     yield from _nothing(gap, rate, samples)
                 elif abs(gap) > PAUSE:          # another recording, or another clock
                     origin = frame.time - self.length
+                    if self.decoded or self.name != "mov":  # whose length has no late start
+                        self.skipped += max(0.0, gap)
             self.decoded += len(samples) / rate
             yield rate, samples
 

@@ -2,6 +2,7 @@
 import re
 from collections.abc import Iterator
 
+from utils.audio.file_types import not_audio
 from utils.audio.libav import DecoderRefused, Reader
 from utils.audio.sources import Opened, part_of
 
@@ -9,6 +10,8 @@ FIRST, CHUNK = 1 << 12, 1 << 20     # bytes searched at once: the first time, an
 MOST_PIECES = 1000          # files one behind the other; more are left
 MOST_CHUNKS = 10_000        # of a file, looked at in turn
 LEAST_TAIL = 0.1            # s of samples behind the promised end; less is rubbish
+MOST_STARTS = 20            # false ones, of bare AAC
+FRONT = 1 << 16             # bytes before the sound that may be rubbish
 # How files begin: enough bytes of each that sound does not look like it by chance.
 _BEGIN = re.compile(
     rb"RIFF.{4}(?:WAVE|AVI )|(?:RF64|BW64).{4}WAVE|riff\x2e\x91\xcf\x11|FORM.{4}AIF[FC]|"
@@ -18,7 +21,8 @@ _BEGIN = re.compile(
     re.DOTALL)
 # In these, libav reads on over the joint.
 _OGG_PAGE = re.compile(rb"OggS\x00([\x00-\x07])")
-_AMR_HEAD = re.compile(rb"#!AMR(?:-WB)?\n")
+_JOINTS = {b"#!AMR": re.compile(rb"#!AMR(?:-WB)?\n"), b"fLaC\0": re.compile(rb"fLaC\x00{3}\x22")}
+_SOUND = re.compile(rb"[^\x00]")
 _CHUNKED = ("wav", "w64", "aiff", "caf")
 # chunks that may follow the sound, also where the file was cut within them
 _NO_SOUND = {b"%-4s" % name for name in (
@@ -33,18 +37,20 @@ def pieces(opened: Opened, track: int) -> Iterator[tuple[Opened, Reader]]:
     be opened.
     """
     start: int | None = 0
+    heard = False
     for _ in range(MOST_PIECES):
         rest = part_of(opened, start, opened.size) if start else opened
         joint = _joint(rest)
         end = joint or _first_data(rest)
         piece = part_of(rest, 0, end) if end else rest
         try:
-            reader = Reader(piece, track)
+            piece, reader = _begun(piece, track)
         except DecoderRefused:
-            if not start:
-                raise
             start = _next(opened, _BEGIN, start + 1)      # it only looked like a file
+            if not heard and (not_audio(opened.read(0, FIRST)) or not 0 < (start or 0) <= FRONT):
+                raise
         else:
+            heard = True
             yield piece, reader
             reader.release()
             begun = start
@@ -56,8 +62,24 @@ def pieces(opened: Opened, track: int) -> Iterator[tuple[Opened, Reader]]:
             return
 
 
+def _begun(piece: Opened, track: int) -> tuple[Opened, Reader]:
+    """A file and its reader, without rubbish that looks like the first frame of bare AAC.
+
+    libav believes such a frame's header, and loses the up to 8 KB that it announces.
+    """
+    for _ in range(MOST_STARTS):
+        reader = Reader(piece, track)
+        if reader.name != "aac":
+            return piece, reader
+        if reader.begins():
+            break
+        piece = part_of(piece, reader.first + 1, piece.size)
+    return piece, Reader(piece, track)
+
+
 def _joint(opened: Opened) -> int | None:
-    """Where an Ogg file is followed by another (RFC 3533: first pages after others), or AMR."""
+    """Where an Ogg file is followed by another (RFC 3533: first pages after others), or AMR, FLAC.
+    """
     head = opened.read(0, 6)
     if head[:4] == b"OggS":
         begun = False
@@ -66,8 +88,8 @@ def _joint(opened: Opened) -> int | None:
             if first and begun:
                 return at
             begun |= not first
-    elif head[:5] == b"#!AMR":
-        return _next(opened, _AMR_HEAD, 1)
+    elif pattern := _JOINTS.get(head[:5]):
+        return _next(opened, pattern, 1)
     return None
 
 
@@ -108,7 +130,7 @@ def _samples_behind(opened: Opened, reader: Reader) -> Opened | None:
     """The samples behind those that the header of a PCM file promises."""
     if reader.name not in _CHUNKED or not reader.codec.startswith("pcm_") or not reader.width:
         return None
-    start = reader.end
+    start = reader.end or 12        # with no packet: of WAV and AIFF the first chunk
     for _ in range(MOST_CHUNKS):
         chunk = _chunk(opened, start)
         if not chunk:
@@ -118,8 +140,10 @@ def _samples_behind(opened: Opened, reader: Reader) -> Opened | None:
             start = begin
             break
         start = end
-    if opened.read(start, 4) in _NO_SOUND:
+    if opened.read(start, 4) in _NO_SOUND or _next(opened, _SOUND, start) is None:
         return None
+    if start == reader.end:         # an odd length may end within a sample
+        start -= (start - reader.first) % reader.width
     if (opened.size - start) / reader.width < LEAST_TAIL * reader.rate:
         return None
     return part_of(opened, start, opened.size)

@@ -33,12 +33,13 @@ def promised_seconds(source: Opened, reader: Reader) -> float | None:
     """
     if reader.name in ("wav", "w64") and reader.codec.startswith("pcm_"):
         return _of_bytes(source, reader)
-    if reader.name in ("aiff", "caf") and reader.codec.startswith("pcm_"):
+    if reader.name in ("aiff", "caf", "avi") and reader.codec.startswith("pcm_"):
         return reader.listed and reader.listed / reader.rate
-    if reader.name == "caf":    # libav takes the padding off twice
-        return None
-    if reader.name == "mov":
-        return reader.seconds and reader.seconds + reader.lead
+    if reader.name == "caf":    # libav counts what is padding
+        return reader.seconds if reader.codec == "alac" else None
+    if reader.name == "mov":    # in fragments it lists nothing; what an edit list delays may count
+        known = reader.listed and not (reader.lead and reader.seconds == reader.total)
+        return reader.seconds + reader.lead if known and reader.seconds else None
     if reader.name in ("matroska", "flv"):
         said = _DURATION[reader.name].search(source.read(0, HEAD))
         return reader.total if said else None       # else libav's is a guess
@@ -46,7 +47,7 @@ def promised_seconds(source: Opened, reader: Reader) -> float | None:
         return _of_frames(source, reader)
     if reader.name == "asf":
         return _of_properties(source)
-    if reader.name == "avi":
+    if reader.name == "avi" and not reader.codec.startswith("pcm_"):
         return reader.listed and reader.length * reader.listed / reader.packets
     if reader.name == "ogg":
         return _of_last_page(source, reader)
@@ -110,5 +111,8 @@ def _of_last_page(source: Opened, reader: Reader) -> float | None:
     if len(page) < 27 or whole and not page[5] & 4:
         return None
     position, = struct.unpack("<q", page[6:14])
-    clock = OPUS_RATE if reader.codec == "opus" else reader.rate
+    clock = reader.rate
+    if reader.codec == "opus":      # it counts what its head says to skip
+        clock = OPUS_RATE
+        position -= int.from_bytes(source.read(0, HEAD).partition(b"OpusHead")[2][2:4], "little")
     return position / clock - reader.zero if position > 0 else None

@@ -1,6 +1,6 @@
 """What every corpus module returns: the corpus' parts, each with its protocol and its files."""
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from utils.archives.index import Place
@@ -66,6 +66,19 @@ class Corpus:
     demo: bool = False
     keeps_sets: bool = False                # its eval is never trained on, its dev stays whole
     details: dict = field(default_factory=dict)
+
+    def eval_alone(self) -> "Corpus":
+        """The corpus with its eval alone; the only part of another corpus is taken for one.
+
+        Raises `InputError` where that leaves a choice.
+        """
+        part = self.parts.get("eval")
+        if part is None and len(self.parts) == 1:
+            part, = self.parts.values()
+        if part is None:
+            raise InputError(f"{self.description} has {' and '.join(self.parts)} but no eval: "
+                             "leave --eval_only out, or add the files of eval")
+        return replace(self, parts={"eval": part}, keeps_sets=True)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from utils.common.files import reading
 from utils.common.text import fits_in_line
 
 DEFAULT_CORPUS = "default_corpus"
+NO_FOLDERS = (DEFAULT_CORPUS, "__MACOSX")     # the second: what macOS adds to a ZIP archive
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def subfolders(folder: Path) -> list[Path]:
         return _listed[folder]
     with reading(folder), os.scandir(folder) as entries:
         found = sorted(Path(entry.path) for entry in entries if entry.is_dir()
-                       and not entry.name.startswith(".") and entry.name != DEFAULT_CORPUS)
+                       and not entry.name.startswith(".") and entry.name not in NO_FOLDERS)
     if _listed is not None:
         _listed[folder] = found
     return found

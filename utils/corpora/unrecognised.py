@@ -1,4 +1,5 @@
 """What data/raw holds that no corpus has recognised."""
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -6,8 +7,10 @@ from pathlib import Path
 
 from utils.corpora.tree import files_in, folders_below, has_audio_suffix
 
-ARCHIVE_SUFFIXES = frozenset(".zip .tar .gz .tgz .bz2 .tbz2 .xz .txz .zst .7z .rar .part "
-                             ".crdownload".split())
+# archives, parts of them (.z01, .001, .aa), downloads that have not ended, and tables with sound
+ARCHIVE = re.compile(r".*\.(zip|tar|gz|tgz|bz2|tbz2|xz|txz|zst|7z|rar|part|crdownload|download|"
+                     r"[zr]?\d{2,3}|(zip|tar|gz|7z|rar)\.?[a-z]{2}|parquet|arrow|tfrecord|h5|hdf5)",
+                     re.IGNORECASE)
 SHOWN = 4      # folders, and archives, that a message names
 LAYOUTS = ("folders called bonafide and spoof (or real and fake), also in train, dev and eval; "
            "folders with a trials.tsv; and as published ASVspoof5, ASVspoof2021, ASVspoof2019, "
@@ -55,7 +58,7 @@ def leftover(raw_dir: Path, recognised: Iterable[Path] = ()) -> Leftover:
                 continue
             if has_audio_suffix(name):
                 left.sounds[where] += 1
-            elif Path(name).suffix.lower() in ARCHIVE_SUFFIXES:
+            elif ARCHIVE.fullmatch(name):
                 left.archives.append(f"{where}/{name}")
     return left
 

@@ -25,6 +25,9 @@ REQUIRED = ("format", "architecture", "config", "state_dict", "label_order", "n_
 NOT_METADATA = ("state_dict", "training")  # "training": what only a resumed run needs
 BEFORE_ZIP = bytes.fromhex("80028a0a6cfc9c46f9206aa85019")     # a pickled number of 10 bytes
 AGAIN = "copy or download it again"
+PUBLISHED = {   # a weight that only its file has: its --architecture in utils/import_weights.py
+    "LL.weight": "xlsr-aasist", "fc0.weight": "xlsr-sls", "proj_fc.weight": "antideepfake",
+    "out_layer.weight": "aasist"}
 
 
 def save_checkpoint(path: Path, checkpoint: dict) -> None:
@@ -139,10 +142,15 @@ def _read(path: Path) -> dict:
     content = read_pickle(path)
     if isinstance(content, dict) and "format" in content:
         return content
-    if isinstance(content, dict) and "out_layer.weight" in content:
+    names = {str(name).removeprefix("module.").removeprefix("detector.")
+             for name in (content if isinstance(content, dict) else ())}
+    if found := next((PUBLISHED[name] for name in PUBLISHED if name in names), None):
         raise InputError(f"{path} holds bare published weights: make a checkpoint of them with "
-                         f"python utils/import_weights.py --weights {path} --architecture aasist "
+                         f"python utils/import_weights.py --weights {path} --architecture {found} "
                          "--output FILE.pt")
+    if {"model", "cfg"} <= names or {"model", "args"} <= names:
+        raise InputError(f"{path} holds a speech encoder, and no detector: train one on it with "
+                         f"python notebooks/aasist_training.py --architecture ssl --encoder {path}")
     raise InputError(f"{path} is not a checkpoint of this detector: "
                      "name a .pt file that training wrote")
 

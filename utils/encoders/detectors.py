@@ -4,6 +4,7 @@ Names, preprocessing and direction of the score follow the authors' code:
 github.com/TakHemlata/SSL_Anti-spoofing, github.com/nii-yamagishilab/AntiDeepfake and
 github.com/QiShanZhang/SLSforASVspoof-2021-DF. In all three, the second logit is that of bona fide.
 """
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ class Published:
     encoder: str                    # prefix of the encoder's names
     own: dict[str, str]             # its other names' beginnings: as published, and as here
     whole: bool = False             # its evaluation hears whole recordings, not 64,600 samples
+    difference: bool = False        # and compares probabilities: bona fide minus spoof logit
 
 
 _GRAPHS = ("LL", "first_bn", "first_bn1", "attention", "pos_S", "master1", "master2", "GAT_layer_S",
@@ -39,7 +41,7 @@ PUBLISHED = {
     "antideepfake": Published(
         "AntiDeepfake (Ge et al., 2025)",
         {"back_end": "linear", "normalise": True, "read": FINAL, "mean_alone": True},
-        "m_ssl.model.", {"proj_fc": "out_layer"}, whole=True),
+        "m_ssl.model.", {"proj_fc": "out_layer"}, whole=True, difference=True),
     "xlsr-sls": Published(
         "XLS-R + SLS (Zhang et al., ACM MM 2024)",
         {"back_end": "sls", "normalise": False, "read": FINAL, "n_samples": N_SAMPLES},
@@ -62,7 +64,7 @@ def read_published(path: Path, family: str) -> tuple[dict, dict[str, Tensor]]:
                if name.startswith(prefix)}
     if not encoder:
         raise InputError(f"{path} holds no weights of {published.name}: their names begin with "
-                         f"{prefix}; choose another --architecture or another file")
+                         f"{prefix}; {_advice(tensors, path)}")
     weights = torchaudio_names(encoder, path)
     settings = encoder_settings(weights, path)
     architecture = "ssl-aasist" if published.settings["back_end"] == "aasist" else "ssl"
@@ -75,6 +77,18 @@ def read_published(path: Path, family: str) -> tuple[dict, dict[str, Tensor]]:
         width = settings["encoder_embed_dim"]
         state |= {"mean": torch.zeros(width), "scale": torch.ones(width)}
     return config, state
+
+
+def _advice(names: Iterable[str], path: Path) -> str:
+    """What to do with a file of another kind."""
+    found = [name for name, family in PUBLISHED.items()
+             if any(weight.startswith(family.encoder) for weight in names)]
+    if found:
+        return f"choose --architecture {' or '.join(found)}"
+    if any("encoder.layers.0." in name for name in names):
+        return (f"it is a speech encoder alone, on which notebooks/aasist_training.py trains a "
+                f"detector with --architecture ssl --encoder {path}")
+    return "choose another --architecture or another file"
 
 
 def _unwrapped(name: str) -> str:

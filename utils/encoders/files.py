@@ -1,5 +1,6 @@
 """A self-supervised encoder by name, from a folder of Hugging Face, or from a file of fairseq."""
 import dataclasses
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ NAMES = {
     "wavlm-base": ("WAVLM_BASE", 94, "MIT"),
     "wavlm-base-plus": ("WAVLM_BASE_PLUS", 94, "MIT"),
     "wavlm-large": ("WAVLM_LARGE", 315, "MIT")}
+DETECTORS = re.compile(r"(module\.|detector\.)?(ssl_model|m_ssl)\.")     # names as published
 FILES = ("model.safetensors", "pytorch_model.bin")      # of a folder, the safer one first
 
 
@@ -97,6 +99,9 @@ def _told(config: dict, names: dict[str, str]) -> dict:
 def _of_file(path: Path) -> Encoder:
     content = read_tensors(path)
     tensors = content["model"] if isinstance(content.get("model"), dict) else content
+    if any(DETECTORS.match(name) for name in tensors):
+        raise InputError(f"{path} is a detector, and no encoder alone: import it with "
+                         "utils/import_weights.py, and name the checkpoint with --init_from")
     weights = torchaudio_names({name: value for name, value in tensors.items()
                                 if isinstance(value, Tensor)}, path)
     found = encoder_settings(weights, path)

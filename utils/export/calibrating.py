@@ -16,11 +16,12 @@ from utils.detector.scoring import score_store
 from utils.metrics.metrics import eer
 
 
-def calibrated(engine: Engine, store: Any) -> dict:
+def calibrated(engine: Engine, store: Any, scores: np.ndarray | None = None) -> dict:
     """The entries of a model's metadata that `store`, its dev set, determines.
 
-    "calibration" is None, and "reason" says why, where the store cannot calibrate. Raises
-    `InputError` for the store that the model was trained on.
+    `scores`: the raw ones (N,) of the store, if they are known. "calibration" is None, and "reason"
+    says why, where the store cannot calibrate. Raises `InputError` for the store that the model was
+    trained on.
     """
     corpus, trials = store.info["corpus"], store.info["trial_list_sha256"]
     if trials == _trials(engine.metadata, "train"):
@@ -29,7 +30,8 @@ def calibrated(engine: Engine, store: Any) -> dict:
     epochs = len(engine.metadata.get("history") or [])
     chose_epoch = epochs > 1 and trials == _trials(engine.metadata, "dev")
     engine.metadata = engine.metadata | {"calibration": None}
-    scores = score_store(engine, store, engine.batch_size)
+    if scores is None:
+        scores = score_store(engine, store, engine.batch_size)
     labels = [row.labels for row in store.rows]
     entries = fit_on_dev(scores, [label.key for label in labels], chose_epoch=chose_epoch,
                          sources=[label.source for label in labels])

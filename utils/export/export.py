@@ -31,7 +31,7 @@ def export_onnx(checkpoint_path: Path, onnx_path: Path, int8: bool = False) -> f
     """Write the model of `checkpoint_path` to `onnx_path`; return the largest logit difference.
 
     The file maps `waves` (batch, n_samples) to `last_hidden` and `logits`, and carries the
-    checkpoint's metadata. Weights of more than 1 GiB lie in a file beside it. `int8`: the linear
+    checkpoint's metadata. Weights of more than 512 MiB lie in a file beside it. `int8`: the linear
     layers of a self-supervised encoder get 8 bits, whose difference is only told; the checkpoint's
     calibration is not theirs and is left out. Raises `InputError` and leaves no file if logits
     differ too much from the checkpoint's otherwise.

@@ -12,16 +12,17 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from models.ssl import OnStatistics, SpeechFrames
 from utils.common.files import file_sha256
-from utils.detector.model_files import MAX_BYTES, WEIGHTS_KEY, data_file
+from utils.detector.model_files import WEIGHTS_KEY, data_file
+from utils.export.int8 import replace_nodes, whole_numbers, whole_product
 
 OPSET = 17
 IN_8_BITS = "encoder.encoder.transformer.layers."   # the linear layers of which --int8 quantises
-LARGEST = 63        # of a quantised weight: 7 bits, since 8 overflow on processors without VNNI
+LARGEST_INSIDE = 2 ** 29    # bytes of weights; ONNX Runtime copies those in the file twice
 SMALL = 1024        # bytes; such a tensor stays in the file itself
 ALIGNMENT = 4096    # bytes; ONNX Runtime maps tensors that begin on a page
 
@@ -42,7 +43,7 @@ class Weight:
 
 
 def write_ssl(model: SpeechFrames, n_samples: int, path: Path, *, int8: bool = False,
-              metadata: tuple[str, str] | None = None, largest: int = MAX_BYTES) -> None:
+              metadata: tuple[str, str] | None = None, largest: int = LARGEST_INSIDE) -> None:
     """Write `model`, in eval mode, to `path`; more than `largest` bytes of weights beside it.
 
     It maps `waves` (batch, samples) to `last_hidden` and `logits`. `metadata`: key and text.
@@ -118,7 +119,7 @@ def _weights(graph: onnx.GraphProto, values: dict[str, torch.Tensor]) -> list[We
         else:
             node.input[:] = [source.get(entry, entry) for entry in node.input]
             kept.append(node)
-    _replace(graph, kept)
+    replace_nodes(graph, kept)
     used = {entry for node in kept for entry in node.input}
     plain = [_weight(name, name, values[name]) for name in inputs if name in used]
     return plain + [_weight(name, weight, values[weight].T) for name, weight in turned.items()]
@@ -128,12 +129,6 @@ def _weight(name: str, origin: str, value: torch.Tensor) -> Weight:
     array = value.detach().numpy()
     return Weight(name, origin, array.shape, array.dtype.type,
                   lambda: np.ascontiguousarray(array))
-
-
-def _replace(graph: onnx.GraphProto, nodes: list[NodeProto]) -> None:
-    kept = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
-    del graph.node[:]
-    graph.node.extend(kept)
 
 
 def _quantise(graph: onnx.GraphProto, weights: list[Weight]) -> list[Weight]:
@@ -150,28 +145,19 @@ def _quantise(graph: onnx.GraphProto, weights: list[Weight]) -> list[Weight]:
         if x not in rounded:
             rounded[x] = f"{x}.q", f"{x}.scale", f"{x}.zero"
             nodes.append(helper.make_node("DynamicQuantizeLinear", [x], rounded[x]))
-        nodes += _whole_product(rounded[x], matrix, node.output[0])
-    _replace(graph, nodes)
+        nodes += whole_product(rounded[x], matrix, node.output[0])
+    replace_nodes(graph, nodes)
     return [part for weight in weights
             for part in (_in_8_bits(weight) if weight.name in matrices else (weight,))]
 
 
-def _whole_product(x: tuple[str, ...], matrix: str, output: str) -> list[NodeProto]:
-    """The nodes of a product; ONNX Runtime makes one of them."""
-    whole, product, scale = (f"{output}.{part}" for part in ("whole", "product", "scale"))
-    return [helper.make_node("MatMulInteger", [x[0], f"{matrix}.q", x[2]], [whole]),
-            helper.make_node("Cast", [whole], [product], to=TensorProto.FLOAT),
-            helper.make_node("Mul", [x[1], f"{matrix}.scale"], [scale]),
-            helper.make_node("Mul", [product, scale], [output])]
-
-
 def _in_8_bits(weight: Weight) -> tuple[Weight, Weight]:
     """The matrix in whole numbers, and the scale of each of its columns."""
-    def scale() -> np.ndarray:
-        return np.maximum(np.abs(weight.values()).max(axis=0) / LARGEST, 1e-12)
-
     def rounded() -> np.ndarray:
-        return np.rint(weight.values() / scale()).astype(np.int8)
+        return whole_numbers(weight.values(), axis=1)[0]
+
+    def scale() -> np.ndarray:
+        return whole_numbers(weight.values(), axis=1)[1]
 
     return (Weight(f"{weight.name}.q", weight.origin, weight.shape, np.int8, rounded),
             Weight(f"{weight.name}.scale", weight.origin, weight.shape[1:], np.float32, scale))

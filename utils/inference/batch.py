@@ -14,7 +14,8 @@ from utils.common.errors import InputError, printable
 from utils.detector.detector import Detector, Interrupted
 from utils.inference import words
 from utils.inference.journal import Journal, json_line
-from utils.inference.picture import PICTURE_SUFFIXES, Sketch, draw, picture_path
+from utils.inference.picture import (PICTURE_SUFFIXES, Sketch, draw, picture_path,
+                                     shared_folder)
 from utils.signals import SAMPLE_RATE
 
 MANY = 3            # with more recordings, one line each
@@ -33,22 +34,24 @@ def judge_all(detector: Detector, paths: list[str], *, as_json: bool = False,
     if picture:
         _check_picture(picture, paths)
     journal = Journal(output, detector.settings) if output else None
+    shared = shared_folder(paths) if picture else None
     many = len(paths) > MANY
-    show = _printer(detector, as_json, many)
-    if many and not as_json:
+    show = _printer(detector, as_json, len(paths))
+    if len(paths) > 1 and not as_json:
         print(*words.heading(detector), sep="\n")
     counts: Counter = Counter()
-    resumed = 0
+    resumed = failed = 0
     try:
         for path in tqdm(paths, "analysing", unit="recording", disable=None if many else True):
             record = journal.find(path) if journal else None
             if record:
                 resumed += 1
             else:
-                record = _judge(detector, path, paths, picture)
+                record = _judge(detector, path, picture, shared)
                 if journal:
                     journal.add(path, record)
-            counts["failed" if record["error"] else record["verdict"] or "scored"] += 1
+            counts[words.outcome(record)] += 1
+            failed += bool(record["error"])
             show(record)
     except KeyboardInterrupt as stop:
         _write_stopped(stop.record if isinstance(stop, Interrupted) else None, show, journal, paths)
@@ -59,9 +62,9 @@ def judge_all(detector: Detector, paths: list[str], *, as_json: bool = False,
     if journal:
         journal.finish(paths)
     if len(paths) > 1 or output or left_out:
-        print(_summary(counts, resumed, left_out, output, picture),
+        print(_summary(counts, failed, resumed, left_out, output, picture),
               file=sys.stderr if as_json else sys.stdout)
-    return 1 if counts["failed"] else 0
+    return 1 if failed else 0
 
 
 def _check_picture(picture: Path, paths: list[str]) -> None:
@@ -70,19 +73,21 @@ def _check_picture(picture: Path, paths: list[str]) -> None:
                          "name a folder with --picture")
 
 
-def _printer(detector: Detector, as_json: bool, many: bool) -> Show:
-    """What prints a record: as JSON, as one line of many, or in full."""
+def _printer(detector: Detector, as_json: bool, count: int) -> Show:
+    """What prints one of `count` records: as JSON, as one line of many, or in full."""
     def show(record: dict) -> None:
         if as_json:
             lines = [json_line(record)]
+        elif count > MANY:
+            lines = [words.row(record)]
         else:
-            lines = [words.row(record)] if many else words.describe(record, detector)
+            lines = words.describe(record, detector, below_heading=count > 1)
         with tqdm.external_write_mode():    # not into the progress bar
             print(*lines, sep="\n", flush=True)
     return show
 
 
-def _judge(detector: Detector, path: str, paths: list[str], picture: Path | None) -> dict:
+def _judge(detector: Detector, path: str, picture: Path | None, shared: str | None) -> dict:
     """The record of one recording; draws it where `picture` is given."""
     if not picture:
         return detector.judge(path, lambda stream: _progress(stream, stream.info))
@@ -94,7 +99,7 @@ def _judge(detector: Detector, path: str, paths: list[str], picture: Path | None
 
     record = detector.judge(path, tap)
     if not record["error"]:
-        file = picture_path(picture, path, paths)
+        file = picture_path(picture, path, shared)
         shown = [voice["voice"] for voice in record["voices"]].index(record["voice"])
         draw(file, sketches[shown], record)
         record["picture"] = str(file)
@@ -113,9 +118,11 @@ def _write_stopped(partial: dict | None, show: Show, journal: Journal | None,
               f"{journal.output}", file=sys.stderr)
 
 
-def _summary(counts: Counter, resumed: int, left_out: int, output: Path | None,
+def _summary(counts: Counter, failed: int, resumed: int, left_out: int, output: Path | None,
              picture: Path | None) -> str:
     parts = [", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))]
+    if failed:
+        parts.append(f"{failed} of them cannot be read")
     if resumed:
         parts.append(f"{resumed} of them from the stopped run before")
     if left_out:

@@ -21,6 +21,7 @@ TABLES = (".csv", ".tsv")
 LIST_HEAD = 4096    # bytes of a list that show whether it is text
 CONTROLS = bytes({*range(32)} - {*b"\t\r\n"})     # not in text; recordings are full of them
 UTF_16 = (BOM_UTF16_LE, BOM_UTF16_BE)       # also how UTF-32 begins
+UNSEEN = "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\ufeff"    # Windows copies some
 URL = re.compile(r"(?!file:)[a-z]{2,}[a-z0-9+.-]*://", re.IGNORECASE)
 
 
@@ -30,24 +31,25 @@ def expand(inputs: list[str]) -> tuple[list[str], int]:
     A folder stands for the files below it with an audio or video suffix, sorted, without hidden
     ones. A folder that cannot be opened stands for itself, so its record says why it failed. A
     text file with a suffix of lists is one, a path per line, relative to the current folder or to
-    the list's; blank lines and lines that begin with # are skipped. A pattern such as *.wav stands
+    the list's; a folder in it stands for its recordings. Blank lines and lines that begin with #
+    are skipped. A pattern such as *.wav stands
     for what matches it. Any other path stands for itself; "-" does, and stands alone. Raises
     `InputError` for an address on the network, a folder without recordings, an empty list, and a
     list without existing files.
     """
     if STDIN in inputs:
         return [STDIN], 0
-    found: dict[str, None] = {}
+    found: dict[str, str] = {}
     left_out = 0
-    for name in (name for given in inputs for name in _matching(given)):
+    given = (name for pattern in inputs for name in _matching(pattern))
+    for name in (name for one in given for name in (_in_list(one) if _is_list(one) else [one])):
         chosen = [name]
         if os.path.isdir(name):
             chosen, others = _in_folder(name)
             left_out += others
-        elif _is_list(name):
-            chosen = _in_list(Path(name))
-        found.update(dict.fromkeys(chosen))
-    return list(found), left_out
+        for path in chosen:
+            found.setdefault(os.path.normpath(path), path)
+    return list(found.values()), left_out
 
 
 def _in_folder(folder: str) -> tuple[list[str], int]:
@@ -101,7 +103,8 @@ def _is_list(name: str) -> bool:
     return b"\0" not in head or without_mark
 
 
-def _in_list(path: Path) -> list[str]:
+def _in_list(name: str) -> list[str]:
+    path = Path(name)
     lines = _lines(path)
     lines = [(number, line) for number, line in lines if not line.lstrip().startswith("#")]
     if not lines:
@@ -140,9 +143,12 @@ def _named(folder: Path, line: str) -> str | None:
 
 def _spellings(line: str) -> Iterator[str]:
     """A line as it stands, and what it names if it is an address, quoted, or a row of a table."""
+    yield line
+    line = line.strip().strip(UNSEEN).strip()
     rows = [cells(line, mark) for mark in SEPARATORS if mark in line]
-    for value in (line, line.strip(), *(cell.strip() for row in rows for cell in row),
-                  line.strip().partition(" ")[2].strip()):
+    for value in (line, *(cell.strip() for row in rows for cell in row),
+                  line.partition(" ")[2].strip(), line.rpartition(" ")[0],
+                  *(word for word in line.split() if "." in word[1:])):
         plain = unquoted(value)
         if len(plain) > 1 and plain[0] == plain[-1] == "'":
             plain = plain[1:-1]

@@ -8,6 +8,8 @@ import contextlib
 import csv
 import json
 import os
+import re
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -21,10 +23,15 @@ CSV_COLUMNS = ("file", "score", "verdict", "error", "score_kind", "threshold", "
                "band_high", "seconds", "speech_seconds", "sample_rate", "format", "notes",
                "reasons", "warnings", "direction", "model", "model_file", "model_sha256", "demo",
                "version", "origin")
+# what a spreadsheet would take for a formula: it may cut a cell at semicolons and tabs too
+_FORMULA = re.compile(r"(^|[;\t\r\n])(\s*)(?=[=+\-@])")
 
 
 class Journal:
-    """The records of one run. Records made with other `settings` are never used again."""
+    """The records of one run. Records made with other `settings` are never used again.
+
+    It says on stderr if it will replace the results of another run.
+    """
 
     def __init__(self, output: Path, settings: dict) -> None:
         self.output = output
@@ -35,6 +42,8 @@ class Journal:
             output.parent.mkdir(parents=True, exist_ok=True)
             self.file = _claimed(self.path)
             self._resume(json_line(settings).encode() + b"\n")
+        if output.exists() and not self.places:     # results of another run
+            print(f"{output} exists: the results of this run will replace it", file=sys.stderr)
 
     def _resume(self, header: bytes) -> None:
         """Read the records of an earlier run with this header; drop an incomplete last line.
@@ -124,12 +133,13 @@ def json_line(record: dict) -> str:
 
 
 def csv_row(record: dict) -> list:
-    """A record's values of CSV_COLUMNS."""
+    """A record's values of CSV_COLUMNS; an apostrophe precedes what would be a formula."""
     low, high = record.get("band") or (None, None)
     joined = {name: "; ".join(record[name]) for name in ("notes", "reasons", "warnings")}
     joined["origin"] = "; ".join(f"{told['what']}: {told['says']}" for told in record["origin"])
     flat = record | record.get("audio", {}) | joined | {"band_low": low, "band_high": high}
-    return [flat.get(column) for column in CSV_COLUMNS]
+    return [_FORMULA.sub(r"\1\2'", value) if isinstance(value, str) else value
+            for value in map(flat.get, CSV_COLUMNS)]
 
 
 def _state(path: str) -> list[int] | None:

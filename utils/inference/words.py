@@ -14,20 +14,25 @@ PLAIN = {BONAFIDE: "This is likely real speech.", SPOOF: "This is likely synthet
          CANNOT_JUDGE: "This recording cannot be judged."}
 
 
-def describe(record: dict, detector: Detector) -> list[str]:
-    """The lines for one recording."""
+def outcome(record: dict) -> str:
+    """The verdict; without verdicts, whether there is a score."""
+    return record["verdict"] or ("no score" if record["error"] else "scored")
+
+
+def describe(record: dict, detector: Detector, below_heading: bool = False) -> list[str]:
+    """The lines for one recording; `below_heading`: without those that `heading` says for all."""
     name = printable(record["file"])
     if record["error"]:
-        return [f"{name}: {record['verdict'] or 'no score'}",
+        return [f"{name}: {outcome(record)}",
                 _line("reason", printable(record["error"])), *_timeline(record)]
     if detector.published_protocol:
-        return [f"{name}: {record['score']:.6f}", _line("score", score_words(detector)),
-                _line("model", model_words(detector))]
+        common = [_line("score", score_words(detector)), _line("model", model_words(detector))]
+        return [f"{name}: {record['score']:.6f}", *([] if below_heading else common)]
     first = f"{name}: {record['verdict']}"
     if is_demo(detector.metadata) and record["score"] is not None:
         first += " (by a model made with the demo corpus: a demonstration, no evidence)"
     reasons = [_line("reason", reason) for reason in record["reasons"]]
-    known = [_line(name, text) for name, text in facts(record, detector).items()]
+    known = [_line(name, text) for name, text in facts(record, detector, below_heading).items()]
     lines = reasons + known if record["verdict"] == CANNOT_JUDGE else known + reasons
     warnings = [_line("warning", warning) for warning in record["warnings"]]
     notes = [_line("heard", note) for note in record["notes"]]
@@ -77,7 +82,8 @@ def score_words(detector: Detector) -> str:
     if detector.score_kind == PUBLISHED:
         heard = ("whole recording" if detector.metadata.get("published_whole")
                  else "first 64,600 samples")
-        return (f"bona fide logit of the {heard}, as in the published evaluation; "
+        less = " minus spoof" if detector.metadata.get("published_difference") else ""
+        return (f"bona fide{less} logit of the {heard}, as in the published evaluation; "
                 f"{DIRECTION}; it has no threshold")
     if detector.score_kind == RAW:
         return f"uncalibrated score, not a probability; {DIRECTION}"
@@ -130,20 +136,26 @@ def _line(name: str, text: str) -> str:
     return f"  {name:<10} {text}"
 
 
-def facts(record: dict, detector: Detector) -> dict[str, str]:
-    """Score and threshold, if the recording has a score; the model, and what was recorded."""
+def facts(record: dict, detector: Detector, below_heading: bool = False) -> dict[str, str]:
+    """Score and threshold, if the recording has a score; the model, and what was recorded.
+
+    `below_heading`: without what `heading` says for all recordings.
+    """
     found = {}
     if record.get("voice"):
         found["of"] = f"{record['voice']}, the most suspicious: all that follows"
     if record["score"] is not None:
-        found["score"] = f"{record['score']:.2f} ({score_words(detector)})"
+        found["score"] = f"{record['score']:.2f}"
+    if record["score"] is not None and not below_heading:
+        found["score"] += f" ({score_words(detector)})"
         found["threshold"] = threshold_words(detector)
     audio = record["audio"]
     coding = audio["format"]
     if audio["subtype"] != coding.lower():
         coding += f" {audio['subtype']}"
     channels = "1 channel" if audio["channels"] == 1 else f"{audio['channels']} channels"
-    found["model"] = model_words(detector)
+    if not below_heading:
+        found["model"] = model_words(detector)
     found["recording"] = (f"{record['seconds']:.1f} s, {record['speech_seconds']:.1f} s of it "
                           f"speech; {audio['sample_rate']:,} Hz, {channels}, {coding}")
     return found

@@ -150,11 +150,12 @@ class Store:
 class StorePart:
     """Some utterances of a store, with its methods: for `--max_samples`, or for one process."""
 
-    def __init__(self, store: Store, indices: list[int]) -> None:
+    def __init__(self, store: "Store | StorePart", indices: list[int]) -> None:
         self.store = store
         self.indices = indices
         self.rows = [store.rows[i] for i in indices]
         self.info = store.info
+        self.path = store.path
 
     def __len__(self) -> int:
         return len(self.indices)

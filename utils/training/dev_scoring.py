@@ -4,11 +4,11 @@ from torch import nn
 
 from utils.detector.engines import Engine
 from utils.detector.scoring import score_store
-from utils.export.export import quickest_engine
 from utils.metrics.metrics import eer
 from utils.signals import N_SAMPLES
 from utils.signals.front import FRONT
 from utils.store.reader import Store, StorePart
+from utils.training.learners.ridge import dev_engine
 from utils.training.run import Run
 
 
@@ -21,7 +21,8 @@ def scores_of(run: Run, engine: Engine, store: Store | StorePart,
 
 def score_dev(run: Run, model: nn.Module) -> dict:
     """Raw scores of dev, with their EER ("dev_eer") and class-balanced cross-entropy."""
-    engine = quickest_engine(model, {"n_samples": N_SAMPLES, "calibration": None, "front": FRONT})
+    metadata = {"n_samples": N_SAMPLES, "calibration": None, "front": FRONT}
+    engine = dev_engine(run, model, metadata)
     scores = scores_of(run, engine, run.dev)
     genuine = np.array([row.labels.is_bonafide for row in run.dev.rows])
     losses = np.logaddexp(0, np.where(genuine, -scores, scores))

@@ -86,7 +86,10 @@ def save_epoch(run: Run, loss: float, figures: dict, seconds: float) -> None:
 
 
 def checkpoint(run: Run, model: nn.Module, figures: dict, which: str) -> dict:
-    """All that scoring with `model` needs, and its origin; `figures` are those of dev."""
+    """All that scoring with `model` needs, and its origin; `figures` are those of dev.
+
+    Its weights are those of `model` itself where that is on the CPU: save it before they change.
+    """
     corpus = run.train.info["corpus"]
     trained_on = {"corpus": corpus["name"], "description": corpus["description"],
                   "demo": corpus["demo"], "utterances": len(run.train),
@@ -97,8 +100,7 @@ def checkpoint(run: Run, model: nn.Module, figures: dict, which: str) -> dict:
     here = {"threads": torch.get_num_threads(), "processes": run.processes.size}
     return {
         "format": FORMAT, "architecture": run.architecture, "config": run.config,
-        "state_dict": {name: value.detach().cpu().clone()
-                       for name, value in model.state_dict().items()},
+        "state_dict": {name: value.cpu() for name, value in model.state_dict().items()},
         "label_order": LABEL_ORDER, "n_samples": N_SAMPLES, "sample_rate": SAMPLE_RATE,
         "front": FRONT,
         **fit_on_dev(figures["scores"], [row.labels.key for row in run.dev.rows],

@@ -41,8 +41,8 @@ class Case:
 def material(folder: Path) -> Material:
     """Build the material in `folder` from the examples."""
     from tests.helpers.asvspoof5_archives import build_raw
-    from tests.helpers.example_speech import crops, write_clips
-    from tests.helpers.scoring_models import write_small_model
+    from tests.helpers.audio.example_speech import crops, write_clips
+    from tests.helpers.networks.scoring_models import write_small_model
     clips = write_clips(folder / "clips", 4)
     build_raw(folder / "raw", clips)
     soundfile.write(folder / "speech.wav", crops("bonafide", 1)[0], 16000)

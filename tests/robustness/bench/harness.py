@@ -26,7 +26,7 @@ from tests.helpers.asvspoof5_archives import build_raw
 from tests.conftest import ROOT
 from tests.robustness.bench.compare import copy, digest, files, passing, remove, unfinished, unlike
 from tests.robustness.bench.records import Done, Step
-from tests.helpers.example_speech import crops, write_clips
+from tests.helpers.audio.example_speech import crops, write_clips
 
 PARTS = ("models", "utils", "notebooks")
 LIMIT = 300     # seconds that a step may take before it counts as hung

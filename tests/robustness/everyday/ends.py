@@ -4,14 +4,16 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tests.robustness.everyday.case import LOOSE, Case, Check, judged, lasts, put, scores_like
-from tests.robustness.everyday.containers import chunk, pages, pcm, wav, with_u32
-from tests.robustness.everyday.sound import Track, muxed, plain, real, seconds, written
+from tests.robustness.everyday.making.case import (LOOSE, Case, Check, judged, lasts, put,
+                                                   scores_like)
+from tests.robustness.everyday.making.containers import chunk, pages, pcm, wav, with_u32
+from tests.robustness.everyday.making.sound import Track, muxed, plain, real, seconds, written
 
 RUBBISH = np.random.default_rng(3).integers(0, 256, 700, np.uint8).tobytes()
 ID3V1 = b"TAG" + b"a title".ljust(125, b"\0")
 APE = b"APETAGEX" + struct.pack("<IIII8x", 2000, 32, 0, 0)
 ID3V2 = b"ID3\x03\0\0" + bytes((0, 0, 8, 0)) + bytes(1024)
+HTTP = b"HTTP/1.1 200 OK\r\nContent-Type: audio/wav\r\n\r\n"
 SAMSUNG = b"\0\0\0\0SEFH" + struct.pack("<III", 101, 1, 32) + bytes(12) + b"\x20\0\0\0SEFT"
 
 Bytes = Callable[[], bytes]
@@ -67,6 +69,13 @@ def _in_front() -> Iterator[Case]:
         content = formats()[file]
         yield _case(f"ID3, then {file[2:]}", file, lambda content=content: ID3V2 + content(),
                     content)
+    for name, front in (("MacBinary", b"\0\5a.wav".ljust(128, b"\0")), ("HTTP", HTTP),
+                        ("blank lines", b"\r\n\r\n"), ("BOM", b"\xef\xbb\xbf"),
+                        ("rubbish", RUBBISH)):
+        for file in ("a.wav", "a.flac", "a.ogg", "a.m4a")[:None if name == "rubbish" else 2]:
+            content = formats()[file]
+            yield _case(f"{name}, then {file[2:]}", file, lambda content=content, front=front:
+                        front + content(), content)
     half = (judged(), lasts(seconds(real()), 0.3))
     yield Case("ends", "aac from the middle of a frame", put("a.aac", lambda: aac()[100:]), half,
                "56")

@@ -7,11 +7,11 @@ from pathlib import Path
 import soundfile
 import soxr
 
-from tests.robustness.everyday.case import (Case, Check, judged, lasts, put, scores_like,
-                                            verdict)
-from tests.robustness.everyday.containers import pages, resealed
-from tests.robustness.everyday.sound import (MODEL, Track, both, fake, muxed, real, seconds,
-                                             written)
+from tests.robustness.everyday.making.case import (Case, Check, judged, lasts, put, scores_like,
+                                                   verdict)
+from tests.robustness.everyday.making.containers import pages, resealed
+from tests.robustness.everyday.making.sound import (MODEL, Track, both, fake, muxed, real, seconds,
+                                                    written)
 
 SUFFIXES = (".3gpp .weba .m4r .mts .m2ts .vob .adts .mpga .f4v .ogv .ogx .mp4a .f4a .m2a .mpa .oga "
             ".spx .qt .OPUS .aifc .bwf .lpcm").split()

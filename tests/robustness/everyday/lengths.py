@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tests.robustness.everyday.case import (LOOSE, Case, Check, both_judged, lasts, put,
-                                            scores_like)
-from tests.robustness.everyday.containers import chunk, pcm, wav, with_u32, with_u64
-from tests.robustness.everyday.sound import (RATE, Track, both, fake, muxed, plain, real, seconds,
-                                             written)
+from tests.robustness.everyday.making.case import (LOOSE, Case, Check, both_judged, lasts, put,
+                                                   scores_like)
+from tests.robustness.everyday.making.containers import chunk, pcm, wav, with_u32, with_u64
+from tests.robustness.everyday.making.sound import (RATE, Track, both, fake, muxed, plain, real,
+                                                    seconds, written)
 
 # (file, how a wave is written)
 JOINED = (*((f"a.{name.lower()}", lambda wave, name=name: written(wave, name))
@@ -48,6 +48,8 @@ def _joined() -> Iterator[Case]:
         if file in ROWS:
             yield Case("joined", f"{file[2:]}: fake, then real", put(
                 file, lambda encode=encode: encode(fake()) + encode(real())), checks)
+    yield Case("joined", "flac: real, then fake of another rate", put("a.flac", lambda: written(
+        real(), "FLAC") + written(fake(), "FLAC", rate=44100)), (_heard_or_refused(),))
     yield Case("joined", "wav: three", put("a.wav", lambda: 2 * written(real()) + written(fake())),
                (_heard_or_refused(2 * seconds(real()) + seconds(fake())),))
 
@@ -76,6 +78,10 @@ def _stale() -> Iterator[Case]:
         sound, riff_length=0)), whole)
     yield Case("stale length", "wav: RIFF length of one second", put("a.wav", lambda: wav(
         sound, riff_length=32000)), whole)
+    yield Case("stale length", "wav: an odd number of bytes promised", put("a.wav", lambda: wav(
+        sound, 32001)), whole)
+    yield Case("stale length", "wav: zeros behind, as a recorder reserves them", put(
+        "a.wav", lambda: wav(sound + bytes(1 << 20), len(sound))), whole)
     yield from _stale_elsewhere(three, whole)
 
 
@@ -134,7 +140,14 @@ def _zero() -> Iterator[Case]:
         written(fake(), "AU"), 8, 0xFFFFFFFF, ">")), whole)
     yield Case("length zero", "au: 0", put("a.au", lambda: with_u32(
         written(fake(), "AU"), 8, 0, ">")), whole)
+    yield Case("length zero", "aiff: 0", put("a.aiff", _aiff_zero), whole)
     yield Case("length zero", "caf: not known", put("a.caf", lambda: _caf_unknown()), whole)
+
+
+def _aiff_zero() -> bytes:
+    data = written(fake(), "AIFF")
+    data = with_u32(data, data.find(b"COMM") + 10, 0, ">")
+    return with_u32(data, data.find(b"SSND") + 4, 8, ">")
 
 
 def _caf_unknown() -> bytes:

@@ -3,9 +3,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tests.robustness.everyday.case import (Case, Check, judged, never, put, says, scores_like,
-                                            verdict)
-from tests.robustness.everyday.sound import RATE, fake, plain, real, written
+from tests.robustness.everyday.making.case import (Case, Check, judged, never, put, says,
+                                                   scores_like, verdict)
+from tests.robustness.everyday.making.sound import RATE, fake, plain, real, written
 
 MOST = 0.3      # by which one recording's score may move; the mean is measured elsewhere
 

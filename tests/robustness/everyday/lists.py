@@ -3,8 +3,8 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.robustness.everyday.case import Case, Check, Seen, ends, says
-from tests.robustness.everyday.sound import MODEL, fake, real, written
+from tests.robustness.everyday.making.case import Case, Check, Seen, ends, says
+from tests.robustness.everyday.making.sound import MODEL, fake, real, written
 
 INFER = "utils/simplified_inference.py"
 JUDGE = ("--json", "--threads", "1", "--model", str(MODEL), "--input_file")
@@ -88,6 +88,11 @@ def _spellings() -> Iterator[Case]:
         (folder / file).as_uri() + "\n" for file in NAMES)), *both, row="78", wish=True)
     yield _case("absolute paths", _list(lambda folder: "".join(
         f"{folder / file}\n" for file in NAMES)), *both)
+    yield _case("a word behind", _list(b"real.wav bonafide\nfake.wav spoof\n"), *both)
+    yield _case("marks that nobody sees", _list("\u202areal.wav\u202c\n\u200bfake.wav\n".encode()),
+                *both)
+    yield _case("a folder", _list(b"deep\n", files=("deep/real.wav", "deep/fake.wav")), *both)
+    yield _case("the same in other words", _list(b"real.wav\n./real.wav\nfake.wav\n"), *both)
     yield _case("a line that names nothing", _list(b"real.wav\ngone.wav\n"), ends(1),
                 judged("real.wav"), says("gone.wav", "the missing file named"))
 

@@ -2,10 +2,10 @@
 starts."""
 from collections.abc import Iterator
 
-from tests.robustness.everyday.case import (Case, judged, lasts, put, says, scores_like,
-                                            spoof_after, verdict)
-from tests.robustness.everyday.containers import with_edits
-from tests.robustness.everyday.sound import Track, both, fake, muxed, plain, real, seconds
+from tests.robustness.everyday.making.case import (Case, judged, lasts, put, says, scores_like,
+                                                   silent_about, spoof_after, verdict)
+from tests.robustness.everyday.making.containers import with_edits
+from tests.robustness.everyday.making.sound import Track, both, fake, muxed, plain, real, seconds
 
 
 def cases() -> Iterator[Case]:
@@ -26,6 +26,9 @@ def _pcm() -> Iterator[Case]:
         "mp4", [Track(real(), "pcm_s16le", 16000)])), exact)
     yield Case("pcm in mov", "MOV, index first", put("a.mov", lambda: muxed(
         "mov", [Track(real(), "pcm_s16le", 16000)], movflags="faststart")), exact)
+    yield Case("pcm in mov", "MP4 in fragments, cut", put("a.mp4", lambda: _half(muxed(
+        "mp4", [Track(real())], movflags="frag_every_frame+empty_moov+default_base_moof"))),
+        (judged(), says("could be decoded|cut short", "told that it may be cut")))
     yield Case("pcm in mov", "MP4 in fragments, AAC", put("a.mp4", lambda: muxed(
         "mp4", [Track(real())], movflags="frag_keyframe+empty_moov")),
         (verdict("likely bona fide"), lasts(seconds(real()))))
@@ -33,6 +36,10 @@ def _pcm() -> Iterator[Case]:
         rate = 8000 if "law" in codec else 16000
         yield Case("pcm in mov", f"MOV, {codec}", put("a.mov", lambda codec=codec, rate=rate: muxed(
             "mov", [Track(real(), codec, rate)])), (judged(), lasts(seconds(real()))), "21")
+
+
+def _half(data: bytes) -> bytes:
+    return data[:len(data) // 2]
 
 
 def _edits() -> Iterator[Case]:
@@ -51,6 +58,9 @@ def _edits() -> Iterator[Case]:
                    (verdict("likely bona fide"), lasts(3.0)), "22")
         yield Case("edit lists", f"{name}: 3 s late", edited((3.0, -1), (whole, 0.0)),
                    (judged(), lasts(whole + 3), spoof_after(first + 3)), "23")
+        yield Case("edit lists", f"{name}: 2 s late, then a piece", edited((2.0, -1), (3.0, 0.7)),
+                   (verdict("likely bona fide"), lasts(5.0),
+                    silent_about("could be decoded", "nothing is missing")))
         yield Case("edit lists", f"{name}: version 1", edited((rest, first), version=1),
                    (verdict("likely spoof"), lasts(rest)))
         yield Case("edit lists", f"{name}: longer than the sound", edited((whole + 2, 0.0)),
@@ -80,6 +90,12 @@ def _times() -> Iterator[Case]:
                    if file == "a.webm" else "")
         yield Case("time", f"{name}: 3 s of nothing between", made(gap=(first, 3.0)),
                    (judged(), lasts(whole + 3, 0.3), spoof_after(first + 3)))
+        other_clock = (judged(), lasts(whole, 0.5),
+                       silent_about("could be decoded|file says", "nothing is missing"))
+        yield Case("time", f"{name}: two hours later in the middle", made(gap=(first, 7200.0)),
+                   other_clock)
+        yield Case("time", f"{name}: the clock begins at ten hours", made(start=36000.0),
+                   other_clock)
         if container in ("mp4", "matroska", "mpegts") and codec == "aac":
             film = "mpeg2video" if container == "mpegts" else "mpeg4"
             yield Case("time", f"{name}: the sound 60 s after the film", made(film, start=60.0),

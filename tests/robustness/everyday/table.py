@@ -8,10 +8,11 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
-from tests.robustness.everyday import (channels, ends, formats, layouts, lengths, level, lists,
-                                       names, playing, published, scores, tracks)
-from tests.robustness.everyday.case import RIGHT, SKIPPED, WRONG, Case, Missing, Seen
-from tests.robustness.everyday.sound import MODEL
+from tests.robustness.everyday import (channels, ends, formats, lengths, level, lists, playing,
+                                       tracks)
+from tests.robustness.everyday.data_sets import layouts, names, published, scores
+from tests.robustness.everyday.making.case import RIGHT, SKIPPED, WRONG, Case, Missing, Seen
+from tests.robustness.everyday.making.sound import MODEL
 from tests.benchmarks.results_files import write_rows
 from tests.robustness.bench.records import Row
 from utils.common.errors import InputError, printable

@@ -3,9 +3,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tests.robustness.everyday.case import Case, both_judged, judged, put, told, verdict
-from tests.robustness.everyday.containers import multiplexed
-from tests.robustness.everyday.sound import Track, fake, muxed, real, written
+from tests.robustness.everyday.making.case import (Case, both_judged, judged, put, silent_about,
+                                                   told, verdict)
+from tests.robustness.everyday.making.containers import multiplexed
+from tests.robustness.everyday.making.sound import Track, fake, muxed, real, written
 
 # (name, file, libav's name, encoder, rate, codec of a film)
 FORMATS = (("MP4", "a.mp4", "mp4", "aac", 44100, ""), ("MP4 with film", "a.mp4", "mp4", "aac",
@@ -57,6 +58,9 @@ def _odd_ones() -> Iterator[Case]:
         "mp4", [Track(_noise()), Track(fake())])), (told(2), verdict("likely spoof")))
     yield Case("tracks", "MP4: long real, short fake", put("a.mp4", lambda: muxed(
         "mp4", [Track(np.tile(real(), 3)), Track(fake())])), both)
+    yield Case("tracks", "AVI, PCM: fake, fake, real", put("a.avi", lambda: muxed(
+        "avi", [Track(wave(), "pcm_s16le", 16000) for wave in (fake, fake, real)], "mpeg4")),
+        (told(3), both_judged(), silent_about("could be decoded", "nothing is missing")))
     yield Case("tracks", "MP4: one track", put("a.mp4", lambda: muxed(
         "mp4", [Track(real())], "mpeg4")), (judged(),))
 

@@ -3,7 +3,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from models import build_model
+from models import with_weights
 from utils.common.devices import choose_device
 from utils.common.numbers import finite
 from utils.detector.checkpoint import metadata
@@ -24,11 +24,11 @@ class TorchEngine:
     @classmethod
     def from_checkpoint(cls, checkpoint: dict, device: str = "cpu",
                         threads: int | None = None) -> "TorchEngine":
-        """An engine for a checkpoint that `load_checkpoint` returned."""
+        """An engine for a checkpoint that `load_checkpoint` returned; on a CPU, with its tensors.
+        """
         if threads is not None:
             torch.set_num_threads(threads)
-        model = build_model(checkpoint["config"])
-        model.load_state_dict(checkpoint["state_dict"])
+        model = with_weights(checkpoint["config"], checkpoint["state_dict"])
         return cls(model.to(choose_device(device)).eval(), metadata(checkpoint))
 
     @property

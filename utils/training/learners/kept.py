@@ -1,9 +1,12 @@
 """Statistics of a large frozen network, kept on disk: a stopped or repeated fit continues."""
 import hashlib
+from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from models.ssl import OnStatistics
 from utils.common.errors import InputError
 from utils.common.files import disk_errors
 from utils.common.locks import claim
@@ -26,9 +29,12 @@ class Kept:
     use the file: all runs with one encoder share it.
     """
 
-    def __init__(self, engine: Engine, path: Path, width: int):
-        """`width`: of the statistics. Raises `InputError` while another run uses the file."""
-        self.engine = engine
+    def __init__(self, make_engine: Callable[[], Engine], path: Path, width: int):
+        """`make_engine` is called for the first wave that is new. `width`: of the statistics.
+
+        Raises `InputError` while another run uses the file.
+        """
+        self.make_engine = make_engine
         self.path = path
         self.record = np.dtype([("wave", f"V{DIGEST}"), ("values", "<f4", width)])
         with disk_errors(path):
@@ -41,6 +47,11 @@ class Kept:
             self.file.truncate(count * self.record.itemsize)
         known = np.memmap(path, self.record, "r", shape=count)["wave"] if count else ()
         self.places = {bytes(wave): place for place, wave in enumerate(known)}
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine, made when it is needed."""
+        return self.make_engine()
 
     def last_hidden(self, waves: np.ndarray) -> np.ndarray:
         """As the engine's: waves float32 (B, n_samples) to float32 (B, H)."""
@@ -63,3 +74,21 @@ class Kept:
     def _read(self, place: int) -> np.ndarray:
         self.file.seek(place * self.record.itemsize)
         return np.frombuffer(self.file.read(self.record.itemsize), self.record)["values"][0]
+
+
+class OnKept:
+    """An engine: the last layer of `model` over statistics that are kept."""
+
+    batch_size = 1
+
+    def __init__(self, kept: Kept, model: OnStatistics, metadata: dict):
+        self.kept = kept
+        self.metadata = metadata
+        layer = model.out_layer
+        self.mean, self.scale, self.weight, self.bias = (
+            value.detach().cpu().double().numpy()
+            for value in (model.mean, model.scale, layer.weight, layer.bias))
+
+    def logits(self, waves: np.ndarray) -> np.ndarray:
+        found = (self.kept.last_hidden(waves) - self.mean) * self.scale
+        return found @ self.weight.T + self.bias

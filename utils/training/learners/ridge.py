@@ -10,6 +10,7 @@ and its changed copy is added, as the consistency terms of semi-supervised learn
 of squares like the others, so the closed form stays.
 """
 import argparse
+import copy
 import hashlib
 import json
 from collections import Counter
@@ -20,10 +21,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from torch import nn
 
 from models.hybrid import Hybrid
 from models.shallow import Shallow
-from models.ssl import OnStatistics, SpeechFrames
+from models.ssl import OnStatistics
 from utils.common.errors import InputError
 from utils.detector.engines import Engine
 from utils.export.export import quickest_engine
@@ -31,7 +33,7 @@ from utils.parallel.join import Alone
 from utils.store.reader import StoredTrial
 from utils.training.batches import Batch, batches
 from utils.training.learners.fitted import Fitted
-from utils.training.learners.kept import Kept, kept_in
+from utils.training.learners.kept import Kept, OnKept, kept_in
 from utils.training.learners.teacher import Teacher
 from utils.training.run import Run
 
@@ -86,7 +88,7 @@ def statistics_file(run: Run) -> Path | None:
     They depend on the encoder and the crops alone, so other runs find them too.
     """
     folder = kept_in(run)
-    if folder is None or not isinstance(run.model, SpeechFrames):
+    if folder is None or not isinstance(run.model, OnStatistics):
         return None
     described = json.dumps([run.config, run.args["encoder"]], sort_keys=True)
     name = hashlib.sha256(described.encode()).hexdigest()[:16]
@@ -132,16 +134,28 @@ def fit(model: Hybrid | Shallow | OnStatistics, epoch: Iterable[Batch], weights:
     return moments.solve(model, ridge)
 
 
-@torch.no_grad()
 def statistics_engine(model: Hybrid | Shallow | OnStatistics, n_samples: int,
                       kept: Path | None = None) -> Engine | Kept:
-    """An engine whose `last_hidden` are the raw statistics; the linear layer is reset to zero."""
-    model.mean.zero_()
-    model.scale.fill_(1)
-    model.out_layer.weight.zero_()
-    model.out_layer.bias.zero_()
-    engine = quickest_engine(model, {"n_samples": n_samples})
-    return Kept(engine, kept, len(model.mean)) if kept else engine
+    """An engine whose `last_hidden` are the raw statistics; with `kept`, each is found once."""
+    if kept is not None:
+        return Kept(lambda: statistics_engine(model, n_samples), kept, len(model.mean))
+    return quickest_engine(not_standardised(model), {"n_samples": n_samples})
+
+
+def not_standardised(model: Hybrid | Shallow | OnStatistics) -> nn.Module:
+    """The same network, whose statistics are the raw ones; both share all weights."""
+    raw = copy.copy(model)
+    raw._buffers = model._buffers | {"mean": torch.zeros_like(model.mean),
+                                     "scale": torch.ones_like(model.scale)}
+    return raw
+
+
+def dev_engine(run: Run, model: nn.Module, metadata: dict) -> Engine:
+    """An engine that scores dev; it hears nothing whose statistics are kept."""
+    kept = statistics_file(run)
+    if kept is None:
+        return quickest_engine(model, metadata)
+    return OnKept(statistics_engine(model, metadata["n_samples"], kept), model, metadata)
 
 
 class Moments:

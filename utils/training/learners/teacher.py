@@ -41,7 +41,7 @@ class Teacher:
         self.known: dict[int, float] = {}       # by utterance
         scored = ReportedScores(self.engine)
         name = f"teacher-{file_sha256(path)[:16]}.f32"
-        self.scored = scored if folder is None else Kept(scored, folder / name, 1)
+        self.scored = scored if folder is None else Kept(lambda: scored, folder / name, 1)
 
     def scores(self, items: list[tuple[int, int]]) -> Tensor:
         """Scores (B,) float32, higher = bona fide, for the dataset's items (epoch, index)."""

@@ -27,7 +27,7 @@ from utils.training.orders import make_order
 from utils.training.run import LAST, Run
 from utils.training.setup.front_end import check_network, known_front_end
 from utils.training.setup.speech_encoder import with_encoder
-from utils.training.setup.weights import file_id, give_weights
+from utils.training.setup.weights import file_id, give_weights, with_widths
 
 LEARNERS = {"gradient": Gradient, "em": ExpectationMaximisation, "ridge": Ridge}
 SHORTEST_CROP = 0.2             # seconds; every network accepts it
@@ -121,6 +121,8 @@ def configuration(args: argparse.Namespace, front_end: str | None,
     if "read" in config:
         config = (load_checkpoint(args.init_from)["config"] if args.init_from
                   else with_encoder(config, args.encoder, args.layers))
+    elif args.init_from:
+        config = with_widths(config, args.init_from)
     if "components" in config:
         bonafide = sum(row.labels.is_bonafide for row in rows)
         rarer = min(bonafide, len(rows) - bonafide)

@@ -14,6 +14,7 @@ from utils.common.errors import InputError
 from utils.common.files import file_sha256
 from utils.detector.checkpoint import load_checkpoint
 from utils.encoders.files import is_name, weights_file
+from utils.export.pruning import INNER
 from utils.training.architectures import ARCHITECTURES
 from utils.training.setup.speech_encoder import give_speech_encoder
 
@@ -84,6 +85,18 @@ def start_from(model: nn.Module, config: dict, path: Path) -> dict:
     model.load_state_dict(weights)
     description = (checkpoint.get("trained_on") or {}).get("description")
     return {"origin": checkpoint.get("origin"), "trained_on": description}
+
+
+def with_widths(config: dict, path: Path) -> dict:
+    """`config` with the inner widths of the network at `path`, which may be a pruned one."""
+    if path.suffix == ".onnx":
+        return config       # `start_from` says why it is refused
+    found = load_checkpoint(path)["config"]
+    part = ARCHITECTURES[config["architecture"]].starts
+    widths = {INNER: (found.get(part) or found).get(INNER)}
+    if widths[INNER] is None:
+        return config
+    return config | (widths if part is None else {part: config[part] | widths})
 
 
 def _config_of(part: str, config: dict) -> dict:

@@ -1,0 +1,77 @@
+"""What lies before, behind and beside the sound of a file changes no sample of it."""
+import io
+import struct
+
+import numpy as np
+import pytest
+
+from tests.robustness.everyday.ends import HTTP, RUBBISH, aac
+from tests.robustness.everyday.making.containers import chunk, pages, pcm, resealed, wav
+from tests.robustness.everyday.making.sound import Track, fake, muxed, real, written
+from utils.audio.decode import load_audio, open_audio
+from utils.audio.sources import AudioError
+
+
+def heard(data: bytes) -> tuple[np.ndarray, list[str]]:
+    """The samples of a file, and what is said of it."""
+    with open_audio(io.BytesIO(data)) as stream:
+        samples = np.concatenate(list(stream))
+    return samples, stream.info.missing + stream.info.remarks
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return np.frombuffer(pcm(real()), np.int16)
+
+
+@pytest.mark.parametrize("front", [HTTP, RUBBISH, b"\r\n", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("container", ["WAV", "FLAC"])
+def test_rubbish_in_front_is_left_out_and_told(plain, container, front):
+    samples, said = heard(front + written(real(), container))
+    assert np.array_equal(samples, plain)
+    assert said == [f"{len(front)} bytes before the sound are none: they are left out"]
+
+
+def test_what_is_something_else_is_not_searched_for_sound(plain):
+    for front in (b"PK\x03\x04", b"%PDF-1.4\n"):
+        with pytest.raises(AudioError, match="not audio: it is a"):
+            heard(front + RUBBISH + written(real()))
+
+
+def test_rubbish_that_looks_like_a_frame_hides_no_frame_of_aac():
+    assert len(heard(RUBBISH + aac())[0]) == len(heard(aac())[0])   # it holds such a header
+
+
+@pytest.mark.parametrize("content", [
+    lambda sound: wav(sound, 32001),                                    # half a sample
+    lambda sound: wav(sound, 32001, behind=chunk(b"LIST", b"INFOISFT\4\0\0\0Lavf")),
+    lambda sound: wav(sound + bytes(1 << 20), len(sound)),              # reserved, never written
+    lambda sound: muxed("caf", [Track(real(), "alac", 16000)]),
+    lambda sound: muxed("avi", [Track(real(), "pcm_s16le", 16000)] * 3, "mpeg4")])
+def test_no_sample_is_lost_added_or_shifted(plain, content):
+    samples, said = heard(content(plain.tobytes()))
+    assert np.array_equal(samples[:len(plain)], plain) and len(samples) - len(plain) < 20
+    assert not any("could be decoded" in sentence for sentence in said)
+
+
+def test_joined_flac_of_two_rates_is_heard_at_both():
+    samples, said = heard(written(real(), "FLAC") + written(fake(), "FLAC", rate=44100))
+    assert len(samples) == pytest.approx(len(real()) + len(fake()), abs=2)
+    assert said == ["2 recordings lie one behind the other in this file: all are judged"]
+
+
+@pytest.mark.parametrize("skip", [312, 3840])
+def test_opus_is_whole_whatever_its_head_says_to_skip(skip):
+    first, *others = pages(muxed("ogg", [Track(real(), "libopus", 48000)]))
+    at = first.find(b"OpusHead") + 10
+    first = resealed(first[:at] + struct.pack("<H", skip) + first[at + 2:])
+    whole = load_audio(io.BytesIO(first + b"".join(others)))
+    assert len(whole) == pytest.approx(len(real()) - (skip - 312) / 3, abs=2)
+
+
+@pytest.mark.parametrize("container", ["matroska", "mp4"])
+def test_a_clock_that_jumps_by_hours_is_told_and_is_no_loss(container):
+    track = Track(real(), gap=(2.4, 7200.0))
+    samples, said = heard(muxed(container, [track]))
+    assert len(samples) == pytest.approx(len(real()), abs=1500)
+    assert len(said) == 1 and "its clock jumps by 7,200.0 s" in said[0]

@@ -1,0 +1,210 @@
+"""What published detectors of true size cost, with random weights: every step, and a window.
+
+    python tests/benchmarks/speed/bench_ssl.py --folder WORK [--detectors xlsr-sls,xlsr-1b]
+    python tests/benchmarks/speed/bench_ssl.py --folder WORK --part fit [--data_dir data]
+
+A file with the names and shapes of a released one is imported, exported in 32 and 8 bits,
+calibrated, judges a recording and is evaluated, each in a process of its own. `--part fit`: a
+linear layer is fitted over 12 blocks of XLS-R 300M; that run is killed in the middle and repeated.
+"""
+import sys
+from pathlib import Path
+if not __package__:
+    sys.path[0] = str(Path(__file__).resolve().parents[3])
+
+import argparse
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+
+from models.encoder import N_STATISTICS
+from tests.benchmarks.results_files import Rows, add_output_options, publish, read_rows
+from tests.helpers.networks import published_ssl as made
+from tests.helpers.tiny_stores import tiny_stores
+from utils.common.arguments import positive
+from utils.common.errors import run
+from utils.common.files import ROOT
+
+DEV = 40
+MAXRSS_PER_MB = 1024 if sys.platform == "linux" else 1024 ** 2
+DETECTORS = {       # the family, and the size of its encoder in tests/helpers
+    "xlsr-aasist": ("xlsr-aasist", "LARGE"), "xlsr-sls": ("xlsr-sls", "LARGE"),
+    "wav2vec-small": ("antideepfake", "BASE"), "mms-300m": ("antideepfake", "LARGE"),
+    "xlsr-1b": ("antideepfake", "XLSR_1B"), "xlsr-2b": ("antideepfake", "XLSR_2B")}
+Commands = dict[str, tuple]
+# In a process of its own: a child's peak memory counts from that of its parent.
+MAKE = """
+import sys
+import torch
+sys.path[0] = sys.argv[1]
+from tests.helpers.networks import published_ssl as made
+family, size = sys.argv[3], getattr(made, sys.argv[4])
+shapes = (made.encoder_shapes(**size) if family == "encoder"
+          else made.detector_shapes(family, size))
+weights = made.random_weights(shapes)
+torch.save({"model": weights} if family == "encoder" else weights, sys.argv[2])
+"""
+WINDOW = """
+import sys, time
+import numpy as np
+from pathlib import Path
+sys.path[0] = sys.argv[1]
+from utils.detector.engines import load_engine
+engine = load_engine(Path(sys.argv[2]), threads=1)
+print(time.process_time())
+waves = np.random.default_rng(0).standard_normal((1, 64600)).astype(np.float32) / 10
+for _ in range(5):
+    engine.logits(waves)
+    print(time.process_time())
+"""
+
+
+def measured(*command: object, kill_when: Callable[[], bool] | None = None,
+             ) -> tuple[float, int, str]:
+    """CPU seconds, peak MB and output of a process; killed as soon as `kill_when` holds."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    started = subprocess.Popen([sys.executable, *map(str, command)], stdout=subprocess.PIPE,
+                               text=True, cwd=ROOT, env=environment)
+    while kill_when is not None and started.poll() is None:
+        time.sleep(1)
+        if kill_when():
+            started.send_signal(signal.SIGKILL)
+            break
+    output = started.stdout.read()
+    _, status, usage = os.wait4(started.pid, 0)
+    if status and kill_when is None:
+        raise RuntimeError(f"{command} ended with {status}")
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss // MAXRSS_PER_MB, output
+
+
+def making(family: str, folder: Path) -> Commands:
+    """The steps from a published file to both exports."""
+    whole = folder / "d.pt"
+    return {
+        "import": ("utils/import_weights.py", "--weights", folder / "published.pth",
+                   "--architecture", family, "--output", whole),
+        "export": ("utils/export_model.py", "--model", whole),
+        "export, 8 bits": ("utils/export_model.py", "--model", whole, "--int8", "--output",
+                           folder / "d8.onnx")}
+
+
+def using(folder: Path) -> Commands:
+    """What is done with the export in 8 bits, on the dev set in `folder`."""
+    model = ("--model", folder / "d8.onnx", "--threads", 1)
+    return {
+        f"calibration, {DEV} clips": ("utils/calibrate_model.py", *model, "--data_dir", folder),
+        f"evaluation, {DEV} clips": ("utils/evaluate_model.py", *model, "--subset", "dev",
+                                     "--data_dir", folder, "--output", folder / "evaluated",
+                                     "--published_protocol"),
+        "verdict": ("utils/simplified_inference.py", *model, "--input_file",
+                    ROOT / "data/examples/fake_kokoro_en.flac")}
+
+
+def costs(name: str, folder: Path) -> dict[str, str]:
+    """The row of a detector: CPU seconds of each step, peak memory, and sizes of the files."""
+    family, size = DETECTORS[name]
+    folder.mkdir(exist_ok=True)
+    measured("-c", MAKE, ROOT, folder / "published.pth", family, size)
+    tiny_stores(folder, {"dev": DEV})
+    first = {step: measured(*command) for step, command in making(family, folder).items()}
+    turn_keys_if_scores_are_turned(folder)
+    then = {step: measured(*command) for step, command in using(folder).items()}
+    windows = {bits: window(folder / file) for bits, file in ((32, "d.onnx"), (8, "d8.onnx"))}
+    row = {"detector": name} | {step: f"{cpu:.1f}" for step, (cpu, *_) in (first | then).items()}
+    row |= {f"window, {bits} bits": f"{cpu:.2f}" for bits, (cpu, _) in windows.items()}
+    row |= {"peak MB, export": str(max(memory for _, memory, _ in first.values())),
+            "peak MB, window in 32 bits": str(windows[32][1]),
+            "peak MB, verdict in 8 bits": str(then["verdict"][1])}
+    for bits, file in ((32, "d.onnx"), (8, "d8.onnx")):
+        both = bytes_in(folder, f"{file}*")
+        row[f"file MB, {bits} bits"] = f"{both / 1e6:.0f}"
+    shutil.rmtree(folder)
+    return row
+
+
+def turn_keys_if_scores_are_turned(folder: Path) -> None:
+    """Random scores may point the wrong way; the dev set's keys do so then, for the calibration."""
+    try:
+        measured(*using(folder)[f"calibration, {DEV} clips"])
+    except RuntimeError:
+        index = folder / "processed/dev/index.tsv"
+        keys = {"\tspoof\t": "\tbonafide\t", "\tbonafide\t": "\tspoof\t"}
+        index.write_text(re.sub("|".join(keys), lambda key: keys[key[0]], index.read_text()))
+
+
+def window(model: Path) -> tuple[float, int]:
+    """CPU seconds of a window of 4.04 s, the best of five, and the peak MB."""
+    _, memory, output = measured("-c", WINDOW, ROOT, model)
+    times = [float(line) for line in output.split()]
+    return min(after - before for before, after in zip(times, times[1:])), memory
+
+
+def head(folder: Path, data: Path | None, utterances: int) -> Rows:
+    """The closed form over 12 of 24 blocks, killed in the middle, and repeated."""
+    encoder = folder / "xlsr2_300m.pt"
+    measured("-c", MAKE, ROOT, encoder, "encoder", "LARGE")
+    data = data or tiny_stores(folder, {"train": utterances, "dev": DEV, "eval": DEV})
+    command = ("notebooks/aasist_training.py", "--architecture", "ssl", "--encoder", encoder,
+               "--data_dir", data, "--max_samples", utterances, "--checkpoint_dir",
+               folder / "runs", "--results_dir", folder / "results", "--run_name", "head",
+               "--resume")
+    kept = folder / "runs" / ".statistics"
+    half = utterances * 4 * made.LARGE["width"] * N_STATISTICS // 2
+    killed, memory, _ = measured(*command, kill_when=lambda: bytes_in(kept) > half)
+    first = costs_row("closed form over 12 of 24 blocks, killed in the middle", killed, memory)
+    cpu, memory, _ = measured(*command)
+    name = f"the same command again: {utterances} utterances, dev, export"
+    again, lower, _ = measured(*command[:-2], "other", "--ridge", "0.1")
+    return [first, costs_row(name, cpu, memory, bytes_in(kept)),
+            costs_row("another run with another --ridge", again, lower)]
+
+
+def bytes_in(folder: Path, names: str = "*") -> int:
+    """The size of the files in a folder, which may be missing."""
+    return sum(file.stat().st_size for file in folder.glob(names))
+
+
+def costs_row(what: str, cpu: float, memory: int, size: int = 0) -> dict[str, str]:
+    """A row of the table of the fit."""
+    return {"what": what, "CPU seconds": f"{cpu:.2f}", "peak MB": str(memory),
+            "file MB": f"{size / 1e6:.0f}" if size else ""}
+
+
+def publish_beside(table: str, rows: Rows, args: argparse.Namespace) -> None:
+    """As `publish`, but the rows of other detectors in the file stay."""
+    path = args.output / f"{table}-{args.conditions}.csv"
+    others = {row["detector"]: row for row in (read_rows(path) if path.exists() else [])}
+    new = others | {row["detector"]: row for row in rows}
+    publish(table, [new[name] for name in DETECTORS if name in new], args)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure, print and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, required=True,
+                        help="an empty folder: 7 GB for 300 million weights, 30 GB for two billion")
+    parser.add_argument("--part", choices=["steps", "fit"], default="steps",
+                        help="what to measure (default: steps)")
+    parser.add_argument("--detectors", default="xlsr-aasist,xlsr-sls,wav2vec-small,mms-300m",
+                        help=f"some of {', '.join(DETECTORS)} (default: %(default)s)")
+    parser.add_argument("--data_dir", type=Path,
+                        help="prepared data for the fit (default: crops of the example clips)")
+    parser.add_argument("--utterances", type=positive, default=500,
+                        help="training utterances of the fit (default: 500)")
+    add_output_options(parser)
+    args = parser.parse_args(argv)
+    args.folder.mkdir(parents=True, exist_ok=True)
+    if args.part == "fit":
+        publish("ssl-fit", head(args.folder, args.data_dir, args.utterances), args)
+        return 0
+    for name in args.detectors.split(","):
+        publish_beside("ssl-costs", [costs(name, args.folder / name)], args)
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,70 @@
+"""What a run on several recordings prints and writes."""
+import csv
+import shutil
+
+import pytest
+import soundfile
+
+from tests.helpers.audio.example_speech import crops
+from tests.helpers.networks.scoring_models import write_small_model
+from utils import simplified_inference as script
+
+HELD = ("the Bayes threshold", "log-likelihood ratio", "trained on")     # said of all recordings
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return write_small_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    """A folder with two recordings and a file that is none."""
+    folder = tmp_path_factory.mktemp("speech")
+    for name, samples in zip("ab", crops("bonafide", 2)):
+        soundfile.write(folder / f"{name}.wav", samples, 16000)
+    (folder / "c.wav").write_bytes(b"RIFF")
+    return folder
+
+
+def infer(model, *arguments):
+    return script.main(["--model", str(model), "--threads", "1", "--force_cpu",
+                        *map(str, arguments)])
+
+
+def test_what_holds_for_all_recordings_is_said_once(model, three, capsys):
+    assert infer(model, "--input_file", three) == 1
+    out = capsys.readouterr().out
+    assert [out.count(word) for word in HELD] == [1, 1, 1]
+    assert [out.count(f"{name}.wav: ") for name in "ab"] == [1, 1]
+    assert infer(model, "--input_file", three / "a.wav") == 0
+    alone = capsys.readouterr().out
+    assert [alone.count(word) for word in HELD] == [1, 1, 1]
+
+
+def test_the_summary_uses_the_words_of_the_lines_above_it(model, three, capsys):
+    assert infer(model, "--input_file", three) == 1
+    *lines, summary = capsys.readouterr().out.splitlines()
+    assert any(line.endswith("c.wav: cannot judge") for line in lines)
+    assert "1 cannot judge" in summary and summary.endswith("1 of them cannot be read")
+    assert "failed" not in summary
+
+
+def test_results_of_another_run_are_replaced_with_a_word(model, three, tmp_path, capsys):
+    output = tmp_path / "r.csv"
+    assert infer(model, "--input_file", three / "a.wav", "--output", output) == 0
+    assert "replace" not in capsys.readouterr().err
+    assert infer(model, "--input_file", three / "b.wav", "--output", output) == 0
+    assert f"{output} exists: the results of this run will replace it" in capsys.readouterr().err
+
+
+def test_no_cell_of_the_csv_is_a_formula(model, three, tmp_path, monkeypatch):
+    for name in ("=1+2.wav", "@x.wav", "-y.wav", "z;=3.wav"):
+        shutil.copy(three / "a.wav", tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert infer(model, "--input_file", "=1+2.wav", "@x.wav", "z;=3.wav", "./-y.wav",
+                 "--output", "r.csv") == 0
+    with open("r.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file"] for row in rows] == ["'=1+2.wav", "'@x.wav", "z;'=3.wav", "./-y.wav"]
+    assert all(float(row["threshold"]) < 0 for row in rows)     # a number stays one

@@ -1,0 +1,136 @@
+"""Compression from a trained model to a smaller one that judges, and what it refuses."""
+import onnx
+import pytest
+
+from tests.helpers.steps import step
+from tests.helpers.tiny_stores import tiny_stores, train
+from utils.common.files import ROOT
+from utils.detector import Detector
+from utils.detector.checkpoint import load_checkpoint, save_checkpoint
+from utils.detector.engines import load_engine
+
+SCRIPT = "utils/compress_model.py"
+CLIP = ROOT / "data" / "examples" / "fake_kokoro_en.flac"
+TRAINING = ("--", "--crop_seconds", 1, "--batch_size", 8, "--augment", "none")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return tiny_stores(tmp_path_factory.mktemp("tiny"), {"train": 24, "dev": 40, "eval": 12})
+
+
+@pytest.fixture(scope="module")
+def model(data, tmp_path_factory):
+    """The small model after enough epochs to know these voices."""
+    out = tmp_path_factory.mktemp("trained")
+    train(data, out, "--epochs", 12, "--run_name", "m", "--averaging", "none", "--augment", "none")
+    return out / "checkpoints" / "m" / "best.pt"
+
+
+def compress(data, model, output, *options):
+    return step(SCRIPT, "--model", model, "--output", output, "--data_dir", data, *options)
+
+
+@pytest.fixture(scope="module")
+def chained(data, model, tmp_path_factory):
+    """Pruned, recovered and quantised in one command: the file, and what was printed."""
+    output = tmp_path_factory.mktemp("chain") / "small.onnx"
+    done = compress(data, model, output, "--prune", 0.5, "--recover", 2, "--quantise", "--at_most",
+                    100, *TRAINING)
+    assert done.returncode == 0, done.stderr
+    return output, done.stdout
+
+
+def test_the_chain_leaves_one_smaller_model_that_says_what_was_done(chained, model):
+    output, printed = chained
+    entry = load_engine(output).metadata["compression"]
+    assert [note["step"] for note in entry["steps"]] == ["pruned", "recovered", "quantised"]
+    assert entry["original"] == "best.pt" and len(entry["original_sha256"]) == 64
+    assert [path.name for path in output.parent.iterdir()] == ["small.onnx"]
+    assert output.stat().st_size < model.with_name("best.onnx").stat().st_size
+    for words in ("56 of 104 channels", "recovered: epochs 2", "EER on dev", "EER on eval",
+                  "one window, CPU", "scores on dev change by"):
+        assert words in printed
+
+
+def test_the_compared_figures_are_of_both_models(chained, data, model):
+    compared = load_engine(chained[0]).metadata["compression"]["compared"]
+    assert compared["dev"]["utterances"] == 40 and compared["eval"]["utterances"] == 12
+    for which, path in enumerate((model.with_name("best.onnx"), chained[0])):
+        assert compared["megabytes"][which] == pytest.approx(path.stat().st_size / 1e6, rel=0.1)
+        assert compared["cpu_ms"][which] > 0
+        low, high = compared["dev"]["eer"][which]["interval"]
+        assert low <= compared["dev"]["eer"][which]["value"] <= high
+    assert 0 < compared["dev"]["change_mean"] <= compared["dev"]["change_max"]
+
+
+def test_whole_numbers_judge_through_the_detector(chained):
+    record = Detector.load(chained[0]).judge(CLIP)
+    assert record["error"] is None and record["score"] is not None
+    assert record["model"].endswith("; pruned, recovered, quantised")
+    kinds = {node.op_type for node in onnx.load(chained[0]).graph.node}
+    assert {"QLinearConv", "QuantizeLinear"} <= kinds
+
+
+def test_a_pruned_checkpoint_is_compressed_trained_and_exported_further(data, model, tmp_path):
+    done = compress(data, model, tmp_path / "p.pt", "--prune", 0.7, "--recover", 0, "--at_most",
+                    100)
+    assert done.returncode == 0, done.stderr
+    pruned = load_checkpoint(tmp_path / "p.pt")
+    assert pruned["config"]["inner"] == [8, 8, 16]
+    train(data, tmp_path, "--epochs", 1, "--run_name", "on", "--init_from", tmp_path / "p.pt")
+    on = tmp_path / "checkpoints" / "on"
+    assert load_checkpoint(on / "best.pt")["config"] == pruned["config"]
+    assert load_engine(on / "best.onnx").metadata["config"] == pruned["config"]
+    done = compress(data, tmp_path / "p.pt", tmp_path / "q.onnx", "--quantise", "--at_most", 100)
+    assert done.returncode == 0, done.stderr
+    steps = load_engine(tmp_path / "q.onnx").metadata["compression"]["steps"]
+    assert [note["step"] for note in steps] == ["pruned", "quantised"]
+    again = compress(data, tmp_path / "q.onnx", tmp_path / "r.onnx", "--quantise")
+    assert again.returncode == 1 and "in 8 bits already" in again.stderr
+
+
+def test_a_model_that_errs_too_often_is_not_written(data, model, tmp_path):
+    """Eight channels a block without recovery: worse on these voices, which the model knew."""
+    output = tmp_path / "p.pt"
+    done = compress(data, model, output, "--prune", 1, "--recover", 0)
+    assert done.returncode == 1 and not output.exists()
+    assert "is not written: its EER on dev would be" in done.stderr
+    assert "EER on dev" in done.stdout      # the figures are told first
+
+
+def test_a_model_that_needs_more_data_than_there_are_keeps_what_exists(data, model, tmp_path):
+    output = tmp_path / "q.onnx"
+    output.write_bytes(b"mine")
+    done = step(SCRIPT, "--model", model, "--output", output, "--data_dir", tmp_path, "--quantise")
+    assert done.returncode == 1 and "is missing" in done.stderr
+    assert output.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("options, words", [
+    (("--quantise", "--output", "x.pt"), "must end in .onnx"),
+    (("--prune", 0.5, "--output", "x.bin"), "must end in .onnx or .pt"),
+    (("--prune", 0.5, "--model", "m.onnx", "--output", "x.pt"), "only a checkpoint can be pruned"),
+    (("--quantise", "--model", "m.onnx", "--output", "m.onnx"), "is the model itself")])
+def test_names_that_cannot_be_are_refused(data, model, options, words):
+    done = step(SCRIPT, "--model", model, "--data_dir", data, *options)
+    assert done.returncode == 1 and words in done.stderr
+
+
+@pytest.mark.parametrize("options, words", [
+    ((), "nothing to do"), (("--recover", 2, "--quantise"), "--recover needs --prune"),
+    (("--quantise", "--", "--batch_size", 8), "is an option of the training"),
+    (("--prune", 1.5), "a number from 0 to 1")])
+def test_options_without_a_meaning_are_wrong_usage(options, words):
+    done = step(SCRIPT, "--model", "m.pt", "--output", "x.onnx", *options)
+    assert done.returncode == 2 and words in done.stderr
+
+
+def test_a_network_without_residual_blocks_is_refused_and_nothing_is_written(data, model, tmp_path):
+    from models import CONFIGS, build_model
+    lcnn = load_checkpoint(model) | {"architecture": "lcnn", "config": CONFIGS["lcnn"],
+                                     "state_dict": build_model(CONFIGS["lcnn"]).state_dict()}
+    save_checkpoint(tmp_path / "l.pt", lcnn)
+    done = compress(data, tmp_path / "l.pt", tmp_path / "x.pt", "--prune", 0.5)
+    assert done.returncode == 1 and "--prune is for aasist" in done.stderr
+    assert not (tmp_path / "x.pt").exists()

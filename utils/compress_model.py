@@ -1,0 +1,143 @@
+"""Make a model smaller: prune channels and let it recover, use 8-bit numbers, compare, and write.
+
+    python utils/compress_model.py --model best.pt --prune 0.5 --recover 3 --quantise \\
+        --output small.onnx -- --learning_rate 0.0005
+
+Options of the training follow after --. The compressed model is scored beside the original on dev
+and eval. It is not written if it errs too often on dev.
+"""
+import sys
+from pathlib import Path
+if not __package__:
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import argparse
+import shutil
+import subprocess
+
+from utils.common.arguments import count, positive, share, weight
+from utils.common.errors import InputError, run
+from utils.common.files import DATA_DIR, ROOT
+
+TRAINING = ROOT / "notebooks" / "aasist_training.py"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--model", type=Path, required=True, metavar="FILE",
+        help="the checkpoint (.pt) or exported model (.onnx) to compress")
+    add("--output", type=Path, required=True, metavar="FILE",
+        help="the .onnx file to write; or .pt, which only --prune can give")
+    add("--prune", type=share, metavar="SHARE",
+        help="remove this share of the channels inside of residual blocks, 0 to 1")
+    add("--recover", type=count, metavar="EPOCHS",
+        help="train the pruned network for so many epochs on train (default: 1)")
+    add("--quantise", action="store_true", help="8-bit numbers for the layers that bear them")
+    add("--at_most", type=weight, default=0.5, metavar="POINTS",
+        help="largest rise of the dev EER, in percentage points (default: 0.5)")
+    add("--data_dir", type=Path, default=DATA_DIR,
+        help="folder that holds processed/ with train, dev and perhaps eval (default: data)")
+    add("--max_samples", type=positive, metavar="N",
+        help="score at most so many utterances of dev, and of eval (default: all)")
+    add("--seed", type=count, default=1, help="seed of all draws (default: 1)")
+    add("training", nargs="*", metavar="-- OPTIONS", help="options of aasist_training.py")
+    return parser
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """The arguments, checked; exits with code 2 if they do not fit together."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if args.prune is None and not args.quantise:
+        parser.error("nothing to do: add --prune SHARE, --quantise, or both")
+    if args.prune is None and args.recover is not None:
+        parser.error("--recover needs --prune")
+    args.recover = 1 if args.recover is None else args.recover
+    if args.training and (args.prune is None or not args.recover):
+        parser.error(f"{args.training[0]} is an option of the training, which needs --prune and "
+                     "--recover")
+    return args
+
+
+def check_names(args: argparse.Namespace) -> None:
+    """Raise `InputError` if the files cannot be what their names say."""
+    wanted = (".onnx",) if args.quantise else (".onnx", ".pt")
+    if args.output.suffix not in wanted:
+        raise InputError(f"--output {args.output} must end in {' or '.join(wanted)}: "
+                         "the other steps recognise a model by its suffix")
+    if args.prune is not None and args.model.suffix == ".onnx":
+        raise InputError(f"{args.model} is exported, and only a checkpoint can be pruned: "
+                         "name the .pt file that it was made from")
+    if args.output.resolve() == args.model.resolve():
+        raise InputError(f"--output {args.output} is the model itself: name another file")
+
+
+def recovered(pruned: Path, architecture: str, args: argparse.Namespace) -> Path:
+    """The checkpoint that training makes of a pruned one; a stopped training goes on."""
+    from utils.common.files import file_sha256
+    name = f"recovery-{file_sha256(pruned)[:8]}"
+    command = [sys.executable, TRAINING, "--architecture", architecture, "--init_from", pruned,
+               "--epochs", args.recover, "--seed", args.seed, "--data_dir", args.data_dir,
+               "--checkpoint_dir", pruned.parent, "--results_dir", pruned.parent / "results",
+               "--run_name", name, "--resume", *args.training]
+    code = subprocess.run(list(map(str, command))).returncode
+    if code:
+        raise InputError(f"the recovery training ended with exit code {code}: see above, "
+                         "and repeat this command to continue it")
+    return pruned.parent / name / "best.pt"
+
+
+def compressed(args: argparse.Namespace, train, folder: Path) -> tuple[Path, list[dict]]:
+    """The compressed model in `folder`, without its notes, and the notes on each step."""
+    from utils.detector.checkpoint import load_checkpoint
+    from utils.export import compression
+    model, steps = args.model, []
+    if args.prune is not None:
+        pruned = folder / "pruned.pt"
+        steps.append(compression.prune(model, pruned, args.prune, train, args.seed))
+        model = pruned
+        if args.recover:
+            architecture = load_checkpoint(pruned)["architecture"]
+            model = recovered(pruned, architecture, args)
+            steps.append({"step": "recovered", "epochs": args.recover, "options": args.training})
+    target = folder / args.output.name
+    if args.quantise:
+        steps.append(compression.quantise(model, target, train, args.seed))
+    elif target.suffix == ".onnx":
+        compression.as_exported(model, target)
+    else:
+        shutil.copyfile(model, target)
+    return target, steps
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Compress the model named on the command line; returns the exit code."""
+    args = parse(argv)
+    check_names(args)
+    from utils.export.comparison import lines
+    from utils.export.compression import compare, finish, told
+    from utils.store.reader import Store
+    stores = {name: Store(args.data_dir / "processed" / name) for name in ("train", "dev")}
+    if (args.data_dir / "processed" / "eval").is_dir():
+        stores["eval"] = Store(args.data_dir / "processed" / "eval")
+    folder = args.output.with_suffix(".work")
+    folder.mkdir(parents=True, exist_ok=True)
+    model, steps = compressed(args, stores["train"], folder)
+    print("\n".join(told(steps)), flush=True)
+    compared, scores = compare(args.model, model, stores, args.max_samples, args.seed, folder)
+    print("\n".join(lines(compared)), flush=True)
+    before, after = (found["value"] for found in compared["dev"]["eer"])
+    if 100 * (after - before) > args.at_most:
+        raise InputError(f"{args.output} is not written: its EER on dev would be {after:.2%} "
+                         f"instead of {before:.2%}, more than {args.at_most:g} points higher; "
+                         "compress less, let it recover longer, or raise --at_most")
+    print(finish(model, args.model, args.output, steps, compared, scores))
+    shutil.rmtree(folder)
+    return 0
+
+
+if __name__ == "__main__":
+    run(main, "use a smaller model")

@@ -1,0 +1,210 @@
+"""The steps of compression on files, each with a note of what it did."""
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor
+
+from utils.common.errors import InputError
+from utils.common.files import file_sha256
+from utils.common.provenance import environment
+from utils.detector.checkpoint import load_checkpoint, save_checkpoint
+from utils.detector.decision import UNCALIBRATED
+from utils.detector.engines import load_engine
+from utils.detector.engines.onnx_engine import OnnxEngine
+from utils.detector.engines.torch_engine import TorchEngine
+from utils.detector.model_files import data_file
+from utils.detector.scoring import BONAFIDE, heard, model_wave
+from utils.export import int8
+from utils.export.aasist import halved
+from utils.export.calibrating import calibrated, change_entries
+from utils.export.comparison import compare_costs, compare_scores, scores_of
+from utils.export.export import export_onnx
+from utils.export.pruning import inner_norms, pruned
+from utils.store.reader import StorePart
+from utils.trials.draws import draw_nested
+
+JUDGING = 32        # windows by which channels are judged
+CALIBRATION = 32    # windows that give the ranges of activations
+TRIED = 8           # windows on which each layer is tried alone
+LIMIT = 0.05        # largest mean change of the score by one layer, in deviations of the score
+ENTRY = "compression"   # of a checkpoint: what was done
+
+
+def drawn(store: Any, count: int, seed: int) -> StorePart:
+    """`count` utterances, or all, each key and attack in its share."""
+    groups = [(row.labels.key, row.labels.attack) for row in store.rows]
+    return StorePart(store, draw_nested(groups, count, seed))
+
+
+def windows(engine: Any, part: StorePart) -> np.ndarray:
+    """The middle window of each utterance as the model hears it: float32 (n, samples)."""
+    length = int(engine.metadata["n_samples"])
+    waves = []
+    for number, row in enumerate(part.rows):
+        start = max(0, (row.n_samples - length) // 2)
+        blocks = heard(engine, [part.read(number, start, length)])
+        waves.append(model_wave(engine, np.concatenate(list(blocks))))
+    return np.stack(waves)
+
+
+def prune(source: Path, target: Path, share: float, store: Any, seed: int) -> dict:
+    """Write the checkpoint `source` without a share of its inner channels; returns the note."""
+    checkpoint = load_checkpoint(source)
+    checkpoint.pop("training", None)
+    engine = TorchEngine.from_checkpoint(checkpoint)
+    part = drawn(store, JUDGING, seed)
+    labels = torch.tensor([int(row.labels.is_bonafide) for row in part.rows])
+
+    def batches() -> Iterator[tuple[Tensor, Tensor]]:
+        for number in range(len(part)):
+            one = StorePart(part, [number])
+            yield torch.from_numpy(windows(engine, one)), labels[number:number + 1]
+
+    smaller = pruned(checkpoint, share, batches())
+    widths = {name: norm.num_features for name, norm in inner_norms(engine.model).items()}
+    left = dict(zip(widths, _inner(smaller["config"])))
+    note = {"step": "pruned", "share": share, "windows": len(part), "seed": seed,
+            "criterion": "first-order Taylor expansion at batch norm (Molchanov et al., 2019)",
+            "channels": {name: [widths[name], left[name]] for name in widths},
+            "weights": [_count(found) for found in (checkpoint, smaller)]}
+    origin = f"pruned from: {checkpoint.get('origin')}"
+    save_checkpoint(target, smaller | UNCALIBRATED | {"calibrated_on": None, "origin": origin})
+    return note
+
+
+def _inner(config: dict) -> list[int]:
+    return config["inner"] if "inner" in config else config["aasist"]["inner"]
+
+
+def _count(checkpoint: dict) -> int:
+    return sum(value.numel() for value in checkpoint["state_dict"].values())
+
+
+def as_exported(model: Path, target: Path) -> Path:
+    """`model` itself if it is exported, else its export at `target`."""
+    if model.suffix == ".onnx":
+        return model
+    export_onnx(model, target)
+    return target
+
+
+def quantise(source: Path, target: Path, store: Any, seed: int) -> dict:
+    """Write the model `source` (.pt or .onnx) with 8 bits to `target`; returns the note."""
+    if source.suffix != ".onnx" and "read" in load_checkpoint(source)["config"]:
+        export_onnx(source, target, int8=True)
+        return {"step": "quantised", "in 8 bits": "linear layers of the transformer, by window"}
+    exported = as_exported(source, target.with_name("float.onnx"))
+    engine = load_engine(exported, threads=1)
+    if data_file(exported).exists():
+        raise InputError(f"{exported} keeps its weights in another file: "
+                         "name the checkpoint (.pt) that it was made from")
+    model = int8.plain(onnx.load(str(exported)))
+    layers = int8.layers(model)
+    if not layers:
+        raise InputError(f"{source} holds no layer to quantise, or is in 8 bits already: "
+                         "leave out --quantise")
+    waves = windows(engine, drawn(store, CALIBRATION, seed))
+    ranges = int8.measured_ranges(model, waves)
+    effects = _effects(model, layers, ranges, waves[:TRIED])
+    chosen = [name for name in layers if effects[name] <= LIMIT]
+    if not chosen:
+        raise InputError(f"every layer of {source} changes the score too much in 8 bits: "
+                         "leave out --quantise")
+    _save(int8.in_8_bits(model, chosen, ranges), target)
+    told = [{"layer": text, "effect": round(effects[name], 4), "in 8 bits": name in chosen}
+            for name, text in layers.items()]
+    return {"step": "quantised", "windows": len(waves), "seed": seed, "limit": LIMIT,
+            "layers": told}
+
+
+def _effects(model: onnx.ModelProto, names: Iterable[str], ranges: int8.Ranges,
+             waves: np.ndarray) -> dict[str, float]:
+    """The mean change of the score if only this layer has 8 bits, in deviations of the score."""
+    exact = _scores(model, waves)
+    spread = max(float(exact.std()), 1e-9)
+    return {name: float(np.abs(_scores(int8.in_8_bits(model, [name], ranges), waves)
+                               - exact).mean()) / spread for name in names}
+
+
+def _scores(model: onnx.ModelProto, waves: np.ndarray) -> np.ndarray:
+    engine = OnnxEngine(model.SerializeToString(), {}, threads=1)
+    logits = engine.logits(waves)
+    return logits[:, BONAFIDE] - logits[:, 1 - BONAFIDE]
+
+
+def _save(model: onnx.ModelProto, path: Path) -> None:
+    """Write a model, with float16 for the weights that it holds exactly."""
+    casts, weights = halved(model.graph.initializer)
+    int8.replace_nodes(model.graph, [*casts, *model.graph.node])
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(weights)
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString())
+
+
+def compare(original: Path, compressed: Path, stores: dict[str, Any], most: int | None, seed: int,
+            folder: Path) -> tuple[dict, tuple[StorePart, np.ndarray]]:
+    """Both models side by side, as exported ones; and the dev part with its new raw scores.
+
+    `most`: utterances of each subset. What must be exported first lies in `folder`.
+    """
+    exported = [as_exported(original, folder / "original.onnx"),
+                as_exported(compressed, folder / "exported.onnx")]
+    engines = [load_engine(path) for path in exported]
+    compared: dict = {}
+    for subset in ("dev", "eval"):
+        if subset in stores:
+            part = drawn(stores[subset], most or len(stores[subset]), seed)
+            scores = [scores_of(engine, part) for engine in engines]
+            compared[subset] = compare_scores(part, *scores)
+            if subset == "dev":
+                dev = part, scores[1]
+    return compared | compare_costs(exported), dev
+
+
+def finish(model: Path, original: Path, output: Path, steps: list[dict], compared: dict,
+           dev: tuple[StorePart, np.ndarray]) -> str:
+    """Calibrate `model`, note all of it inside, and move it to `output`; returns a sentence."""
+    engine = load_engine(model)
+    entries = calibrated(engine, *dev)
+    before = (engine.metadata.get(ENTRY) or load_engine(original).metadata.get(ENTRY) or {})
+    del engine      # Windows moves no file that is still mapped
+    entries[ENTRY] = {"original": original.name, "original_sha256": file_sha256(original),
+                      "steps": [*before.get("steps", []), *steps], "compared": compared,
+                      "environment": environment()}
+    change_entries(model, entries)
+    for file in (data_file(model), model):
+        if file.exists():
+            os.replace(file, output.with_name(file.name))
+    if entries["calibration"] is None:
+        return f"wrote {output}, whose scores are not calibrated: {entries['reason']}"
+    return f"wrote {output}, calibrated on {len(dev[0]):,} dev utterances"
+
+
+def told(steps: list[dict]) -> list[str]:
+    """What each step did, a line each."""
+    said = {"pruned": _told_pruned, "quantised": _told_quantised,
+            "recovered": lambda note: f"recovered: epochs {note['epochs']}"}
+    return [said[note["step"]](note) for note in steps]
+
+
+def _told_pruned(note: dict) -> str:
+    before, after = map(sum, zip(*note["channels"].values()))
+    return (f"pruned: {after} of {before} channels inside of residual blocks are left, "
+            f"{note['weights'][1]:,} of {note['weights'][0]:,} weights")
+
+
+def _told_quantised(note: dict) -> str:
+    layers = note.get("layers", [])
+    if not layers:
+        return f"quantised: {note['in 8 bits']}"
+    left = [f"{layer['layer']} ({layer['effect']:.2f})" for layer in layers
+            if not layer["in 8 bits"]]
+    why = (f"; left in float, because alone it moves the score by more than {LIMIT:g} of its "
+           f"spread: {', '.join(left)}") if left else ""
+    return f"quantised: {len(layers) - len(left)} of {len(layers)} layers{why}"
