@@ -36,9 +36,8 @@ ENTRY = "compression"   # of a checkpoint: what was done
 
 
 def drawn(store: Any, count: int, seed: int) -> StorePart:
-    """`count` utterances, or all, each key and attack in its share."""
-    groups = [(row.labels.key, row.labels.attack) for row in store.rows]
-    return StorePart(store, draw_nested(groups, count, seed))
+    """`count` utterances, or all, both classes in their shares."""
+    return StorePart(store, draw_nested([row.labels.key for row in store.rows], count, seed))
 
 
 def windows(engine: Any, part: StorePart) -> np.ndarray:
