@@ -36,9 +36,8 @@ ENTRY = "compression"   # of a checkpoint: what was done
 
 
 def drawn(store: Any, count: int, seed: int) -> StorePart:
-    """`count` utterances, or all, each key and attack in its share."""
-    groups = [(row.labels.key, row.labels.attack) for row in store.rows]
-    return StorePart(store, draw_nested(groups, count, seed))
+    """`count` utterances, or all, both classes in their shares."""
+    return StorePart(store, draw_nested([row.labels.key for row in store.rows], count, seed))
 
 
 def windows(engine: Any, part: StorePart) -> np.ndarray:
@@ -105,7 +104,7 @@ def quantise(source: Path, target: Path, store: Any, seed: int) -> dict:
                          "name the checkpoint (.pt) that it was made from")
     model = int8.plain(onnx.load(str(exported)))
     layers = int8.layers(model)
-    if not layers:
+    if not layers or int8.has_8_bits(model):
         raise InputError(f"{source} holds no layer to quantise, or is in 8 bits already: "
                          "leave out --quantise")
     waves = windows(engine, drawn(store, CALIBRATION, seed))

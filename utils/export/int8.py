@@ -110,6 +110,12 @@ def layers(model: onnx.ModelProto) -> dict[str, str]:
     return found
 
 
+def has_8_bits(model: onnx.ModelProto) -> bool:
+    """Whether a layer of `model` computes on whole numbers already."""
+    return any(node.op_type in ("QLinearConv", "MatMulInteger")
+               for graph, _ in graphs(model) for node in graph.node)
+
+
 def _fits(node: NodeProto, weights: dict[str, np.ndarray]) -> bool:
     if node.op_type not in SMALLEST or node.input[1] not in weights:
         return False
