@@ -121,8 +121,8 @@ def lines(compared: dict) -> list[str]:
 
 def _changes(subset: str, found: dict) -> list[str]:
     value, low, high = (100 * part for part in (found["rise"]["value"], *found["rise"]["interval"]))
-    return [f"EER on {subset} rises by {value:+.2f} points (95 % interval {low:+.2f} to {high:+.2f},"
-            f" over {found['eer'][0]['by']})",
+    return [f"EER on {subset} rises by {value:+.2f} points (95 % interval {low:+.2f} to "
+            f"{high:+.2f}, over {found['eer'][0]['by']})",
             f"scores on {subset} change by {found['change_mean']:.2g} on average, "
             f"{found['change_max']:.2g} at most; their spread is {found['spread']:.2g}"]
 

@@ -301,7 +301,7 @@ def _producer(graph: onnx.GraphProto, name: str) -> NodeProto:
 
 def whole_numbers(values: np.ndarray, axis: int,
                   least: np.ndarray | float = LEAST_SCALE) -> tuple[np.ndarray, np.ndarray]:
-    """`values` as int8, and the float32 scale of each of its parts along `axis`, `least` or more."""
+    """`values` as int8, and the float32 scale, `least` or more, of each part along `axis`."""
     others = tuple(i for i in range(values.ndim) if i != axis)
     largest = np.abs(values).max(axis=others)
     scale = np.maximum(largest / LARGEST, least).astype(np.float32)
