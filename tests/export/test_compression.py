@@ -24,7 +24,8 @@ def test_channels_are_judged_by_as_many_real_as_faked_utterances():
     assert all(attacks[name] in (5, 6) for name in ("A1", "A2", "A3"))
 
 
-def test_a_draw_from_a_draw_holds_every_key_and_attack():
+def test_a_draw_from_a_draw_keeps_the_shares_of_the_classes():
     part = drawn(store({("bonafide", "-"): 90} | FAKES), 32, seed=1)
     few = drawn(part, 8, seed=1)
-    assert Counter(row.labels.attack for row in few.rows) == {"-": 2, "A1": 2, "A2": 2, "A3": 2}
+    assert Counter(row.labels.key for row in few.rows) == {"bonafide": 2, "spoof": 6}
+    assert len({row.labels.attack for row in few.rows}) > 2

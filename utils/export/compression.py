@@ -36,23 +36,19 @@ ENTRY = "compression"   # of a checkpoint: what was done
 
 
 def drawn(store: Any, count: int, seed: int) -> StorePart:
-    """`count` utterances, or all, each key and attack in its share."""
-    return StorePart(store, draw_nested(_groups(store), count, seed))
+    """`count` utterances, or all, both classes in their shares."""
+    return StorePart(store, draw_nested([row.labels.key for row in store.rows], count, seed))
 
 
 def drawn_evenly(store: Any, count: int, seed: int) -> StorePart:
-    """`count` utterances, half of each key as in training, each attack in its share."""
-    groups = _groups(store)
+    """`count` utterances, half of each class as in training, each attack in its share."""
     found = []
-    for key in ("bonafide", "spoof"):
-        members = [number for number, group in enumerate(groups) if group[0] == key]
-        among = draw_nested([groups[number] for number in members], count // 2, seed)
-        found += [members[number] for number in among]
+    for genuine in (True, False):
+        members = [number for number, row in enumerate(store.rows)
+                   if row.labels.is_bonafide == genuine]
+        attacks = [store.rows[number].labels.attack for number in members]
+        found += [members[place] for place in draw_nested(attacks, count // 2, seed)]
     return StorePart(store, found)
-
-
-def _groups(store: Any) -> list[tuple[str, str]]:
-    return [(row.labels.key, row.labels.attack) for row in store.rows]
 
 
 def windows(engine: Any, part: StorePart) -> np.ndarray:
