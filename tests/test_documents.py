@@ -10,7 +10,7 @@ from tests.benchmarks.docs.tables import DOCUMENTS, main
 from utils.common.files import ROOT
 
 FOREIGN = {"--help", "--index-url", "--inplace", "--nproc_per_node", "--nnodes", "--rdzv_endpoint",
-           "--model-module", "--datasets"}
+           "--rdzv_backend", "--model-module", "--datasets"}
 LONGEST = 25            # words of a sentence
 FOLDERS = ("data", "models", "notebooks", "results", "tests", "utils")
 MADE = ("data/raw", "data/protocols", "data/processed", "models/checkpoints", "results")

@@ -36,7 +36,19 @@ def processor() -> str:
 def publish(table: str, rows: Rows, args: argparse.Namespace) -> None:
     """Print rows as Markdown, and write them, with the commit, to OUTPUT/TABLE-CONDITIONS.csv."""
     print(markdown(rows), flush=True)
-    write_rows(args.output / f"{table}-{args.conditions}.csv", rows)
+    write_rows(results_path(table, args), rows)
+
+
+def results_path(table: str, args: argparse.Namespace) -> Path:
+    """The CSV file of a table."""
+    return args.output / f"{table}-{args.conditions}.csv"
+
+
+def among_earlier(rows: Rows, path: Path, names: tuple[str, ...]) -> Rows:
+    """Rows measured now, and those of an earlier file that differ from them in `names`."""
+    earlier = read_rows(path) if path.is_file() else []
+    found = {tuple(row[name] for name in names): row for row in earlier + rows}
+    return list(found.values())
 
 
 def write_rows(path: Path, rows: Rows) -> None:

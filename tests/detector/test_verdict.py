@@ -125,8 +125,10 @@ def test_a_model_that_knows_nothing_of_its_training_audio_gives_no_warning_about
 
 def test_behind_a_front_stage_only_very_soft_speech_is_warned_about():
     behind = METADATA | {"front": FRONT}
-    assert verdict(recording(level=-45.0), metadata=behind).warnings == []
-    assert "so soft (-55 dBFS)" in verdict(recording(level=-55.0), metadata=behind).warnings[0]
+    rounded = source(rounded=True)
+    assert verdict(recording(level=-45.0), rounded, behind).warnings == []
+    assert "so soft (-55 dBFS)" in verdict(recording(level=-55.0), rounded, behind).warnings[0]
+    assert verdict(recording(level=-55.0), source(), behind).warnings == []
 
 
 def test_the_threshold_is_the_stored_one_unless_costs_are_given():

@@ -55,3 +55,8 @@ def test_an_hour_is_cut_in_less_memory_than_ten_seconds_take():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert count == len(expected_starts(3600 * 16000, 64600)) and peak < 10 * second.nbytes * 2
+
+
+def test_samples_that_are_not_whole_numbers_stay_so_behind_those_that_are():
+    blocks = [np.arange(4, dtype=np.int16), np.array([4.5, 40000.0], np.float32)]
+    assert [window.tolist() for _, window in cut(blocks, 4)] == [[0, 1, 2, 3], [2, 3, 4.5, 40000]]

@@ -108,7 +108,8 @@ def test_aasist_in_8_bits_stays_near_float_and_without_them_is_unchanged(tmp_pat
     whole = onnx.load(tmp_path / "m.onnx")
     model = int8.plain(whole)
     waves = np.random.default_rng(3).uniform(-0.1, 0.1, (2, 8000)).astype(np.float32)
-    assert np.array_equal(run(whole, waves), run(int8.in_8_bits(model, [], {}), waves))
+    assert np.abs(run(whole, waves) - run(model, waves)).max() <= 1e-5
+    assert np.array_equal(run(model, waves), run(int8.in_8_bits(model, [], {}), waves))
     names = int8.layers(model)
     assert len(names) >= 10
     changed = int8.in_8_bits(model, names, int8.measured_ranges(model, waves))

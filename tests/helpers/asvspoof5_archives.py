@@ -1,6 +1,7 @@
 """A data/raw folder with ASVspoof5's own archives, built from real speech."""
 import io
 import tarfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def plan_lines(partition: str, parts: list[str], clips: dict[str, list[Path]], s
     return lines
 
 
-def write_tar(path: Path, members: list[tuple[str, bytes]]) -> None:
+def write_tar(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
     """An uncompressed (or, by its name, gzip) archive as GNU tar writes it, in the given order."""
     mode = "w:gz" if path.suffix == ".gz" else "w"
     with tarfile.open(path, mode, format=tarfile.GNU_FORMAT) as archive:
@@ -68,12 +69,15 @@ def write_tar(path: Path, members: list[tuple[str, bytes]]) -> None:
             info.size = len(content)
             info.mtime = 1_700_000_000
             archive.addfile(info, io.BytesIO(content))
+            archive.members.clear()     # tarfile would keep them all
 
 
-def write_protocols(path: Path, lines: list[Line], folder: str = "", columns: int = 10) -> None:
+def write_protocols(path: Path, lines: Iterable[Line], folder: str = "",
+                    columns: int = 10) -> None:
     """ASVspoof5_protocols.tar.gz with the tables of `lines`, at its root or below `folder`."""
-    tables = {partition: [line.text(columns) for line in lines if line.partition == partition]
-              for partition in "TDE"}
+    tables: dict[str, list[str]] = {partition: [] for partition in "TDE"}
+    for line in lines:
+        tables[line.partition].append(line.text(columns))
     write_tar(path, [(folder + PROTOCOLS[partition], ("\n".join(table) + "\n").encode())
                      for partition, table in tables.items() if table])
 

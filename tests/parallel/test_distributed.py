@@ -4,6 +4,7 @@ import csv
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -142,11 +143,12 @@ def test_three_processes_make_the_store_that_one_makes(clips, tmp_path):
         done = together("utils/preprocess_data.py", processes, "--data_dir", data, "--subset",
             "train", "--workers", 1)
         assert not any(process.returncode for process in done), [process.stderr for process in done]
-        stores.append(
-            {path.name: path.read_bytes()
-             for path in (data / "processed/train").iterdir()})
-        (data / "processed/train").rename(data / f"by{processes}")
-    assert stores[0] == stores[1] and b"skipped" in stores[0]["store.json"]
+        store = Store((data / "processed/train").rename(data / f"by{processes}"))
+        stores.append([(replace(row, shard=0, start=0), store.read(number).tobytes())
+                       for number, row in enumerate(store.rows)])
+        stores.append(store.info)
+    assert stores[:2] == stores[2:] and len(stores[1]["skipped"]) == 1
+    assert [len(list((data / f"by{count}").glob("*.i16"))) for count in (1, 3)] == [1, 3]
     assert not list((data / "processed").glob("*.part-?-of-?"))
 
 

@@ -1,4 +1,5 @@
 """Score and key files of every ASVspoof are read; wrong ones end in a sentence with the line."""
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +149,16 @@ def test_wrong_key_files_are_refused(tmp_path, text, why):
 def test_wrong_score_files_are_refused(tmp_path, text, why):
     with pytest.raises(InputError, match=why):
         read_scores(write(tmp_path, text))
+
+
+def test_a_long_key_file_takes_little_more_memory_than_its_trials(tmp_path):
+    path = write(tmp_path, "".join(f"E_0001 E_{n:010} M C05 2 E_0009486171 AC1 A26 spoof -\n"
+                                   for n in range(3000)))
+    tracemalloc.start()
+    rows = read_keys(path)
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(rows) == 3000 and peak < 3 * kept    # all values at once: four times as much
 
 
 def test_files_that_are_no_text_or_not_there_are_refused(tmp_path):

@@ -1,4 +1,4 @@
-"""The one way audio becomes samples: any file → 16 kHz int16, in blocks, at the file's own times.
+"""The one way audio becomes samples: any file → 16 kHz, in blocks, at the file's own times.
 
 libav decodes to the end of what is there. Afterwards, `AudioInfo` says what is missing or odd.
 """
@@ -16,7 +16,7 @@ from utils.audio.promises import TOLERANCE, promised_seconds
 from utils.audio.sources import AudioError, AudioSource, Opened, open_source, part_of
 from utils.common.errors import printable
 from utils.signals import SAMPLE_RATE
-from utils.signals.resampling import FULL_SCALE, Resampler
+from utils.signals.resampling import FULL_SCALE, Resampler, to_int16
 
 HEAD = 4096                 # bytes in which an ID3 tag, or what is no audio, shows
 LEAST_ZEROS = 16            # before the sound; formats begin with fewer
@@ -26,9 +26,12 @@ ABSURD_PEAK = 16.0          # times full scale (+24 dB): integers as float, or n
 
 
 class AudioStream:
-    """Context manager and iterator of int16 blocks at 16 kHz, (n,) or (n, channels), in constant
-    memory. `info` is complete at the end. Raises `AudioError`, at any block: then the samples
-    handed out before are not to be used.
+    """Context manager and iterator of blocks at 16 kHz, (n,) or (n, channels), in constant memory.
+
+    Samples have the unit of int16. Those that the file holds so are int16; others are float32 and
+    not rounded, so a soft recording of more bits loses nothing. `whole`: all are int16.
+    `info` is complete at the end. Raises `AudioError`, at any block: then the samples handed out
+    before are not to be used.
     """
 
     def __init__(self, source: AudioSource, track: int = 0,
@@ -108,14 +111,18 @@ class AudioStream:
                 continue
             if form != (rate, block.shape[1:]):
                 if resampler is not None:
-                    yield self._count(resampler.finish())
+                    yield self._made(resampler.finish())
                 resampler = Resampler(rate, *block.shape[1:])
                 form = rate, block.shape[1:]
             if block.dtype == np.int16:
                 block = block.astype(np.float32) / np.float32(FULL_SCALE)
-            yield self._count(resampler.push(block))
+            yield self._made(resampler.push(block))
         if resampler is not None:
-            yield self._count(resampler.finish())
+            yield self._made(resampler.finish())
+
+    def _made(self, samples: np.ndarray) -> np.ndarray:
+        """Samples with full scale 1, as they are handed out."""
+        return self._count(to_int16(samples) if self._whole else samples * np.float32(FULL_SCALE))
 
     def _mixed(self, block: np.ndarray) -> np.ndarray:
         """The mean (n,) of the chosen channels."""
@@ -202,17 +209,17 @@ def _without_tag(opened: Opened) -> Opened:
 
 def open_audio(source: AudioSource, track: int = 0, channels: Sequence[int] | None = None, *,
                whole: bool = False) -> AudioStream:
-    """The mono stream of a sound track of `source`: int16 blocks (n,). Use it in a with statement.
+    """The mono stream of a sound track of `source`: blocks (n,). Use it in a with statement.
 
     source: a path, (path, offset, size) of a slice, or a binary file object.
     channels: numbers of the channels to average; all by default.
-    whole: refuse what is not one whole recording, as corpora and published scores ask.
+    whole: refuse what is not one whole recording, and round, as corpora and published scores ask.
     """
     return AudioStream(source, track, channels, whole=whole)
 
 
 def open_channels(source: AudioSource, track: int = 0) -> AudioStream:
-    """As `open_audio`, every channel by itself: int16 blocks (n, channels)."""
+    """As `open_audio`, every channel by itself: blocks (n, channels)."""
     return AudioStream(source, track, each=True)
 
 

@@ -1,4 +1,5 @@
 """Which suffixes and rates are audio, libav's formats, and what is plainly no audio."""
+import re
 
 # In lower case: a file in a folder with one of these counts as a recording.
 AUDIO_SUFFIXES = frozenset(
@@ -26,6 +27,7 @@ _NOT_AUDIO = (
     (b"7z\xbc\xaf", "a 7z archive"), (b"Rar!", "a RAR archive"), (b"SQLite", "a database"),
     (b"\x93NUMPY", "a NumPy array"), (b"#EXTM3U", "a playlist"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file it stands for"))
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
 
 
 def id3_length(head: bytes) -> int:
@@ -41,6 +43,7 @@ def not_audio(head: bytes) -> str | None:
     for magic, what in _NOT_AUDIO:
         if head.lower().startswith(magic.lower()):
             return what
-    if head and all(byte >= 32 or byte in b"\t\r\n\f" for byte in head):
+    letters = head.decode("utf-8", "replace")       # in bare mu-law, half are no letters
+    if 3 * letters.count("\ufffd") < len(letters) and not _CONTROLS.search(letters):
         return "text"
     return None

@@ -25,6 +25,7 @@ class AudioInfo:
     format: str = ""             # container, e.g. WAV
     subtype: str = ""            # codec, e.g. pcm_s16le
     eight_bits: bool = False     # samples of 8 bits
+    rounded: bool = False        # it holds samples of 16 bits, or fewer
     frames: int = 0              # samples per channel in the source, pauses included
     n_samples: int = 0           # samples handed out per channel, at 16 kHz
     seconds: float = 0.0         # from the file's zero, pauses included
@@ -69,6 +70,7 @@ class AudioInfo:
         if peak >= level:
             loud = np.abs(block.astype(np.float32)) >= level * full
             self.clipped_samples += int(np.count_nonzero(loud)) / block.shape[1]
+        self.rounded |= block.dtype == np.int16
         self.frames += len(block)
         self.seconds += len(block) / rate
         return peak

@@ -57,7 +57,7 @@ class Recording:
         self._cutter = Cutter(int(engine.metadata["n_samples"]))
 
     def push(self, block: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        """(start, samples) of the windows that are complete after an int16 block (n,)."""
+        """(start, samples) of the windows that are complete after a block (n,) in int16's unit."""
         return self._cutter.push(self._stage.push(block) if self._stage else block)
 
     def finish(self) -> Iterator[tuple[int, np.ndarray]]:
@@ -90,7 +90,7 @@ def waveform(samples: np.ndarray) -> np.ndarray:
 
 
 def heard(engine: Engine, blocks: Iterable[np.ndarray]) -> Iterable[np.ndarray]:
-    """The int16 blocks of a recording, behind the high-pass where the model has the front stage."""
+    """The blocks of a recording, behind the high-pass where the model has the front stage."""
     return high_passed(blocks) if engine.metadata.get("front") else blocks
 
 
@@ -124,7 +124,7 @@ class Scorer:
         self.pending: list[tuple[Recording, np.ndarray]] = []
 
     def add(self, recording: Recording, block: np.ndarray) -> None:
-        """Score the windows that an int16 block (n,) completes, the last perhaps at `flush`."""
+        """Score the windows that a block (n,) completes, the last perhaps at `flush`."""
         self._score(recording, recording.push(block))
 
     def end(self, recording: Recording) -> None:
@@ -151,7 +151,7 @@ class Scorer:
 
 def score_blocks(engine: Engine, blocks: Iterable[np.ndarray], batch_size: int = 1,
                  recording: Recording | None = None) -> RecordingScore:
-    """Score one recording that arrives in int16 blocks (n,) at 16 kHz, in constant memory.
+    """Score one recording that arrives in blocks (n,) at 16 kHz, in constant memory.
 
     After an interruption or an error, a `Recording` of your own holds the windows scored so far.
     """

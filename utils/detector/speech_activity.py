@@ -50,7 +50,10 @@ class Frames:
 
     @classmethod
     def of(cls, samples: np.ndarray) -> "Frames":
-        """The whole frames in int16 `samples` (n,); zeros follow what is shorter than a frame."""
+        """The whole frames in `samples` (n,), in the unit of int16.
+
+        Zeros follow what is shorter than a frame.
+        """
         wave = np.pad(samples, (0, max(0, FRAME - len(samples)))).astype(np.float32) / 32768
         frames = np.lib.stride_tricks.sliding_window_view(wave, FRAME)[::STEP]
         power = np.abs(np.fft.rfft(frames * _TAPER, axis=1)).astype(np.float32) ** 2 / FRAME

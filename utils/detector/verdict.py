@@ -40,7 +40,7 @@ def judge(scored: RecordingScore, info: AudioInfo, metadata: dict,
     warnings = source_warnings(info)
     if reasons := obstacles(scored):
         return Verdict(CANNOT_JUDGE, reasons, warnings, judgeable=False)
-    warnings += speech_warnings(scored) + training_warnings(scored, metadata)
+    warnings += [*speech_warnings(scored), *training_warnings(scored, metadata, info.rounded)]
     if decision is None:
         return Verdict(CANNOT_JUDGE, [no_decision(metadata)], warnings)
     if too_short_to_be_sure(scored):
@@ -108,15 +108,17 @@ def speech_warnings(scored: RecordingScore) -> list[str]:
     return found
 
 
-def training_warnings(scored: RecordingScore, metadata: dict) -> list[str]:
-    """In what the recording differs from the model's training and dev data."""
+def training_warnings(scored: RecordingScore, metadata: dict, rounded: bool) -> list[str]:
+    """In what the recording differs from the model's training and dev data; `rounded`: to 16 bits.
+    """
     found = []
     training = metadata.get("audio") or {}
     usual = training.get("bandwidth_hz")
     if _outside(scored.bandwidth_hz, usual, BANDWIDTH_MARGIN_HZ):
         found.append(f"its speech reaches {scored.bandwidth_hz:,.0f} Hz, the training audio "
                      f"{usual[0]:,.0f} to {usual[-1]:,.0f} Hz: the score may reflect the channel")
-    if warning := _level_warning(scored.level_dbfs, training, bool(metadata.get("front"))):
+    if warning := _level_warning(scored.level_dbfs, training, bool(metadata.get("front")),
+                                 rounded):
         found.append(warning)
     span = metadata.get("score_range")
     if _outside(scored.score, span, 0):
@@ -126,11 +128,11 @@ def training_warnings(scored: RecordingScore, metadata: dict) -> list[str]:
     return found
 
 
-def _level_warning(level: float, training: dict, front: bool) -> str | None:
+def _level_warning(level: float, training: dict, front: bool, rounded: bool) -> str | None:
     """What the level of the speech may do to the score; nothing down to a point, behind a front
     stage."""
     usual = training.get("speech_level_dbfs")
-    if front and FLOOR_DBFS < level < SOFT_DBFS:
+    if front and rounded and FLOOR_DBFS < level < SOFT_DBFS:
         return (f"its speech is so soft ({level:.0f} dBFS) that rounding to 16 bits may move the "
                 "score: use a louder copy if there is one")
     if not front and level > FLOOR_DBFS and _outside(level, usual, LEVEL_MARGIN_DB):

@@ -33,7 +33,7 @@ class Voice:
     channels: tuple[int, ...] | None = None     # averaged; None: all
 
     def open(self, source: AudioSource):
-        """The voice's stream of int16 blocks (n,)."""
+        """The voice's stream of blocks (n,)."""
         return open_audio(source, self.track, self.channels)
 
 
@@ -127,7 +127,7 @@ def _channel(number: int, total: int) -> str:
 
 
 def windows(blocks: Iterable[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
-    """(start, samples) of int16 blocks (n, channels), cut into windows that do not overlap.
+    """(start, samples) of blocks (n, channels), cut into windows that do not overlap.
 
     A change of the number of channels ends a window.
     """
@@ -162,7 +162,7 @@ class Comparison:
         self._opposite = np.zeros(0)        # the same, of pieces in opposite phase alone
 
     def add(self, start: int, samples: np.ndarray) -> None:
-        """Add a window (n, channels), int16."""
+        """Add a window (n, channels)."""
         count = samples.shape[1]
         if not self.activities:
             self.activities = [Activity() for _ in range(count)]

@@ -1,9 +1,14 @@
 """AASIST as an ONNX graph that is fast and small on a CPU and computes the same as the model.
 
-It differs in three ways from the output of PyTorch's exporter. bn2 is folded into conv1. SELU is
-split into fast operations, and its constants are folded into the neighbouring convolutions. The
-first two blocks hold nine tenths of all activations; they run over the time axis in chunks. Only
-one chunk is in memory, and it fits into the processor's cache.
+Sinc bands and residual blocks are one operator, aasist.Encoder. Where
+utils/detector/engines/native has it for the processor, it runs natively. Elsewhere, and in any
+other program, the runtime takes the operator's definition, which the file holds as an ONNX function
+of plain operators.
+
+The definition differs in three ways from the output of PyTorch's exporter. bn2 is folded into
+conv1. SELU is split into fast operations, and its constants are folded into the neighbouring
+convolutions. The first two blocks hold nine tenths of all activations; they run over the time axis
+in chunks. Only one chunk is in memory, and it fits into the processor's cache.
 """
 import io
 from collections.abc import Iterable
@@ -19,6 +24,7 @@ from models.aasist import AASIST, FILTER_LENGTH, N_FREQUENCIES, ResidualBlock
 from utils.export.graph import SCALE, SELU_ZERO, SHIFT, Graph
 
 OPSET = 17          # ONNX Runtime reads it since 1.12
+DOMAIN, OPERATOR = "aasist", "Encoder"
 CHUNK = 28          # columns of the second block's output: 0.8 MB of activations
 HALO = 2            # columns that a block needs on both sides of its input
 HALVED_FROM = 512   # smallest number of values in a tensor that is stored in float16
@@ -27,7 +33,7 @@ HALF = ".f16"       # suffix of the names of tensors stored in float16
 
 @dataclass
 class Folded:
-    """A residual block's weights in float64, with batch norm and SELU's constants folded in."""
+    """A residual block's weights in float64, with batch norm folded in."""
 
     conv1: np.ndarray
     bias1: np.ndarray
@@ -35,17 +41,20 @@ class Folded:
     bias2: np.ndarray
     downsample: np.ndarray | None
 
+    def for_quick_selu(self) -> "Folded":
+        """The shift folded into conv1, SELU's scale and constant into conv2: see `quick_selu`."""
+        conv2 = self.conv2 * SCALE
+        bias2 = self.bias2 - SELU_ZERO * conv2.sum((1, 2, 3))
+        return Folded(self.conv1, self.bias1 + SHIFT, conv2, bias2, self.downsample)
+
 
 def fold(block: ResidualBlock) -> Folded:
-    """`block` with bn2 and the shift folded into conv1, SELU's scale and constant into conv2."""
-    bn = block.bn2
+    """`block` with bn2 folded into conv1, the biases of conv2 and of the short cut added."""
+    bn, downsample = block.bn2, block.conv_downsample
     scale = _double(bn.weight) / np.sqrt(_double(bn.running_var) + bn.eps)
     conv1 = _double(block.conv1.weight) * scale[:, None, None, None]
-    centred = _double(block.conv1.bias) - _double(bn.running_mean)
-    bias1 = centred * scale + _double(bn.bias) + SHIFT
-    conv2 = _double(block.conv2.weight) * SCALE
-    bias2 = _double(block.conv2.bias) - SELU_ZERO * conv2.sum((1, 2, 3))
-    downsample = block.conv_downsample
+    bias1 = (_double(block.conv1.bias) - _double(bn.running_mean)) * scale + _double(bn.bias)
+    conv2, bias2 = _double(block.conv2.weight), _double(block.conv2.bias)
     if downsample is None:
         return Folded(conv1, bias1, conv2, bias2, None)
     return Folded(conv1, bias1, conv2, bias2 + _double(downsample.bias), _double(downsample.weight))
@@ -144,11 +153,16 @@ class Pair:
         return graph("Concat", first, self.middle(graph, x, chunks), last, axis=3)
 
 
+def norm_of(model: AASIST) -> np.ndarray:
+    """The factor and the offset of first_bn."""
+    bn = model.first_bn
+    scale = _double(bn.weight) / np.sqrt(_double(bn.running_var) + bn.eps)
+    return np.concatenate([scale, _double(bn.bias) - _double(bn.running_mean) * scale])
+
+
 def filter_bank(graph: Graph, waves: str, model: AASIST) -> str:
     """The sinc bands after pooling, normalisation and SELU: (B, 1, 23, columns)."""
-    bn = model.first_bn
-    scale = (bn.weight.double() / (bn.running_var.double() + bn.eps).sqrt()).item()
-    offset = bn.bias.double().item() - bn.running_mean.double().item() * scale
+    scale, offset = norm_of(model)
     filters = graph.constant(model.bands.filters.detach().numpy())
     channel = graph("Unsqueeze", waves, graph.whole_numbers(1))
     bands = graph("Conv", channel, filters, kernel_shape=[FILTER_LENGTH])
@@ -156,6 +170,49 @@ def filter_bank(graph: Graph, waves: str, model: AASIST) -> str:
     pooled = graph("MaxPool", image, kernel_shape=[3, 3], strides=[3, 3])
     scaled = graph("Mul", pooled, graph.constant(scale))
     return graph("Selu", graph("Add", scaled, graph.constant(offset)))
+
+
+@dataclass
+class Encoder:
+    """Sinc bands and residual blocks for windows of `n_samples`, as a node and its definition."""
+
+    model: AASIST
+    n_samples: int
+
+    def __post_init__(self) -> None:
+        self.blocks = [fold(step[0]) for step in self.model.encoder]
+        self.width = (self.n_samples - FILTER_LENGTH + 1) // 3
+        self.weights = {"filters": self.model.bands.filters.detach().numpy(),
+                        "norm": norm_of(self.model)}
+        for number, block in enumerate(self.blocks):
+            self.weights |= {f"block{number}.{name}": value for name, value in vars(block).items()}
+
+    def shape(self, number: int) -> tuple[int, int, int]:
+        """Of the output of a block, counted from 0: (channels, 23, columns)."""
+        return len(self.blocks[number].conv2), N_FREQUENCIES, self.width // 3 ** (number + 1)
+
+    def node(self, outputs: dict[int, str]) -> onnx.NodeProto:
+        """The operator; `outputs` names the outputs of blocks, which include the last."""
+        inputs = [name if value is not None else "" for name, value in self.weights.items()]
+        names = [outputs.get(number, "") for number in range(1, len(self.blocks))]
+        return helper.make_node(OPERATOR, ["waves", *inputs], names, "encoder", domain=DOMAIN)
+
+    def initializers(self) -> list[onnx.TensorProto]:
+        """The operator's weights, float32."""
+        return [numpy_helper.from_array(value.astype(np.float32), name)
+                for name, value in self.weights.items() if value is not None]
+
+    def definition(self) -> onnx.FunctionProto:
+        """The operator in plain ones. It holds its weights itself: a Loop needs constants."""
+        graph = Graph("encoder")
+        blocks = [block.for_quick_selu() for block in self.blocks]
+        outputs = [Pair(blocks[:2], self.width)(graph, filter_bank(graph, "waves", self.model))]
+        for block in blocks[2:]:
+            outputs.append(whole_block(graph, outputs[-1], block))
+        constants = [helper.make_node("Constant", [], [value.name], value=value)
+                     for value in graph.constants]
+        return helper.make_function(DOMAIN, OPERATOR, ["waves", *self.weights], outputs,
+                                    constants + graph.nodes, [helper.make_opsetid("", OPSET)])
 
 
 def aasist_in(model: nn.Module) -> AASIST | None:
@@ -220,29 +277,21 @@ def aasist_onnx(model: nn.Module, n_samples: int) -> onnx.ModelProto:
 
     It maps `waves` (batch, n_samples) to `last_hidden` and `logits`.
     """
-    aasist = aasist_in(model)
-    graph = Graph("encoder")
-    blocks = [fold(step[0]) for step in aasist.encoder]
-    width = (n_samples - FILTER_LENGTH + 1) // 3
-    x = Pair(blocks[:2], width)(graph, filter_bank(graph, "waves", aasist))
-    outputs = [None, x]
-    for block in blocks[2:]:
-        outputs.append(whole_block(graph, outputs[-1], block))
-    read = {"features": len(blocks) - 1}
+    encoder = Encoder(aasist_in(model), n_samples)
+    read = {"features": len(encoder.blocks) - 1}
     read |= {f"block{number}": number for number in getattr(model, "earlier_blocks", [])}
-    for name, number in read.items():
-        graph.nodes.append(helper.make_node("Identity", [outputs[number]], [name]))
-    images = {name: torch.zeros(1, aasist.encoder[number][0].conv2.out_channels, N_FREQUENCIES,
-                                width // 3 ** (number + 1)) for name, number in read.items()}
+    images = {name: torch.zeros(1, *encoder.shape(number)) for name, number in read.items()}
     features = images.pop("features")
     rest = _exported(_ReadOut(model).eval(),
                      {"features": features, "waves": torch.zeros(1, n_samples)} | images)
     waves = helper.make_tensor_value_info("waves", TensorProto.FLOAT, ["batch", n_samples])
     casts, weights = halved(rest.initializer)
-    nodes = [*casts, *graph.nodes, *rest.node]
-    whole = helper.make_graph(nodes, "aasist", [waves], list(rest.output),
-                              [*graph.constants, *weights])
-    opset = helper.make_opsetid("", OPSET)
-    exported = helper.make_model(whole, opset_imports=[opset], ir_version=8)
+    node = encoder.node({number: name for name, number in read.items()})
+    shapes = [entry for entry in rest.input if entry.name != "waves"]
+    whole = helper.make_graph([*casts, node, *rest.node], "aasist", [waves], list(rest.output),
+                              [*encoder.initializers(), *weights], value_info=shapes)
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1)]
+    exported = helper.make_model(whole, opset_imports=opsets, ir_version=8,
+                                 functions=[encoder.definition()])
     onnx.checker.check_model(exported)
     return exported

@@ -115,7 +115,7 @@ def quantise(source: Path, target: Path, store: Any, seed: int) -> dict:
                          "name the checkpoint (.pt) that it was made from")
     model = int8.plain(onnx.load(str(exported)))
     layers = int8.layers(model)
-    if not layers:
+    if not layers or int8.has_8_bits(model):
         raise InputError(f"{source} holds no layer to quantise, or is in 8 bits already: "
                          "leave out --quantise")
     part = drawn(store, CALIBRATION, seed)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx.inliner import inline_local_functions
 
 from utils.detector.engines.onnx_engine import OnnxEngine
 
@@ -35,12 +36,18 @@ Ranges = dict[str, Range]   # by tensor
 
 
 def plain(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of `model` in which float32 weights stand for those that it casts or turns first."""
-    copied = onnx.ModelProto.FromString(model.SerializeToString())
+    """A copy of `model` in plain operators, its functions written out.
+
+    Float32 weights stand for those that it casts or turns first.
+    """
+    copied = inline_local_functions(model)
     values = weights_of(copied.graph)
     kept, made = [], []
     for node in copied.graph.node:
-        if len(node.input) == 1 and node.input[0] in values and node.op_type in SIMPLE:
+        if node.op_type == "Constant":
+            values[node.output[0]] = numpy_helper.to_array(attributes(node)["value"])
+            made.append(node.output[0])
+        elif len(node.input) == 1 and node.input[0] in values and node.op_type in SIMPLE:
             values[node.output[0]] = SIMPLE[node.op_type](values[node.input[0]], node)
             made.append(node.output[0])
         else:
@@ -102,6 +109,12 @@ def layers(model: onnx.ModelProto) -> dict[str, str]:
                 shape = " x ".join(map(str, weights[node.input[1]].shape))
                 found[node.output[0]] = f"{node.op_type} {node.output[0]} {shape}"
     return found
+
+
+def has_8_bits(model: onnx.ModelProto) -> bool:
+    """Whether a layer of `model` computes on whole numbers already."""
+    return any(node.op_type in ("QLinearConv", "MatMulInteger")
+               for graph, _ in graphs(model) for node in graph.node)
 
 
 def _fits(node: NodeProto, weights: dict[str, np.ndarray]) -> bool:

@@ -14,7 +14,8 @@ from utils.common.errors import InputError, printable
 from utils.detector.detector import Detector, Interrupted
 from utils.inference import words
 from utils.inference.journal import Journal, json_line
-from utils.inference.picture import PICTURE_SUFFIXES, Sketch, draw, picture_path
+from utils.inference.picture import (PICTURE_SUFFIXES, Sketch, draw, picture_path,
+                                     shared_folder)
 from utils.signals import SAMPLE_RATE
 
 MANY = 3            # with more recordings, one line each
@@ -33,6 +34,7 @@ def judge_all(detector: Detector, paths: list[str], *, as_json: bool = False,
     if picture:
         _check_picture(picture, paths)
     journal = Journal(output, detector.settings) if output else None
+    shared = shared_folder(paths) if picture else None
     many = len(paths) > MANY
     show = _printer(detector, as_json, len(paths))
     if len(paths) > 1 and not as_json:
@@ -45,7 +47,7 @@ def judge_all(detector: Detector, paths: list[str], *, as_json: bool = False,
             if record:
                 resumed += 1
             else:
-                record = _judge(detector, path, paths, picture)
+                record = _judge(detector, path, picture, shared)
                 if journal:
                     journal.add(path, record)
             counts[words.outcome(record)] += 1
@@ -85,7 +87,7 @@ def _printer(detector: Detector, as_json: bool, count: int) -> Show:
     return show
 
 
-def _judge(detector: Detector, path: str, paths: list[str], picture: Path | None) -> dict:
+def _judge(detector: Detector, path: str, picture: Path | None, shared: str | None) -> dict:
     """The record of one recording; draws it where `picture` is given."""
     if not picture:
         return detector.judge(path, lambda stream: _progress(stream, stream.info))
@@ -97,7 +99,7 @@ def _judge(detector: Detector, path: str, paths: list[str], picture: Path | None
 
     record = detector.judge(path, tap)
     if not record["error"]:
-        file = picture_path(picture, path, paths)
+        file = picture_path(picture, path, shared)
         shown = [voice["voice"] for voice in record["voices"]].index(record["voice"])
         draw(file, sketches[shown], record)
         record["picture"] = str(file)

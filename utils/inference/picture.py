@@ -24,12 +24,12 @@ class Sketch:
     """The outline of a recording of any length, made block by block in constant memory."""
 
     def __init__(self) -> None:
-        self.low = np.zeros(MAX_COLUMNS * PIECES, np.int16)
-        self.high = np.zeros(MAX_COLUMNS * PIECES, np.int16)
+        self.low = np.zeros(MAX_COLUMNS * PIECES, np.float32)
+        self.high = np.zeros(MAX_COLUMNS * PIECES, np.float32)
         self.power = np.zeros((MAX_COLUMNS, FRAME // 2 + 1), np.float32)
         self.frames = 0
         self.per_column = 1
-        self.rest = np.zeros(0, np.int16)
+        self.rest = np.zeros(0, np.float32)
         self.samples = 0
         self._taper = np.hanning(FRAME).astype(np.float32) / 32768
 
@@ -40,7 +40,7 @@ class Sketch:
             yield block
 
     def add(self, block: np.ndarray) -> None:
-        """Add the next int16 block (n,)."""
+        """Add the next block (n,), in the unit of int16."""
         self.samples += len(block)
         joined = np.concatenate([self.rest, block])
         whole = len(joined) // FRAME * FRAME
@@ -85,19 +85,24 @@ class Sketch:
         return level - level.max(initial=-120)
 
 
-def picture_path(target: Path, path: str, paths: list[str]) -> Path:
+def shared_folder(paths: list[str]) -> str | None:
+    """The innermost folder that holds all of `paths`; None where they lie on several drives."""
+    try:
+        return os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths])
+    except ValueError:
+        return None
+
+
+def picture_path(target: Path, path: str, shared: str | None) -> Path:
     """The file for the picture of `path`: `target` if it names a picture, else a file below it.
 
-    Folders that `paths` do not share are kept, and so are suffixes: no two pictures collide.
+    Folders below `shared`, the `shared_folder` of all recordings, are kept, and so are suffixes:
+    no two pictures collide.
     """
     if target.suffix.lower() in PICTURE_SUFFIXES:
         return target
-    whole = [os.path.abspath(name) for name in paths]
-    try:
-        common = os.path.commonpath([os.path.dirname(name) for name in whole])
-        inside = os.path.relpath(os.path.abspath(path), common)
-    except ValueError:  # on several drives
-        inside = os.path.abspath(path).replace(":", "")
+    whole = os.path.abspath(path)
+    inside = whole.replace(":", "") if shared is None else os.path.relpath(whole, shared)
     return target / (inside.lstrip("\\/") + ".png")
 
 

@@ -14,7 +14,7 @@ from utils.detector.scoring import Window
 from utils.inference import words
 from utils.inference.inputs import STDIN
 from utils.inference.journal import Journal, json_line
-from utils.inference.picture import Sketch, draw, picture_path
+from utils.inference.picture import Sketch, draw, picture_path, shared_folder
 
 NAME = "standard input"     # in the record
 NO_PIPE = (f"--input_file {STDIN} reads a recording from a pipe, and there is none: "
@@ -38,7 +38,7 @@ def judge_stdin(detector: Detector, rate: int | None = None, *, as_json: bool = 
         with _stopped_by_ctrl_c(pipe):
             record = _judge(detector, pipe, rate, as_json, sketch)
         if sketch and not record["error"]:
-            file = picture_path(picture, NAME, [NAME])
+            file = picture_path(picture, NAME, shared_folder([NAME]))
             draw(file, sketch, record)
             record["picture"] = str(file)
         if journal:

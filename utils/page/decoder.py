@@ -129,10 +129,11 @@ def drawn(sketch: Sketch) -> dict:
     """
     count = sketch.columns * PIECES
     joined = np.arange(0, count, -(-count // OUTLINE) or 1)
-    low, high = np.zeros((2, 0), np.int16)
+    low, high = np.zeros((2, 0), np.float32)
     if count:
         low = np.minimum.reduceat(sketch.low[:count], joined)
         high = np.maximum.reduceat(sketch.high[:count], joined)
+    low, high = (edge.clip(-32768, 32767).astype(np.int16) for edge in (low, high))
     power = sketch.spectrogram_db()[:, 1:].reshape(sketch.columns, LINES, -1).max(axis=2)
     shade = np.clip(255 * (1 + power / DYNAMIC_RANGE_DB), 0, 255).astype(np.uint8)
     return {"seconds": sketch.samples / SAMPLE_RATE, "end": sketch.end, "columns": sketch.columns,

@@ -98,5 +98,5 @@ class LiveRecording:
         for block in blocks:
             if len(block):
                 self.info.measure(self.info.sample_rate, block[:, None])
-                yield resampler.push(block.astype(np.float32) / np.float32(FULL_SCALE))
-        yield resampler.finish()
+                yield FULL_SCALE * resampler.push(block / np.float32(FULL_SCALE))
+        yield FULL_SCALE * resampler.finish()

@@ -3,6 +3,7 @@
 A header names the columns; without a header, their number tells the format. Columns are separated
 by tabs, semicolons, bars or commas if the first line has them, else by blanks.
 """
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +22,22 @@ ALL_PHASES = "all"
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """The lines of a file below any header, all with the same columns."""
+    """The lines of a file below any header. Their values are cut one line at a time."""
     path: Path
     columns: Columns
-    lines: list[tuple[int, list[str]]]      # numbers from 1, and values
+    separator: str | None
+    blanks: bool                        # whether values keep the blanks around them
+    listed: list[tuple[int, str]]       # numbers from 1, and lines
+
+    def rows(self) -> Iterator[tuple[int, list[str]]]:
+        """The number and the values of each line; `InputError` where there are more or fewer."""
+        width = len(self.columns)
+        for number, line in self.listed:
+            values = cells(line, self.separator)
+            if len(values) != width:
+                raise InputError(f"{self.path}, line {number} does not have {width} columns like "
+                                 "the first: check that line")
+            yield number, values if self.blanks else [value.strip(" ") for value in values]
 
 
 def read_keys(path: Path, phase: str = PHASE) -> list[ProtocolLine]:
@@ -63,7 +76,7 @@ def read_scores(path: Path) -> dict[str, float]:
     value = table.columns.index("score")
     key = table.columns.index("key") if "key" in table.columns else None
     scores: dict[str, float] = {}
-    for number, values in table.lines:
+    for number, values in table.rows():
         if key is not None:
             _no_second_score(path, number, values[key])
         if values[name] in scores:
@@ -114,16 +127,10 @@ def _read_table(path: Path, formats: dict[int, Columns], needed: str) -> _Table:
     columns, separator, has_header = _layout(path, lines[0][1], formats)
     if needed not in columns:
         raise InputError(f"{path} has no column of {needed}s: check that it is the right file")
-    found = [(number, cells(line, separator)) for number, line in lines[has_header:]]
-    if not has_header or separator != "\t":     # names of our own files may begin with a blank
-        found = [(number, [value.strip(" ") for value in values]) for number, values in found]
-    if not found:
+    if len(lines) == has_header:
         raise InputError(f"{path} lists no trials: check that the file is complete")
-    width = len(columns)
-    if wrong := next((number for number, values in found if len(values) != width), None):
-        raise InputError(f"{path}, line {wrong} does not have {width} columns like the first: "
-                         "check that line")
-    return _Table(path, columns, found)
+    blanks = has_header and separator == "\t"   # names of our own files may begin with one
+    return _Table(path, columns, separator, blanks, lines[has_header:])
 
 
 def _layout(path: Path, first: str,
@@ -150,7 +157,7 @@ def _column(name: str) -> str:
 
 def _key_rows(table: _Table) -> list[ProtocolLine]:
     rows = []
-    for number, values in table.lines:
+    for number, values in table.rows():
         row = named(table.columns, values)
         row["key"] = _key(table.path, number, row["key"])
         if row["key"] == "bonafide":

@@ -9,10 +9,7 @@ FULL_SCALE = 32768.0
 
 
 class Resampler:
-    """Turns blocks of any rate into 16 kHz int16, in constant memory.
-
-    It resamples the stream by soxr HQ, and rounds once.
-    """
+    """Turns blocks of any rate into 16 kHz float32, in constant memory, by soxr HQ."""
 
     def __init__(self, rate: int, channels: int = 0) -> None:
         """`rate` is the source's sampling rate in Hz; 0 channels: blocks (n,)."""
@@ -22,16 +19,14 @@ class Resampler:
             self._soxr = soxr.ResampleStream(rate, SAMPLE_RATE, channels or 1, "float32", "HQ")
 
     def push(self, block: np.ndarray) -> np.ndarray:
-        """The int16 samples (m,) or (m, channels) that are ready after `block`, full scale 1."""
-        if self._soxr is not None:
-            block = self._soxr.resample_chunk(np.ascontiguousarray(block, np.float32))
-        return to_int16(block)
+        """The samples (m,) or (m, channels) that are ready after `block`, full scale 1."""
+        block = np.ascontiguousarray(block, np.float32)
+        return block if self._soxr is None else self._soxr.resample_chunk(block)
 
     def finish(self) -> np.ndarray:
-        """The last samples int16, which the filter still holds."""
-        if self._soxr is None:
-            return np.zeros(self._shape, np.int16)
-        return to_int16(self._soxr.resample_chunk(np.zeros(self._shape, np.float32), last=True))
+        """The last samples, which the filter still holds."""
+        nothing = np.zeros(self._shape, np.float32)
+        return nothing if self._soxr is None else self._soxr.resample_chunk(nothing, last=True)
 
 
 def to_int16(samples: np.ndarray) -> np.ndarray:

@@ -32,7 +32,7 @@ class Cutter:
         length, hop = self._length, self._hop
         if not len(self._held):
             self._held = np.empty(length + hop, block.dtype)
-        held = self._held
+        held = self._held = self._held.astype(np.result_type(self._held, block), copy=False)
         while len(block):
             taken = min(len(block), len(held) - self._filled)
             held[self._filled:self._filled + taken] = block[:taken]

@@ -10,6 +10,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,7 +19,7 @@ import numpy as np
 from utils.audio.sources import AudioError
 from utils.common.errors import printable
 from utils.common.files import atomic_write, disk_errors, write_json
-from utils.store.reader import (COLUMNS, DESCRIPTION, FORMAT, INDEX, SAMPLE, StoredTrial,
+from utils.store.reader import (COLUMNS, DESCRIPTION, FORMAT, INDEX, SAMPLE, Store, StoredTrial,
                                 format_row, parse_row, shard_name)
 from utils.store.replacement import JOURNAL, building, read_description, swap
 from utils.trials.labels import Labels
@@ -132,6 +133,22 @@ class StoreWriter:
         self.skipped += 1
         return reason
 
+    def adopt(self, store: Store) -> None:
+        """Add the utterances of a complete store, whose shards are linked instead of copied."""
+        with disk_errors(self.folder):
+            first = self._shard + 1 if self._end else self._shard
+            ends: dict[int, int] = {}
+            for row in store.rows:
+                ends[row.shard] = row.start + row.n_samples
+                self._note("+\t" + format_row(replace(row, shard=first + row.shard)), 0)
+            for shard in ends:
+                _link(store.path / shard_name(shard), self.folder / shard_name(first + shard))
+            if ends:
+                self._shard = first + max(ends)
+                self._end = ends[max(ends)]
+                self._file.close()
+                self._file = open(self.folder / shard_name(self._shard), "r+b")
+
     def _append(self, blocks: Iterable[np.ndarray]) -> int:
         count = 0
         for block in blocks:
@@ -207,6 +224,17 @@ class StoreWriter:
 def _decoders(description: dict) -> list[str | None]:
     packages = description.get("environment", {}).get("packages", {})
     return [packages.get(name) for name in DECODERS]
+
+
+def _link(old: Path, new: Path) -> None:
+    """Let `new` be the file `old`; a copy where the file system has no links."""
+    new.unlink(missing_ok=True)
+    try:
+        os.link(old, new)
+    except OSError:
+        shutil.copyfile(old, new)
+        with open(new, "r+b") as file:
+            _flush(file)
 
 
 def _flush(file: BinaryIO) -> None:

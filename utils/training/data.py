@@ -88,13 +88,16 @@ class CropDataset(Dataset):
 
         Its babble comes from other bona fide utterances, so real speech never gets spoofed speech.
         """
-        others = self.bonafide[self.bonafide != index]
-        talker = functools.partial(self._one_of, others) if len(others) else None
+        others = len(self.bonafide) - self.store.rows[index].labels.is_bonafide
+        talker = functools.partial(self._other_than, index, others) if others else None
         return make_augmentation(name, talker)
 
-    def _one_of(self, utterances: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        index = int(rng.choice(utterances))
-        return waveform(self.store.read(index, 0, self.n_samples))
+    def _other_than(self, index: int, others: int, rng: np.random.Generator) -> np.ndarray:
+        """The start of one of the `others`, the bona fide utterances besides `index`."""
+        number = int(rng.integers(others))
+        if others < len(self.bonafide) and self.bonafide[number] >= index:
+            number += 1
+        return waveform(self.store.read(int(self.bonafide[number]), 0, self.n_samples))
 
 
 def write_examples(folder: Path, store: Store, seed: int) -> None:

@@ -59,14 +59,14 @@ def columns_of(folder: Path) -> list[str]:
     return _rows(folder / LIST)[0]
 
 
-def _rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+def _rows(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
     """The columns of a list, and the number and the values of each line below its header."""
     lines = lines_of(read_text(path, western=False))
     first = lines[0][1] if lines else ""
     separator = max(SEPARATORS, key=lambda mark: len({*TABLE_NEEDED} & {*cells(first, mark)}))
     columns = cells(first, separator)
     _check_columns(path, columns)
-    return columns, [(number, cells(line, separator)) for number, line in lines[1:]]
+    return columns, ((number, cells(line, separator)) for number, line in lines[1:])
 
 
 def _check_columns(path: Path, columns: list[str]) -> None:

@@ -4,7 +4,8 @@
         --model detector.onnx --clips POOL --where split=dev
 
 It draws 24 real and 24 synthetic clips by seed from a folder with a trials.tsv. Each clip, and
-each changed clip, is written as a 16-bit WAV file and judged from that file. Nothing clips: before
+each changed clip, is written as a WAV file of 16 bits, or 24 if the change says so, and judged from
+that file. Nothing clips: before
 something is added, a clip is 3 dB softer. One row per change: the mean and the largest change of
 the score, how many verdicts change, and how many go from likely spoof to likely bona fide or back.
 """
@@ -49,6 +50,7 @@ def _tone(hertz: float, height: float) -> Change:
 
 CHANGES: dict[str, Change] = {
     **{f"gain {level} dB": _gain(level) for level in (-6, -12, -20, -30, -40)},
+    **{f"gain {level} dB, 24 bits": _gain(level) for level in (-20, -40)},
     **{f"offset {height}": _offset(height) for height in (0.01, 0.05, 0.1, 0.2)},
     **{f"hum, {hertz} Hz, {height}": _tone(hertz, height)
        for hertz in (50, 60) for height in (0.01, 0.03)},
@@ -75,18 +77,18 @@ def chosen(folder: Path, where: str, seed: int) -> dict[str, list[Path]]:
     return drawn
 
 
-def record_of(detector: Detector, wave: np.ndarray) -> dict:
-    """The record of a wave (n,) in [-1, 1], judged as a 16-bit WAV file."""
+def record_of(detector: Detector, wave: np.ndarray, bits: int = 16) -> dict:
+    """The record of a wave (n,) in [-1, 1], judged as a WAV file of so many bits."""
     if np.abs(wave).max() >= 1:
         raise InputError("a changed clip reaches full scale: take clips with lower peaks")
     file = io.BytesIO()
-    soundfile.write(file, wave, SAMPLE_RATE, format="WAV", subtype="PCM_16")
+    soundfile.write(file, wave, SAMPLE_RATE, format="WAV", subtype=f"PCM_{bits}")
     return detector.judge(file.getvalue())
 
 
-def judged(detector: Detector, wave: np.ndarray) -> tuple[float, str]:
+def judged(detector: Detector, wave: np.ndarray, bits: int = 16) -> tuple[float, str]:
     """Score (NaN without one) and verdict of a wave, as `record_of`."""
-    found = record_of(detector, wave)
+    found = record_of(detector, wave, bits)
     score = found["score"]
     return float("nan") if score is None else score, found["verdict"]
 
@@ -98,7 +100,8 @@ def measure(detector: Detector, clips: dict[str, list[Path]],
     before = [judged(detector, wave) for wave in waves]
     rows = []
     for name, change in changes.items():
-        after = [judged(detector, change(wave)) for wave in waves]
+        bits = 24 if "24 bits" in name else 16
+        after = [judged(detector, change(wave), bits) for wave in waves]
         moved = np.abs([new[0] - old[0] for old, new in zip(before, after)])
         verdicts = [(old[1], new[1]) for old, new in zip(before, after)]
         rows.append({"change": name, "clips": str(len(waves)),

@@ -101,7 +101,8 @@ def levels() -> Figure:
         for ax, (start, words, sign) in zip(axes, kinds):
             points = [(sign * float(row["change"].removeprefix(start).removesuffix(" dB")),
                        float(row["mean change of the score"]))
-                      for row in rows if row["change"].startswith(start)]
+                      for row in rows
+                      if row["change"].startswith(start) and "24 bits" not in row["change"]]
             ax.plot(*zip(*sorted(points)), "o-", color=colour, label=label)
             ax.set(xlabel=words, ylim=(-0.1, 3.1))
     axes[0].set_ylabel("mean change of the score")
@@ -126,12 +127,35 @@ def memory() -> Figure:
     return figure
 
 
+def scale() -> Figure:
+    """CPU time and peak memory of each step against the utterances that it goes through."""
+    figure, axes = new_figure(10.5, 4.6, 2)
+    rows = [row for row in read_rows(RESULTS / "scale-xeon-busy.csv") if "real" not in row["step"]
+            and "extrapolated" not in row["step"]]
+    for number, name in enumerate(dict.fromkeys(row["step"] for row in rows)):
+        own = [row for row in rows if row["step"] == name]
+        for ax, column in zip(axes, ("CPU s", "peak MB")):
+            ax.plot([int(row["utterances"]) for row in own], [float(row[column]) for row in own],
+                    "o-", color=f"C{number}", markersize=3.5, label=name)
+    axes[0].plot([1e3, 1e6], [1, 1000], color=GREY, linestyle="--", linewidth=0.8,
+                 label="1 ms for each utterance")
+    axes[1].axhline(1000, color="black", linestyle="--", linewidth=0.8)
+    axes[1].text(1e3, 1015, "1 GB", fontsize=7.5)
+    axes[0].set(yscale="log", ylabel="CPU seconds")
+    axes[1].set(ylabel="peak memory, MB", ylim=(0, 1100))
+    for ax in axes:
+        ax.set(xscale="log", xlabel="utterances")
+    axes[0].legend(frameon=False, fontsize=7.5)
+    return figure
+
+
 # each picture of figures, and the CSV files that it is made of
 FIGURES = {
     cost: ("default-corpus-networks-seeds1-3", "architectures-zen5-busy"),
     systems: ("default-corpus-small-model-seeds1-3", "groups-eer-pretrained-dev-sources"),
     levels: ("levels-former", "levels-pretrained"),
-    memory: ("training-memory-zen5-busy",)}
+    memory: ("training-memory-zen5-busy",),
+    scale: ("scale-xeon-busy",)}
 
 
 def made_of(tables: tuple[str, ...]) -> str:

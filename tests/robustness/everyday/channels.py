@@ -15,7 +15,7 @@ def cases() -> Iterator[Case]:
     yield from _one_of_two()
     yield from _more_than_two()
     yield _wav("two microphones 10 ms apart", lambda: _beside(real(), _late(real(), 160)),
-               (says("comb|apart|delay|differ", "the delay told"),), "10", wish=True)
+               (says("comb|apart|delay|later", "the delay told"),), "10", wish=True)
     half = (says("phase", "opposite phase told"), verdict("likely bona fide"))
     yield _wav("opposite phase from the middle on", lambda: _beside(real(), real() * np.where(
         np.arange(len(real())) < len(real()) / 2, 1, -1)), half, "12", wish=True)

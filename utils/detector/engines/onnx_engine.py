@@ -9,6 +9,7 @@ from utils.common.errors import InputError, out_of_memory
 from utils.common.files import file_sha256
 from utils.common.numbers import finite
 from utils.detector.checkpoint import check_metadata
+from utils.detector.engines import native
 from utils.detector.model_files import (MAX_BYTES, WEIGHTS_KEY, data_file, onnx_metadata,
                                         onnx_property, outside_weights)
 
@@ -62,6 +63,7 @@ def _session(content: bytes, name: Path | str,
     options.log_severity_level = 3
     options.enable_mem_pattern = False  # a memory plan takes 140 MB more and gains no time
     options.intra_op_num_threads = threads or 0
+    native.register(options)
     if isinstance(name, Path):      # where its weights may lie
         options.add_session_config_entry(WEIGHTS_FOLDER, str(name.resolve().parent))
     try:
