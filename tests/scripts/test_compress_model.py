@@ -85,7 +85,9 @@ def test_a_pruned_checkpoint_is_compressed_trained_and_exported_further(data, mo
     assert pruned["config"]["inner"] == [8, 8, 16]
     train(data, tmp_path, "--epochs", 1, "--run_name", "on", "--init_from", tmp_path / "p.pt")
     on = tmp_path / "checkpoints" / "on"
-    assert load_checkpoint(on / "best.pt")["config"] == pruned["config"]
+    best = load_checkpoint(on / "best.pt")
+    assert best["config"] == pruned["config"]
+    assert "chose the epoch" in best["decision"]["band_origin"]     # its start's, on the same dev
     assert load_engine(on / "best.onnx").metadata["config"] == pruned["config"]
     done = compress(data, tmp_path / "p.pt", tmp_path / "q.onnx", "--quantise", "--at_most", 100)
     assert done.returncode == 0, done.stderr
