@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from tests.helpers.networks.scoring_models import write_small_model
 from utils import simplified_inference as script
 from utils.audio.decode import load_audio
 from utils.common.errors import InputError
@@ -59,7 +60,6 @@ def test_the_student_tells_real_speech_from_fakes_of_sources_that_it_never_heard
 
 
 def test_only_a_hybrid_or_a_shallow_model_is_packed(tmp_path):
-    from tests.helpers.scoring_models import write_small_model
     with pytest.raises(InputError, match="has architecture small: name a hybrid, or a shallow"):
-        pack(write_small_model(tmp_path), tmp_path / "box", "a test")
+        pack(write_small_model(tmp_path).with_suffix(".pt"), tmp_path / "box", "a test")
     assert not (tmp_path / "box").exists()
