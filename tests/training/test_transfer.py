@@ -57,7 +57,9 @@ def test_a_run_starts_from_the_weights_given_and_keeps_what_is_frozen(data, pare
     assert not torch.equal(before["blocks.1.conv1.weight"], after["blocks.1.conv1.weight"])
     # one short epoch away, not drawn anew
     assert torch.dist(before["blocks.1.conv1.weight"], after["blocks.1.conv1.weight"]) < 0.5
-    assert "run p" in child["trained_on"]["start"]["origin"]
+    start, before = child["trained_on"]["start"], load_checkpoint(parent / "best.pt")
+    assert "run p" in start["origin"] and start["data"] == before["trained_on"]["data"]
+    assert start["epochs"] == len(before["history"]) > 1
     assert child["args"]["init_from"].startswith("best.pt (SHA-256 ")
 
 

@@ -78,8 +78,10 @@ def start_from(model: nn.Module, config: dict, path: Path) -> dict:
             found = _config_of(part, found)
     _check_same(found, config, path)
     model.load_state_dict(weights)
-    description = (checkpoint.get("trained_on") or {}).get("description")
-    return {"origin": checkpoint.get("origin"), "trained_on": description}
+    trained = checkpoint.get("trained_on") or {}
+    return {"origin": checkpoint.get("origin"), "trained_on": trained.get("description"),
+            "epochs": len(checkpoint.get("history") or []), "data": trained.get("data"),
+            "start": trained.get("start")}
 
 
 def with_widths(config: dict, path: Path) -> dict:
