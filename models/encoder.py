@@ -63,11 +63,19 @@ class WhisperLogMel(nn.Module):
         self.register_buffer("mel", mel_filters(), persistent=False)
 
     def forward(self, waves: Tensor) -> Tensor:
+        return self.of_power(self.power(waves))
+
+    def power(self, waves: Tensor) -> Tensor:
+        """The power spectra (B, 201, T // 160)."""
         padded = F.pad(waves.unsqueeze(1), (N_FFT // 2, N_FFT // 2), mode="reflect")
         # Whisper's training dropped the last frame too
         parts = F.conv1d(padded, self.fourier, stride=HOP)[..., :-1]
         real, imaginary = parts.chunk(2, dim=1)
-        level = (self.mel @ (real.square() + imaginary.square())).clamp(min=1e-10).log10()
+        return real.square() + imaginary.square()
+
+    def of_power(self, power: Tensor) -> Tensor:
+        """The log-mel spectrogram of power spectra."""
+        level = (self.mel @ power).clamp(min=1e-10).log10()
         floor = level.amax(dim=(1, 2), keepdim=True) - DYNAMIC_RANGE
         return (torch.maximum(level, floor) + 4) / 4
 

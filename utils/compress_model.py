@@ -12,14 +12,19 @@ if not __package__:
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import argparse
+import hashlib
 import shutil
 import subprocess
 
-from utils.common.arguments import count, positive, share, weight
+from utils.common.arguments import add_groups, count, positive, share, weight
 from utils.common.errors import InputError, run
 from utils.common.files import DATA_DIR, ROOT
 
 TRAINING = ROOT / "notebooks" / "aasist_training.py"
+# Options of the training that this step sets itself, or that do not fit it.
+OWNED = ("architecture", "small_model", "init_from", "epochs", "seed", "seeds", "run_name",
+         "resume", "more_data", "test", "data_dir", "checkpoint_dir", "results_dir")
+WRONG_USAGE = 2
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -59,7 +64,18 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     if args.training and (args.prune is None or not args.recover):
         parser.error(f"{args.training[0]} is an option of the training, which needs --prune and "
                      "--recover")
+    if owned := owned_options(args.training):
+        parser.error(f"--{owned[0]} after -- is set by this step: leave it out")
     return args
+
+
+def owned_options(training: list[str]) -> list[str]:
+    """Which of `OWNED` are among options of the training; exits with code 2 if one is wrong."""
+    from utils.training.setup.options import GROUPS
+    parser = argparse.ArgumentParser(prog=TRAINING.name)
+    add_groups(parser, GROUPS)
+    given = parser.parse_args(training, argparse.Namespace(**dict.fromkeys(OWNED)))
+    return [name for name in OWNED if getattr(given, name) is not None]
 
 
 def check_names(args: argparse.Namespace) -> None:
@@ -76,14 +92,21 @@ def check_names(args: argparse.Namespace) -> None:
 
 
 def recovered(pruned: Path, architecture: str, args: argparse.Namespace) -> Path:
-    """The checkpoint that training makes of a pruned one; a stopped training goes on."""
+    """The checkpoint that training makes of a pruned one; a stopped training goes on.
+
+    With other options it begins anew. Wrong ones, which the training names, exit with code 2.
+    """
     from utils.common.files import file_sha256
-    name = f"recovery-{file_sha256(pruned)[:8]}"
-    command = [sys.executable, TRAINING, "--architecture", architecture, "--init_from", pruned,
-               "--epochs", args.recover, "--seed", args.seed, "--data_dir", args.data_dir,
+    settings = ["--architecture", architecture, "--epochs", args.recover, "--seed", args.seed,
+                *args.training]
+    asked = " ".join(map(str, [file_sha256(pruned), *settings]))
+    name = f"recovery-{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
+    command = [sys.executable, TRAINING, "--init_from", pruned, "--data_dir", args.data_dir,
                "--checkpoint_dir", pruned.parent, "--results_dir", pruned.parent / "results",
-               "--run_name", name, "--resume", *args.training]
+               "--run_name", name, "--resume", *settings]
     code = subprocess.run(list(map(str, command))).returncode
+    if code == WRONG_USAGE:
+        raise SystemExit(code)
     if code:
         raise InputError(f"the recovery training ended with exit code {code}: see above, "
                          "and repeat this command to continue it")
@@ -93,7 +116,11 @@ def recovered(pruned: Path, architecture: str, args: argparse.Namespace) -> Path
 def compressed(args: argparse.Namespace, train, folder: Path) -> tuple[Path, list[dict]]:
     """The compressed model in `folder`, without its notes, and the notes on each step."""
     from utils.detector.checkpoint import load_checkpoint
+    from utils.detector.model_files import data_file
     from utils.export import compression
+    target = folder / args.output.name
+    for left in (target, data_file(target)):        # by a command that was stopped
+        left.unlink(missing_ok=True)
     model, steps = args.model, []
     if args.prune is not None:
         pruned = folder / "pruned.pt"
@@ -103,7 +130,6 @@ def compressed(args: argparse.Namespace, train, folder: Path) -> tuple[Path, lis
             architecture = load_checkpoint(pruned)["architecture"]
             model = recovered(pruned, architecture, args)
             steps.append({"step": "recovered", "epochs": args.recover, "options": args.training})
-    target = folder / args.output.name
     if args.quantise:
         steps.append(compression.quantise(model, target, train, args.seed))
     elif target.suffix == ".onnx":
@@ -117,26 +143,52 @@ def main(argv: list[str] | None = None) -> int:
     """Compress the model named on the command line; returns the exit code."""
     args = parse(argv)
     check_names(args)
-    from utils.export.comparison import lines
-    from utils.export.compression import compare, finish, told
+    from utils.common.locks import work_folder
+    from utils.detector.engines import load_engine
+    from utils.export.calibrating import check_not_trained_on
+    from utils.export.compression import finish, told
     from utils.store.reader import Store
     stores = {name: Store(args.data_dir / "processed" / name) for name in ("train", "dev")}
     if (args.data_dir / "processed" / "eval").is_dir():
         stores["eval"] = Store(args.data_dir / "processed" / "eval")
-    folder = args.output.with_suffix(".work")
-    folder.mkdir(parents=True, exist_ok=True)
-    model, steps = compressed(args, stores["train"], folder)
-    print("\n".join(told(steps)), flush=True)
-    compared, scores = compare(args.model, model, stores, args.max_samples, args.seed, folder)
-    print("\n".join(lines(compared)), flush=True)
-    before, after = (found["value"] for found in compared["dev"]["eer"])
-    if 100 * (after - before) > args.at_most:
-        raise InputError(f"{args.output} is not written: its EER on dev would be {after:.2%} "
-                         f"instead of {before:.2%}, more than {args.at_most:g} points higher; "
-                         "compress less, let it recover longer, or raise --at_most")
-    print(finish(model, args.model, args.output, steps, compared, scores))
-    shutil.rmtree(folder)
+    check_not_trained_on(load_engine(args.model).metadata, stores["dev"])
+    with work_folder(args.output, f"making {args.output}") as folder:
+        model, steps = compressed(args, stores["train"], folder)
+        print("\n".join(told(steps)), flush=True)
+        compared, scores = judged(args, model, stores, folder)
+        print(finish(model, args.model, args.output, steps, compared, scores))
     return 0
+
+
+def judged(args: argparse.Namespace, model: Path, stores: dict, folder: Path) -> tuple[dict, tuple]:
+    """`model` compared with the original, and the dev part with its raw scores.
+
+    Raises `InputError` if it errs too often on dev; eval is scored for a model that passes.
+    """
+    from utils.export.comparison import compare_costs, lines
+    from utils.export.compression import as_exported, compare
+    models = [as_exported(args.model, folder / "original.onnx"),
+              as_exported(model, folder / "exported.onnx")]
+    compared = {}
+    compared["dev"], scores = compare(models, stores["dev"], args.max_samples, args.seed)
+    if 100 * compared["dev"]["rise"]["value"] > args.at_most:
+        print("\n".join(lines(compared)), flush=True)
+        raise InputError(f"{args.output} is not written: its EER on dev would rise by more than "
+                         f"{args.at_most:g} points; {advice(args)}, or raise --at_most")
+    if "eval" in stores:
+        compared["eval"] = compare(models, stores["eval"], args.max_samples, args.seed)[0]
+    compared |= compare_costs(models)
+    print("\n".join(lines(compared)), flush=True)
+    return compared, scores
+
+
+def advice(args: argparse.Namespace) -> str:
+    """What may help a model that errs too often, for the steps that were asked for."""
+    if args.prune is None:
+        return "keep the original"
+    if args.quantise:
+        return "prune less, let it recover longer, leave out --quantise"
+    return "prune less, let it recover longer"
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""Pack a trained hybrid as the pretrained model, or unpack the pretrained model.
+"""Pack a trained model as the pretrained one or as its student, or unpack the pretrained model.
 
     python utils/pack_detector.py pack --model models/checkpoints/hybrid-1/best.pt \\
         --description "openly licensed speech"
     python utils/pack_detector.py unpack --output models/checkpoints/pretrained/best.pt
 
-The folder models/pretrained holds two files: detector.onnx is the exported model, and detector.pt
-its checkpoint without the speech encoder's weights. detector.onnx holds those weights exactly.
+A hybrid becomes two files of models/pretrained: detector.onnx is the exported model, and
+detector.pt its checkpoint without the speech encoder's weights. detector.onnx holds those weights
+exactly. A shallow model becomes student.onnx, which --fast takes.
 """
 import sys
 from pathlib import Path
@@ -19,17 +20,20 @@ from utils.common.errors import InputError, run
 from utils.common.files import PRETRAINED_DIR
 
 NAME = "detector"
+STUDENT = "student.onnx"
 ENCODER = "encoder."    # prefix of the names of the speech encoder's weights
 MAX_BYTES = 20e6        # limit for both files together, which suits a repository
+MAX_STUDENT_BYTES = 1.5e6
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    packing = commands.add_parser("pack", help="make a trained hybrid the pretrained model")
+    packing = commands.add_parser("pack", help="make a trained hybrid the pretrained model, or a "
+                                                 "shallow model its student")
     packing.add_argument("--model", type=Path, required=True, metavar="FILE.pt",
-                         help="the checkpoint of the hybrid")
+                         help="the checkpoint of the hybrid or of the shallow model")
     packing.add_argument("--description", required=True,
                          help="a few words on its training data; every verdict shows them")
     unpacking = commands.add_parser("unpack", help="write the pretrained model as a checkpoint")
@@ -42,28 +46,43 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def pack(model: Path, folder: Path, description: str) -> str:
-    """Write both files into `folder`; returns a sentence about them.
+    """Write the files of a model into `folder`; returns a sentence about them.
 
-    Raises `InputError`, and writes nothing, if the model is not a hybrid or too large.
+    Raises `InputError`, and writes nothing, for another network or a model that is too large.
     """
     from utils.detector.checkpoint import load_checkpoint
     checkpoint = load_checkpoint(model)
-    if checkpoint["architecture"] != "hybrid":
-        raise InputError(f"{model} has architecture {checkpoint['architecture']}: name a hybrid")
+    packers = {"hybrid": (_write, MAX_BYTES), "shallow": (_write_student, MAX_STUDENT_BYTES)}
+    if checkpoint["architecture"] not in packers:
+        raise InputError(f"{model} has architecture {checkpoint['architecture']}: name a hybrid, "
+                         "or a shallow model")
+    write, most = packers[checkpoint["architecture"]]
     checkpoint.pop("training", None)
     checkpoint["trained_on"] |= {"description": description}
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".pack-", dir=folder.parent) as staging:
-        files, difference = _write(checkpoint, Path(staging))
+        files, difference = write(checkpoint, Path(staging))
         size = sum(file.stat().st_size for file in files)
-        if size > MAX_BYTES:
-            raise InputError(f"the two files would need {size / 1e6:.1f} MB, more than "
-                             f"{MAX_BYTES / 1e6:.0f}: float16 does not hold the weights of the "
-                             "encoder exactly; use an encoder file with float16 weights")
+        if size > most:
+            raise InputError(f"the packed model would need {size / 1e6:.1f} MB, more than "
+                             f"{most / 1e6:.1f}: of a hybrid, float16 does not hold the weights of "
+                             "the encoder exactly; use an encoder file with float16 weights")
         for file in files:
             file.replace(folder / file.name)
-    return (f"{folder}: {NAME}.onnx and {NAME}.pt, {size / 1e6:.1f} MB "
-            f"(logits equal to {difference:.0e})")
+    names = " and ".join(file.name for file in files)
+    return f"{folder}: {names}, {size / 1e6:.1f} MB (logits equal to {difference:.0e})"
+
+
+def _write_student(checkpoint: dict, folder: Path) -> tuple[list[Path], float]:
+    """The file of the exported model, its weights in float16; the logits' largest difference."""
+    from utils.detector.checkpoint import save_checkpoint
+    from utils.export.export import export_onnx
+    weights = checkpoint["state_dict"]
+    checkpoint["state_dict"] = weights | {name: value.half().float()
+                                          for name, value in weights.items() if "conv" in name}
+    save_checkpoint(folder / "student.pt", checkpoint)
+    difference = export_onnx(folder / "student.pt", folder / STUDENT)
+    return [folder / STUDENT], difference
 
 
 def _write(checkpoint: dict, folder: Path) -> tuple[list[Path], float]:

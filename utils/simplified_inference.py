@@ -27,6 +27,9 @@ def build_parser() -> argparse.ArgumentParser:
     add("--model", type=Path,
         help="checkpoint (.pt) or exported model (.onnx); default: the newest in "
              "models/checkpoints that can give verdicts, else the pretrained model")
+    add("--fast", action="store_true",
+        help="use the small pretrained model, for many or long recordings: it costs a fraction, "
+             "and errs more often")
     add("--device", choices=DEVICES, default="auto",
         help="where a .pt model runs; an exported model runs on the CPU")
     add("--force_cpu", action="store_true", help="use the CPU; the same as --device cpu")
@@ -66,6 +69,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.output and args.output.suffix not in SUFFIXES:
         parser.error(f"--output must end in one of {', '.join(SUFFIXES)}")
+    if args.fast and args.model:
+        parser.error("--fast and --model name two models: leave one of them out")
     costs = any(value is not None for value in (args.prior, args.cost_miss, args.cost_fa))
     if args.published_protocol and (args.explain or args.picture or costs):
         parser.error("--published_protocol gives bare scores: "
@@ -91,8 +96,8 @@ def main(argv: list[str] | None = None) -> int:
     from utils.inference.inputs import STDIN, expand
     from utils.inference.stream import judge_stdin
     paths, left_out = expand(args.input_file)
-    detector = Detector.load(args.model, args.device, args.threads, prior=args.prior,
-                             cost_miss=args.cost_miss, cost_fa=args.cost_fa,
+    detector = Detector.load(args.model, args.device, args.threads, fast=args.fast,
+                             prior=args.prior, cost_miss=args.cost_miss, cost_fa=args.cost_fa,
                              published_protocol=args.published_protocol, explain=args.explain)
     if STDIN in paths:
         return judge_stdin(detector, args.raw, as_json=args.json, output=args.output,

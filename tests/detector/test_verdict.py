@@ -63,11 +63,11 @@ def test_what_cannot_be_judged_is_not_judged_and_the_reason_is_told(scored, word
 
 
 @pytest.mark.parametrize("score", [9.0, -9.0])
-def test_less_than_a_second_of_speech_is_uncertain_whatever_its_score(score):
-    found = verdict(recording(score, speech_seconds=0.99))
-    assert found.outcome == UNCERTAIN and "at least 1 s" in found.reasons[0]
+def test_less_than_one_and_a_half_seconds_of_speech_is_uncertain_whatever_its_score(score):
+    found = verdict(recording(score, speech_seconds=1.49))
+    assert found.outcome == UNCERTAIN and "at least 1.5 s" in found.reasons[0]
     expected = BONAFIDE if score > 0 else SPOOF
-    assert verdict(recording(score, speech_seconds=1.0)).outcome == expected
+    assert verdict(recording(score, speech_seconds=1.5)).outcome == expected
 
 
 def test_a_model_without_a_threshold_gives_no_verdict():

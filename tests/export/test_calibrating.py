@@ -12,28 +12,42 @@ from utils.export.calibrating import calibrated, change_entries
 from utils.store.reader import Store
 
 
-def trained(folder: Path, epochs: int) -> Path:
-    """A small model that says it was trained here, on lists named as those of `tiny_stores`."""
-    data = {"train": {"trial_list_sha256": "train 24"}, "dev": {"trial_list_sha256": "dev 44"}}
+def training(train: int, dev: int, **more) -> dict:
+    """A training on lists named as those of `tiny_stores`."""
+    data = {"train": {"trial_list_sha256": f"train {train}"},
+            "dev": {"trial_list_sha256": f"dev {dev}"}}
+    return {"corpus": "lab", "demo": False, "data": data} | more
+
+
+def model(folder: Path, epochs: int, **more) -> Path:
+    """A small model that says it was trained here for so many epochs."""
     return write_small_model(folder, history=[{"epoch": k + 1} for k in range(epochs)],
-                             trained_on={"corpus": "lab", "demo": False, "data": data})
+                             trained_on=training(24, 44, **more))
 
 
-@pytest.mark.parametrize("count, epochs, chose",
-                         [(44, 3, True), (44, 1, False), (46, 3, False)])
-def test_dev_is_said_to_have_chosen_the_epoch_where_it_did(count, epochs, chose, tmp_path):
-    """The same dev set, and several epochs to choose among."""
-    model = trained(tmp_path, epochs)
+def started(epochs: int, **more) -> dict:
+    """A start from a model with other data, itself started from another one."""
+    return {"start": training(25, 45, epochs=1,
+                              start=training(26, 46, epochs=epochs, **more))}
+
+
+@pytest.mark.parametrize("count, epochs, start, chose", [
+    (44, 3, {}, True), (44, 1, {}, False), (46, 3, {}, False),
+    (46, 1, started(3), True), (46, 3, started(1), False), (45, 3, started(3), False)])
+def test_dev_is_said_to_have_chosen_the_epoch_where_it_did(count, epochs, start, chose, tmp_path):
+    """The same dev set, and several epochs to choose among, in any training of the chain."""
+    path = model(tmp_path, epochs, **start)
     store = Store(tiny_stores(tmp_path, {"dev": count}) / "processed/dev")
-    entries = calibrated(load_engine(model, threads=1), store)
+    entries = calibrated(load_engine(path, threads=1), store)
     assert ("chose the epoch" in entries["decision"]["band_origin"]) == chose
     assert entries["decision"]["origin"].endswith(f"calibrated on {count} dev trials of tiny")
-    change_entries(model, entries)
-    assert is_demo(load_engine(model).metadata)     # the store's corpus is, the training's is not
+    change_entries(path, entries)
+    assert is_demo(load_engine(path).metadata)      # the store's corpus is, the training's is not
 
 
-def test_a_model_is_not_calibrated_on_what_it_was_trained_on(tmp_path):
-    model = trained(tmp_path, 1)
-    store = Store(tiny_stores(tmp_path, {"train": 24}) / "processed/train")
+@pytest.mark.parametrize("count", [24, 26])
+def test_a_model_is_not_calibrated_on_what_it_or_its_start_was_trained_on(count, tmp_path):
+    path = model(tmp_path, 1, **started(1))
+    store = Store(tiny_stores(tmp_path, {"train": count}) / "processed/train")
     with pytest.raises(InputError, match="was trained on .*train"):
-        calibrated(load_engine(model, threads=1), store)
+        calibrated(load_engine(path, threads=1), store)

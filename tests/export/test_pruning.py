@@ -8,6 +8,7 @@ from utils.common.errors import InputError
 from utils.detector.checkpoint import save_checkpoint
 from utils.export.export import export_onnx
 from utils.export.pruning import importance, inner_norms, pruned, width_left
+from utils.training.setup.weights import start_from, with_widths
 
 
 def checkpoint(architecture: str) -> dict:
@@ -33,7 +34,7 @@ def network(whole: dict) -> torch.nn.Module:
     return model.double().eval()
 
 
-@pytest.mark.parametrize("architecture", ["aasist-l", "small"])
+@pytest.mark.parametrize("architecture", ["aasist-l", "small", "hybrid"])
 def test_channels_without_effect_go_and_the_logits_stay(architecture):
     """In each block, the second convolution ignores all channels but eight."""
     whole = checkpoint(architecture)
@@ -42,7 +43,7 @@ def test_channels_without_effect_go_and_the_logits_stay(architecture):
         weight = whole["state_dict"][f"{name}.conv2.weight"]
         weight[:, torch.randperm(weight.shape[1])[8:]] = 0
     smaller = pruned(whole, 1.0, batches())
-    assert set(smaller["config"]["inner"]) == {8}
+    assert set(smaller["config"].get("aasist", smaller["config"])["inner"]) == {8}
     assert sum(map(torch.numel, smaller["state_dict"].values())) < sum(
         map(torch.numel, whole["state_dict"].values()))
     waves = batches()[0][0].double()
@@ -67,6 +68,18 @@ def test_importance_is_the_squared_slope_of_the_loss_over_a_gate_behind_batch_no
         handle.remove()
     slope = float(losses[1] - losses[0]) / 2e-5
     assert float(found[name][4]) == pytest.approx(slope ** 2, rel=1e-4)
+
+
+@pytest.mark.parametrize("source, trained", [
+    ("hybrid", "hybrid"), ("aasist", "hybrid"), ("aasist", "aasist"), ("small", "small")])
+def test_training_on_a_pruned_network_has_its_widths(source, trained, tmp_path):
+    save_checkpoint(tmp_path / "p.pt", pruned(checkpoint(source), 0.5, batches()))
+    config = with_widths(CONFIGS[trained], tmp_path / "p.pt")
+    model = build_model(config)
+    start_from(model, config, tmp_path / "p.pt")
+    wanted = [norm.num_features for norm in inner_norms(build_model(CONFIGS[trained])).values()]
+    assert [norm.num_features for norm in inner_norms(model).values()] == [
+        width_left(width, 0.5) for width in wanted]
 
 
 @pytest.mark.parametrize("width, share, left", [

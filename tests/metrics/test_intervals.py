@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from utils.metrics import intervals, metrics
-from utils.metrics.intervals import bootstrap_interval
+from utils.metrics.intervals import bootstrap_interval, rise_interval
 
 THRESHOLD = metrics.bayes_threshold()
 COSTS = (0.05, 1.0, 10.0)
@@ -104,3 +104,26 @@ def test_fewer_than_five_speakers_are_not_resampled():
 
 def test_an_absent_class_has_no_interval():
     assert bootstrap_interval(np.array([]), np.array([1.0])) == {}
+
+
+@pytest.mark.parametrize("by_speaker", [True, False])
+def test_both_models_have_the_same_resamples(by_speaker):
+    """Against explicit resamples of trials; and unpaired, the interval would be wider."""
+    rng = np.random.default_rng(3)
+    who = rng.integers(0, 12, 240) if by_speaker else np.arange(240)
+    before = np.where(np.arange(240) < 80, 1.5, -0.5) + rng.normal(0, 1, 240)
+    after = before + rng.normal(0, 0.3, 240)
+    split = np.split(who, [80]) if by_speaker else (None, None)
+    low, high = rise_interval(*(np.split(scores, [80]) for scores in (before, after)), *split)
+    rises = []
+    for _ in range(600):
+        drawn = np.concatenate([np.flatnonzero(who == one) for one in rng.choice(
+            np.unique(who), np.unique(who).size)])
+        bonafide, spoof = drawn[drawn < 80], drawn[drawn >= 80]
+        first, second = (metrics.eer(scores[bonafide], scores[spoof])[0]
+                         for scores in (before, after))
+        rises.append(second - first)
+    assert [low, high] == pytest.approx(np.percentile(rises, [2.5, 97.5]), abs=0.008)
+    ends = [bootstrap_interval(scores[:80], scores[80:], *split)["eer"]
+            for scores in (before, after)]
+    assert high - low < 0.8 * (ends[1][1] - ends[0][0])

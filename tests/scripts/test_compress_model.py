@@ -4,7 +4,9 @@ import pytest
 
 from tests.helpers.steps import step
 from tests.helpers.tiny_stores import tiny_stores, train
+from utils import compress_model
 from utils.common.files import ROOT
+from utils.common.locks import work_folder
 from utils.detector import Detector
 from utils.detector.checkpoint import load_checkpoint, save_checkpoint
 from utils.detector.engines import load_engine
@@ -35,6 +37,8 @@ def compress(data, model, output, *options):
 def chained(data, model, tmp_path_factory):
     """Pruned, recovered and quantised in one command: the file, and what was printed."""
     output = tmp_path_factory.mktemp("chain") / "small.onnx"
+    output.with_name("small.onnx.data").write_bytes(b"the weights of an earlier model")
+    output.with_name("small.work").mkdir()      # somebody's own folder
     done = compress(data, model, output, "--prune", 0.5, "--recover", 2, "--quantise", "--at_most",
                     100, *TRAINING)
     assert done.returncode == 0, done.stderr
@@ -46,10 +50,11 @@ def test_the_chain_leaves_one_smaller_model_that_says_what_was_done(chained, mod
     entry = load_engine(output).metadata["compression"]
     assert [note["step"] for note in entry["steps"]] == ["pruned", "recovered", "quantised"]
     assert entry["original"] == "best.pt" and len(entry["original_sha256"]) == 64
-    assert [path.name for path in output.parent.iterdir()] == ["small.onnx"]
+    assert {path.name for path in output.parent.iterdir()} == {"small.onnx", "small.work"}
     assert output.stat().st_size < model.with_name("best.onnx").stat().st_size
     for words in ("56 of 104 channels", "recovered: epochs 2", "EER on dev", "EER on eval",
-                  "one window, CPU", "scores on dev change by"):
+                  "one window, CPU", "scores on dev change by", "which together move the score",
+                  "EER on eval rises by", "over 5 speakers)"):
         assert words in printed
 
 
@@ -80,7 +85,9 @@ def test_a_pruned_checkpoint_is_compressed_trained_and_exported_further(data, mo
     assert pruned["config"]["inner"] == [8, 8, 16]
     train(data, tmp_path, "--epochs", 1, "--run_name", "on", "--init_from", tmp_path / "p.pt")
     on = tmp_path / "checkpoints" / "on"
-    assert load_checkpoint(on / "best.pt")["config"] == pruned["config"]
+    best = load_checkpoint(on / "best.pt")
+    assert best["config"] == pruned["config"]
+    assert "chose the epoch" in best["decision"]["band_origin"]     # its start's, on the same dev
     assert load_engine(on / "best.onnx").metadata["config"] == pruned["config"]
     done = compress(data, tmp_path / "p.pt", tmp_path / "q.onnx", "--quantise", "--at_most", 100)
     assert done.returncode == 0, done.stderr
@@ -90,13 +97,45 @@ def test_a_pruned_checkpoint_is_compressed_trained_and_exported_further(data, mo
     assert again.returncode == 1 and "in 8 bits already" in again.stderr
 
 
-def test_a_model_that_errs_too_often_is_not_written(data, model, tmp_path):
-    """Eight channels a block without recovery: worse on these voices, which the model knew."""
+def test_a_model_that_errs_too_often_is_not_written_and_may_recover_otherwise(data, model,
+                                                                              tmp_path):
+    """Eight channels a block, hardly recovered: worse on these voices, which the model knew."""
     output = tmp_path / "p.pt"
-    done = compress(data, model, output, "--prune", 1, "--recover", 0)
+    asked = ("--prune", 1, "--recover", 1)
+    done = compress(data, model, output, *asked, *TRAINING, "--learning_rate", 1e-9)
     assert done.returncode == 1 and not output.exists()
-    assert "is not written: its EER on dev would be" in done.stderr
+    assert "is not written: its EER on dev would rise by more than 0.5 points" in done.stderr
     assert "EER on dev" in done.stdout      # the figures are told first
+    assert "EER on eval" not in done.stdout
+    done = compress(data, model, output, *asked, "--at_most", 100, *TRAINING)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["p.pt"]
+
+
+def test_wrong_options_of_the_training_are_wrong_usage(data, model, tmp_path):
+    done = compress(data, model, tmp_path / "p.pt", "--prune", 1, "--", "--distil_weight", 0.5)
+    assert done.returncode == 2 and "repeat" not in done.stderr
+
+
+def test_a_work_folder_is_made_here_and_has_one_user(data, model, tmp_path):
+    output, folder = tmp_path / "p.pt", tmp_path / "p.pt.work"
+    folder.mkdir()
+    (folder / "mine.txt").write_text("mine")
+    asked = ("--prune", 0.5, "--recover", 0)
+    done = compress(data, model, output, *asked)
+    assert done.returncode == 1 and "holds something else" in done.stderr
+    assert [path.name for path in folder.iterdir()] == ["mine.txt"]
+    with work_folder(tmp_path / "q.pt", "making it"):
+        done = compress(data, model, tmp_path / "q.pt", *asked)
+    assert done.returncode == 1 and "another run" in done.stderr
+
+
+@pytest.mark.parametrize("options, way", [
+    (("--quantise",), "keep the original"), (("--prune", 0.5), "prune less, let it recover longer"),
+    (("--prune", 0.5, "--quantise"), "prune less, let it recover longer, leave out --quantise")])
+def test_advice_fits_the_steps(options, way):
+    args = compress_model.parse(["--model", "m.pt", "--output", "x.onnx", *map(str, options)])
+    assert compress_model.advice(args) == way
 
 
 def test_a_model_that_needs_more_data_than_there_are_keeps_what_exists(data, model, tmp_path):
@@ -120,6 +159,10 @@ def test_names_that_cannot_be_are_refused(data, model, options, words):
 @pytest.mark.parametrize("options, words", [
     ((), "nothing to do"), (("--recover", 2, "--quantise"), "--recover needs --prune"),
     (("--quantise", "--", "--batch_size", 8), "is an option of the training"),
+    (("--prune", 0.5, "--", "--run_name", "mine"), "--run_name after -- is set by this step"),
+    (("--prune", 0.5, "--", "--epo", 3), "--epochs after -- is set by this step"),
+    (("--prune", 0.5, "--", "--data_dir", "data"), "--data_dir after -- is set by this step"),
+    (("--prune", 0.5, "--", "--batch", "no"), "argument --batch_size"),
     (("--prune", 1.5), "a number from 0 to 1")])
 def test_options_without_a_meaning_are_wrong_usage(options, words):
     done = step(SCRIPT, "--model", "m.pt", "--output", "x.onnx", *options)

@@ -11,6 +11,7 @@ import pytest
 from tests.helpers.audio.example_speech import crops
 from utils.store import writer as store_writer
 from utils.audio.sources import AudioError
+from utils.store.merge import merge
 from utils.store.reader import Store, shard_name
 from utils.store.replacement import building, difference, recover
 from utils.store.writer import StoreWriter
@@ -79,6 +80,31 @@ def test_shards_hold_nothing_but_the_samples(tmp_path, waves):
     assert (folder / shard_name(0)).read_bytes() == np.concatenate(waves).astype("<i2").tobytes()
     names = sorted(path.name for path in folder.iterdir())
     assert names == ["index.tsv", shard_name(0), "store.json"]
+
+
+@pytest.mark.parametrize("links", (True, False))
+def test_merged_parts_are_linked_or_else_copied(tmp_path, waves, monkeypatch, links):
+    """Three parts, the first of two shards, the second empty; the parts stay as they were."""
+    def refuse(old: Path, new: Path) -> None:
+        raise OSError(errno.EPERM, "this file system has no links")
+    with monkeypatch.context() as patched:
+        patched.setattr(store_writer, "SHARD_BYTES", 4 * sum(map(len, waves[:3])))
+        build(tmp_path / "part1", waves[:8])
+    build(tmp_path / "part2", [])
+    build(tmp_path / "part3", waves[8:])
+    parts = [tmp_path / f"part{number}" for number in (1, 2, 3)]
+    before = [content(part) for part in parts]
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    with StoreWriter(tmp_path / "whole", DESCRIPTION) as writer:
+        merge(writer, parts)
+        writer.finish()
+    whole = Store(tmp_path / "whole")
+    assert all(np.array_equal(whole.read(number), wave) for number, wave in enumerate(waves))
+    assert len({row.shard for row in whole.rows}) == 3 and len(whole) == len(waves)
+    assert [content(part) for part in parts] == before
+    shared = os.path.samefile(tmp_path / "whole" / shard_name(0), parts[0] / shard_name(0))
+    assert shared == links
 
 
 def test_a_store_may_be_sent_to_spawned_processes(tmp_path, waves):

@@ -2,6 +2,7 @@
 data."""
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from utils.store.reader import Store
 from utils.trials.labels import Labels
 from utils.common.errors import InputError
 from utils.detector.checkpoint import load_checkpoint, save_checkpoint
-from utils.detector.engines import load_engine
-from utils.detector.scoring import score_store
+from utils.detector.engines import PRETRAINED, load_engine
+from utils.detector.scoring import score_store, waveform
+from utils.signals.front import front_stage
 from utils.training.orders import BalancedOrder, make_order
 from utils.training.data import CropDataset
 from utils.training.architectures import recipe_for
@@ -57,7 +59,9 @@ def test_a_run_starts_from_the_weights_given_and_keeps_what_is_frozen(data, pare
     assert not torch.equal(before["blocks.1.conv1.weight"], after["blocks.1.conv1.weight"])
     # one short epoch away, not drawn anew
     assert torch.dist(before["blocks.1.conv1.weight"], after["blocks.1.conv1.weight"]) < 0.5
-    assert "run p" in child["trained_on"]["start"]["origin"]
+    start, before = child["trained_on"]["start"], load_checkpoint(parent / "best.pt")
+    assert "run p" in start["origin"] and start["data"] == before["trained_on"]["data"]
+    assert start["epochs"] == len(before["history"]) > 1
     assert child["args"]["init_from"].startswith("best.pt (SHA-256 ")
 
 
@@ -184,10 +188,9 @@ def test_a_student_follows_its_teacher_even_against_the_labels(data, parent, tmp
     store, agreement = Store(data / "processed/train"), {}
     expected = score_store(load_engine(tmp_path / "teacher.pt"), store, progress=False)
     for name, weight in (("labels", 0), ("teacher", 1)):
-        train(data, tmp_path, "--epochs", 12, "--run_name", name, "--teacher", tmp_path /
-            "teacher.pt", "--distil_weight", weight,
-              "--augment", "none", "--seed", 3, "--averaging", "none", "--learning_rate", 0.01,
-                  "--balance", "class", "--crop_seconds", 1.25)
+        train(data, tmp_path, "--epochs", 20, "--run_name", name, "--teacher", tmp_path /
+              "teacher.pt", "--distil_weight", weight, "--augment", "none", "--seed", 3,
+              "--averaging", "none", "--balance", "class", "--crop_seconds", 1.25)
         engine = load_engine(tmp_path / "checkpoints" / name / "last.pt")
         engine.metadata["calibration"] = None
         agreement[name] = np.corrcoef(score_store(engine, store, progress=False), expected)[0, 1]
@@ -195,32 +198,54 @@ def test_a_student_follows_its_teacher_even_against_the_labels(data, parent, tmp
     assert agreement["teacher"] > agreement["labels"] + 0.2
 
 
-def listen(teacher: Teacher) -> list[int]:
-    """A list that grows by the size of each batch that the teacher scores from now on."""
+def test_a_ridge_regression_follows_its_teacher_even_against_the_labels(data, tmp_path):
+    """The teacher is the first fit, which knows the labels, the wrong way round."""
+    def fitted(name: str, *options: object) -> np.ndarray:
+        train(data, tmp_path, "--architecture", "shallow", "--encoder", PRETRAINED, "--run_name",
+              name, "--augment", "none", "--crop_seconds", 1.25, *options)
+        engine = load_engine(tmp_path / "checkpoints" / name / "best.onnx")
+        engine.metadata["calibration"] = None
+        return score_store(engine, Store(data / "processed/train"), progress=False)
+    labels = fitted("labels")
+    teacher = load_checkpoint(tmp_path / "checkpoints/labels/best.pt")
+    teacher["state_dict"] |= {name: 9 * teacher["state_dict"][name].flip(0) for name in (
+        "out_layer.weight", "out_layer.bias")}
+    save_checkpoint(tmp_path / "teacher.pt", teacher | {"calibration": None, "decision": None})
+    for weight, low, high in ((0, 0.99, 1.01), (1, -1.01, -0.9)):
+        found = fitted(f"taught {weight}", "--teacher", tmp_path / "teacher.pt",
+                       "--distil_weight", weight, "--views", 2)
+        assert low < np.corrcoef(found, labels)[0, 1] < high
+
+
+def listen(teacher: Teacher) -> tuple[list[int], Callable]:
+    """A list that grows by the size of each batch that the teacher scores from now on, and what
+    gave its logits before."""
     heard = []
     logits = teacher.engine.logits
     teacher.engine.logits = lambda waves: heard.append(len(waves)) or logits(waves)
-    return heard
+    return heard, logits
 
 
-def test_a_teacher_hears_the_same_crop_and_a_fixed_crop_once(data, parent):
-    """Utterances of 20,000 samples. Crops that start anywhere are not kept: nobody asks for them
-    again."""
+def test_a_teacher_hears_the_middle_of_each_utterance_once_even_over_runs(data, parent, tmp_path):
+    """Utterances of 20,000 samples."""
     store = Store(data / "processed/train")
-    for samples, calls, kept in ((16000, [2, 2, 1], 0), (20000, [2], 2), (24000, [2], 2)):
-        teacher = Teacher(parent / "best.pt", CropDataset(store, samples, 1))
-        heard = listen(teacher)
-        first, again, other = (teacher.scores(items)
-                               for items in ([(0, 3), (0, 4)], [(0, 4), (0, 3)], [(1, 3), (1, 3)]))
-        assert torch.allclose(first, again.flip(0), atol=1e-4) and other[0] == other[1]
-        assert heard == calls and len(teacher.known) == kept
-    teacher = Teacher(parent / "best.pt", CropDataset(store, 20000, 1))
-    first, logits = teacher.scores([(0, 3), (0, 4)]), teacher.engine.logits
-    wave = CropDataset(store, 20000, 1)[0, 3][0].numpy()
-    whole = np.resize(wave, 64600)
-    line = teacher.engine.metadata["calibration"] or {"scale": 1.0, "offset": 0.0}
-    raw = np.diff(logits(whole[None])[0])[0]
-    assert float(first[0]) == pytest.approx(line["scale"] * raw + line["offset"], abs=1e-4)
+    line = load_engine(parent / "best.pt").metadata["calibration"] or {"scale": 1.0, "offset": 0.0}
+    for samples in (16000, 24000):
+        teacher = Teacher(parent / "best.pt", CropDataset(store, samples, 1), folder=tmp_path)
+        calls, logits = listen(teacher)
+        found = teacher.scores([(0, 3), (0, 4), (1, 3)])
+        assert teacher.scores([(5, 4)])[0] == found[1] and found[0] == found[2]
+        assert calls == [2]
+        start, count = max(0, 20000 - samples) // 2, min(samples, 20000)
+        middle = np.resize(store.read(3, start, count), samples)
+        wave = np.resize(front_stage(waveform(middle)), 64600)
+        raw = np.diff(logits(wave[None])[0])[0]
+        assert float(found[0]) == pytest.approx(line["scale"] * raw + line["offset"], abs=1e-4)
+        del teacher.scored      # closes the file: the next run finds the scores
+        later = Teacher(parent / "best.pt", CropDataset(store, samples, 1), folder=tmp_path)
+        calls, _ = listen(later)
+        assert torch.equal(later.scores([(7, 3), (7, 4)]), found[:2]) and not calls
+        del later.scored
 
 
 def test_the_distillation_loss_is_least_at_the_teachers_scores():

@@ -2,6 +2,7 @@
 import contextlib
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from utils.common.files import disk_errors
 
 # On Windows nobody else can read a locked byte: lock one far behind the text.
 LOCKED_BYTE = 1 << 30
+WORK_MARK = ".work"      # the lock in a work folder; it also tells one from a user's own folder
 HELD = (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
 
 
@@ -54,6 +56,22 @@ def only_run(path: Path, doing: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def work_folder(output: Path, doing: str) -> Iterator[Path]:
+    """A folder beside `output` for what leads to it, which one process at a time may use.
+
+    It goes at the end and stays after an exception, for the next try. Raises `InputError` for a
+    folder of that name that was not made here, and where another live process works in it.
+    """
+    folder = output.with_name(f"{output.name}.work")
+    if folder.exists() and not (folder / WORK_MARK).exists():
+        raise InputError(f"{folder} is needed for unfinished work and holds something else: "
+                         "rename it, or choose another name for the output")
+    with only_run(folder / WORK_MARK, doing):
+        yield folder
+    shutil.rmtree(folder)
 
 
 def _holder(descriptor: int) -> str:

@@ -12,7 +12,7 @@ from utils.common.files import CHECKPOINT_DIR, file_sha256
 from utils.common.provenance import environment
 from utils.detector import record
 from utils.detector.decision import Decision, decision_of
-from utils.detector.engines import Engine, default_model, load_engine
+from utils.detector.engines import STUDENT, Engine, default_model, load_engine
 from utils.detector.explanation import explain
 from utils.detector.listening import Listener
 from utils.detector.scoring import Recording, published_score, score_blocks
@@ -52,7 +52,7 @@ class Detector:
 
     @classmethod
     def load(cls, path: str | os.PathLike | None = None, device: str = "auto",
-             threads: int | None = None, *, prior: float | None = None,
+             threads: int | None = None, *, fast: bool = False, prior: float | None = None,
              cost_miss: float | None = None, cost_fa: float | None = None,
              published_protocol: bool = False, explain: bool = False) -> "Detector":
         """The detector in the model file `path`, a checkpoint (.pt) or an exported model (.onnx).
@@ -60,12 +60,15 @@ class Detector:
         path: by default the newest in models/checkpoints that can judge, else the pretrained one.
         device: "auto", "cpu", "cuda" or "mps"; an exported model runs on the CPU.
         threads: CPU cores, all by default.
+        fast: without a path, the small pretrained model, which costs less and errs more often.
         prior, cost_miss, cost_fa: set another threshold than the model's own; see `Costs`.
         published_protocol: bare scores, as in the published evaluation, instead of verdicts.
         explain: also find which times and frequencies moved the score.
         Raises `InputError` where the model or the costs cannot be used.
         """
-        path = Path(path) if path is not None else default_model(CHECKPOINT_DIR)
+        if path is None:
+            path = STUDENT if fast else default_model(CHECKPOINT_DIR)
+        path = Path(path)
         engine = load_engine(path, device, threads)
         decision = None
         if not published_protocol:

@@ -11,7 +11,7 @@ from utils.signals import SAMPLE_RATE
 CANNOT_JUDGE = "cannot judge"
 
 MIN_SECONDS = 0.3            # of speech: below, nothing is judged
-SURE_SECONDS = 1.0           # of speech: below, always "uncertain" (see the model card)
+SURE_SECONDS = 1.5           # of speech: below, always "uncertain" (see the model card)
 SHORT_SECONDS = 2.0          # of speech: below, a warning
 TOO_LITTLE_DEV = (f"the model was tried on fewer than {MIN_TRIALS} dev utterances of a class, too "
                   "few to know where it errs")
@@ -45,7 +45,7 @@ def judge(scored: RecordingScore, info: AudioInfo, metadata: dict,
         return Verdict(CANNOT_JUDGE, [no_decision(metadata)], warnings)
     if too_short_to_be_sure(scored):
         reason = (f"only {scored.speech_seconds:.2f} s of speech, and a verdict needs at least "
-                  f"{SURE_SECONDS:.0f} s: shorter ones of both kinds score alike")
+                  f"{SURE_SECONDS:g} s: shorter ones of both kinds score alike")
         return Verdict(UNCERTAIN, [reason], warnings)
     outcome = decision.outcome(scored.score)
     if outcome == UNCERTAIN:

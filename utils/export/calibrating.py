@@ -1,5 +1,6 @@
 """A calibration for a finished model, from a dev set that it was not trained on."""
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,8 @@ def calibrated(engine: Engine, store: Any, scores: np.ndarray | None = None) -> 
     trained on.
     """
     corpus, trials = store.info["corpus"], store.info["trial_list_sha256"]
-    if trials == _trials(engine.metadata, "train"):
-        raise InputError(f"the model was trained on {store.path}, where it errs too seldom: "
-                         "calibrate it on other utterances")
-    epochs = len(engine.metadata.get("history") or [])
-    chose_epoch = epochs > 1 and trials == _trials(engine.metadata, "dev")
+    check_not_trained_on(engine.metadata, store)
+    chose_epoch = chosen_on(_training(engine.metadata), trials)
     engine.metadata = engine.metadata | {"calibration": None}
     if scores is None:
         scores = score_store(engine, store, engine.batch_size)
@@ -45,10 +43,37 @@ def calibrated(engine: Engine, store: Any, scores: np.ndarray | None = None) -> 
         "eer": float(eer(scores[genuine], scores[~genuine])[0])}}
 
 
-def _trials(metadata: dict, subset: str) -> str | None:
-    """The SHA-256 of the trial list that a model trained here had for `subset`."""
-    data = (metadata.get("trained_on") or {}).get("data") or {}
-    return (data.get(subset) or {}).get("trial_list_sha256")
+def check_not_trained_on(metadata: dict, store: Any) -> None:
+    """Raise `InputError` if the model, or one that it started from, was trained on `store`."""
+    trials = store.info["trial_list_sha256"]
+    if any(trials == _trials(training, "train") for training in chain(_training(metadata))):
+        raise InputError(f"the model was trained on {store.path}, where it errs too seldom: "
+                         "calibrate it on other utterances")
+
+
+def chosen_on(training: dict, trials: str) -> bool:
+    """Whether the dev set with these `trials` chose among epochs, here or in an earlier training.
+
+    `training`: the entry "trained_on" of a model, with the number of its "epochs".
+    """
+    return any(one.get("epochs", 0) > 1 and trials == _trials(one, "dev")
+               for one in chain(training))
+
+
+def chain(training: dict | None) -> Iterator[dict]:
+    """A training, then that of the model that it started from, and so on."""
+    while training:
+        yield training
+        training = training.get("start")
+
+
+def _training(metadata: dict) -> dict:
+    return (metadata.get("trained_on") or {}) | {"epochs": len(metadata.get("history") or [])}
+
+
+def _trials(training: dict, subset: str) -> str | None:
+    """The SHA-256 of the trial list that a training here had for `subset`."""
+    return ((training.get("data") or {}).get(subset) or {}).get("trial_list_sha256")
 
 
 def change_entries(path: Path, entries: dict) -> None:

@@ -14,10 +14,12 @@ from utils.common.memory import peak_megabytes
 from utils.detector.engines import Engine, load_engine
 from utils.detector.model_files import data_file
 from utils.detector.scoring import raw_scores, score_store
-from utils.metrics.intervals import bootstrap_interval, numbered_speakers
+from utils.metrics.intervals import bootstrap_interval, numbered_speakers, rise_interval
 from utils.metrics.metrics import eer
 
 ROUNDS = 9      # of timing; the median counts
+COSTS = (("size", "megabytes", "{:.2f} MB"), ("one window, CPU", "cpu_ms", "{:.1f} ms"),
+         ("peak memory", "peak_mib", "{:.0f} MiB"))     # as they are told, measured and written
 QUIET = 0.1     # standard deviation of the noise that is scored for time and memory
 
 
@@ -32,20 +34,24 @@ def scores_of(engine: Engine, store: Any) -> np.ndarray:
 
 
 def compare_scores(store: Any, original: np.ndarray, changed: np.ndarray) -> dict:
-    """EERs of both models with intervals, and how far raw scores (N,) of a store moved."""
+    """EERs of both models and their rise, with intervals; how far raw scores (N,) of a store moved.
+
+    The 95 % intervals are over speakers, else over trials.
+    """
     moved = np.abs(changed - original)
-    return {"utterances": len(store),
-            "eer": [_eer(store, scores) for scores in (original, changed)],
+    genuine = np.array([row.labels.is_bonafide for row in store.rows])
+    who = numbered_speakers(np.array([row.labels.speaker for row in store.rows], str))
+    speakers = (None, None) if who is None else (who[genuine], who[~genuine])
+    groups = [(scores[genuine], scores[~genuine]) for scores in (original, changed)]
+    errors = [_eer(pair, speakers) for pair in groups]
+    rise = {"value": errors[1]["value"] - errors[0]["value"],
+            "interval": rise_interval(*groups, *speakers)}
+    return {"utterances": len(store), "eer": errors, "rise": rise,
             "change_mean": float(moved.mean()), "change_max": float(moved.max()),
             "spread": float(original.std())}
 
 
-def _eer(store: Any, scores: np.ndarray) -> dict:
-    """The EER of a store's scores (N,), and its 95 % interval over speakers, else over trials."""
-    genuine = np.array([row.labels.is_bonafide for row in store.rows])
-    who = numbered_speakers(np.array([row.labels.speaker for row in store.rows], str))
-    speakers = (None, None) if who is None else (who[genuine], who[~genuine])
-    groups = scores[genuine], scores[~genuine]
+def _eer(groups: tuple, speakers: tuple) -> dict:
     interval = bootstrap_interval(*groups, *speakers)
     return {"value": float(eer(*groups)[0]), "interval": interval["eer"], "by": interval["by"]}
 
@@ -102,19 +108,23 @@ def _score_and_tell(path: Path, sender: Any) -> None:
 
 
 def lines(compared: dict) -> list[str]:
-    """The comparison as a table for the terminal."""
+    """The comparison as a table for the terminal; what was not measured is left out."""
+    subsets = {name: compared[name] for name in ("dev", "eval") if name in compared}
     rows = [("", "original", "compressed")]
-    for subset in ("dev", "eval"):
-        if found := compared.get(subset):
-            rows.append((f"EER on {subset}", *map(_in_words, found["eer"])))
-    rows.append(("size", *(f"{value:.2f} MB" for value in compared["megabytes"])))
-    rows.append(("one window, CPU", *(f"{value:.1f} ms" for value in compared["cpu_ms"])))
-    if None not in compared["peak_mib"]:
-        rows.append(("peak memory", *(f"{value:.0f} MiB" for value in compared["peak_mib"])))
-    changes = [f"scores on {subset} change by {found['change_mean']:.2g} on average, "
-               f"{found['change_max']:.2g} at most; their spread is {found['spread']:.2g}"
-               for subset in ("dev", "eval") if (found := compared.get(subset))]
-    return [f"{name:<16} {first:<26} {second}".rstrip() for name, first, second in rows] + changes
+    rows += [(f"EER on {name}", *map(_in_words, found["eer"])) for name, found in subsets.items()]
+    for name, measured, form in COSTS:
+        if None not in (values := compared.get(measured, [None])):
+            rows.append((name, *(form.format(value) for value in values)))
+    table = [f"{name:<16} {first:<26} {second}".rstrip() for name, first, second in rows]
+    return table + [line for name, found in subsets.items() for line in _changes(name, found)]
+
+
+def _changes(subset: str, found: dict) -> list[str]:
+    value, low, high = (100 * part for part in (found["rise"]["value"], *found["rise"]["interval"]))
+    return [f"EER on {subset} rises by {value:+.2f} points (95 % interval {low:+.2f} to "
+            f"{high:+.2f}, over {found['eer'][0]['by']})",
+            f"scores on {subset} change by {found['change_mean']:.2g} on average, "
+            f"{found['change_max']:.2g} at most; their spread is {found['spread']:.2g}"]
 
 
 def _in_words(error: dict) -> str:

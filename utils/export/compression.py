@@ -1,6 +1,6 @@
 """The steps of compression on files, each with a note of what it did."""
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from utils.common.errors import InputError
-from utils.common.files import file_sha256
+from utils.common.files import atomic_folder, file_sha256
 from utils.common.provenance import environment
 from utils.detector.checkpoint import load_checkpoint, save_checkpoint
 from utils.detector.decision import UNCALIBRATED
@@ -22,7 +22,7 @@ from utils.detector.scoring import BONAFIDE, heard, model_wave
 from utils.export import int8
 from utils.export.aasist import halved
 from utils.export.calibrating import calibrated, change_entries
-from utils.export.comparison import compare_costs, compare_scores, scores_of
+from utils.export.comparison import compare_scores, scores_of
 from utils.export.export import export_onnx
 from utils.export.pruning import inner_norms, pruned
 from utils.store.reader import StorePart
@@ -36,9 +36,19 @@ ENTRY = "compression"   # of a checkpoint: what was done
 
 
 def drawn(store: Any, count: int, seed: int) -> StorePart:
-    """`count` utterances, or all, each key and attack in its share."""
-    groups = [(row.labels.key, row.labels.attack) for row in store.rows]
-    return StorePart(store, draw_nested(groups, count, seed))
+    """`count` utterances, or all, both classes in their shares."""
+    return StorePart(store, draw_nested([row.labels.key for row in store.rows], count, seed))
+
+
+def drawn_evenly(store: Any, count: int, seed: int) -> StorePart:
+    """`count` utterances, half of each class as in training, each attack in its share."""
+    found = []
+    for genuine in (True, False):
+        members = [number for number, row in enumerate(store.rows)
+                   if row.labels.is_bonafide == genuine]
+        attacks = [store.rows[number].labels.attack for number in members]
+        found += [members[place] for place in draw_nested(attacks, count // 2, seed)]
+    return StorePart(store, found)
 
 
 def windows(engine: Any, part: StorePart) -> np.ndarray:
@@ -57,7 +67,7 @@ def prune(source: Path, target: Path, share: float, store: Any, seed: int) -> di
     checkpoint = load_checkpoint(source)
     checkpoint.pop("training", None)
     engine = TorchEngine.from_checkpoint(checkpoint)
-    part = drawn(store, JUDGING, seed)
+    part = drawn_evenly(store, JUDGING, seed)
     labels = torch.tensor([int(row.labels.is_bonafide) for row in part.rows])
 
     def batches() -> Iterator[tuple[Tensor, Tensor]]:
@@ -105,30 +115,32 @@ def quantise(source: Path, target: Path, store: Any, seed: int) -> dict:
                          "name the checkpoint (.pt) that it was made from")
     model = int8.plain(onnx.load(str(exported)))
     layers = int8.layers(model)
-    if not layers:
+    if not layers or int8.has_8_bits(model):
         raise InputError(f"{source} holds no layer to quantise, or is in 8 bits already: "
                          "leave out --quantise")
-    waves = windows(engine, drawn(store, CALIBRATION, seed))
+    part = drawn(store, CALIBRATION, seed)
+    waves = windows(engine, part)
     ranges = int8.measured_ranges(model, waves)
-    effects = _effects(model, layers, ranges, waves[:TRIED])
-    chosen = [name for name in layers if effects[name] <= LIMIT]
+    tried = waves[drawn(part, TRIED, seed).indices]
+    effects = _effects(model, [[name] for name in layers], ranges, tried)
+    chosen = [name for name, effect in zip(layers, effects) if effect <= LIMIT]
     if not chosen:
         raise InputError(f"every layer of {source} changes the score too much in 8 bits: "
                          "leave out --quantise")
     _save(int8.in_8_bits(model, chosen, ranges), target)
-    told = [{"layer": text, "effect": round(effects[name], 4), "in 8 bits": name in chosen}
-            for name, text in layers.items()]
+    told = [{"layer": text, "effect": effect, "in 8 bits": name in chosen}
+            for (name, text), effect in zip(layers.items(), effects)]
     return {"step": "quantised", "windows": len(waves), "seed": seed, "limit": LIMIT,
-            "layers": told}
+            "layers": told, "effect": _effects(model, [chosen], ranges, tried)[0]}
 
 
-def _effects(model: onnx.ModelProto, names: Iterable[str], ranges: int8.Ranges,
-             waves: np.ndarray) -> dict[str, float]:
-    """The mean change of the score if only this layer has 8 bits, in deviations of the score."""
+def _effects(model: onnx.ModelProto, sets: Iterable[Iterable[str]], ranges: int8.Ranges,
+             waves: np.ndarray) -> list[float]:
+    """The mean change of the score if only these layers have 8 bits, in deviations of the score."""
     exact = _scores(model, waves)
     spread = max(float(exact.std()), 1e-9)
-    return {name: float(np.abs(_scores(int8.in_8_bits(model, [name], ranges), waves)
-                               - exact).mean()) / spread for name in names}
+    return [round(float(np.abs(_scores(int8.in_8_bits(model, names, ranges), waves)
+                               - exact).mean()) / spread, 4) for names in sets]
 
 
 def _scores(model: onnx.ModelProto, waves: np.ndarray) -> np.ndarray:
@@ -147,29 +159,23 @@ def _save(model: onnx.ModelProto, path: Path) -> None:
     path.write_bytes(model.SerializeToString())
 
 
-def compare(original: Path, compressed: Path, stores: dict[str, Any], most: int | None, seed: int,
-            folder: Path) -> tuple[dict, tuple[StorePart, np.ndarray]]:
-    """Both models side by side, as exported ones; and the dev part with its new raw scores.
+def compare(models: Sequence[Path], store: Any, most: int | None,
+            seed: int) -> tuple[dict, tuple[StorePart, np.ndarray]]:
+    """The original and the compressed exported model on `most` utterances of a store, or on all.
 
-    `most`: utterances of each subset. What must be exported first lies in `folder`.
+    Also these utterances, and the raw scores (N,) of the compressed model.
     """
-    exported = [as_exported(original, folder / "original.onnx"),
-                as_exported(compressed, folder / "exported.onnx")]
-    engines = [load_engine(path) for path in exported]
-    compared: dict = {}
-    for subset in ("dev", "eval"):
-        if subset in stores:
-            part = drawn(stores[subset], most or len(stores[subset]), seed)
-            scores = [scores_of(engine, part) for engine in engines]
-            compared[subset] = compare_scores(part, *scores)
-            if subset == "dev":
-                dev = part, scores[1]
-    return compared | compare_costs(exported), dev
+    part = drawn(store, most or len(store), seed)
+    original, changed = (scores_of(load_engine(path), part) for path in models)
+    return compare_scores(part, original, changed), (part, changed)
 
 
 def finish(model: Path, original: Path, output: Path, steps: list[dict], compared: dict,
            dev: tuple[StorePart, np.ndarray]) -> str:
-    """Calibrate `model`, note all of it inside, and move it to `output`; returns a sentence."""
+    """Calibrate `model`, note all of it inside, and move it to `output`; returns a sentence.
+
+    What lay there goes, the file of its weights too.
+    """
     engine = load_engine(model)
     entries = calibrated(engine, *dev)
     before = (engine.metadata.get(ENTRY) or load_engine(original).metadata.get(ENTRY) or {})
@@ -178,9 +184,11 @@ def finish(model: Path, original: Path, output: Path, steps: list[dict], compare
                       "steps": [*before.get("steps", []), *steps], "compared": compared,
                       "environment": environment()}
     change_entries(model, entries)
-    for file in (data_file(model), model):
-        if file.exists():
-            os.replace(file, output.with_name(file.name))
+    names = [output.name] if output.suffix != ".onnx" else [data_file(output).name, output.name]
+    with atomic_folder(output.parent, names) as folder:
+        for file in (model.with_name(name) for name in names):
+            if file.exists():
+                os.replace(file, folder / file.name)
     if entries["calibration"] is None:
         return f"wrote {output}, whose scores are not calibrated: {entries['reason']}"
     return f"wrote {output}, calibrated on {len(dev[0]):,} dev utterances"
@@ -207,4 +215,5 @@ def _told_quantised(note: dict) -> str:
             if not layer["in 8 bits"]]
     why = (f"; left in float, because alone it moves the score by more than {LIMIT:g} of its "
            f"spread: {', '.join(left)}") if left else ""
-    return f"quantised: {len(layers) - len(left)} of {len(layers)} layers{why}"
+    return (f"quantised: {len(layers) - len(left)} of {len(layers)} layers, which together move "
+            f"the score by {note['effect']:.2f} of its spread{why}")

@@ -20,7 +20,7 @@ from utils.detector.engines import Engine
 from utils.detector.model_files import METADATA_KEY, data_file
 from utils.detector.engines.onnx_engine import OnnxEngine
 from utils.detector.engines.torch_engine import TorchEngine
-from utils.export.aasist import OPSET, aasist_in, aasist_onnx
+from utils.export.aasist import OPSET, aasist_in, aasist_onnx, halved
 from utils.export.ssl import write_ssl
 
 TOLERANCE = 1e-4  # largest allowed difference of a logit between the file and the model
@@ -116,7 +116,19 @@ def _plain_onnx(model: nn.Module, n_samples: int) -> onnx.ModelProto:
     torch.onnx.export(model, (torch.zeros(1, n_samples),), file, dynamo=False, opset_version=OPSET,
                       input_names=names[:1], output_names=names[1:],
                       dynamic_axes={name: {0: "batch"} for name in names})
-    return onnx.load_from_string(file.getvalue())
+    exported = onnx.load_from_string(file.getvalue())
+    graph = exported.graph
+    nodes, weights = [], list(graph.initializer)
+    for node in graph.node:
+        if node.op_type == "Constant" and node.attribute[0].HasField("t"):
+            weights.append(node.attribute[0].t)
+            weights[-1].name = node.output[0]
+        else:
+            nodes.append(node)
+    casts, weights = halved(weights)
+    graph.CopyFrom(onnx.helper.make_graph([*casts, *nodes], "network", graph.input, graph.output,
+                                          weights))
+    return exported
 
 
 def _difference(engine: TorchEngine, exported: OnnxEngine, n_samples: int,

@@ -19,6 +19,7 @@ LARGEST = 63        # of a quantised weight: 7 bits, since 8 overflow on process
 # Values of a weight; a smaller one gains nothing. The products of AASIST's graphs are such.
 SMALLEST = {"Conv": 2 ** 10, "MatMul": 2 ** 16, "Gemm": 2 ** 16}
 LEAST_SCALE = 1e-12
+LARGEST_BIAS = 2 ** 30      # in whole numbers; the sums of int32 have as much again
 TAIL = 0.01         # per cent of a tensor's values that its range cuts off on each side
 COUNTED = 10 ** 6   # values of a tensor by which its range is measured
 
@@ -108,6 +109,12 @@ def layers(model: onnx.ModelProto) -> dict[str, str]:
                 shape = " x ".join(map(str, weights[node.input[1]].shape))
                 found[node.output[0]] = f"{node.op_type} {node.output[0]} {shape}"
     return found
+
+
+def has_8_bits(model: onnx.ModelProto) -> bool:
+    """Whether a layer of `model` computes on whole numbers already."""
+    return any(node.op_type in ("QLinearConv", "MatMulInteger")
+               for graph, _ in graphs(model) for node in graph.node)
 
 
 def _fits(node: NodeProto, weights: dict[str, np.ndarray]) -> bool:
@@ -238,9 +245,10 @@ class _Writer:
         self.weights[name] = numpy_helper.from_array(values, name)
         return name
 
-    def _matrix(self, name: str, axis: int) -> tuple[str, str, np.ndarray]:
+    def _matrix(self, name: str, axis: int,
+                least: np.ndarray | float = LEAST_SCALE) -> tuple[str, str, np.ndarray]:
         """The names of a weight in 8 bits and of its scales along `axis`, and these."""
-        whole, scale = whole_numbers(self.values[name], axis)
+        whole, scale = whole_numbers(self.values[name], axis, least)
         return (self._weight(f"{name}.q", whole), self._weight(f"{name}.scale", scale), scale)
 
     def _fixed(self, tensor: str) -> tuple[str, str, str]:
@@ -258,16 +266,21 @@ class _Writer:
             self.rounded[x] = self._fixed(x)
             whole, scale, zero = self.rounded[x]
             yield helper.make_node("QuantizeLinear", [x, scale, zero], [whole])
-        q, scale, scales = self._matrix(weight, 0)
+        x_scale = numpy_helper.to_array(self.weights[self.rounded[x][1]])
+        q, scale, scales = self._matrix(weight, 0, self._least_scales(node, x_scale))
         no_zero = self._weight(f"{weight}.zero", np.zeros(len(scales), np.int8))
         self.rounded[output] = self._fixed(output)
         whole, out_scale, out_zero = self.rounded[output]
-        unit = scales * numpy_helper.to_array(self.weights[self.rounded[x][1]])
-        exact = np.rint(self._bias(node, scales) / unit)
+        exact = np.rint(self._bias(node, scales) / (scales * x_scale))
         bias = self._weight(f"{weight}.bias", exact.astype(np.int32))
         inputs = [*self.rounded[x], q, scale, no_zero, out_scale, out_zero, bias]
         yield helper.make_node("QLinearConv", inputs, [whole], **attributes(node))
         yield helper.make_node("DequantizeLinear", [whole, out_scale, out_zero], [output])
+
+    def _least_scales(self, node: NodeProto, x_scale: np.ndarray) -> np.ndarray | float:
+        """The scales of weights (channels,) with which the bias just fits into whole numbers."""
+        bias = self.values[node.input[2]].astype(np.float64) if len(node.input) > 2 else 0
+        return np.maximum(np.abs(bias) / x_scale / LARGEST_BIAS, LEAST_SCALE)
 
     def _bias(self, node: NodeProto, scales: np.ndarray) -> np.ndarray:
         """The bias (channels,) with which the rounded weights give the same mean output."""
@@ -299,11 +312,12 @@ def _producer(graph: onnx.GraphProto, name: str) -> NodeProto:
     return next(node for node in graph.node if name in node.output)
 
 
-def whole_numbers(values: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """`values` as int8, and the float32 scale of each of its parts along `axis`."""
+def whole_numbers(values: np.ndarray, axis: int,
+                  least: np.ndarray | float = LEAST_SCALE) -> tuple[np.ndarray, np.ndarray]:
+    """`values` as int8, and the float32 scale, `least` or more, of each part along `axis`."""
     others = tuple(i for i in range(values.ndim) if i != axis)
     largest = np.abs(values).max(axis=others)
-    scale = np.maximum(largest / LARGEST, LEAST_SCALE).astype(np.float32)
+    scale = np.maximum(largest / LARGEST, least).astype(np.float32)
     shape = [-1 if i == axis else 1 for i in range(values.ndim)]
     return np.rint(values / scale.reshape(shape)).astype(np.int8), scale
 

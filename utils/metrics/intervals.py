@@ -2,7 +2,7 @@
 
 Efron & Tibshirani 1993 (percentile intervals). Each replicate computes the official figure.
 """
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -55,28 +55,52 @@ def bootstrap_interval(bonafide: np.ndarray, spoof: np.ndarray,
     spoof = checked(spoof)
     if not (bonafide.size and spoof.size and replicates):
         return {}
-    costs = (prior_spoof, cost_miss, cost_fa)
-    threshold = bayes_threshold(*costs)
-    edges, whole = _edges(bonafide, spoof, threshold)
-    # bin k holds edges[k] <= score < edges[k + 1]
-    bins = [np.searchsorted(edges, scores, side="right") - 1 for scores in (bonafide, spoof)]
-    losses = [_mean_per_bin(np.logaddexp(0, -bonafide), bins[0], edges.size),
-              _mean_per_bin(np.logaddexp(0, spoof), bins[1], edges.size)]
     speakers = _enough_speakers(bonafide_speakers, spoof_speakers)
-    rng = np.random.default_rng(seed)
-    draws = (_by_speaker(bins, speakers, edges.size, rng) if speakers
-             else _by_trial(bins, edges.size, rng))
-    at = int(np.searchsorted(edges, threshold))
-    values = np.concatenate([_figures(*drawn, at, losses, costs, whole)
-                             for drawn in _first(replicates, draws)], axis=1)
+    values = _replicates(bonafide, spoof, speakers, (prior_spoof, cost_miss, cost_fa), replicates,
+                         seed)
     n_speakers = np.union1d(*speakers).size if speakers else None
     return {**_percentiles(values), "level": LEVEL,
             "by": f"{n_speakers} speakers" if speakers else "trials", "speakers": n_speakers,
             "replicates": values.shape[1], "seed": seed}
 
 
+def rise_interval(before: Sequence[np.ndarray], after: Sequence[np.ndarray],
+                  bonafide_speakers: np.ndarray | None = None,
+                  spoof_speakers: np.ndarray | None = None, replicates: int = REPLICATES,
+                  seed: int = 0) -> list[float]:
+    """95 % percentile bootstrap interval [low, high] of how much the EER rises.
+
+    `before`, `after`: the scores of the same bona fide and spoofed trials by two models. Both have
+    the same resamples: of speakers if at least five are known, else of trials of either class.
+    """
+    speakers = _enough_speakers(bonafide_speakers, spoof_speakers)
+    if speakers is None:
+        speakers = np.split(np.arange(sum(map(len, before))), [len(before[0])])
+    first, second = (_replicates(*map(checked, scores), speakers,
+                                 (PRIOR_SPOOF, COST_MISS, COST_FA), replicates, seed)[0]
+                     for scores in (before, after))
+    return _percentiles((second - first)[None])["eer"]
+
+
+def _replicates(bonafide: np.ndarray, spoof: np.ndarray, speakers: list[np.ndarray] | None,
+                costs: tuple[float, float, float], replicates: int, seed: int) -> np.ndarray:
+    """(4, replicates) figures of resamples; the same speakers and seed give the same resamples."""
+    threshold = bayes_threshold(*costs)
+    edges, whole = _edges(bonafide, spoof, threshold)
+    # bin k holds edges[k] <= score < edges[k + 1]
+    bins = [np.searchsorted(edges, scores, side="right") - 1 for scores in (bonafide, spoof)]
+    losses = [_mean_per_bin(np.logaddexp(0, -bonafide), bins[0], edges.size),
+              _mean_per_bin(np.logaddexp(0, spoof), bins[1], edges.size)]
+    rng = np.random.default_rng(seed)
+    draws = (_by_speaker(bins, speakers, edges.size, rng) if speakers
+             else _by_trial(bins, edges.size, rng))
+    at = int(np.searchsorted(edges, threshold))
+    return np.concatenate([_figures(*drawn, at, losses, costs, whole)
+                           for drawn in _first(replicates, draws)], axis=1)
+
+
 def _percentiles(values: np.ndarray) -> dict[str, list[float]]:
-    """[low, high] of each of `METRICS` from its values (4, replicates)."""
+    """[low, high] of the first of `METRICS` from their values (metrics, replicates)."""
     tails = [(1 - LEVEL) / 2 * 100, (1 + LEVEL) / 2 * 100]
     return {name: [float(value) for value in np.percentile(row, tails)]
             for name, row in zip(METRICS, values) if row.size}

@@ -134,7 +134,10 @@ class StoreWriter:
         return reason
 
     def adopt(self, store: Store) -> None:
-        """Add the utterances of a complete store, whose shards are linked instead of copied."""
+        """Add the utterances of a complete store, whose shards are linked instead of copied.
+
+        Afterwards only further stores are adopted: samples would go into the other store's file.
+        """
         with disk_errors(self.folder):
             first = self._shard + 1 if self._end else self._shard
             ends: dict[int, int] = {}

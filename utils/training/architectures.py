@@ -27,7 +27,7 @@ class Learner:
 LEARNERS = {
     "gradient": Learner("gradients", GRADIENT, ("init_from", "freeze", "teacher")),
     "em": Learner("expectation-maximisation", EM, several_processes=False),
-    "ridge": Learner("ridge regression", RIDGE)}
+    "ridge": Learner("ridge regression", RIDGE, ("teacher",))}
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ ARCHITECTURES: dict[str, Architecture] = {
                             required={"encoder": WHISPER}),
     "hybrid": Architecture("ridge", given=("encoder", "aasist"), starts="aasist",
                            required={"encoder": WHISPER, "init_from": AASIST_START}),
+    "shallow": Architecture("ridge", given=("conv1", "conv2"), required={"encoder": WHISPER}),
     "ssl": Architecture("ridge", options=("layers",), given=("encoder",),
                         required={"encoder": SELF_SUPERVISED}),
     # An encoder of a gigabyte: no second copy of it for averages.
@@ -82,9 +83,9 @@ ARCHITECTURES: dict[str, Architecture] = {
         blocks="encoder.encoder.transformer.layers"),
 }
 RECIPE_OPTIONS = {"augment": "augmentation"} | {name: name for name in (
-    "balance", "source_power", "ridge", "level_penalty", "channel_penalty", "label_smoothing",
-    "averaging", "crop_seconds", "distil_weight", "distil_temperature", "batch_size",
-    "learning_rate", "seed")}
+    "balance", "source_power", "views", "ridge", "level_penalty", "channel_penalty",
+    "label_smoothing", "averaging", "crop_seconds", "distil_weight", "distil_temperature",
+    "batch_size", "learning_rate", "seed")}
 OPTIONS = (*RECIPE_OPTIONS, "init_from", "freeze", "teacher", "encoder", "layers", "front_end",
            "components")
 

@@ -44,6 +44,9 @@ def attacks_of(part: StorePart) -> list[str]:
     return sorted({row.labels.attack for row in part.rows} - {"-"})
 
 
+TURNS = ("speed", "full")       # clean crops and changed ones
+
+
 class CropDataset(Dataset):
     """Augmented crops of a store, after the same front stage as in scoring.
 
@@ -66,14 +69,14 @@ class CropDataset(Dataset):
         epoch, index = item
         rng = np.random.default_rng([self.seed, epoch, index])
         crop = waveform(self.crop(index, self._start(rng, index)))
-        wave = self.augmentation(index, self.augment)(crop, rng)
+        wave = self.augmentation(index, self.named(epoch))(crop, rng)
         changed = [self.augmentation(index, name)(wave, rng) for name in self.changes]
         found, *copies = (torch.from_numpy(front_stage(one)) for one in (wave, *changed))
         return found, int(self.store.rows[index].labels.is_bonafide), *copies
 
-    def start(self, epoch: int, index: int) -> int:
-        """The first sample of the crop of item (epoch, index)."""
-        return self._start(np.random.default_rng([self.seed, epoch, index]), index)
+    def named(self, epoch: int) -> str:
+        """The augmentation of an epoch: `TURNS` take turns."""
+        return TURNS[epoch % len(TURNS)] if self.augment == "turns" else self.augment
 
     def _start(self, rng: np.random.Generator, index: int) -> int:
         return int(rng.integers(max(1, self.store.rows[index].n_samples - self.n_samples + 1)))

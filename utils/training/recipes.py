@@ -34,9 +34,12 @@ EM: dict = BALANCED | {"epochs": 10, "augmentation": "none"}     # an epoch is a
 RIDGE: dict = EVERY | {
     "epochs": 1,                   # each epoch is a fit of its own
     "source_power": 0.75,          # n utterances of a source by one attack count like n^0.75
+    "views": 1,                    # crops of each utterance in one fit, each augmented anew
     "ridge": 0.004,                # penalty per unit of squared weight
     "level_penalty": 0.0,          # of the squared change of the score at another level
     "channel_penalty": 0.0,        # and through another channel
+    "distil_weight": 0.5,          # of the teacher's scores beside the labels, with a teacher
+    "distil_temperature": 2.0,     # of the teacher's probabilities
 }
 
 # The recipe of AASIST. Sources: [paper] Jung et al., "AASIST: Audio anti-spoofing using integrated

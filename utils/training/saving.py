@@ -13,6 +13,7 @@ from utils.common.provenance import environment
 from utils.detector.checkpoint import (FORMAT, LABEL_ORDER, load_checkpoint, read_pickle,
                                        save_checkpoint)
 from utils.detector.decision import fit_on_dev
+from utils.export.calibrating import chosen_on
 from utils.signals import N_SAMPLES, SAMPLE_RATE
 from utils.signals.front import FRONT
 from utils.training.data import attacks_of
@@ -97,6 +98,7 @@ def checkpoint(run: Run, model: nn.Module, figures: dict, which: str) -> dict:
                   "dev_attacks": attacks_of(run.dev), "data": run.data}
     if run.start:
         trained_on["start"] = run.start
+    trials = run.dev.info["trial_list_sha256"]
     here = {"threads": torch.get_num_threads(), "processes": run.processes.size}
     return {
         "format": FORMAT, "architecture": run.architecture, "config": run.config,
@@ -104,7 +106,7 @@ def checkpoint(run: Run, model: nn.Module, figures: dict, which: str) -> dict:
         "label_order": LABEL_ORDER, "n_samples": N_SAMPLES, "sample_rate": SAMPLE_RATE,
         "front": FRONT,
         **fit_on_dev(figures["scores"], [row.labels.key for row in run.dev.rows],
-                     chose_epoch=run.epochs > 1,
+                     chose_epoch=chosen_on(trained_on | {"epochs": run.epochs}, trials),
                      sources=[row.labels.source for row in run.dev.rows]),
         "audio": run.audio, "trained_on": trained_on, "args": run.args, "history": run.history,
         "environment": environment() | here,

@@ -8,6 +8,8 @@ a folder with a trials.tsv (columns utterance, key, source); --per_source draws 
 changed clip is judged from a 16-bit WAV file. One row per channel: the EER with its interval over
 sources, the shares of the verdicts, and how many stretches of real speech are called likely spoof
 in an hour of it. What a channel draws follows from the seed and the clip.
+A second table groups the clips that were cut short by their seconds of speech, and tells what the
+score alone would say of them: below `SURE_SECONDS` no verdict is sure.
 """
 import sys
 from pathlib import Path
@@ -19,6 +21,7 @@ import csv
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import soundfile
@@ -30,7 +33,7 @@ from tests.benchmarks.results_files import Rows, add_output_options, publish
 from utils.common.arguments import positive
 from utils.common.errors import InputError, run
 from utils.common.generators import generator
-from utils.detector.decision import BONAFIDE, SPOOF
+from utils.detector.decision import BONAFIDE, SPOOF, Decision
 from utils.detector.detector import Detector
 from utils.metrics.intervals import bootstrap_interval
 from utils.metrics.metrics import eer
@@ -40,8 +43,10 @@ from utils.signals.levels import add_at_snr, within_full_scale
 from utils.signals.rooms import coloured_noise, convolve, room_response
 
 CLIPPED = 0.01              # share of the samples, by "clipping"
-SHORT_SECONDS = 1.5
+SHORT_SECONDS = 1.25, 1.5, 2.0
+SPEECH_SECONDS = 0.75, 1.0, 1.25, 1.5, 2.0      # edges of the second table's groups
 LOUDSPEAKER_HZ = (180, 7000)
+WORDS = ("real", True), ("fake", False)
 Channel = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
@@ -76,7 +81,8 @@ CHANNELS: dict[str, Channel] = {
     "street noise, 15 dB": _street,
     "30 dB softer": lambda w, r: w * 10 ** (-30 / 20),
     "1 % of the samples clipped": _clipped,
-    "its first 1.5 s": lambda w, r: w[:int(SHORT_SECONDS * SAMPLE_RATE)]}
+    **{f"its first {cut:g} s": lambda w, r, cut=cut: w[:int(cut * SAMPLE_RATE)]
+       for cut in SHORT_SECONDS}}
 
 
 @dataclass(frozen=True)
@@ -114,11 +120,14 @@ def chosen(folder: Path, where: str, per_source: int | None, seed: int) -> list[
 
 
 def measure(detector: Detector, clips: list[Clip], channels: dict[str, Channel],
-            seed: int) -> Rows:
-    """A row for each channel. A clip that cannot be judged counts in the shares alone."""
+            seed: int) -> tuple[Rows, list[tuple[dict, bool]]]:
+    """A row for each channel, and the records of clips cut short, each with "real" or not.
+
+    A clip that cannot be judged counts in the shares alone.
+    """
     real = np.array([clip.bonafide for clip in clips])
     sources = np.unique([clip.source for clip in clips], return_inverse=True)[1]
-    rows = []
+    rows, short = [], []
     for name, channel in channels.items():
         found = [_record(detector, clip, name, channel, seed) for clip in tqdm(clips, name)]
         scores = np.array([np.nan if one["score"] is None else one["score"] for one in found])
@@ -127,6 +136,24 @@ def measure(detector: Detector, clips: list[Clip], channels: dict[str, Channel],
                      **_shares(np.array([one["verdict"] for one in found]), real),
                      "false stretches per hour": _false_stretches(
                          [one for one, clip in zip(found, clips) if clip.bonafide])})
+        if name.startswith("its first"):
+            short += zip(found, real)
+    return rows, short
+
+
+def by_speech(records: list[tuple[dict, bool]], decision: Decision) -> Rows:
+    """Shares of wrong "likely" by the score alone, for groups of records by seconds of speech."""
+    rows = []
+    for low, high in pairwise(SPEECH_SECONDS):
+        group = [(decision.outcome(one["score"]), real) for one, real in records
+                 if one["score"] is not None and low <= one["speech_seconds"] < high]
+        wrong = {True: SPOOF, False: BONAFIDE}
+        told = {real: [said == wrong[real] for said, is_real in group if is_real == real]
+                for real in wrong}
+        rows.append({"seconds of speech": f"{low:g} to {high:g}"}
+                    | {f"{word} clips": str(len(told[real])) for word, real in WORDS}
+                    | {f"{word} called {wrong[real]} %": f"{100 * np.mean(told[real]):.1f}"
+                       if told[real] else "-" for word, real in WORDS})
     return rows
 
 
@@ -182,7 +209,10 @@ def main(argv: list[str] | None = None) -> int:
     detector = Detector.load(args.model, threads=1)
     clips = chosen(args.clips, args.where, args.per_source, args.seed)
     channels = {name: CHANNELS[name] for name in args.channels}
-    publish("channels", measure(detector, clips, channels, args.seed), args)
+    rows, short = measure(detector, clips, channels, args.seed)
+    publish("channels", rows, args)
+    if short:
+        publish("speech", by_speech(short, detector.decision), args)
     return 0
 
 

@@ -23,7 +23,6 @@ from utils.common.arguments import count, positive, share
 from utils.common.errors import InputError, run
 from utils.detector.engines import load_engine
 from utils.export.comparison import compare_costs
-from utils.export.compression import as_exported
 
 ORIGINAL, COMPRESSED = 0, 1     # places in the figures of a compressed model
 
@@ -67,6 +66,8 @@ def made(output: Path, model: Path, args: argparse.Namespace, options: list, res
 
 def chain(model: Path, folder: Path, args: argparse.Namespace, rest: list) -> dict[str, tuple]:
     """For each state of a network, its exported model and its errors."""
+    # Not above: the processes that measure memory import this file, but no PyTorch.
+    from utils.export.compression import as_exported
     original = as_exported(model, folder / "original.onnx")
     eight = folder / "quantised.onnx"
     found = made(eight, original, args, ["--quantise"], [])["compared"]
@@ -92,7 +93,8 @@ def errors(compared: dict, which: int) -> dict[str, float]:
         found |= {figure: 100 * error["value"], f"{figure} low": 100 * low,
                   f"{figure} high": 100 * high}
     moved = compared["eval"]["change_mean"] / compared["eval"]["spread"]
-    return found | ({"change of score": moved} if which == COMPRESSED else {})
+    scored = {"scored": compared["dev"]["utterances"] + compared["eval"]["utterances"]}
+    return found | scored | ({"change of score": moved} if which == COMPRESSED else {})
 
 
 def row(name: str, state: str, runs: list[dict[str, float]]) -> dict[str, str]:
@@ -101,11 +103,16 @@ def row(name: str, state: str, runs: list[dict[str, float]]) -> dict[str, str]:
     for figure in runs[0]:
         values = [found[figure] for found in runs]
         if len(runs) == 1:
-            cells[figure] = f"{values[0]:.3g}"
+            cells[figure] = digits(values[0])
         elif not figure.endswith((" low", " high")):
-            cells[figure] = f"{statistics.fmean(values):.3g}"
+            cells[figure] = digits(statistics.fmean(values))
             cells[f"{figure} sd"] = f"{statistics.stdev(values):.2g}"
     return cells
+
+
+def digits(value: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def table(args: argparse.Namespace) -> Rows:

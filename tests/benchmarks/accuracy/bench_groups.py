@@ -9,7 +9,8 @@ Five tables: EERs in % with 95 % bootstrap intervals (by speaker if speakers are
 another column); real clips below the stored threshold; spoofs at or above it; shares of the
 verdicts by the stored band; how far "likely" holds. The last columns of the second and third are
 shares of wrong verdicts.
-Verdicts are judged by the score alone. In use, less than a second of speech is uncertain too.
+With --across, each source's verdicts come from a fit without it. Verdicts are judged by the score
+alone. In use, less than 1.5 seconds of speech is uncertain too.
 """
 import sys
 from pathlib import Path
@@ -26,7 +27,8 @@ import numpy as np
 from tests.benchmarks.results_files import Rows, add_output_options, publish
 from utils.common.errors import InputError, run
 from utils.common.files import read_json, reading
-from utils.detector.decision import BONAFIDE, SPOOF, UNCERTAIN, Decision
+from utils.detector.decision import (BONAFIDE, SPOOF, UNCERTAIN, Calibration, Decision,
+                                     fit_on_dev)
 from utils.metrics.intervals import FEW_SPEAKERS, bootstrap_interval, numbered_speakers
 from utils.metrics.metrics import eer
 from utils.report.key_files import align, read_keys, read_scores
@@ -47,11 +49,13 @@ class Clips:
     real: np.ndarray                    # bool (N,)
     columns: dict[str, np.ndarray]      # each str (N,)
     decision: Decision
+    verdicts: np.ndarray                # str (N,)
 
     def only(self, which: np.ndarray) -> "Clips":
         """Those of `which` (bool (N,))."""
         columns = {name: values[which] for name, values in self.columns.items()}
-        return Clips(self.scores[which], self.real[which], columns, self.decision)
+        return Clips(self.scores[which], self.real[which], columns, self.decision,
+                     self.verdicts[which])
 
 
 def read_trials(path: Path) -> list[dict[str, str]]:
@@ -77,8 +81,11 @@ def read_trials(path: Path) -> list[dict[str, str]]:
     return [{name: value or UNKNOWN for name, value in zip(header, row)} for row in rows]
 
 
-def read_clips(results: Path, trials: Path) -> Clips:
-    """The clips that were scored. `InputError` if the list does not hold each of them once."""
+def read_clips(results: Path, trials: Path, across: str | None = None) -> Clips:
+    """The clips that were scored; `across`: see `verdicts_across`.
+
+    `InputError` if the list does not hold each of them once.
+    """
     keys = read_keys(results / "keys.tsv", "all")
     point = read_json(results / "metrics.json")["operating_point"]
     listed = read_trials(trials)
@@ -99,7 +106,24 @@ def read_clips(results: Path, trials: Path) -> Clips:
     columns = {name: np.array([row[name] for row in rows], str) for name in rows[0]}
     real = np.array([scored.labels.is_bonafide for scored in keys])
     scores = align(read_scores(results / "scores.tsv"), keys)
-    return Clips(scores, real, columns, Decision.from_dict({"origin": ""} | point))
+    decision = Decision.from_dict({"origin": ""} | point)
+    if across:
+        column(columns, across)
+    verdicts = (verdicts_across(scores, real, columns[across]) if across else
+                np.array([decision.outcome(score) for score in scores]))
+    return Clips(scores, real, columns, decision, verdicts)
+
+
+def verdicts_across(scores: np.ndarray, real: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Each group's verdicts, str (N,), by a calibration and a band that all others gave."""
+    verdicts = np.full(len(scores), UNCERTAIN, object)
+    for group in np.unique(groups):
+        own = groups == group
+        fitted = fit_on_dev(scores[~own], real[~own], sources=groups[~own])
+        decision = Decision.from_dict(fitted["decision"])
+        llrs = Calibration.from_dict(fitted["calibration"]).apply(scores[own])
+        verdicts[own] = [decision.outcome(llr) for llr in llrs]
+    return verdicts.astype(str)
 
 
 def speakers(clips: Clips, column: str = "speaker") -> np.ndarray | None:
@@ -176,7 +200,7 @@ def threshold_table(clips: Clips, by: str | None, real: bool) -> Rows:
     threshold = clips.decision.threshold
     wrong = clips.scores < threshold if real else clips.scores >= threshold
     said = SPOOF if real else BONAFIDE
-    sure = np.array([clips.decision.outcome(score) == said for score in clips.scores])
+    sure = clips.verdicts == said
     of_class = clips.real == real
     names = [] if by is None else np.unique(clips.columns[by][of_class])
     counted = [_counted(name, of_class & (clips.columns[by] == name), wrong, sure)
@@ -195,7 +219,7 @@ def _counted(name: str, which: np.ndarray, *kinds: np.ndarray) -> tuple[str, int
 
 def verdict_table(clips: Clips) -> Rows:
     """Shares of the verdicts: of bona fide, of each category of spoofs, of all spoofs, of all."""
-    verdicts = np.array([clips.decision.outcome(score) for score in clips.scores])
+    verdicts = clips.verdicts
     spoof = ~clips.real
     groups = {"bona fide": clips.real}
     groups |= kinds(clips) | {"all spoofed": spoof, "all": np.ones(len(spoof), bool)}
@@ -207,9 +231,8 @@ def verdict_table(clips: Clips) -> Rows:
 
 def promise_table(clips: Clips) -> Rows:
     """How often a sure verdict is wrong, and may be: in all, and in the worst group."""
-    verdicts = np.array([clips.decision.outcome(score) for score in clips.scores])
-    accused = verdicts == SPOOF
-    cleared = verdicts == BONAFIDE
+    accused = clips.verdicts == SPOOF
+    cleared = clips.verdicts == BONAFIDE
     every, worst_source = SPOOF_LIMITS
     every_fake, worst_kind = BONAFIDE_LIMITS
     source = clips.columns.get("source")
@@ -241,15 +264,15 @@ def _share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f}" if whole else "-"
 
 
-def column(clips: Clips, asked: str | None) -> str | None:
+def column(columns: dict[str, np.ndarray], asked: str | None) -> str | None:
     """The column of the second and third table: the one asked for, else "source" if it exists.
 
     `InputError` if the list lacks the column asked for.
     """
-    if asked is not None and asked not in clips.columns:
+    if asked is not None and asked not in columns:
         raise InputError(f"the trial list has no column {asked}: name one of "
-                         f"{', '.join(clips.columns)} with --by")
-    return asked or ("source" if "source" in clips.columns else None)
+                         f"{', '.join(columns)} with --by")
+    return asked or ("source" if "source" in columns else None)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -266,6 +289,9 @@ def build_parser() -> argparse.ArgumentParser:
                         help="what the intervals resample (default: speaker)")
     parser.add_argument("--both_classes", metavar="COLUMN",
                         help="EERs of those clips alone whose value of it occurs in both classes")
+    parser.add_argument("--across", metavar="COLUMN",
+                        help="verdicts by a calibration and a band fitted to the clips with other "
+                             "values of it, for results on the data that calibrated the model")
     parser.add_argument("--without", nargs="+", default=[], metavar="PREFIX",
                         help="also give EERs without attacks that start with one of these")
     add_output_options(parser, "results")
@@ -275,11 +301,11 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Measure, print and write the five tables."""
     args = build_parser().parse_args(argv)
-    clips = read_clips(args.results, args.trials)
-    by = column(clips, args.by)
+    clips = read_clips(args.results, args.trials, args.across)
+    by = column(clips.columns, args.by)
     for asked in (args.resample, args.both_classes):
         if asked != "speaker":
-            column(clips, asked)
+            column(clips.columns, asked)
     paired = of_both_classes(clips, args.both_classes) if args.both_classes else clips
     publish("groups-eer", eer_table(paired, args.without, args.resample), args)
     publish("groups-real-below-threshold", threshold_table(clips, by, True), args)

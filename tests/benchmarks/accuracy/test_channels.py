@@ -1,15 +1,18 @@
 """The benchmark of channels: which clips it takes, what the channels do, what it counts."""
+import re
 import shutil
 
 import numpy as np
 import pytest
 
-from tests.benchmarks.accuracy.bench_channels import CHANNELS, chosen, main, measure
+from tests.benchmarks.accuracy.bench_channels import (CHANNELS, by_speech, chosen, main,
+                                                     measure)
 from tests.benchmarks.results_files import read_rows
 from tests.helpers.audio.example_speech import example_files
 from tests.helpers.networks.scoring_models import write_small_model
 from utils.audio.decode import load_audio
 from utils.common.errors import InputError
+from utils.detector.decision import Decision
 from utils.detector.detector import Detector
 from utils.signals.codecs import available
 
@@ -52,7 +55,8 @@ def test_a_channel_changes_real_speech_and_draws_by_the_generator_alone(pool, na
     wave = load_audio(chosen(pool, "split=dev", 1, SEED)[0].path) / 32768
     sent, again = (CHANNELS[name](wave, np.random.default_rng(3)) for _ in range(2))
     assert np.array_equal(sent, again) and np.isfinite(sent).all()
-    assert len(sent) == min(len(wave), 24000 if "1.5 s" in name else len(wave))
+    short = re.match(r"its first ([\d.]+) s", name)
+    assert len(sent) == min(len(wave), float(short[1]) * 16000 if short else len(wave))
     assert len(sent) < len(wave) or np.abs(sent - wave).max() > 1e-3
     if "telephone" in name:
         power = np.abs(np.fft.rfft(sent)) ** 2
@@ -77,10 +81,19 @@ def test_the_command_writes_a_row_for_each_channel(pool, tmp_path):
     assert rows[0]["bona fide"] == rows[0]["spoof"] == "2"
 
 
+def test_wrong_verdicts_are_counted_by_seconds_of_speech_whatever_the_verdict_is():
+    spoken = [({"score": score, "speech_seconds": seconds}, real) for score, seconds, real in (
+        (-3.0, 1.0, True), (0.0, 1.1, True), (9.0, 1.2, False), (None, 1.1, True),
+        (-9.0, 1.3, False), (-9.0, 7.0, True))]
+    rows = by_speech(spoken, Decision(0.0, (-2.0, 2.0)))
+    assert [(row["seconds of speech"], *list(row.values())[1:]) for row in rows[1:3]] == [
+        ("1 to 1.25", "2", "1", "50.0", "100.0"), ("1.25 to 1.5", "0", "1", "-", "0.0")]
+
+
 def test_verdicts_are_counted_within_their_class(pool, tmp_path):
     detector = Detector.load(write_small_model(tmp_path), threads=1)
     clips = chosen(pool, "split=dev", None, SEED)
-    row = measure(detector, clips, {"as it is": CHANNELS["as it is"]}, SEED)[0]
+    row = measure(detector, clips, {"as it is": CHANNELS["as it is"]}, SEED)[0][0]
     said = [detector.judge(clip.path)["verdict"] for clip in clips if not clip.bonafide]
     share = 100 * np.mean([verdict == "likely spoof" for verdict in said])
     assert row["fakes called likely spoof %"] == f"{share:.1f}"

@@ -4,11 +4,14 @@ import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tests.benchmarks.accuracy.bench_groups import main, read_clips, speakers
+from tests.benchmarks.accuracy.bench_groups import (main, read_clips, speakers,
+                                                   verdicts_across)
 from tests.benchmarks.results_files import read_rows
 from utils.common.errors import InputError
+from utils.detector.decision import SPOOF
 
 # utterance, speaker, key, attack, category, paired, source, score
 CLIPS = [("a/r1", "s1", "bonafide", "-", "-", "1", "lab", 3.0),
@@ -71,6 +74,17 @@ def test_eers_are_of_all_of_the_paired_of_each_category_and_of_those_without_an_
     assert eers[0][4] == "7 speakers, too narrow"   # five of them unknown
     assert eers[2][4] == "trials"                   # the paired ones are of two speakers
     assert eers[3][3] == "0.0 (0.0 to 0.0)"
+
+
+def test_across_sources_each_is_judged_by_a_fit_that_did_not_see_it():
+    """The real speech of one source scores like fakes. Only the fits of the others know that."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(["a", "b", "odd"], 80)
+    real = np.tile([True, False], 120)
+    scores = rng.normal(np.where(real & (groups != "odd"), 3, -3), 0.5)
+    verdicts = verdicts_across(scores, real, groups)
+    assert (verdicts[real & (groups == "odd")] == SPOOF).mean() > 0.8
+    assert (verdicts[groups != "odd"] == SPOOF).mean() < 0.1
 
 
 def test_unknown_speakers_are_each_one_of_their_own(made):

@@ -101,7 +101,8 @@ def levels() -> Figure:
         for ax, (start, words, sign) in zip(axes, kinds):
             points = [(sign * float(row["change"].removeprefix(start).removesuffix(" dB")),
                        float(row["mean change of the score"]))
-                      for row in rows if row["change"].startswith(start)]
+                      for row in rows
+                      if row["change"].startswith(start) and "24 bits" not in row["change"]]
             ax.plot(*zip(*sorted(points)), "o-", color=colour, label=label)
             ax.set(xlabel=words, ylim=(-0.1, 3.1))
     axes[0].set_ylabel("mean change of the score")

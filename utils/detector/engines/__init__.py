@@ -10,6 +10,7 @@ from utils.common.files import PRETRAINED_DIR
 from utils.detector.model_files import can_judge
 
 PRETRAINED = PRETRAINED_DIR / "detector.onnx"
+STUDENT = PRETRAINED_DIR / "student.onnx"     # small: it learnt the scores of the other
 
 
 class Engine(Protocol):

@@ -11,8 +11,14 @@ from utils.common.errors import InputError
 from utils.common.files import disk_errors
 from utils.common.locks import claim
 from utils.detector.engines import Engine
+from utils.training.run import Run
 
 DIGEST = 16     # bytes that identify a wave
+
+
+def kept_in(run: Run) -> Path | None:
+    """The folder for what all runs share, beside them; None for several processes."""
+    return run.folder.parent / ".statistics" if run.processes.size == 1 else None
 
 
 class Kept:

@@ -1,6 +1,7 @@
 """Fits the linear layer over frozen statistics by ridge regression, in closed form.
 
-Targets are +1 (bona fide) and -1 (spoof). Each class has half of the weight. In it, the n
+Targets are +1 (bona fide) and -1 (spoof), or with a teacher a mean of these and of its scores,
+squeezed into that range. Each class has half of the weight. In it, the n
 utterances of a source by one attack (or its bona fide ones) have a share like n^power. Each epoch
 is a fit of its own, on crops and augmentation of its own; dev chooses among them.
 
@@ -8,11 +9,13 @@ The fit may also penalise what levels and channels do to a score: the squared ch
 and its changed copy is added, as the consistency terms of semi-supervised learning are. It is a sum
 of squares like the others, so the closed form stays.
 """
+import argparse
 import copy
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +24,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from torch import nn
 
 from models.hybrid import Hybrid
+from models.shallow import Shallow
 from models.ssl import OnStatistics
 from utils.common.errors import InputError
 from utils.detector.engines import Engine
@@ -29,7 +33,8 @@ from utils.parallel.join import Alone
 from utils.store.reader import StoredTrial
 from utils.training.batches import Batch, batches
 from utils.training.learners.fitted import Fitted
-from utils.training.learners.kept import Kept, OnKept
+from utils.training.learners.kept import Kept, OnKept, kept_in
+from utils.training.learners.teacher import Teacher
 from utils.training.run import Run
 
 CHANGES = ("level", "channel")      # augmentations
@@ -38,11 +43,38 @@ CHANGES = ("level", "channel")      # augmentations
 class Ridge(Fitted):
     """A fit per epoch."""
 
+    def __init__(self, run: Run, args: argparse.Namespace):
+        super().__init__(run, args)
+        self.teacher = (Teacher(args.teacher, run.crops, folder=kept_in(run))
+                        if args.teacher else None)
+        self.recipe = run.recipe
+
     def epoch(self, run: Run, number: int) -> float:
         """A pass and a fit; the weighted mean squared error."""
         weights = row_weights(run.train.rows, run.recipe["source_power"])
-        return fit(run.model, batches(run, number), weights, run.recipe["ridge"], run.processes,
-                   list(penalties(run.recipe).values()), statistics_file(run))
+        views = range(number * self.recipe["views"], (number + 1) * self.recipe["views"])
+        passes = chain.from_iterable(batches(run, view) for view in views)
+        return fit(run.model, passes, weights, run.recipe["ridge"], run.processes,
+                   list(penalties(run.recipe).values()), statistics_file(run), self.targets)
+
+    def targets(self, batch: Batch) -> np.ndarray:
+        """What the linear layer is to give for a batch, (B,) from -1 to 1.
+
+        A teacher's score is a log-odds: with probability p of bona fide, its target is 2p - 1.
+        """
+        targets = of_labels(batch)
+        if self.teacher is None:
+            return targets
+        scores = self.teacher.scores(batch.items).double().numpy()
+        soft = np.tanh(scores / self.recipe["distil_temperature"] / 2)
+        weight = self.recipe["distil_weight"]
+        return (1 - weight) * targets + weight * soft
+
+
+def of_labels(batch: Batch) -> np.ndarray:
+    """+1 for bona fide, -1 for spoof, float64 (B,)."""
+    return 2.0 * batch.labels.numpy() - 1
+
 
 
 def penalties(recipe: dict) -> dict[str, float]:
@@ -55,11 +87,12 @@ def statistics_file(run: Run) -> Path | None:
 
     They depend on the encoder and the crops alone, so other runs find them too.
     """
-    if not isinstance(run.model, OnStatistics) or run.processes.size > 1:
+    folder = kept_in(run)
+    if folder is None or not isinstance(run.model, OnStatistics):
         return None
     described = json.dumps([run.config, run.args["encoder"]], sort_keys=True)
     name = hashlib.sha256(described.encode()).hexdigest()[:16]
-    return run.folder.parent / ".statistics" / f"{name}.f32"
+    return folder / f"{name}.f32"
 
 
 def row_weights(rows: list[StoredTrial], power: float) -> np.ndarray:
@@ -75,8 +108,9 @@ def row_weights(rows: list[StoredTrial], power: float) -> np.ndarray:
     return np.array([sizes[group] ** (power - 1) / totals[group[0]] / 2 for group in groups])
 
 
-def fit(model: Hybrid | OnStatistics, epoch: Iterable[Batch], weights: np.ndarray, ridge: float,
-        processes: Alone, penalties: Sequence[float] = (), kept: Path | None = None) -> float:
+def fit(model: Hybrid | Shallow | OnStatistics, epoch: Iterable[Batch], weights: np.ndarray,
+        ridge: float, processes: Alone, penalties: Sequence[float] = (), kept: Path | None = None,
+        targets: Callable[[Batch], np.ndarray] = of_labels) -> float:
     """Standardise the statistics and give the linear layer the weights of least squared error.
 
     `weights` (N,) are those of the store's utterances. Of several processes each has its share of
@@ -85,7 +119,7 @@ def fit(model: Hybrid | OnStatistics, epoch: Iterable[Batch], weights: np.ndarra
     its changed copy, in the order of `Batch.changed`. Returns the sum of the weighted mean squared
     error and these changes. Only sums of products are kept, in float64: 200 MB, and 450 MB while
     they are added or solved, whatever the number of utterances.
-    `kept`: a file that keeps the statistics themselves.
+    `kept`: a file that keeps the statistics themselves. `targets` gives those of a batch.
     """
     moments = Moments()
     engine = None
@@ -93,14 +127,14 @@ def fit(model: Hybrid | OnStatistics, epoch: Iterable[Batch], weights: np.ndarra
         engine = engine or statistics_engine(model, batch.waves.size(1), kept)
         own = weights[[index for _, index in batch.items]]
         found = engine.last_hidden(batch.waves.numpy())
-        moments.add(found, 2.0 * batch.labels.numpy() - 1, own)
+        moments.add(found, targets(batch), own)
         for penalty, waves in zip(penalties, batch.changed, strict=True):
             moments.add_change(engine.last_hidden(waves.numpy()) - found, penalty * own)
     moments.add_up(processes, sum(model.widths))
     return moments.solve(model, ridge)
 
 
-def statistics_engine(model: Hybrid | OnStatistics, n_samples: int,
+def statistics_engine(model: Hybrid | Shallow | OnStatistics, n_samples: int,
                       kept: Path | None = None) -> Engine | Kept:
     """An engine whose `last_hidden` are the raw statistics; with `kept`, each is found once."""
     if kept is not None:
@@ -108,7 +142,7 @@ def statistics_engine(model: Hybrid | OnStatistics, n_samples: int,
     return quickest_engine(not_standardised(model), {"n_samples": n_samples})
 
 
-def not_standardised(model: Hybrid | OnStatistics) -> nn.Module:
+def not_standardised(model: Hybrid | Shallow | OnStatistics) -> nn.Module:
     """The same network, whose statistics are the raw ones; both share all weights."""
     raw = copy.copy(model)
     raw._buffers = model._buffers | {"mean": torch.zeros_like(model.mean),
@@ -140,6 +174,7 @@ class Moments:
         x = x - self.origin
         self.total += weights.sum()
         self.target += weights @ target
+        self.squares += weights @ np.square(target)
         self.first += weights @ x
         self.crossed += (weights * target) @ x
         self.products += (x * weights[:, None]).T @ x
@@ -158,6 +193,7 @@ class Moments:
         self.origin = origin
         self.total = 0.0
         self.target = 0.0
+        self.squares = 0.0
         self.first = np.zeros(width)
         self.moved = np.zeros(width)        # the part of the penalties in the products' diagonal
         self.crossed = np.zeros(width)
@@ -168,7 +204,7 @@ class Moments:
         if self.origin is None:
             self._begin(np.zeros(width))
         self._move(processes.add_up(self.origin if processes.lead else np.zeros(width)))
-        for name in ("total", "target", "first", "moved", "crossed", "products"):
+        for name in ("total", "target", "squares", "first", "moved", "crossed", "products"):
             setattr(self, name, processes.add_up(getattr(self, name)))
 
     def _move(self, origin: np.ndarray) -> None:
@@ -181,7 +217,7 @@ class Moments:
         self.origin = origin
 
     @torch.no_grad()
-    def solve(self, model: Hybrid | OnStatistics, ridge: float) -> float:
+    def solve(self, model: Hybrid | Shallow | OnStatistics, ridge: float) -> float:
         """Write the solution into the model; the weighted mean squared error.
 
         The sums of products are used up. Raises `InputError` where `ridge` is too small.
@@ -206,4 +242,5 @@ class Moments:
                              "give a larger --ridge") from error
         model.out_layer.weight.copy_(torch.from_numpy(np.outer([-0.5, 0.5], slope)))
         model.out_layer.bias.copy_(torch.tensor([-0.5, 0.5]) * target)
-        return float(1 - target ** 2 - slope @ crossed - ridge * slope @ slope)
+        spread = self.squares / self.total - target ** 2
+        return float(spread - slope @ crossed - ridge * slope @ slope)

@@ -1,8 +1,7 @@
 """A teacher's scores as soft targets (Hinton, Vinyals and Dean, 2015), for --teacher.
 
-The teacher hears the student's crop before augmentation: the student learns to give a noisy or
-coded crop the score of the clean one. An utterance no longer than the crop recurs in every epoch,
-and is scored once.
+The teacher hears the middle of each utterance once, before augmentation: the student learns to give
+a noisy or coded crop the score of the clean one. The scores stay on disk, and serve other runs too.
 """
 from pathlib import Path
 
@@ -11,36 +10,53 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from utils.detector.engines import load_engine
+from utils.common.files import file_sha256
+from utils.detector.engines import Engine, load_engine
 from utils.detector.scoring import heard, model_wave, reported_scores
 from utils.training.data import CropDataset
+from utils.training.learners.kept import Kept
+
+
+class ReportedScores:
+    """An engine's reported scores as statistics of width 1, for `Kept`."""
+
+    def __init__(self, engine: Engine):
+        self.engine = engine
+
+    def last_hidden(self, waves: np.ndarray) -> np.ndarray:
+        """Scores (B, 1), higher = bona fide, of waves float32 (B, n_samples)."""
+        return reported_scores(self.engine, waves)[:, None]
 
 
 class Teacher:
-    """Reported scores of a detector (.pt or .onnx) for crops of the training store."""
+    """Reported scores of a detector (.pt or .onnx) for utterances of the training store.
 
-    def __init__(self, path: Path, crops: CropDataset, device: str = "cpu"):
+    `folder` keeps them in a file of this detector; with None they last as long as this object.
+    """
+
+    def __init__(self, path: Path, crops: CropDataset, device: str = "cpu",
+                 folder: Path | None = None):
         self.engine = load_engine(path, device if path.suffix == ".pt" else "cpu")
         self.crops = crops
-        self.known: dict[tuple[int, int], float] = {}      # by utterance and first sample
+        self.known: dict[int, float] = {}       # by utterance
+        scored = ReportedScores(self.engine)
+        name = f"teacher-{file_sha256(path)[:16]}.f32"
+        self.scored = scored if folder is None else Kept(lambda: scored, folder / name, 1)
 
     def scores(self, items: list[tuple[int, int]]) -> Tensor:
         """Scores (B,) float32, higher = bona fide, for the dataset's items (epoch, index)."""
-        places = [(index, self.crops.start(epoch, index)) for epoch, index in items]
-        new = [place for place in dict.fromkeys(places) if place not in self.known]
-        fresh = dict(zip(new, self._hear(new))) if new else {}
-        # Only what recurs is kept: crops with a start of their own would fill gigabytes.
-        self.known |= {place: fresh[place] for place in new
-                       if self.crops.store.rows[place[0]].n_samples <= self.crops.n_samples}
-        found = [fresh[place] if place in fresh else self.known[place] for place in places]
-        return torch.tensor(found, dtype=torch.float32)
+        indices = [index for _, index in items]
+        new = [index for index in dict.fromkeys(indices) if index not in self.known]
+        if new:
+            waves = np.stack([self._middle(index) for index in new])
+            self.known |= dict(zip(new, self.scored.last_hidden(waves)[:, 0].tolist()))
+        return torch.tensor([self.known[index] for index in indices], dtype=torch.float32)
 
-    def _hear(self, places: list[tuple[int, int]]) -> np.ndarray:
-        """The scores (n,) of crops, each an utterance and its first sample."""
-        crops = [np.concatenate(list(heard(self.engine, [self.crops.crop(*place)])))
-                 for place in places]
-        waves = np.stack([model_wave(self.engine, crop) for crop in crops])
-        return reported_scores(self.engine, waves)
+    def _middle(self, index: int) -> np.ndarray:
+        """The middle of an utterance as the wave float32 (n_samples,) that the teacher takes."""
+        spare = self.crops.store.rows[index].n_samples - self.crops.n_samples
+        crop = self.crops.crop(index, max(0, spare // 2))
+        return model_wave(self.engine, np.concatenate(list(heard(self.engine, [crop]))))
 
 
 def distillation_loss(logits: Tensor, scores: Tensor, temperature: float) -> Tensor:

@@ -166,7 +166,8 @@ def describe(run: Run) -> str:
              f"{run.processes.device}, {run.train.info['corpus']['name']}: {len(run.train)} train "
              f"and {len(run.dev)} dev utterances, {len(run.order)} steps of "
              f"{run.recipe['batch_size']} per epoch, epochs {done + 1} to {run.epochs}",
-             run.crops.augmentation(0, run.crops.augment).describe()]
+             *(run.crops.augmentation(0, name).describe()
+               for name in dict.fromkeys(map(run.crops.named, range(2))))]
     if run.start:
         lines.append(f"starts from {run.args['init_from']}: {run.start['origin']}")
     if "read" in run.config:

@@ -49,7 +49,8 @@ GROUPS = {
     "every learner": (
         ("recipe", ("default", "published"), "default",
          "default: chosen for each network; published: that of the AASIST paper"),
-        ("augment", ("none", "speed", "rawboost", "full"), None, "augmentation of both classes"),
+        ("augment", ("none", "speed", "rawboost", "full", "turns"), None,
+         "augmentation of both classes; turns: speed and full in turn, by epoch or view"),
         ("crop_seconds", rate, None, "seconds of a training crop (default: 4.0375)"),
         ("batch_size", positive, None, "utterances per step (default: the recipe's)"),
         ("epochs", positive, None, "all epochs, resumed ones included (default: the recipe's)"),
@@ -66,11 +67,14 @@ GROUPS = {
         ("averaging", ("none", "moving", "swa-on-dev-improvement"), None,
          "which average of the weights to keep"),
         ("freeze", str, None, "parts that do not learn, separated by commas: names of modules, "
-                              "a number of blocks, or norm (all batch-norm statistics)"),
+                              "a number of blocks, or norm (all batch-norm statistics)")),
+    "learning by gradients or ridge regression": (
         ("teacher", Path, None, "learn this detector's scores (.pt or .onnx) beside the labels"),
         ("distil_weight", share, None, "weight of the teacher, 0 to 1 (default: 0.5)"),
         ("distil_temperature", rate, None, "softens the teacher's probabilities (default: 2)")),
     "learning by ridge regression": (
+        ("views", positive, None, "crops of each utterance in one fit, each augmented anew "
+                                  "(default: 1)"),
         ("ridge", rate, None, "penalty per unit of squared weight (default: the recipe's)"),
         ("level_penalty", weight, None,
          "penalty per squared change of the score at another level (default: 0, none)"),

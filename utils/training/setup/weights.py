@@ -7,7 +7,8 @@ import torch
 from google.protobuf.message import DecodeError
 from torch import nn
 
-from models.encoder import SpeechEncoder
+from models.encoder import CONFIGS, SpeechEncoder
+from models.shallow import Shallow
 from models.ssl import SpeechFrames
 from utils.common.errors import InputError
 from utils.common.files import file_sha256
@@ -50,6 +51,10 @@ def give_weights(model: nn.Module, config: dict, encoder: Path | None,
     """
     if encoder is not None and isinstance(model, SpeechFrames):
         give_speech_encoder(model, config, encoder)
+    elif encoder is not None and isinstance(model, Shallow):
+        whole = SpeechEncoder(CONFIGS["encoder"]["n_blocks"], CONFIGS["encoder"]["max_frames"])
+        load_encoder_weights(whole, encoder)
+        model.start_from(whole)
     elif encoder is not None:
         load_encoder_weights(model.encoder, encoder)
     for part in ARCHITECTURES[config["architecture"]].given:
@@ -78,8 +83,10 @@ def start_from(model: nn.Module, config: dict, path: Path) -> dict:
             found = _config_of(part, found)
     _check_same(found, config, path)
     model.load_state_dict(weights)
-    description = (checkpoint.get("trained_on") or {}).get("description")
-    return {"origin": checkpoint.get("origin"), "trained_on": description}
+    trained = checkpoint.get("trained_on") or {}
+    return {"origin": checkpoint.get("origin"), "trained_on": trained.get("description"),
+            "epochs": len(checkpoint.get("history") or []), "data": trained.get("data"),
+            "start": trained.get("start")}
 
 
 def with_widths(config: dict, path: Path) -> dict:
