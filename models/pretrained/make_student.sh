@@ -2,8 +2,8 @@
 # These steps made the student, student.onnx, in $WORK/box. They take about ten CPU minutes. The
 # same command resumes after a stop; what the teacher said is kept in $WORK/checkpoints/.statistics.
 # You bring these files:
-#   POOL        clips of published synthesis systems and real speech, as for make.sh. All sources of
-#               split train are trained on; those of split dev calibrate and measure
+#   POOL        clips of published synthesis systems and real speech, as for make.sh. The openly
+#               licensed sources of split train are trained on; those of split dev calibrate and measure
 #   WORK        where all of it is made
 # Optional:
 #   SEEDS       of several students; the one with the middle dev EER is packed (default: 1,2,3)
@@ -14,7 +14,7 @@ absolute() { (cd "$1" && pwd); }
 POOL=$(absolute "$POOL")
 mkdir -p "$WORK" && WORK=$(absolute "$WORK")
 : "${SEEDS:=1,2,3}"
-: "${DESCRIPTION:=speech of 142 public repositories, and the scores of the large model}"
+: "${DESCRIPTION:=openly licensed speech of 73 public repositories, and the scores of the large model}"
 cd "$(dirname "$0")/../.."
 teacher=$PWD/models/pretrained/detector.onnx
 voices=LJSpeech:LJ,LibriSpeech:1320,LibriSpeech:2412,MLS:pl_pl_9098,FLEURS:ca_es,FLEURS:ru_ru
@@ -25,7 +25,7 @@ for subset in train dev eval; do
     ln -sfn "$POOL" "$WORK/data/raw/$subset/train-pool"
 done
 python utils/prepare_dataset.py --data_dir "$WORK/data" \
-    --where train:split=train --where "train:speaker!=$voices" \
+    --where train:split=train --where train:open=1 --where "train:speaker!=$voices" \
     --where dev:split=dev --where eval:split=dev
 python utils/preprocess_data.py --data_dir "$WORK/data" --subset all
 
