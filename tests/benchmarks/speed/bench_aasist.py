@@ -45,6 +45,8 @@ def build_parser() -> argparse.ArgumentParser:
                         help="spare the plain forward its page faults too")
     parser.add_argument("--weights_dir", type=Path,
                         help="published weights; random ones by default")
+    parser.add_argument("--networks", nargs="+", choices=[*FILES, "small"],
+                        default=[*FILES, "small"], help="of the part scoring (default: all)")
     parser.add_argument("--only", choices=PARTS, help="one part; all by default")
     parser.add_argument("--task", nargs=2, help=argparse.SUPPRESS)  # what a fresh process does
     add_output_options(parser)
@@ -254,9 +256,12 @@ def measure(folder: Path, args: argparse.Namespace) -> Rows:
     parts = (args.only,) if args.only else PARTS
     rows: Rows = []
     if "scoring" in parts:
-        for architecture in FILES:
-            rows += compare_scoring(folder, architecture, args.rounds, args.weights_dir)
-        rows += compare_small(folder, args.rounds)
+        for architecture in args.networks:
+            if architecture in FILES:
+                rows += compare_scoring(folder, architecture, args.rounds, args.weights_dir)
+        if "small" in args.networks:
+            make_models(folder, "aasist", args.weights_dir)
+            rows += compare_small(folder, args.rounds)
     if "processes" in parts:
         make_models(folder, "aasist", args.weights_dir)
         rows += compare_processes(folder, args.rounds)

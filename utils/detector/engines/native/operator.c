@@ -41,6 +41,7 @@ typedef struct waiting { struct waiting *next; void *room; long samples; } waiti
 
 typedef struct {
     table api;
+    const kernel *kernel;       /* that of the session, whatever a later one is given */
     atomic_flag busy;
     void *network;              /* made at the first wave */
     waiting *rooms;
@@ -89,7 +90,7 @@ static status *prepared(state *s, void *context) {
     model m;
     enter(s);
     status *failure = s->network ? 0 : weights_of(api, context, &m);
-    if (!failure && !s->network && !(s->network = chosen->prepare(&m)))
+    if (!failure && !s->network && !(s->network = s->kernel->prepare(&m)))
         failure = CREATE_STATUS(FAILED, "bad allocation of the encoder's weights");
     leave(s);
     return failure;
@@ -104,7 +105,7 @@ static waiting *take(state *s, long samples) {
     if (found) *place = found->next;
     leave(s);
     if (found || !(found = malloc(sizeof *found))) return found;
-    *found = (waiting){0, chosen->room(s->network, samples), samples};
+    *found = (waiting){0, s->kernel->room(s->network, samples), samples};
     if (found->room) return found;
     free(found);
     return 0;
@@ -148,7 +149,7 @@ static status *compute(void *kernel_, void *context) {
     waiting *w = take(s, (long)shape[1]);
     if (!w) return CREATE_STATUS(FAILED, "bad allocation of the encoder's memory");
     for (int64_t n = 0; n < shape[0]; n++) {
-        chosen->encode(s->network, w->room, waves + n * shape[1], (long)shape[1], outputs);
+        s->kernel->encode(s->network, w->room, waves + n * shape[1], (long)shape[1], outputs);
         int64_t columns = (shape[1] - 2 * HALF) / 3;
         for (int i = 0; i < N_BLOCKS; i++) {
             columns /= 3;
@@ -163,6 +164,7 @@ static status *create(const void *op, table api, const void *info, void **kernel
     state *s = calloc(1, sizeof *s);
     if (!s) return CREATE_STATUS(FAILED, "bad allocation of the encoder");
     s->api = api;
+    s->kernel = chosen;
     *kernel_ = s;
     return 0;
 }
