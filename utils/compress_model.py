@@ -55,7 +55,10 @@ def build_parser() -> argparse.ArgumentParser:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The arguments, checked; exits with code 2 if they do not fit together."""
     parser = build_parser()
-    args = parser.parse_args(argv)
+    args, unknown = parser.parse_known_args(argv)
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}: "
+                     "options of the training follow after --")
     if args.prune is None and not args.quantise:
         parser.error("nothing to do: add --prune SHARE, --quantise, or both")
     if args.prune is None and args.recover is not None:
@@ -157,6 +160,8 @@ def main(argv: list[str] | None = None) -> int:
         print("\n".join(told(steps)), flush=True)
         compared, scores = judged(args, model, stores, folder)
         print(finish(model, args.model, args.output, steps, compared, scores))
+    if args.prune is not None and args.recover:
+        print(f"the files in {folder} that the training named are removed")
     return 0
 
 

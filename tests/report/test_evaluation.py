@@ -76,6 +76,13 @@ def test_inverted_scores_get_a_hint():
     assert evaluate(ROWS, -INVERTED, replicates=0)["hint"] is None
 
 
+@pytest.mark.parametrize("copies, hinted", [(1, False), (50, True)])
+def test_few_trials_may_err_by_chance_and_get_no_hint(copies, hinted):
+    """In each copy, one of two bona fide trials scores below all three spoofs."""
+    result = evaluate(ROWS * copies, np.tile([-1.0, 1.2, 1, 3, 2], copies), replicates=100)
+    assert result["eer"] > 0.5 and (result["hint"] is not None) == hinted
+
+
 @pytest.mark.parametrize("demo", [False, True])
 def test_every_report_warns_of_inverted_scores(demo):
     known = {**KNOWN, "trained_on": TRAINED_ON | {"demo": True}} if demo else {}

@@ -54,7 +54,8 @@ def test_the_chain_leaves_one_smaller_model_that_says_what_was_done(chained, mod
     assert output.stat().st_size < model.with_name("best.onnx").stat().st_size
     for words in ("56 of 104 channels", "recovered: epochs 2", "EER on dev", "EER on eval",
                   "one window, CPU", "scores on dev change by", "which together move the score",
-                  "EER on eval rises by", "over 5 speakers)"):
+                  "EER on eval rises by", "over 5 speakers)", "of 88,147 weights",
+                  "that the training named are removed"):
         assert words in printed
 
 
@@ -158,6 +159,7 @@ def test_names_that_cannot_be_are_refused(data, model, options, words):
 
 @pytest.mark.parametrize("options, words", [
     ((), "nothing to do"), (("--recover", 2, "--quantise"), "--recover needs --prune"),
+    (("--prune", 0.5, "--batch_size", 8), "options of the training follow after --"),
     (("--quantise", "--", "--batch_size", 8), "is an option of the training"),
     (("--prune", 0.5, "--", "--run_name", "mine"), "--run_name after -- is set by this step"),
     (("--prune", 0.5, "--", "--epo", 3), "--epochs after -- is set by this step"),

@@ -419,6 +419,7 @@ def test_where_several_corpora_lie_the_others_are_named(clips, data, capsys):
     assert "also holds folders: choose with --corpus" in capsys.readouterr().out
     prepare(data, "--corpus", "folders")
     assert read_corpus(data)["layout"] == "folders"
+    assert "choose with --corpus" not in capsys.readouterr().out
 
 
 def built_corpus(raw_dir: Path, clips) -> None:

@@ -23,6 +23,7 @@ from utils.metrics.metrics import eer
 from utils.detector.checkpoint import load_checkpoint
 from utils.detector.engines import load_engine
 from utils.detector.scoring import score_store
+from utils.training.best_model import distrust
 from utils.training.orders import BalancedOrder, ShuffledOrder
 from utils.training.data import CropDataset
 from utils.trials.draws import draw_nested
@@ -288,3 +289,11 @@ def test_small_model_is_small():
     model = build_model(CONFIGS["small"])
     assert sum(p.numel() for p in model.parameters()) <= 100_000
     assert model(torch.zeros(2, 64600))[1].shape == (2, 2)
+
+
+@pytest.mark.parametrize("decision, dev_eer, why", [
+    (None, 0.1, "on dev, every score is the same"), ({}, 0.5, "as often as chance"),
+    ({}, 0.49, None)])
+def test_a_model_that_learnt_nothing_is_said_to_be_unable_to_judge(decision, dev_eer, why):
+    said = distrust({"decision": decision, "reason": "on dev, every score is the same"}, dev_eer)
+    assert said is None if why is None else why in said

@@ -1,5 +1,6 @@
 """Folders with a trials.tsv: columns, several in one corpus, conditions, splits by source."""
 import re
+from argparse import ArgumentTypeError
 from pathlib import Path
 
 import pytest
@@ -89,7 +90,7 @@ def test_folders_are_known_by_their_train_list(data):
 
 @pytest.mark.parametrize("text", ["open", "=1", "open=", "!=1"])
 def test_other_text_is_no_condition(text):
-    with pytest.raises(ValueError):
+    with pytest.raises(ArgumentTypeError, match="is not COLUMN=VALUE"):
         condition(text)
 
 

@@ -4,6 +4,7 @@ A user's problem ends in one sentence. Only a programmer's mistake ends in a tra
 """
 import _thread
 import errno
+import importlib.util
 import os
 import re
 import signal
@@ -14,6 +15,8 @@ from typing import Any, NoReturn
 
 # the last one: the file system or a limit does not allow a file of this size
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# packages that are installed by another name than they are imported by
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow"}
 AGAIN_SECONDS = 0.01    # until a swallowed Ctrl-C is raised again
 # Messages that mean MemoryError in torch (CPU, CUDA, MPS), ONNX Runtime, oneDNN, and in functions
 # that start threads or map files.
@@ -95,7 +98,18 @@ def _sentence(error: Exception, short_of_memory: str) -> str | None:
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         return ("the disk is full: free some space and run the same command again; "
                 "what was finished is kept")
+    if isinstance(error, ModuleNotFoundError) and (package := _missing_package(error)):
+        return (f"the Python package {package} is missing: pip install {package}, or all that the "
+                "project uses: pip install -r requirements.txt")
     return None
+
+
+def _missing_package(error: ModuleNotFoundError) -> str | None:
+    """What to install; None where a module is missing inside a package, or one of Python's own."""
+    package = (error.name or "").partition(".")[0]
+    if not package or package in sys.stdlib_module_names or importlib.util.find_spec(package):
+        return None
+    return DISTRIBUTIONS.get(package, package)
 
 
 def _interrupted() -> int:

@@ -26,7 +26,7 @@ MANY = 10      # recordings beside a corpus, from which on they look like a set 
 
 
 def choose(raw_dir: Path, wanted: str) -> str:
-    """The name of the corpus to use; prints what else data/raw holds.
+    """The name of the corpus to use; "auto" prints what else data/raw holds.
 
     `InputError` where "auto" would leave out recordings or archives of the user's.
     """
@@ -35,7 +35,8 @@ def choose(raw_dir: Path, wanted: str) -> str:
                  if corpus is not default and (there := corpus.is_there(raw_dir))}
         left = leftover(raw_dir, [path for there in found.values() for path in there])
     chosen = wanted if wanted != "auto" else next(iter(found), "default")
-    if others := [name for name in found if name != chosen]:
+    others = [name for name in found if name != chosen]
+    if others and wanted == "auto":
         print(f"{raw_dir} also holds {', '.join(others)}: choose with --corpus")
     if wanted == "auto" and left and not found:
         raise InputError(f"no dataset was recognised in {raw_dir}, but it holds {left}. "

@@ -17,8 +17,7 @@ BAND_EDGES_HZ = (0, 250, 500, 1000, 1500, 2000, 3000, 4000, 5000, 6000, 7000, 80
 STRONGEST = 5
 METHOD = "occlusion: each stretch of time or band of frequencies silenced in turn"
 DOES_NOT_PROVE = ("this shows on which parts the score of this one window rests; it does not prove "
-                  "that those parts are fake or genuine; and the model never saw audio with a part "
-                  "silenced")
+                  "that those parts are fake or genuine; no training audio had a silenced part")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import onnx
 import torch
 from torch import Tensor
 
+from models import build_model
 from utils.common.errors import InputError
 from utils.common.files import atomic_folder, file_sha256
 from utils.common.provenance import environment
@@ -92,7 +93,7 @@ def _inner(config: dict) -> list[int]:
 
 
 def _count(checkpoint: dict) -> int:
-    return sum(value.numel() for value in checkpoint["state_dict"].values())
+    return sum(weight.numel() for weight in build_model(checkpoint["config"]).parameters())
 
 
 def as_exported(model: Path, target: Path) -> Path:

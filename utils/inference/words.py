@@ -143,7 +143,7 @@ def facts(record: dict, detector: Detector, below_heading: bool = False) -> dict
     """
     found = {}
     if record.get("voice"):
-        found["of"] = f"{record['voice']}, the most suspicious: all that follows"
+        found["of"] = f"{record['voice']}, the most suspicious; the lines below are about it"
     if record["score"] is not None:
         found["score"] = f"{record['score']:.2f}"
     if record["score"] is not None and not below_heading:

@@ -136,8 +136,11 @@ def _called(corpus: str | None) -> str | None:
 
 
 def inverted(result: dict) -> str | None:
-    """A warning if the scores separate the classes in the wrong direction."""
-    if result["eer"] is None or result["eer"] <= 0.5:
+    """A warning if the scores separate the classes in the wrong direction.
+
+    The whole interval of the EER must be above 50 %; without intervals, the EER itself.
+    """
+    if result["eer"] is None or result.get("eer_interval", [result["eer"]])[0] <= 0.5:
         return None
     return (f"The EER of {result['eer']:.1%} is above 50 %: perhaps these scores are inverted "
             "(higher must mean bona fide), or the keys belong to other scores.")

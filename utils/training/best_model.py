@@ -5,6 +5,7 @@ from utils.common.errors import InputError
 from utils.common.locks import only_run
 from utils.detector.checkpoint import load_checkpoint, save_checkpoint
 from utils.detector.engines import load_engine
+from utils.detector.verdict import no_decision
 from utils.export.export import export_onnx
 from utils.report.plots import plot_history
 from utils.report.results import LOCK, write_results
@@ -18,6 +19,7 @@ from utils.training.saving import averages_epochs, best_eer, checkpoint, write_h
 from utils.training.learners.freezing import freeze, renew_statistics
 
 EXPORTED = "best.onnx"
+CHANCE = 0.5        # the EER of a model that does not listen
 
 
 def export_best(run: Run) -> float:
@@ -36,7 +38,16 @@ def export_best(run: Run) -> float:
     plot_history(run.results_dir / "history.png", run.history)
     print(f"kept {best}, dev EER {dev_eer:.2%}: {kept} and {EXPORTED} (logits equal to "
           f"{difference:.0e}); {run.results_dir / 'history.csv'} and history.png")
+    if why := distrust(load_checkpoint(kept), dev_eer):
+        print(f"this model cannot judge: {why}")
     return dev_eer
+
+
+def distrust(metadata: dict, dev_eer: float) -> str | None:
+    """Why verdicts of a model are worth nothing, if dev shows it."""
+    if metadata.get("decision") is None:
+        return no_decision(metadata)
+    return "on dev, it errs as often as chance, or more" if dev_eer >= CHANCE else None
 
 
 def _choose_average(run: Run) -> tuple[str, float]:

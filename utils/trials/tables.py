@@ -4,6 +4,7 @@ Tabs separate the columns, or semicolons, bars or commas where the header shows 
 Needed columns: utterance (its file's path below the folder, with or without the ending), key and
 attack. Optional columns: speaker, gender, codec, source. --where can ask for any other column.
 """
+from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,14 +38,15 @@ class Condition:
 def condition(text: str) -> Condition:
     """The condition in "[PART:]COLUMN=VALUE[,VALUE...]" or "[PART:]COLUMN!=VALUE[,VALUE...]".
 
-    PART is train, dev or eval. `ValueError` for other text.
+    PART is train, dev or eval. `ArgumentTypeError` for other text.
     """
     part, colon, rest = text.partition(":")
     if not colon or part not in SUBSETS:
         part, rest = None, text
     column, equals, values = rest.partition("=")
     if not equals or not column.strip("! ") or not values:
-        raise ValueError(f"{text!r} is not COLUMN=VALUE or COLUMN!=VALUE")
+        raise ArgumentTypeError(f"{text!r} is not COLUMN=VALUE or COLUMN!=VALUE, "
+                                "such as source=lab or train:source!=lab")
     name = column.rstrip("!").strip()
     return Condition(name, frozenset(values.split(",")), not column.endswith("!"), text, part)
 
