@@ -59,7 +59,7 @@ def heard(content: bytes, whole: bool = False) -> tuple[np.ndarray, AudioInfo] |
     try:
         with open_audio(io.BytesIO(content), whole=whole) as stream:
             wave = np.concatenate(list(stream))
-        assert wave.dtype == np.int16 and len(wave) == stream.info.n_samples > 0
+        assert wave.dtype in (np.int16, np.float32) and len(wave) == stream.info.n_samples > 0
         return wave, stream.info
     except AudioError as error:
         assert str(error).isprintable() and len(str(error)) < 300

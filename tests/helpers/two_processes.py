@@ -84,10 +84,12 @@ def fitted(group, batch_size: int) -> tuple[float, dict]:
     others."""
     torch.manual_seed(3)
     model = Hybrid(**SMALL)
-    recipe = {"source_power": 0.5, "ridge": 0.01, "seed": 1}
+    recipe = {"source_power": 0.5, "ridge": 0.01, "seed": 1, "views": 1}
     run = SimpleNamespace(model=model, processes=group, train=Crops, crops=Crops(), recipe=recipe,
-                          order=PlainOrder(len(Crops.rows), batch_size), workers=0, epochs=1)
-    return Ridge(run, None).epoch(run, 0), model.state_dict()
+                          order=PlainOrder(len(Crops.rows), batch_size), workers=0, epochs=1,
+                          folder=Path("run"))
+    learner = Ridge(run, SimpleNamespace(teacher=None))
+    return learner.epoch(run, 0), model.state_dict()
 
 
 def fit_differences(group, batch_size: int) -> list[float]:

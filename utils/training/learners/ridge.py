@@ -76,7 +76,6 @@ def of_labels(batch: Batch) -> np.ndarray:
     return 2.0 * batch.labels.numpy() - 1
 
 
-
 def penalties(recipe: dict) -> dict[str, float]:
     """The penalty of each change, a name of an augmentation, that has one."""
     return {name: recipe[f"{name}_penalty"] for name in CHANGES if recipe.get(f"{name}_penalty")}
