@@ -226,12 +226,33 @@ def listen(teacher: Teacher) -> tuple[list[int], Callable]:
     return heard, logits
 
 
-def test_a_teacher_hears_the_middle_of_each_utterance_once_even_over_runs(data, parent, tmp_path):
-    """Utterances of 20,000 samples."""
+def test_a_teacher_hears_the_same_crop_and_a_fixed_crop_once(data, parent):
+    """Utterances of 20,000 samples. Crops that start anywhere are not kept: nobody asks for them
+    again."""
+    store = Store(data / "processed/train")
+    for samples, calls, kept in ((16000, [2, 2, 1], 0), (20000, [2], 2), (24000, [2], 2)):
+        teacher = Teacher(parent / "best.pt", CropDataset(store, samples, 1))
+        heard, _ = listen(teacher)
+        first, again, other = (teacher.scores(items)
+                               for items in ([(0, 3), (0, 4)], [(0, 4), (0, 3)], [(1, 3), (1, 3)]))
+        assert torch.allclose(first, again.flip(0), atol=1e-4) and other[0] == other[1]
+        assert heard == calls and len(teacher.known) == kept
+    teacher = Teacher(parent / "best.pt", CropDataset(store, 20000, 1))
+    first, logits = teacher.scores([(0, 3), (0, 4)]), teacher.engine.logits
+    wave = CropDataset(store, 20000, 1)[0, 3][0].numpy()
+    whole = np.resize(wave, 64600)
+    line = teacher.engine.metadata["calibration"] or {"scale": 1.0, "offset": 0.0}
+    raw = np.diff(logits(whole[None])[0])[0]
+    assert float(first[0]) == pytest.approx(line["scale"] * raw + line["offset"], abs=1e-4)
+
+
+def test_the_teacher_of_a_ridge_hears_each_utterance_once_even_over_runs(data, parent, tmp_path):
+    """It hears the middle of utterances of 20,000 samples."""
     store = Store(data / "processed/train")
     line = load_engine(parent / "best.pt").metadata["calibration"] or {"scale": 1.0, "offset": 0.0}
     for samples in (16000, 24000):
-        teacher = Teacher(parent / "best.pt", CropDataset(store, samples, 1), folder=tmp_path)
+        teacher = Teacher(parent / "best.pt", CropDataset(store, samples, 1), once=True,
+                          folder=tmp_path)
         calls, logits = listen(teacher)
         found = teacher.scores([(0, 3), (0, 4), (1, 3)])
         assert teacher.scores([(5, 4)])[0] == found[1] and found[0] == found[2]
@@ -242,7 +263,8 @@ def test_a_teacher_hears_the_middle_of_each_utterance_once_even_over_runs(data, 
         raw = np.diff(logits(wave[None])[0])[0]
         assert float(found[0]) == pytest.approx(line["scale"] * raw + line["offset"], abs=1e-4)
         del teacher.scored      # closes the file: the next run finds the scores
-        later = Teacher(parent / "best.pt", CropDataset(store, samples, 1), folder=tmp_path)
+        later = Teacher(parent / "best.pt", CropDataset(store, samples, 1), once=True,
+                        folder=tmp_path)
         calls, _ = listen(later)
         assert torch.equal(later.scores([(7, 3), (7, 4)]), found[:2]) and not calls
         del later.scored

@@ -3,7 +3,7 @@ import sys
 from pathlib import Path
 
 
-def peak_megabytes() -> float | None:
+def peak_mebibytes() -> float | None:
     """The largest resident memory of this process so far, in MiB; None where it is not known."""
     status = Path("/proc/self/status")
     if status.exists():     # on Linux ru_maxrss includes the process that started this one

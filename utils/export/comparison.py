@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from utils.common.memory import peak_megabytes
+from utils.common.memory import peak_mebibytes
 from utils.detector.engines import Engine, load_engine
 from utils.detector.model_files import data_file
 from utils.detector.scoring import raw_scores, score_store
@@ -104,7 +104,7 @@ def _score_and_tell(path: Path, sender: Any) -> None:
     engine = load_engine(path, threads=1)
     for _ in range(2):
         raw_scores(engine, _window(engine))
-    sender.send(peak_megabytes())
+    sender.send(peak_mebibytes())
 
 
 def lines(compared: dict) -> list[str]:

@@ -77,8 +77,8 @@ def prune(source: Path, target: Path, share: float, store: Any, seed: int) -> di
             yield torch.from_numpy(windows(engine, one)), labels[number:number + 1]
 
     smaller = pruned(checkpoint, share, batches())
-    widths = {name: norm.num_features for name, norm in inner_norms(engine.model).items()}
-    left = dict(zip(widths, _inner(smaller["config"])))
+    widths, left = ({name: norm.num_features for name, norm in inner_norms(model).items()}
+                    for model in (engine.model, build_model(smaller["config"])))
     note = {"step": "pruned", "share": share, "windows": len(part), "seed": seed,
             "criterion": "first-order Taylor expansion at batch norm (Molchanov et al., 2019)",
             "channels": {name: [widths[name], left[name]] for name in widths},
@@ -86,10 +86,6 @@ def prune(source: Path, target: Path, share: float, store: Any, seed: int) -> di
     origin = f"pruned from: {checkpoint.get('origin')}"
     save_checkpoint(target, smaller | UNCALIBRATED | {"calibrated_on": None, "origin": origin})
     return note
-
-
-def _inner(config: dict) -> list[int]:
-    return config["inner"] if "inner" in config else config["aasist"]["inner"]
 
 
 def _count(checkpoint: dict) -> int:

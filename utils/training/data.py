@@ -74,6 +74,10 @@ class CropDataset(Dataset):
         found, *copies = (torch.from_numpy(front_stage(one)) for one in (wave, *changed))
         return found, int(self.store.rows[index].labels.is_bonafide), *copies
 
+    def start(self, epoch: int, index: int) -> int:
+        """The first sample of the crop of item (epoch, index)."""
+        return self._start(np.random.default_rng([self.seed, epoch, index]), index)
+
     def named(self, epoch: int) -> str:
         """The augmentation of an epoch: `TURNS` take turns."""
         return TURNS[epoch % len(TURNS)] if self.augment == "turns" else self.augment

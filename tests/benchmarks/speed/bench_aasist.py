@@ -25,7 +25,7 @@ from functools import partial
 from tests.benchmarks.results_files import Rows, add_output_options, publish
 from utils.common.arguments import positive
 from utils.common.errors import run
-from utils.common.memory import peak_megabytes
+from utils.common.memory import peak_mebibytes
 from utils.signals import N_SAMPLES
 
 TRAIN_BATCH = 4
@@ -171,7 +171,7 @@ def task_score(model: str) -> dict:
     if model.endswith(".onnx"):
         from utils.detector.engines import load_engine
         load_engine(Path(model), threads=1).logits(wave)
-        return {"peak": peak_megabytes()}
+        return {"peak": peak_mebibytes()}
     import torch
 
     from tests.benchmarks.plain.aasist import PlainAASIST
@@ -180,7 +180,7 @@ def task_score(model: str) -> dict:
     plain.load_state_dict(torch.load(model, map_location="cpu", weights_only=True)["state_dict"])
     with torch.inference_mode():
         plain(torch.from_numpy(wave))
-    return {"peak": peak_megabytes()}
+    return {"peak": peak_mebibytes()}
 
 
 def task_train(kind: str) -> dict:
@@ -205,7 +205,7 @@ def task_train(kind: str) -> dict:
         optimizer.step()
 
     times = [seconds(step) for _ in range(WARM_UP_STEPS + 4)]
-    return {"step": statistics.median(times[WARM_UP_STEPS:]), "peak": peak_megabytes()}
+    return {"step": statistics.median(times[WARM_UP_STEPS:]), "peak": peak_mebibytes()}
 
 
 def compare_processes(folder: Path, rounds: int) -> Rows:

@@ -9,7 +9,6 @@ from utils.training.learners.optimisation import (Criterion, learning_rate, make
                                                   make_optimizer)
 from utils.training.run import Run
 from utils.training.learners.freezing import freeze
-from utils.training.learners.kept import kept_in
 from utils.training.learners.teacher import Teacher
 
 
@@ -28,8 +27,7 @@ class Gradient:
         self.optimizer = make_optimizer(run.model, run.recipe)
         device = run.processes.device
         self.criterion = Criterion(run.recipe, device)
-        self.teacher = (Teacher(args.teacher, run.crops, device.type, kept_in(run))
-                        if args.teacher else None)
+        self.teacher = Teacher(args.teacher, run.crops, device.type) if args.teacher else None
 
     @property
     def rate(self) -> float:

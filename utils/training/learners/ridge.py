@@ -45,7 +45,7 @@ class Ridge(Fitted):
 
     def __init__(self, run: Run, args: argparse.Namespace):
         super().__init__(run, args)
-        self.teacher = (Teacher(args.teacher, run.crops, folder=kept_in(run))
+        self.teacher = (Teacher(args.teacher, run.crops, once=True, folder=kept_in(run))
                         if args.teacher else None)
         self.recipe = run.recipe
 
