@@ -23,7 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--data_dir", type=Path, default=DATA_DIR,
         help="folder that holds processed/dev, of both classes (default: data)")
     add("--conditions", action="store_true",
-        help="also fit bands for noisy and telephone speech; this takes three times as long")
+        help="also fit the bands for noisy and telephone speech, on up to 600 utterances")
     add("--threads", type=positive, metavar="N", help="CPU cores to use (default: all)")
     return parser
 

@@ -23,7 +23,7 @@ def calibrated(engine: Engine, store: Any, scores: np.ndarray | None = None,
     """The entries of a model's metadata that `store`, its dev set, determines.
 
     `scores`: the raw ones (N,) of the store, if they are known. `conditions`: also fit the bands
-    for noisy and telephone speech, which scores the store twice more. "calibration" is None, and
+    for noisy and telephone speech, which hears some of it twice more. "calibration" is None, and
     "reason" says why, where the store cannot calibrate. Raises `InputError` for the store that the
     model was trained on.
     """
