@@ -22,7 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="the checkpoint (.pt) or exported model (.onnx) to calibrate, in place")
     add("--data_dir", type=Path, default=DATA_DIR,
         help="folder that holds processed/dev, of both classes (default: data)")
-    add("--threads", type=positive, metavar="N", help="CPU cores to use (default: all)")
+    add("--threads", type=positive, metavar="N", help="CPU cores to use (default: all, at most 4)")
     return parser
 
 
