@@ -38,7 +38,8 @@ def measure(model: Path, threads: int) -> Rows:
     times = take_turns({number: partial(engine.logits, waves)
                         for number, engine in engines.items()}, ROUNDS, time.perf_counter)
     one, several = (1e3 * times[number] / len(waves) for number in (1, threads))
-    return [{"model": model.name, "threads": threads, "ms per window, one thread": f"{one:.1f}",
+    return [{"model": model.name, "threads": str(threads),
+             "ms per window, one thread": f"{one:.1f}",
              "ms per window, all of them": f"{several:.1f}",
              "times as fast": f"{one / several:.2f}",
              "largest change of a score": f"{np.abs(alone - together).max():.0e}"}]
