@@ -24,7 +24,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="folder that holds processed/dev, of both classes (default: data)")
     add("--conditions", action="store_true",
         help="also fit the bands for noisy and telephone speech, on up to 600 utterances")
-    add("--threads", type=positive, metavar="N", help="CPU cores to use (default: all)")
+    add("--threads", type=positive, metavar="N", help="CPU cores to use (default: all, at most 4)")
     return parser
 
 

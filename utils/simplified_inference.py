@@ -33,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--device", choices=DEVICES, default="auto",
         help="where a .pt model runs; an exported model runs on the CPU")
     add("--force_cpu", action="store_true", help="use the CPU; the same as --device cpu")
-    add("--threads", type=positive, metavar="N", help="CPU cores to use (default: all)")
+    add("--threads", type=positive, metavar="N", help="CPU cores to use (default: all, at most 4)")
     add("--json", action="store_true",
         help="print one JSON object a line for each recording, and nothing else")
     add("--output", type=Path, metavar="FILE",
