@@ -1,4 +1,5 @@
 """The engine that runs an exported model through ONNX Runtime, without PyTorch."""
+import os
 from pathlib import Path
 
 import numpy as np
@@ -24,18 +25,22 @@ class OnnxEngine:
 
     batch_size = 1
 
-    def __init__(self, content: bytes, metadata: dict, threads: int | None = None,
+    def __init__(self, content: bytes | Path, metadata: dict, threads: int | None = None,
                  name: Path | str = "the network"):
-        """An engine for an ONNX file's bytes; `name` stands in error messages."""
+        """An engine for an ONNX file or its bytes; `name` stands in error messages."""
         self.session = _session(content, name, threads)
         self.metadata = metadata
 
     @classmethod
     def from_file(cls, path: Path, threads: int | None = None) -> "OnnxEngine":
         """An engine for the model at `path`, checked; `InputError` says what is wrong with it."""
+        before = path.stat() if path.is_file() else None
         content = _read(path)
-        engine = cls(content, {}, threads, path)
-        engine.metadata = _metadata(content, path)
+        metadata = _metadata(content, path)
+        del content     # the runtime reads the file again: bytes would cost their size in memory
+        engine = cls(path, metadata, threads, path)
+        if not os.path.samestat(before, path.stat()):
+            raise InputError(f"{path} was replaced while it was read: repeat the command")
         inputs = [entry.name for entry in engine.session.get_inputs()]
         outputs = [entry.name for entry in engine.session.get_outputs()]
         if inputs != ["waves"] or "logits" not in outputs:
@@ -57,7 +62,7 @@ class OnnxEngine:
                 for i in range(len(waves))]
 
 
-def _session(content: bytes, name: Path | str,
+def _session(content: bytes | Path, name: Path | str,
              threads: int | None) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
