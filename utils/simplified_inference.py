@@ -33,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--device", choices=DEVICES, default="auto",
         help="where a .pt model runs; an exported model runs on the CPU")
     add("--force_cpu", action="store_true", help="use the CPU; the same as --device cpu")
-    add("--threads", type=positive, metavar="N", help="CPU cores to use (default: all)")
+    add("--threads", type=positive, metavar="N", help="CPU cores to use (default: all, at most 4)")
     add("--json", action="store_true",
         help="print one JSON object a line for each recording, and nothing else")
     add("--output", type=Path, metavar="FILE",
@@ -52,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
              "with a higher cost, fewer recordings are called spoof")
     add("--cost_fa", type=float,
         help="cost of calling a spoof bona fide (a false alarm), above 0; with a higher cost, "
-             "more recordings are called spoof; only the ratio of both costs counts")
+             "fewer recordings are called bona fide; only the ratio of both costs counts")
     add("--published_protocol", action="store_true",
         help="score as the published evaluation: bona fide logit of the first 64,600 samples; "
              "no verdict")

@@ -33,8 +33,9 @@ class Engine(Protocol):
 def load_engine(path: Path, device: str = "cpu", threads: int | None = None) -> Engine:
     """An engine for the model at `path`: .pt through PyTorch, .onnx through ONNX Runtime.
 
-    `device`: as for `choose_device`; an exported model runs on the CPU only. `threads`: CPU cores,
-    all by default; PyTorch sets them for the whole process. Raises `InputError`.
+    `device`: as for `choose_device`; an exported model runs on the CPU only. `threads`: CPU cores;
+    by default all, of an exported model at most 4. PyTorch sets them for the whole process.
+    Raises `InputError`.
     """
     path = Path(path)
     if not path.is_file():
