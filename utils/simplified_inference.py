@@ -10,7 +10,7 @@ import io
 from utils.common.arguments import positive
 from utils.common.devices import DEVICES
 from utils.common.errors import run
-from utils.common.files import DATA_DIR
+from utils.common.files import CHECKPOINT_DIR, DATA_DIR
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -92,6 +92,7 @@ def main(argv: list[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):    # print names that the terminal cannot show
         sys.stdout.reconfigure(errors="backslashreplace")
     from utils.detector import Detector
+    from utils.detector.engines import passed_over
     from utils.inference.batch import judge_all
     from utils.inference.inputs import STDIN, expand
     from utils.inference.stream import judge_stdin
@@ -99,6 +100,9 @@ def main(argv: list[str] | None = None) -> int:
     detector = Detector.load(args.model, args.device, args.threads, fast=args.fast,
                              prior=args.prior, cost_miss=args.cost_miss, cost_fa=args.cost_fa,
                              published_protocol=args.published_protocol, explain=args.explain)
+    if not (args.model or args.fast) and (newer := passed_over(CHECKPOINT_DIR)):
+        print(f"not used: {newer}, the newest training run, has no threshold for verdicts: to use "
+              f"it, add --model {newer}", file=sys.stderr)
     if STDIN in paths:
         return judge_stdin(detector, args.raw, as_json=args.json, output=args.output,
                            picture=args.picture)

@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 from tests.helpers.networks.scoring_models import write_small_model
 from utils.common.errors import InputError
 from utils.detector.checkpoint import save_checkpoint
-from utils.detector.engines import load_engine, newest_model, onnx_engine
+from utils.detector.engines import load_engine, newest_model, onnx_engine, passed_over
 from utils.export.export import export_onnx, quickest_engine
 from utils.detector.model_files import outside_weights
 from utils.detector.engines.torch_engine import TorchEngine
@@ -233,5 +233,6 @@ def test_a_model_that_can_judge_nothing_is_no_default_beside_one_that_can(tmp_pa
         for path in (tmp_path / run).iterdir():
             os.utime(path, (time, time))
     assert newest_model(tmp_path) == tmp_path / "able" / name
+    assert passed_over(tmp_path) == tmp_path / "bare" / name
     (tmp_path / "able").rename(tmp_path.with_name(tmp_path.name + " away"))
     assert newest_model(tmp_path) == tmp_path / "bare" / name
