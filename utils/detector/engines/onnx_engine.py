@@ -30,9 +30,9 @@ class OnnxEngine:
     Each thread scores a window of its own; the threads share the windows of a LARGE network.
     """
 
-    def __init__(self, content: bytes, metadata: dict, threads: int | None = None,
+    def __init__(self, content: bytes | Path, metadata: dict, threads: int | None = None,
                  name: Path | str = "the network"):
-        """An engine for an ONNX file's bytes; `name` stands in error messages."""
+        """An engine for an ONNX file or its bytes; `name` stands in error messages."""
         threads = threads or min(os.cpu_count() or 1, MOST_THREADS)
         self.batch_size = 1 if _size(content, name) > LARGE else threads
         self.session = _session(content, name, threads if self.batch_size == 1 else 1)
@@ -42,9 +42,13 @@ class OnnxEngine:
     @classmethod
     def from_file(cls, path: Path, threads: int | None = None) -> "OnnxEngine":
         """An engine for the model at `path`, checked; `InputError` says what is wrong with it."""
+        before = path.stat() if path.is_file() else None
         content = _read(path)
-        engine = cls(content, {}, threads, path)
-        engine.metadata = _metadata(content, path)
+        metadata = _metadata(content, path)
+        del content     # the runtime reads the file again: bytes would cost their size in memory
+        engine = cls(path, metadata, threads, path)
+        if not os.path.samestat(before, path.stat()):
+            raise InputError(f"{path} was replaced while it was read: repeat the command")
         inputs = [entry.name for entry in engine.session.get_inputs()]
         outputs = [entry.name for entry in engine.session.get_outputs()]
         if inputs != ["waves"] or "logits" not in outputs:
@@ -71,13 +75,15 @@ class OnnxEngine:
         return self.session.run([output], {"waves": window})[0]
 
 
-def _size(content: bytes, name: Path | str) -> int:
+def _size(content: bytes | Path, name: Path | str) -> int:
     """Bytes of a network, with those of the weights in a file beside it."""
     beside = data_file(name) if isinstance(name, Path) else None
-    return len(content) + (beside.stat().st_size if beside and beside.is_file() else 0)
+    own = content.stat().st_size if isinstance(content, Path) else len(content)
+    return own + (beside.stat().st_size if beside and beside.is_file() else 0)
 
 
-def _session(content: bytes, name: Path | str, threads: int) -> onnxruntime.InferenceSession:
+def _session(content: bytes | Path, name: Path | str,
+             threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.enable_mem_pattern = False  # a memory plan takes 140 MB more and gains no time
