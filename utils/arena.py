@@ -11,11 +11,13 @@ if not __package__:
 
 import argparse
 import os
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from utils.common.errors import InputError, run
 from utils.common.files import CHECKPOINT_DIR, atomic_write
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MODEL = "ARENA_MODEL"           # in the environment: the model's file (default: as for a verdict)
 PUBLISHED = "ARENA_PUBLISHED"   # 1: the score of the published evaluation
@@ -36,13 +38,14 @@ class Model:
         given = os.environ.get(MODEL)
         self.engine = load_engine(Path(given) if given else default_model(CHECKPOINT_DIR))
 
-    def score_batch(self, audios: list[np.ndarray], srs: list[int]) -> list[float]:
+    def score_batch(self, audios: "list[np.ndarray]", srs: list[int]) -> list[float]:
         """CM scores of float32 waves in [-1, 1]. Raises `InputError` for what cannot be scored."""
         if set(srs) - {self.expected_sample_rate}:
             raise InputError(f"the harness gives {srs} Hz, not {self.expected_sample_rate}")
         return [self._score(wave) for wave in audios]
 
-    def _score(self, wave: np.ndarray) -> float:
+    def _score(self, wave: "np.ndarray") -> float:
+        import numpy as np
         from utils.detector.scoring import published_score, score_blocks
         samples = np.clip(np.rint(wave * 32768), -32768, 32767).astype(np.int16)
         if os.environ.get(PUBLISHED) == "1":

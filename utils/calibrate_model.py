@@ -22,7 +22,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="the checkpoint (.pt) or exported model (.onnx) to calibrate, in place")
     add("--data_dir", type=Path, default=DATA_DIR,
         help="folder that holds processed/dev, of both classes (default: data)")
-    add("--threads", type=positive, metavar="N", help="CPU cores to use (default: all)")
+    add("--conditions", action="store_true",
+        help="also fit the bands for noisy and telephone speech, on up to 600 utterances")
+    add("--threads", type=positive, metavar="N", help="CPU cores to use (default: all, at most 4)")
     return parser
 
 
@@ -34,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     from utils.store.reader import Store
     store = Store(args.data_dir / "processed" / "dev")
     engine = load_engine(args.model, threads=args.threads)
-    entries = calibrated(engine, store)
+    entries = calibrated(engine, store, conditions=args.conditions)
     if entries["calibration"] is None:
         raise InputError(f"{args.model} stays as it was: {entries['reason']}")
     del engine      # Windows replaces no file that is still mapped

@@ -64,12 +64,17 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     if args.prune is None and args.recover is not None:
         parser.error("--recover needs --prune")
     args.recover = 1 if args.recover is None else args.recover
-    if args.training and (args.prune is None or not args.recover):
+    if args.training and not trains(args):
         parser.error(f"{args.training[0]} is an option of the training, which needs --prune and "
                      "--recover")
     if owned := owned_options(args.training):
         parser.error(f"--{owned[0]} after -- is set by this step: leave it out")
     return args
+
+
+def trains(args: argparse.Namespace) -> bool:
+    """Whether a recovery training is part of the steps."""
+    return args.prune is not None and args.recover > 0
 
 
 def owned_options(training: list[str]) -> list[str]:
@@ -94,12 +99,14 @@ def check_names(args: argparse.Namespace) -> None:
         raise InputError(f"--output {args.output} is the model itself: name another file")
 
 
-def recovered(pruned: Path, architecture: str, args: argparse.Namespace) -> Path:
+def recovered(pruned: Path, args: argparse.Namespace) -> Path:
     """The checkpoint that training makes of a pruned one; a stopped training goes on.
 
     With other options it begins anew. Wrong ones, which the training names, exit with code 2.
     """
     from utils.common.files import file_sha256
+    from utils.detector.checkpoint import load_checkpoint
+    architecture = load_checkpoint(pruned)["architecture"]
     settings = ["--architecture", architecture, "--epochs", args.recover, "--seed", args.seed,
                 *args.training]
     asked = " ".join(map(str, [file_sha256(pruned), *settings]))
@@ -118,7 +125,6 @@ def recovered(pruned: Path, architecture: str, args: argparse.Namespace) -> Path
 
 def compressed(args: argparse.Namespace, train, folder: Path) -> tuple[Path, list[dict]]:
     """The compressed model in `folder`, without its notes, and the notes on each step."""
-    from utils.detector.checkpoint import load_checkpoint
     from utils.detector.model_files import data_file
     from utils.export import compression
     target = folder / args.output.name
@@ -129,15 +135,14 @@ def compressed(args: argparse.Namespace, train, folder: Path) -> tuple[Path, lis
         pruned = folder / "pruned.pt"
         steps.append(compression.prune(model, pruned, args.prune, train, args.seed))
         model = pruned
-        if args.recover:
-            architecture = load_checkpoint(pruned)["architecture"]
-            model = recovered(pruned, architecture, args)
+        if trains(args):
+            model = recovered(pruned, args)
             steps.append({"step": "recovered", "epochs": args.recover, "options": args.training})
     if args.quantise:
         steps.append(compression.quantise(model, target, train, args.seed))
-    elif target.suffix == ".onnx":
-        compression.as_exported(model, target)
     else:
+        if target.suffix == ".onnx":
+            model = compression.as_exported(model, folder)
         shutil.copyfile(model, target)
     return target, steps
 
@@ -155,12 +160,12 @@ def main(argv: list[str] | None = None) -> int:
     if (args.data_dir / "processed" / "eval").is_dir():
         stores["eval"] = Store(args.data_dir / "processed" / "eval")
     check_not_trained_on(load_engine(args.model).metadata, stores["dev"])
-    with work_folder(args.output, f"making {args.output}") as folder:
+    with work_folder(args.output, f"making {args.output}", keep=trains(args)) as folder:
         model, steps = compressed(args, stores["train"], folder)
         print("\n".join(told(steps)), flush=True)
         compared, scores = judged(args, model, stores, folder)
         print(finish(model, args.model, args.output, steps, compared, scores))
-    if args.prune is not None and args.recover:
+    if trains(args):
         print(f"the files in {folder} that the training named are removed")
     return 0
 
@@ -172,14 +177,14 @@ def judged(args: argparse.Namespace, model: Path, stores: dict, folder: Path) ->
     """
     from utils.export.comparison import compare_costs, lines
     from utils.export.compression import as_exported, compare
-    models = [as_exported(args.model, folder / "original.onnx"),
-              as_exported(model, folder / "exported.onnx")]
+    models = [as_exported(path, folder) for path in (args.model, model)]
     compared = {}
     compared["dev"], scores = compare(models, stores["dev"], args.max_samples, args.seed)
     if 100 * compared["dev"]["rise"]["value"] > args.at_most:
         print("\n".join(lines(compared)), flush=True)
+        kept = f" ({folder} keeps the recovered weights for that)" if trains(args) else ""
         raise InputError(f"{args.output} is not written: its EER on dev would rise by more than "
-                         f"{args.at_most:g} points; {advice(args)}, or raise --at_most")
+                         f"{args.at_most:g} points; {advice(args)}, or raise --at_most{kept}")
     if "eval" in stores:
         compared["eval"] = compare(models, stores["eval"], args.max_samples, args.seed)[0]
     compared |= compare_costs(models)

@@ -11,13 +11,16 @@ if not __package__:
 
 import argparse
 import os
+from typing import TYPE_CHECKING
 
-from utils.synthesis.copies.clips import Clip, choose, choose_for, find_clips
-from utils.synthesis.vocoders.catalogue import KINDS, Spec, specs
+if TYPE_CHECKING:
+    from utils.synthesis.copies.clips import Clip
+    from utils.synthesis.vocoders.catalogue import Spec
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of this step."""
+    from utils.synthesis.vocoders.catalogue import KINDS
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("--input", type=Path, required=True, metavar="FOLDER",
@@ -55,14 +58,17 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("--output lies inside --input, so copies would count as bona fide speech: "
                      "choose another folder")
     from utils.common.locks import only_run
+    from utils.synthesis.copies.clips import find_clips
+    from utils.synthesis.vocoders.catalogue import specs
     found = find_clips(args.input)
     wanted = specs(args.vocoder, args.weights)
     with only_run(args.output / ".make_vocoded.lock", f"writing {args.output}"):
         return make(args, found, wanted)
 
 
-def make(args: argparse.Namespace, found: list[Clip], wanted: list[Spec]) -> int:
+def make(args: argparse.Namespace, found: "list[Clip]", wanted: "list[Spec]") -> int:
     """The whole step, while no other run writes the output. Returns 0."""
+    from utils.synthesis.copies.clips import choose, choose_for
     from utils.synthesis.copies.listing import remember, write_trials
     from utils.synthesis.copies.production import Setting, jobs_for, run_jobs
     setting = Setting(args.input, args.output, args.seed, args.max_seconds)

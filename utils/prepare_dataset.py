@@ -6,25 +6,23 @@ if not __package__:
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import argparse
+from typing import TYPE_CHECKING
 
 from utils.common.arguments import fold
 from utils.common.errors import InputError, run
 from utils.common.files import DATA_DIR
 from utils.common.locks import only_run
-from utils.corpora import default
-from utils.corpora.asvspoof import asvspoof5
-from utils.corpora.asvspoof.asvspoof5_checksums import check_md5
-from utils.corpora.choice import CORPORA, choose
-from utils.corpora.corpus import Corpus, Request
-from utils.corpora.write_lists import write_lists
-from utils.trials.split import SplitOptions
-from utils.trials.tables import condition
+
+if TYPE_CHECKING:
+    from utils.corpora.corpus import Corpus
 
 SEED = 1
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of this step."""
+    from utils.corpora.choice import CORPORA
+    from utils.trials.tables import condition
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data_dir", type=Path, default=DATA_DIR,
                         help="folder with raw/, protocols/ and processed/ (default: data)")
@@ -64,8 +62,12 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def find_corpus(args: argparse.Namespace) -> Corpus:
+def find_corpus(args: argparse.Namespace) -> "Corpus":
     """The corpus asked for, or the first in data/raw, or the default corpus."""
+    from utils.corpora.asvspoof import asvspoof5
+    from utils.corpora.asvspoof.asvspoof5_checksums import check_md5
+    from utils.corpora.choice import CORPORA, choose
+    from utils.corpora.corpus import Request
     request = Request(args.data_dir, args.extract, args.force, tuple(args.where),
                       build=lambda raw_dir: build_default(raw_dir, args))
     chosen = choose(request.raw_dir, args.corpus)
@@ -81,6 +83,7 @@ def find_corpus(args: argparse.Namespace) -> Corpus:
 
 def build_default(raw_dir: Path, args: argparse.Namespace) -> None:
     """Build or complete the default corpus, unless a complete one fits the options."""
+    from utils.corpora import default
     asked = {name: getattr(args, name) for name in ("seed", "size", "attacks", "bonafide_dir")}
     asked = {name: value for name, value in asked.items() if value is not None}
     if not asked and default.is_there(raw_dir):
@@ -95,6 +98,8 @@ def build_default(raw_dir: Path, args: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Write the trial lists; returns 0, or raises `InputError`."""
+    from utils.corpora.write_lists import write_lists
+    from utils.trials.split import SplitOptions
     parser = build_parser()
     args = parser.parse_args(argv)
     if args.eval_only and args.fold:

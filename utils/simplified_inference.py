@@ -10,7 +10,7 @@ import io
 from utils.common.arguments import positive
 from utils.common.devices import DEVICES
 from utils.common.errors import run
-from utils.common.files import DATA_DIR
+from utils.common.files import CHECKPOINT_DIR, DATA_DIR
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -33,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--device", choices=DEVICES, default="auto",
         help="where a .pt model runs; an exported model runs on the CPU")
     add("--force_cpu", action="store_true", help="use the CPU; the same as --device cpu")
-    add("--threads", type=positive, metavar="N", help="CPU cores to use (default: all)")
+    add("--threads", type=positive, metavar="N", help="CPU cores to use (default: all, at most 4)")
     add("--json", action="store_true",
         help="print one JSON object a line for each recording, and nothing else")
     add("--output", type=Path, metavar="FILE",
@@ -52,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
              "with a higher cost, fewer recordings are called spoof")
     add("--cost_fa", type=float,
         help="cost of calling a spoof bona fide (a false alarm), above 0; with a higher cost, "
-             "more recordings are called spoof; only the ratio of both costs counts")
+             "fewer recordings are called bona fide; only the ratio of both costs counts")
     add("--published_protocol", action="store_true",
         help="score as the published evaluation: bona fide logit of the first 64,600 samples; "
              "no verdict")
@@ -92,6 +92,7 @@ def main(argv: list[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):    # print names that the terminal cannot show
         sys.stdout.reconfigure(errors="backslashreplace")
     from utils.detector import Detector
+    from utils.detector.engines import passed_over
     from utils.inference.batch import judge_all
     from utils.inference.inputs import STDIN, expand
     from utils.inference.stream import judge_stdin
@@ -99,6 +100,9 @@ def main(argv: list[str] | None = None) -> int:
     detector = Detector.load(args.model, args.device, args.threads, fast=args.fast,
                              prior=args.prior, cost_miss=args.cost_miss, cost_fa=args.cost_fa,
                              published_protocol=args.published_protocol, explain=args.explain)
+    if not (args.model or args.fast) and (newer := passed_over(CHECKPOINT_DIR)):
+        print(f"not used: {newer}, the newest training run, has no threshold for verdicts: to use "
+              f"it, add --model {newer}", file=sys.stderr)
     if STDIN in paths:
         return judge_stdin(detector, args.raw, as_json=args.json, output=args.output,
                            picture=args.picture)

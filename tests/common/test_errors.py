@@ -11,6 +11,8 @@ CLIP = "data/examples/fake_kokoro_en.flac"
 
 @pytest.mark.parametrize("package, script, options", [
     ("soxr", "utils/simplified_inference.py", ("--input_file", CLIP)),
+    ("tqdm", "utils/prepare_dataset.py", ("--data_dir", "none")),
+    ("numpy", "utils/make_vocoded.py", ("--input", "none", "--output", "x")),
     ("onnx", "utils/compress_model.py", ("--model", "m.pt", "--output", "x.onnx", "--quantise"))])
 def test_a_missing_package_is_named_in_one_sentence(package, script, options):
     done = run(f"import sys; sys.modules[{package!r}] = None\n"

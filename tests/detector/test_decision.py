@@ -167,8 +167,8 @@ def test_what_is_stored_comes_back():
     stored = fit_on_dev(*gaussian(100, 300))
     assert Decision.from_dict(stored["decision"]).to_dict() == stored["decision"]
     assert Calibration.from_dict(stored["calibration"]).to_dict() == stored["calibration"]
-    assert list(stored["decision"]) == ["threshold", "band", "band_origin", "prior_spoof",
-                                        "cost_miss", "cost_fa", "origin"]
+    assert list(stored["decision"]) == ["threshold", "band", "band_origin", "bands",
+                                        "prior_spoof", "cost_miss", "cost_fa", "origin"]
     assert list(stored["calibration"]) == ["scale", "offset", "method", "prior_spoof", "subset",
                                            "trials", "cllr_before", "cllr_after"]
     assert Decision.from_dict(None) is None and Calibration.from_dict(None) is None
@@ -219,3 +219,13 @@ def test_costs_that_are_not_given_are_the_stored_ones():
     assert decision_of(metadata, 0.5).costs == Costs(0.5, 3.0, 7.0)
     assert decision_of({"calibration": metadata["calibration"]}, 0.5).costs == Costs(0.5)
     assert decision_of({}) is None
+
+
+def test_a_condition_widens_the_band_and_never_narrows_it():
+    decision = Decision(0.0, (-1.0, 2.0), bands={"noisy": (-3.0, 1.0), "narrow": (-2.0, 4.0)})
+    assert decision.under([]) == decision
+    assert decision.under(["noisy"]).band == (-3.0, 2.0)
+    assert decision.under(["noisy", "narrow"]).band == (-3.0, 4.0)
+    assert Decision(0.0, bands=decision.bands).under(["noisy"]).band is None
+    assert Decision.from_dict(json.loads(json.dumps(decision.to_dict()))) == decision
+    assert decision.at(Costs(0.9)).bands == decision.bands

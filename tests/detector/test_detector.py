@@ -89,7 +89,7 @@ def test_what_was_scored_before_ctrl_c_is_kept(model, clip):
         raise KeyboardInterrupt
 
     with pytest.raises(Interrupted) as stop:
-        Detector.load(model).judge(clip, stop_late)
+        Detector.load(model, threads=1).judge(clip, stop_late)
     record = stop.value.record
     assert record["windows"] and record["stretches"] and record["score"] is None
     assert "interrupted after" in record["error"] and record["verdict"] == "cannot judge"

@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 from tests.helpers.networks.scoring_models import write_small_model
 from utils.common.errors import InputError
 from utils.detector.checkpoint import save_checkpoint
-from utils.detector.engines import load_engine, newest_model
+from utils.detector.engines import load_engine, newest_model, onnx_engine, passed_over
 from utils.export.export import export_onnx, quickest_engine
 from utils.detector.model_files import outside_weights
 from utils.detector.engines.torch_engine import TorchEngine
@@ -64,6 +64,21 @@ def test_nan_never_passes_for_a_score(engine):
 
 def test_the_torch_engine_takes_any_length(run_dir):
     assert load_engine(run_dir / "best.pt").logits(random_input()[:, :2400]).shape == (2, 2)
+
+
+def test_threads_score_windows_of_their_own_and_change_no_logit(run_dir):
+    alone, together = (load_engine(run_dir / "best.onnx", threads=number) for number in (1, 3))
+    waves = np.concatenate([WAVES, WAVES[::-1] / 2, WAVES / 4])
+    assert (alone.batch_size, together.batch_size) == (1, 3)
+    assert np.array_equal(together.logits(waves), alone.logits(waves))
+    assert together.logits(waves[:0]).shape == (0, 2)
+
+
+def test_the_threads_share_a_window_of_a_large_network(run_dir, monkeypatch):
+    monkeypatch.setattr(onnx_engine, "LARGE", 1000)
+    engine = load_engine(run_dir / "best.onnx", threads=3)
+    assert engine.batch_size == 1
+    assert engine.session.get_session_options().intra_op_num_threads == 3
 
 
 @pytest.mark.parametrize("engine_of", [TorchEngine, quickest_engine])
@@ -218,5 +233,6 @@ def test_a_model_that_can_judge_nothing_is_no_default_beside_one_that_can(tmp_pa
         for path in (tmp_path / run).iterdir():
             os.utime(path, (time, time))
     assert newest_model(tmp_path) == tmp_path / "able" / name
+    assert passed_over(tmp_path) == tmp_path / "bare" / name
     (tmp_path / "able").rename(tmp_path.with_name(tmp_path.name + " away"))
     assert newest_model(tmp_path) == tmp_path / "bare" / name

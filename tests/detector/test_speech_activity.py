@@ -82,3 +82,14 @@ def test_bandwidth_is_that_of_the_original_recording(rate, below):
 
 def test_a_recording_shorter_than_a_frame_is_taken():
     assert activity(np.ones(10, np.int16)).speech_seconds() == 0
+
+
+def test_the_background_is_as_far_below_the_speech_as_the_noise_and_silence_does_not_count():
+    clean = load_audio(EXAMPLES / "real_librispeech_2412_en.flac")
+    level = activity(clean).level
+    noisy = as_int16(clean / 32768 + 10 ** ((level - 15) / 20) * NOISE[:len(clean)])
+    padded = np.concatenate([np.zeros(16000, np.int16), noisy, np.zeros(16000, np.int16)])
+    assert activity(noisy).snr_db() == pytest.approx(15, abs=2)
+    assert activity(padded).snr_db() == pytest.approx(15, abs=2)
+    assert activity(clean).snr_db() > 28
+    assert activity(as_int16(NO_SPEECH["hiss"])).snr_db() is None

@@ -10,7 +10,8 @@ from utils.detector.decision import (BONAFIDE, SPOOF, UNCERTAIN, Costs, Decision
                                      fit_on_dev)
 from utils.report.evaluation import evaluation_decision
 from utils.detector.scoring import RecordingScore, Window
-from utils.detector.record import NO_SPEECH, segments, spoofed_parts, stretches
+from utils.detector.record import (NO_SPEECH, head, judged, segments, spoofed_parts,
+                                   stretches)
 from utils.signals.front import FRONT
 from utils.detector.verdict import CANNOT_JUDGE, is_demo, judge, trained_on
 
@@ -23,9 +24,10 @@ METADATA = {"calibration": {"scale": 1.0, "offset": 0.0},
 
 
 def recording(score=3.0, speech=True, seconds=4.0, speech_seconds=3.0, level=-20.0, peak=-18.0,
-              bandwidth=7700.0):
+              bandwidth=7700.0, snr=40.0):
     windows = [Window(0.0, seconds, score, speech)] if score is not None else []
-    return RecordingScore(score, windows, seconds, speech_seconds, level, peak, bandwidth)
+    return RecordingScore(score, windows, seconds, speech_seconds, level, peak, bandwidth,
+                          snr)
 
 
 def source(**changed):
@@ -42,6 +44,32 @@ def verdict(scored=None, info=None, metadata=METADATA, line=LINE):
 def test_the_band_of_uncertainty_belongs_to_neither_side(score, expected):
     found = verdict(recording(score))
     assert found.outcome == expected and bool(found.reasons) == (expected == UNCERTAIN)
+
+
+WIDER = Decision(0.0, (-1.0, 2.0), bands={"noisy": (-4.0, 2.0), "narrow": (-1.0, 5.0)})
+
+
+@pytest.mark.parametrize("scored, words", [
+    (recording(-3.0, snr=12.0), "noisy: its background is 12 dB below it"),
+    (recording(4.0, bandwidth=3844.0), "ends at 3,844 Hz, as on a telephone")])
+def test_a_noisy_or_telephone_recording_needs_a_clearer_score_and_is_told_why(scored, words):
+    assert verdict(scored).outcome != UNCERTAIN
+    found = verdict(scored, line=WIDER)
+    assert found.outcome == UNCERTAIN and words in found.reasons[1]
+    clear = recording(9.0 * np.sign(scored.score), bandwidth=scored.bandwidth_hz, snr=scored.snr_db)
+    assert verdict(clear, line=WIDER).outcome == (BONAFIDE if scored.score > 0 else SPOOF)
+
+
+def test_a_band_for_the_telephone_replaces_the_warnings_about_it():
+    scored, info = recording(bandwidth=3844.0), source(sample_rate=8000)
+    assert len(verdict(scored, info).warnings) == 2
+    assert verdict(scored, info, line=WIDER).warnings == []
+
+
+def test_the_band_and_the_timeline_of_a_record_are_those_of_its_condition():
+    found = judged(head("x", "llr", WIDER, METADATA, {}), recording(-3.0, snr=12.0), source(),
+                   METADATA, WIDER)
+    assert found["band"] == [-4.0, 2.0] and found["stretches"][0]["outcome"] == UNCERTAIN
 
 
 @pytest.mark.parametrize("score", [9.0, 0.0, -9.0])

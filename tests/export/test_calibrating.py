@@ -1,14 +1,18 @@
 """Calibration of a finished model: what it says of the dev set that it used."""
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.helpers.networks.scoring_models import write_small_model
 from tests.helpers.tiny_stores import tiny_stores
 from utils.common.errors import InputError
+from utils.detector.decision import Decision
 from utils.detector.engines import load_engine
-from utils.detector.verdict import is_demo
+from utils.detector.scoring import score_blocks
+from utils.detector.verdict import NARROW, NOISY, conditions, is_demo
 from utils.export.calibrating import calibrated, change_entries
+from utils.export.conditions import CHANGES, Changed
 from utils.store.reader import Store
 
 
@@ -51,3 +55,27 @@ def test_a_model_is_not_calibrated_on_what_it_or_its_start_was_trained_on(count,
     store = Store(tiny_stores(tmp_path, {"train": count}) / "processed/train")
     with pytest.raises(InputError, match="was trained on .*train"):
         calibrated(load_engine(path, threads=1), store)
+
+
+def test_bands_for_noisy_and_telephone_speech_are_fitted_on_changed_dev(tmp_path):
+    path = model(tmp_path, 1)
+    store = Store(tiny_stores(tmp_path, {"dev": 44}) / "processed/dev")
+    entries = calibrated(load_engine(path, threads=1), store, conditions=True)
+    change_entries(path, entries)
+    bands = load_engine(path, threads=1).metadata["decision"]["bands"]
+    assert set(bands) == {NOISY, NARROW}
+    assert all(low <= high for low, high in bands.values())
+
+
+@pytest.mark.parametrize("name", [NOISY, NARROW])
+def test_a_recording_of_the_changed_dev_set_is_noticed_as_such(name, tmp_path):
+    """And what is read is the same in one piece and in two."""
+    store = Store(tiny_stores(tmp_path, {"dev": 12}) / "processed/dev")
+    changed = Changed(store, CHANGES[name])
+    whole = changed.read(3)
+    assert np.array_equal(np.concatenate([changed.read(3, 0, 900), changed.read(3, 900)]), whole)
+    assert len(whole) == store.rows[3].n_samples and whole.dtype == np.int16
+    decision = Decision(0.0, (-1.0, 1.0), bands={name: (-2.0, 2.0)})
+    heard = [score_blocks(load_engine(model(tmp_path, 1), threads=1), [changed.read(k)])
+             for k in range(len(changed))]
+    assert np.mean([name in conditions(scored, decision) for scored in heard]) >= 0.75

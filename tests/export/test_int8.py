@@ -122,6 +122,7 @@ def test_the_transformer_of_the_pretrained_model_bears_8_bits():
     model = int8.plain(whole)
     products = [name for name, text in int8.layers(model).items() if text.startswith("MatMul")]
     assert len(products) == 8       # four in each of two blocks
+    assert [node.op_type for node in model.graph.node if node.domain] == ["Encoder"]
     waves = np.random.default_rng(4).uniform(-0.1, 0.1, (1, 64600)).astype(np.float32)
     exact, rounded = (run(one, waves) for one in (whole, int8.in_8_bits(model, products, {})))
     assert 0 < np.abs(exact - rounded).max() < 0.05

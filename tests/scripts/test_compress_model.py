@@ -108,9 +108,16 @@ def test_a_model_that_errs_too_often_is_not_written_and_may_recover_otherwise(da
     assert "is not written: its EER on dev would rise by more than 0.5 points" in done.stderr
     assert "EER on dev" in done.stdout      # the figures are told first
     assert "EER on eval" not in done.stdout
+    assert "p.pt.work keeps the recovered weights for that" in done.stderr
     done = compress(data, model, output, *asked, "--at_most", 100, *TRAINING)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["p.pt"]
+
+
+def test_a_refusal_without_a_training_leaves_nothing(data, model, tmp_path):
+    done = compress(data, model, tmp_path / "p.pt", "--prune", 1, "--recover", 0, "--at_most", 0)
+    assert done.returncode == 1 and "is not written" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_wrong_options_of_the_training_are_wrong_usage(data, model, tmp_path):
@@ -126,7 +133,7 @@ def test_a_work_folder_is_made_here_and_has_one_user(data, model, tmp_path):
     done = compress(data, model, output, *asked)
     assert done.returncode == 1 and "holds something else" in done.stderr
     assert [path.name for path in folder.iterdir()] == ["mine.txt"]
-    with work_folder(tmp_path / "q.pt", "making it"):
+    with work_folder(tmp_path / "q.pt", "making it", keep=True):
         done = compress(data, model, tmp_path / "q.pt", *asked)
     assert done.returncode == 1 and "another run" in done.stderr
 
@@ -178,4 +185,4 @@ def test_a_network_without_residual_blocks_is_refused_and_nothing_is_written(dat
     save_checkpoint(tmp_path / "l.pt", lcnn)
     done = compress(data, tmp_path / "l.pt", tmp_path / "x.pt", "--prune", 0.5)
     assert done.returncode == 1 and "--prune is for aasist" in done.stderr
-    assert not (tmp_path / "x.pt").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["l.pt"]

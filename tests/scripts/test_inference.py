@@ -167,9 +167,21 @@ def test_before_any_training_the_pretrained_model_answers_and_is_named(speech, t
                                                                        monkeypatch, capsys):
     monkeypatch.setattr("utils.detector.detector.CHECKPOINT_DIR", tmp_path)
     assert script.main(["--input_file", str(next(speech.rglob("*.wav"))), "--force_cpu"]) == 0
-    said = capsys.readouterr().out
+    said, err = capsys.readouterr()
     assert "pretrained/detector.onnx: hybrid trained on openly licensed speech" in said
-    assert "threshold" in said
+    assert "threshold" in said and "not used" not in err
+
+
+def test_a_newer_training_run_without_a_threshold_is_named(speech, tmp_path, monkeypatch, capsys):
+    for module in ("utils.detector.detector", "utils.simplified_inference"):
+        monkeypatch.setattr(f"{module}.CHECKPOINT_DIR", tmp_path)
+    run = tmp_path / "mine" / "best.onnx"
+    run.parent.mkdir()
+    write_small_model(run.parent, decision=None)
+    assert script.main(["--input_file", str(next(speech.rglob("*.wav"))), "--force_cpu"]) == 0
+    said, err = capsys.readouterr()
+    assert "pretrained/detector.onnx" in said
+    assert f"not used: {run}, the newest training run, has no threshold" in err
 
 
 def test_a_list_names_files_from_here_or_from_its_own_folder(model, speech, capsys):
@@ -304,8 +316,8 @@ def test_a_picture_of_a_name_that_its_font_lacks_is_drawn_without_a_word(model, 
     assert infer(model, "--input_file", tmp_path / "录音 запись.wav", "--picture",
                  tmp_path / "p.png") == 0
     assert capsys.readouterr().err == "" and (tmp_path / "p.png").stat().st_size > 10_000
-    from utils.inference.picture import drawable
-    assert drawable("录a ж") == "\u25a1a ж"
+    from utils.common.drawing import drawable
+    assert drawable("录a ж$") == r"\u5f55a ж\$"
 
 
 def test_costs_move_the_threshold(model, speech, capsys):

@@ -132,11 +132,21 @@ def test_a_pipe_that_breaks_off_or_goes_on_is_told(heard, wav):
     assert line(lines, "recording").split()[1] == "5.0"
 
 
-def test_channels_are_averaged_and_that_is_said(heard, speech):
-    stereo = by_soundfile(np.stack([speech, speech], axis=1), "WAV", "PCM_16", 16000, 2,
-                          as_it_is=True)
-    code, lines = heard(stereo)
-    assert code == 0 and "its 2 channels were averaged" in line(lines, "heard")
+def test_channels_of_a_pipe_are_judged_as_those_of_a_file(heard, model, speech, tmp_path):
+    """The same sound: their mean; two talkers: each; opposite phase: one alone."""
+    other = np.roll(speech[::-1], 40_000)
+    for left, right, told in ((speech, speech, ""), (speech, other, "each is judged"),
+                              (speech, -speech, "left channel alone is judged")):
+        stereo = by_soundfile(np.stack([left, right], axis=1), "WAV", "PCM_16", 16000, 2,
+                              as_it_is=True)
+        code, lines = heard(stereo, "--json")
+        (tmp_path / "stereo.wav").write_bytes(stereo)
+        of_pipe = json.loads(lines[-1])
+        of_file = Detector.load(model, "cpu", 1).judge(tmp_path / "stereo.wav")
+        assert code == 0 and told in " ".join(of_pipe["notes"])
+        assert of_pipe["voice"] == of_file["voice"]
+        assert of_pipe["notes"] == of_file["notes"]
+        assert of_pipe["score"] == pytest.approx(of_file["score"], abs=1e-4)
 
 
 @pytest.mark.parametrize("options", [

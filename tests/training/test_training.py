@@ -229,6 +229,14 @@ def test_a_loss_that_is_no_number_stops_and_names_the_batch(data_dir, tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("dev", [36, 38])
+def test_a_dev_set_too_small_for_any_verdict_is_told_before_training(dev, tmp_path, capsys):
+    data = tiny_stores.tiny_stores(tmp_path / "data", {"train": 24, "dev": dev})
+    tiny_stores.train(data, tmp_path, "--epochs", 1)
+    told = "dev has 18 utterances of one class: every verdict will be uncertain"
+    assert (told in capsys.readouterr().out) == (dev == 36)
+
+
 def test_missing_store_is_one_sentence(tmp_path):
     done = train(tmp_path / "nothing", tmp_path)
     assert done.returncode == 1

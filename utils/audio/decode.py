@@ -199,6 +199,7 @@ def _without_tag(opened: Opened) -> Opened:
             break
         head = opened.read(start, HEAD)
         zeros = len(head) - len(head.lstrip(b"\0"))
+        zeros -= 3 * (head[zeros + 1:zeros + 5] == b"ftyp")     # the length of an MP4's first box
         more = id3_length(head) or zeros * (zeros >= LEAST_ZEROS)
         if not more:
             return part_of(opened, start, opened.size) if start else opened

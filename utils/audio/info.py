@@ -52,6 +52,8 @@ class AudioInfo:
         """Note what the header says; `before`: bytes in front of it that are no sound."""
         if before:
             self._odd(f"{before:,} bytes before the sound are none: they are left out")
+        if reader.mended:
+            self._odd("its header is faulty: what follows it was read as its sound")
         self.sample_rate = reader.rate
         self.channels = reader.channels
         self.tracks = reader.tracks
@@ -92,7 +94,7 @@ class AudioInfo:
             self.flaws.insert(0, self.missing[0])
 
     def _note_loss(self, reader: Reader, promised: float | None) -> None:
-        less = 0.0 if promised is None else promised - reader.heard
+        less = 0.0 if promised is None else promised - reader.played
         if less > TOLERANCE:
             self.missing.append(f"{reader.heard:.1f} of {promised:.1f} s could be decoded")
         elif reader.faults and (promised is None or less > CONCEALED):

@@ -14,9 +14,11 @@ MOST_NOTHING = 3600.0       # s of all pauses together; more is no pause, but an
 MOST_PAUSES = 100           # kept one by one
 MOST_TAGS, LONGEST_TAG = 200, 10_000    # read of a file; characters
 STRICT = {"err_detect": "crccheck+explode"}     # an error is told, not covered with silence
+ENDLESS = {"ignore_length": "1"}    # of WAV: a length that its writer could not know
 WITH_SUMS = ("flac", "tta", "wavpack")          # codecs that look at their sums if asked to
 # formats with time stamps; the last ones have numbered frames: a lost one leaves its place
 TIMED = ("mov", "matroska", "flv", "asf", "mpegts", "mpeg", "ogg", "rm", "mxf")
+OF_THE_FILE = ("matroska", "flv", "asf")        # formats that promise the length of all tracks
 NUMBERED = ("flac", "tta", "wv")
 FROM_ZERO = ("mov", "matroska", "flv", *NUMBERED)       # formats whose clocks start at zero
 
@@ -33,6 +35,7 @@ class Reader:
         """`form` and `options`: libav's format, where the bytes are bare samples."""
         import av                       # 20 MB of memory: for those who decode
         self.form = form
+        self.mended = False     # its header was put right
         self.block = BLOCK      # samples (all channels together) that a block holds at least
         self._errors = (av.error.FFmpegError, ValueError)
         self._container = self._open(av, source, form, options)
@@ -70,6 +73,7 @@ class Reader:
         self.skipped = 0.0      # s by which the clock jumps further than a pause could
         self.first = 0          # the first byte of the first packet
         self.end = 0            # the byte behind the last packet
+        self.reached = 0.0      # s by the file's clock, where packets of other streams end
         self.packets = 0
         self.packet_seconds = 0.0   # of the first
         self.faults = 0         # packets that could not be decoded
@@ -111,6 +115,11 @@ class Reader:
     def heard(self) -> float:
         """The seconds to compare with a promise: where there are time stamps, with all jumps."""
         return self.length + self.skipped if self.name in TIMED else self.decoded
+
+    @property
+    def played(self) -> float:
+        """The same, where the promise is of the whole file: its film may outlast its sound."""
+        return max(self.heard, self.reached) if self.name in OF_THE_FILE else self.heard
 
     def begins(self) -> bool:
         """Whether the first packet can be decoded; nothing can be read afterwards."""
@@ -171,12 +180,17 @@ class Reader:
 
     def _frames(self) -> Iterator:
         with self._container:
-            packets = self._container.demux(self._stream)
+            packets = self._container.demux()
             while True:
                 try:
                     packet = next(packets)
                 except (StopIteration, *self._errors):
                     return      # of an error too: what follows is told by the promised length
+                if packet.stream.index != self._stream.index:
+                    if packet.size and packet.pts is not None:
+                        end = packet.pts + (packet.duration or 0)
+                        self.reached = max(self.reached, float(end * packet.time_base))
+                    continue
                 if packet.size:
                     self.packets += 1
                     self._place(packet)

@@ -3,12 +3,15 @@ import re
 from collections.abc import Iterator
 
 from utils.audio.file_types import not_audio
-from utils.audio.libav import DecoderRefused, Reader
+from utils.audio.headers import mended
+from utils.audio.libav import ENDLESS, DecoderRefused, Reader
 from utils.audio.sources import Opened, part_of
 
 FIRST, CHUNK = 1 << 12, 1 << 20     # bytes searched at once: the first time, and at most
 MOST_PIECES = 1000          # files one behind the other; more are left
 MOST_CHUNKS = 10_000        # of a file, looked at in turn
+CHUNK_HEAD = 24             # bytes of the longest head of a chunk
+LEAST_BYTES = 512           # of coded sound behind the promised end, likewise
 LEAST_TAIL = 0.1            # s of samples behind the promised end; less is rubbish
 MOST_STARTS = 20            # false ones, of bare AAC
 FRONT = 1 << 16             # bytes before the sound that may be rubbish
@@ -21,7 +24,7 @@ _BEGIN = re.compile(
     re.DOTALL)
 # In these, libav reads on over the joint.
 _OGG_PAGE = re.compile(rb"OggS\x00([\x00-\x07])")
-_JOINTS = {b"#!AMR": re.compile(rb"#!AMR(?:-WB)?\n"), b"fLaC\0": re.compile(rb"fLaC\x00{3}\x22")}
+_JOINTS = {b"#!AMR": _BEGIN, b"fLaC\0": re.compile(rb"fLaC\x00{3}\x22|RIFF.{4}WAVE", re.DOTALL)}
 _SOUND = re.compile(rb"[^\x00]")
 _CHUNKED = ("wav", "w64", "aiff", "caf")
 # chunks that may follow the sound, also where the file was cut within them
@@ -53,8 +56,10 @@ def pieces(opened: Opened, track: int) -> Iterator[tuple[Opened, Reader]]:
             heard = True
             yield piece, reader
             reader.release()
-            begun = start
-            start = begun + joint if joint else _next(opened, _BEGIN, begun + reader.end)
+            begun, end = start, start + reader.end
+            start = begun + joint if joint else _next(opened, _BEGIN, end)
+            if not start and _bare(opened, end):
+                start = end
             if not start and (tail := _samples_behind(rest, reader)):
                 yield tail, Reader(tail, 0, reader.codec.removeprefix("pcm_"),
                                    sample_rate=str(reader.rate), ch_layout=f"{reader.channels}C")
@@ -63,18 +68,45 @@ def pieces(opened: Opened, track: int) -> Iterator[tuple[Opened, Reader]]:
 
 
 def _begun(piece: Opened, track: int) -> tuple[Opened, Reader]:
-    """A file and its reader, without rubbish that looks like the first frame of bare AAC.
+    """A file and its reader; where its header is faulty, behind a mended one."""
+    try:
+        reader = Reader(piece, track)
+    except DecoderRefused:
+        if not (better := mended(piece)):
+            raise
+        reader = Reader(better, track)
+        reader.mended = True
+        return better, reader
+    if reader.name == "aac":
+        return _begun_aac(piece, track, reader)
+    if reader.name == "wav" and not reader.codec.startswith("pcm_") and _stale(piece):
+        return piece, Reader(piece, track, **ENDLESS)
+    return piece, reader
+
+
+def _begun_aac(piece: Opened, track: int, reader: Reader) -> tuple[Opened, Reader]:
+    """Bare AAC without rubbish that looks like its first frame.
 
     libav believes such a frame's header, and loses the up to 8 KB that it announces.
     """
     for _ in range(MOST_STARTS):
-        reader = Reader(piece, track)
-        if reader.name != "aac":
-            return piece, reader
         if reader.begins():
             break
         piece = part_of(piece, reader.first + 1, piece.size)
+        reader = Reader(piece, track)
     return piece, Reader(piece, track)
+
+
+def _bare(opened: Opened, start: int) -> bool:
+    """Whether MP3 or AAC begins right there, whose frames have no mark that is long enough."""
+    head = opened.read(start, 3)
+    if head != b"ID3" and not b"\xff\xe0" <= head[:2]:
+        return False
+    try:
+        reader = Reader(part_of(opened, start, opened.size))
+    except DecoderRefused:
+        return False
+    return reader.name in ("mp3", "aac") and reader.begins()
 
 
 def _joint(opened: Opened) -> int | None:
@@ -112,18 +144,31 @@ def _found(opened: Opened, pattern: re.Pattern, start: int = 0) -> Iterator[tupl
 
 
 def _first_data(opened: Opened) -> int | None:
-    """Where the samples of a WAV file end, if more of them follow: libav would take the last."""
+    """Where the samples of a WAV file end, if more follow: libav would take the last."""
+    end = _data_end(opened)
+    behind = opened.read(end, CHUNK_HEAD) if end else b""
+    return end if behind[:4] == b"data" or _BEGIN.match(behind) else None
+
+
+def _stale(opened: Opened) -> bool:
+    """Whether the sound of a WAV file goes on behind its promised end."""
+    end = _data_end(opened)
+    return bool(end) and opened.size - end > LEAST_BYTES and not _chunk(opened, end)
+
+
+def _data_end(opened: Opened) -> int:
+    """Where the first data chunk of a WAV file ends; 0 where that is not known."""
     if opened.read(0, 4) != b"RIFF":
-        return None
+        return 0
     start = 12
     for _ in range(MOST_CHUNKS):
         chunk = _chunk(opened, start)
         if not chunk:
-            return None
-        if chunk[0] == b"data":
-            return chunk[2] if opened.read(chunk[2], 4) == b"data" else None
+            return 0
         start = chunk[2]
-    return None
+        if chunk[0] == b"data":
+            return start
+    return 0
 
 
 def _samples_behind(opened: Opened, reader: Reader) -> Opened | None:
@@ -140,7 +185,8 @@ def _samples_behind(opened: Opened, reader: Reader) -> Opened | None:
             start = begin
             break
         start = end
-    if opened.read(start, 4) in _NO_SOUND or _next(opened, _SOUND, start) is None:
+    behind = opened.read(start, FIRST)
+    if behind[:4] in _NO_SOUND or not_audio(behind) or _next(opened, _SOUND, start) is None:
         return None
     if start == reader.end:         # an odd length may end within a sample
         start -= (start - reader.first) % reader.width
@@ -151,7 +197,7 @@ def _samples_behind(opened: Opened, reader: Reader) -> Opened | None:
 
 def _chunk(opened: Opened, start: int) -> tuple[bytes, int, int] | None:
     """(name, first byte, end) of the chunk that begins at `start`, of any of the four formats."""
-    head = opened.read(start, 24)
+    head = opened.read(start, CHUNK_HEAD)
     name = head[:4]
     if len(head) < 8 or not (name.isascii() and name.decode().isprintable()):
         return None

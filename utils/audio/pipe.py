@@ -6,14 +6,13 @@ from typing import BinaryIO
 
 from utils.audio.decode import HEAD, AudioStream
 from utils.audio.file_types import not_audio
-from utils.audio.libav import DecoderRefused, Reader
+from utils.audio.libav import ENDLESS, DecoderRefused, Reader
 from utils.audio.promises import PLACEHOLDER
 from utils.audio.sources import AudioError, Opened
 
 RAW = "s16le"               # raw samples: 16 bits, little endian, one channel
 INDEXED = ("mov", "caf")    # formats whose index may stand behind the sound
 NAME_IT = "a file whose index stands at its end, as in most MP4 and M4A, must be named as a file"
-ENDLESS = {"ignore_length": "1"}    # of WAV: a length that its writer could not know
 
 
 class Pipe:
@@ -81,11 +80,11 @@ class Piped(Opened):
 
 
 class PipeStream(AudioStream):
-    """As `AudioStream`, of what comes through a pipe, in blocks as small as they come."""
+    """As `open_channels`, of what comes through a pipe, in blocks as small as they come."""
 
     def __init__(self, pipe: Pipe, rate: int | None = None) -> None:
         """`rate` in Hz: the pipe holds raw samples, 16 bits, little endian, one channel."""
-        super().__init__(pipe)
+        super().__init__(pipe, each=True)
         self._rate = rate
 
     def _open(self, _stack: ExitStack) -> Opened:

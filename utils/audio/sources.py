@@ -42,11 +42,15 @@ class Opened:
 
 
 class Slice(io.RawIOBase):
-    """`size` bytes of `file` from `offset`, as a file of its own; closing it leaves `file` open."""
+    """`size` bytes of `file` from `offset`, as a file of its own; closing it leaves `file` open.
 
-    def __init__(self, file: BinaryIO, offset: int, size: int) -> None:
+    `head` stands in place of the first of them.
+    """
+
+    def __init__(self, file: BinaryIO, offset: int, size: int, head: bytes = b"") -> None:
         super().__init__()
         self._file, self._offset, self._size, self._at = file, offset, size, 0
+        self._head = head
 
     def readable(self) -> bool:
         return True
@@ -66,6 +70,10 @@ class Slice(io.RawIOBase):
         view = memoryview(buffer).cast("B")[:max(0, self._size - self._at)]
         if not view:
             return 0
+        if new := self._head[self._at:self._at + len(view)]:
+            view[:len(new)] = new
+            self._at += len(new)
+            return len(new)
         self._file.seek(self._offset + self._at)
         count = self._file.readinto(view)
         self._at += count
@@ -77,8 +85,13 @@ def part_of(opened: Opened, start: int, end: int) -> Opened:
     return _slice(opened.of, opened.name, opened.offset + start, end - start)
 
 
-def _slice(file: BinaryIO, name: str, offset: int, size: int) -> Opened:
-    part = io.BufferedReader(Slice(file, offset, size), BUFFER)
+def patched(opened: Opened, head: bytes, start: int = 0) -> Opened:
+    """The same bytes from `start` on, with `head` in place of the first of them."""
+    return _slice(opened.of, opened.name, opened.offset + start, opened.size - start, head)
+
+
+def _slice(file: BinaryIO, name: str, offset: int, size: int, head: bytes = b"") -> Opened:
+    part = io.BufferedReader(Slice(file, offset, size, head), BUFFER)
     return Opened(part, name, size, file, offset)
 
 

@@ -59,19 +59,29 @@ def only_run(path: Path, doing: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def work_folder(output: Path, doing: str) -> Iterator[Path]:
+def work_folder(output: Path, doing: str, keep: bool) -> Iterator[Path]:
     """A folder beside `output` for what leads to it, which one process at a time may use.
 
-    It goes at the end and stays after an exception, for the next try. Raises `InputError` for a
-    folder of that name that was not made here, and where another live process works in it.
+    It goes at the end. With `keep` what it holds stays after an exception, for the next try.
+    Raises `InputError` for a folder of that name that was not made here, and where another live
+    process works in it.
     """
     folder = output.with_name(f"{output.name}.work")
     if folder.exists() and not (folder / WORK_MARK).exists():
         raise InputError(f"{folder} is needed for unfinished work and holds something else: "
                          "rename it, or choose another name for the output")
-    with only_run(folder / WORK_MARK, doing):
-        yield folder
-    shutil.rmtree(folder)
+    done = False
+    try:
+        with only_run(folder / WORK_MARK, doing):
+            done = True
+            try:
+                yield folder
+            except BaseException:
+                done = not keep or len(list(folder.iterdir())) == 1     # the mark
+                raise
+    finally:        # not inside: Windows removes no file that is still open
+        if done:
+            shutil.rmtree(folder)
 
 
 def _holder(descriptor: int) -> str:

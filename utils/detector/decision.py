@@ -2,8 +2,8 @@
 
 All three are fitted on dev and travel inside the checkpoint, as "calibration" and "decision".
 """
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 
 import numpy as np
 
@@ -143,6 +143,7 @@ class Decision:
     costs: Costs = Costs()
     origin: str = ""
     band_origin: str | None = None
+    bands: dict[str, tuple[float, float]] = field(default_factory=dict)    # by condition
 
     @classmethod
     def bayes(cls, costs: Costs, where: str) -> "Decision":
@@ -168,7 +169,8 @@ class Decision:
         """
         if costs == self.costs:
             return self
-        return Decision.bayes(costs, "as asked for").widened(self.band)
+        asked = Decision.bayes(costs, "as asked for").widened(self.band)
+        return replace(asked, bands=self.bands)
 
     def widened(self, band: tuple[float, float] | None) -> "Decision":
         """This decision with `band`, widened to MIN_HALF_WIDTH on both sides of the threshold."""
@@ -177,6 +179,13 @@ class Decision:
         low = min(band[0], self.threshold - MIN_HALF_WIDTH)
         high = max(band[1], self.threshold + MIN_HALF_WIDTH)
         return replace(self, band=(float(low), float(high)))
+
+    def under(self, conditions: Iterable[str]) -> "Decision":
+        """This decision with its band widened by those of `conditions`."""
+        if self.band is None:
+            return self
+        lows, highs = zip(self.band, *(self.bands[name] for name in conditions))
+        return replace(self, band=(min(lows), max(highs)))
 
     def outcome(self, score: float) -> str:
         """BONAFIDE, UNCERTAIN or SPOOF: on which side of the line a score lies.
@@ -190,7 +199,9 @@ class Decision:
     def to_dict(self) -> dict:
         """The decision as a checkpoint stores it."""
         return {"threshold": self.threshold, "band": list(self.band) if self.band else None,
-                "band_origin": self.band_origin, **self.costs.to_dict(), "origin": self.origin}
+                "band_origin": self.band_origin,
+                "bands": {name: list(band) for name, band in self.bands.items()},
+                **self.costs.to_dict(), "origin": self.origin}
 
     @classmethod
     def from_dict(cls, stored: dict | None) -> "Decision | None":
@@ -199,7 +210,8 @@ class Decision:
             return None
         band = tuple(stored["band"]) if stored.get("band") else None
         return cls(stored["threshold"], band, Costs.from_dict(stored), stored["origin"],
-                   stored.get("band_origin"))
+                   stored.get("band_origin"),
+                   {name: tuple(band) for name, band in stored.get("bands", {}).items()})
 
 
 def decision_of(metadata: dict, prior_spoof: float | None = None, miss: float | None = None,

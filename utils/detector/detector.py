@@ -59,7 +59,7 @@ class Detector:
 
         path: by default the newest in models/checkpoints that can judge, else the pretrained one.
         device: "auto", "cpu", "cuda" or "mps"; an exported model runs on the CPU.
-        threads: CPU cores, all by default.
+        threads: CPU cores; by default all, an exported model at most 4.
         fast: without a path, the small pretrained model, which costs less and errs more often.
         prior, cost_miss, cost_fa: set another threshold than the model's own; see `Costs`.
         published_protocol: bare scores, as in the published evaluation, instead of verdicts.

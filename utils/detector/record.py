@@ -8,8 +8,8 @@ from utils.audio.info import AudioInfo
 from utils.common.errors import shown
 from utils.detector.decision import BONAFIDE, SPOOF, UNCERTAIN, Decision
 from utils.detector.scoring import RecordingScore, Window
-from utils.detector.verdict import (CANNOT_JUDGE, is_demo, judge, too_short_to_be_sure,
-                                    trained_on)
+from utils.detector.verdict import (CANNOT_JUDGE, conditions, is_demo, judge,
+                                    too_short_to_be_sure, trained_on)
 from utils.detector.voices import Voice, Voices
 
 LLR, RAW, PUBLISHED = "log-likelihood ratio", "score", "bona fide logit"    # kinds of score
@@ -62,11 +62,14 @@ def judged(begun: dict, scored: RecordingScore, info: AudioInfo, metadata: dict,
     is very short: they would be mistaken for a verdict.
     """
     verdict = judge(scored, info, metadata, decision)
+    if decision:
+        decision = decision.under(conditions(scored, decision))
     parts = []
     if verdict.judgeable and not too_short_to_be_sure(scored):
         parts = stretches(scored.windows, decision)
     return begun | {
         "score": scored.score if verdict.judgeable else None, "verdict": verdict.outcome,
+        "band": list(decision.band) if decision and decision.band else None,
         "notes": info.missing + info.remarks, "reasons": verdict.reasons,
         "warnings": spoofed_parts(verdict.outcome, parts) + verdict.warnings,
         "seconds": scored.seconds, "speech_seconds": round(scored.speech_seconds, 3),

@@ -44,6 +44,7 @@ class RecordingScore:
     level_dbfs: float           # of the loudest speech; -inf where there is none
     peak_level_dbfs: float      # of the loudest frame, speech or not; -inf for an empty recording
     bandwidth_hz: float | None  # of the speech
+    snr_db: float | None = None     # of the speech above its background
 
 
 class Recording:
@@ -81,7 +82,8 @@ class Recording:
         score = float(counted.mean()) if len(scores) else None
         return RecordingScore(score, self.windows(), self.activity.end / SAMPLE_RATE,
                               self.activity.speech_seconds(), self.activity.level,
-                              self.activity.peak_level, self.activity.bandwidth_hz())
+                              self.activity.peak_level, self.activity.bandwidth_hz(),
+                              self.activity.snr_db())
 
 
 def waveform(samples: np.ndarray) -> np.ndarray:

@@ -28,6 +28,7 @@ MOVEMENT_DEPTH_DB = 45.0        # levels further below the loudest band count as
 BAND_EDGES_HZ = (100, 300, 500, 800, 1200, 1800, 2600, 3600)
 BANDWIDTH_DEPTH_DB = 60.0       # so far below its peak, the long-term spectrum counts as sound
 LEVEL_BINS_DBFS = np.arange(-100.0, 1.0)
+BACKGROUND = 0.05               # share of the frames that are no louder
 
 _FREQUENCIES = np.fft.rfftfreq(FRAME, 1 / SAMPLE_RATE)
 _BANDS = np.stack([(_FREQUENCIES >= low) & (_FREQUENCIES < high)
@@ -74,11 +75,18 @@ class Frames:
         return float(np.partition(levels, -needed)[-needed]) if len(levels) >= needed else -np.inf
 
 
+def _histogram(levels: np.ndarray) -> np.ndarray:
+    """Counts (bins,) of levels (n,) in dBFS; the first bin also holds all below it."""
+    bins = (levels - LEVEL_BINS_DBFS[0]).clip(0, len(LEVEL_BINS_DBFS) - 1)
+    return np.bincount(bins.astype(int), minlength=len(LEVEL_BINS_DBFS))
+
+
 @dataclass
 class Activity:
     """The windows of one recording, added in order; it keeps a few numbers for each."""
     levels: list[float] = field(default_factory=list)   # of each window; -inf where it is no speech
     histogram: np.ndarray = field(default_factory=lambda: np.zeros(len(LEVEL_BINS_DBFS), np.int64))
+    every: np.ndarray = field(default_factory=lambda: np.zeros(len(LEVEL_BINS_DBFS), np.int64))
     spectrum: np.ndarray = field(default_factory=lambda: np.zeros(FRAME // 2 + 1))
     peak_level: float = -np.inf                         # of the loudest frame of any kind, dBFS
     end: int = 0                                        # samples
@@ -90,9 +98,10 @@ class Activity:
         moves = frames.movement() >= MOVEMENT_DB
         self.levels.append(frames.speech_level() if moves else -np.inf)
         if moves:
-            fresh = frames.speech_like & (start + STEP * np.arange(len(frames.level)) >= self.end)
-            bins = (frames.level[fresh] - LEVEL_BINS_DBFS[0]).clip(0, len(LEVEL_BINS_DBFS) - 1)
-            self.histogram += np.bincount(bins.astype(int), minlength=len(self.histogram))
+            new = start + STEP * np.arange(len(frames.level)) >= self.end
+            fresh = frames.speech_like & new
+            self.histogram += _histogram(frames.level[fresh])
+            self.every += _histogram(frames.level[new])
             self.spectrum += frames.power[fresh].sum(axis=0)
         self.end = start + len(samples)
 
@@ -114,6 +123,17 @@ class Activity:
         """The duration of speech: of its loud enough, speech-like frames, without pauses."""
         loud = LEVEL_BINS_DBFS >= np.floor(self.threshold)
         return float(self.histogram[loud].sum() * STEP / SAMPLE_RATE)
+
+    def snr_db(self) -> float | None:
+        """How far the loudest speech lies above the background, or None without speech.
+
+        The background is what is heard in the softest frames; digital silence does not count.
+        """
+        counts = np.cumsum(self.every[1:])
+        if not counts[-1] or not np.isfinite(self.level):
+            return None
+        softest = int(np.searchsorted(counts, BACKGROUND * counts[-1]))
+        return float(self.level - LEVEL_BINS_DBFS[1 + softest])
 
     def bandwidth_hz(self) -> float | None:
         """The highest frequency at which speech is within BANDWIDTH_DEPTH_DB of its peak, or None.

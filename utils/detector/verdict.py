@@ -9,6 +9,7 @@ from utils.detector.speech_activity import FLOOR_DBFS
 from utils.signals import SAMPLE_RATE
 
 CANNOT_JUDGE = "cannot judge"
+NOISY, NARROW = "noisy", "narrow"       # conditions under which a model errs more often
 
 MIN_SECONDS = 0.3            # of speech: below, nothing is judged
 SURE_SECONDS = 1.5           # of speech: below, always "uncertain" (see the model card)
@@ -20,6 +21,8 @@ CLIPPED_FRACTION = 0.001
 SOFT_DBFS = -50.0            # of speech: below, a warning in spite of the front stage
 LEVEL_MARGIN_DB = 6.0        # both margins: beyond the training audio's 5th and 95th percentile
 BANDWIDTH_MARGIN_HZ = 500.0
+NOISY_DB = 28.0              # of speech above its background: below, a recording is noisy
+NARROW_HZ = 4000.0           # speech that reaches no higher came over a telephone
 
 
 @dataclass(frozen=True)
@@ -37,23 +40,37 @@ class Verdict:
 def judge(scored: RecordingScore, info: AudioInfo, metadata: dict,
           decision: Decision | None) -> Verdict:
     """The verdict on a scored recording; `info` describes its file, `metadata` the model."""
-    warnings = source_warnings(info)
+    known = conditions(scored, decision)
+    warnings = source_warnings(info, NARROW in known)
     if reasons := obstacles(scored):
         return Verdict(CANNOT_JUDGE, reasons, warnings, judgeable=False)
-    warnings += [*speech_warnings(scored), *training_warnings(scored, metadata, info.rounded)]
+    warnings += [*speech_warnings(scored), *training_warnings(scored, metadata, info.rounded,
+                                                                NARROW in known)]
     if decision is None:
         return Verdict(CANNOT_JUDGE, [no_decision(metadata)], warnings)
     if too_short_to_be_sure(scored):
         reason = (f"only {scored.speech_seconds:.2f} s of speech, and a verdict needs at least "
                   f"{SURE_SECONDS:g} s: shorter ones of both kinds score alike")
         return Verdict(UNCERTAIN, [reason], warnings)
+    decision = decision.under(known)
     outcome = decision.outcome(scored.score)
     if outcome == UNCERTAIN:
         reasons = [TOO_LITTLE_DEV]
         if decision.band:
             low, high = decision.band
-            reasons = [f"too close to call: the score lies between {low:.2f} and {high:.2f}"]
+            reasons = [f"too close to call: the score lies between {low:.2f} and {high:.2f}",
+                       *(f"{words}; so more scores are uncertain" for words in known.values())]
     return Verdict(outcome, reasons, warnings)
+
+
+def conditions(scored: RecordingScore, decision: Decision | None) -> dict[str, str]:
+    """The conditions of a recording that its decision has a band for, each with words on it."""
+    found = {}
+    if scored.snr_db is not None and scored.snr_db < NOISY_DB:
+        found[NOISY] = f"the recording is noisy: its background is {scored.snr_db:.0f} dB below it"
+    if scored.bandwidth_hz is not None and scored.bandwidth_hz <= NARROW_HZ:
+        found[NARROW] = (f"its speech ends at {scored.bandwidth_hz:,.0f} Hz, as on a telephone")
+    return {name: words for name, words in found.items() if decision and name in decision.bands}
 
 
 def obstacles(scored: RecordingScore) -> list[str]:
@@ -78,10 +95,10 @@ def too_short_to_be_sure(scored: RecordingScore) -> bool:
     return scored.speech_seconds < SURE_SECONDS
 
 
-def source_warnings(info: AudioInfo) -> list[str]:
-    """What in the file itself may mislead."""
+def source_warnings(info: AudioInfo, narrow: bool) -> list[str]:
+    """What in the file itself may mislead; `narrow`: the band allows for its low rate."""
     found = []
-    if info.sample_rate < SAMPLE_RATE:
+    if info.sample_rate < SAMPLE_RATE and not narrow:
         found.append(f"recorded at {info.sample_rate:,} Hz: it holds nothing above "
                      f"{info.sample_rate // 2:,} Hz, where many traces of synthesis lie")
     if info.clipped_fraction > CLIPPED_FRACTION:
@@ -108,13 +125,16 @@ def speech_warnings(scored: RecordingScore) -> list[str]:
     return found
 
 
-def training_warnings(scored: RecordingScore, metadata: dict, rounded: bool) -> list[str]:
-    """In what the recording differs from the model's training and dev data; `rounded`: to 16 bits.
+def training_warnings(scored: RecordingScore, metadata: dict, rounded: bool,
+                      narrow: bool) -> list[str]:
+    """In what the recording differs from the model's training and dev data.
+
+    `rounded`: it was, to 16 bits. `narrow`: the band allows for its bandwidth.
     """
     found = []
     training = metadata.get("audio") or {}
     usual = training.get("bandwidth_hz")
-    if _outside(scored.bandwidth_hz, usual, BANDWIDTH_MARGIN_HZ):
+    if not narrow and _outside(scored.bandwidth_hz, usual, BANDWIDTH_MARGIN_HZ):
         found.append(f"its speech reaches {scored.bandwidth_hz:,.0f} Hz, the training audio "
                      f"{usual[0]:,.0f} to {usual[-1]:,.0f} Hz: the score may reflect the channel")
     if warning := _level_warning(scored.level_dbfs, training, bool(metadata.get("front")),

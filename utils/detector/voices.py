@@ -87,14 +87,15 @@ def _of_track(source: AudioSource, track: int, name: str, watch: Tap) -> Voices:
     with open_channels(source, track) as stream:
         for start, samples in windows(watch(stream)):
             compared.add(start, samples)
+    return grouped(compared, track, name)
+
+
+def grouped(compared: "Comparison", track: int = 0, name: str = "") -> Voices:
+    """The voices of a track whose channels were compared; none if it holds no speech."""
+    told = Voices()
+    speaking = compared.speaking()
     if not compared.alike:
         return Voices([Voice(name, track)])
-    speaking = compared.speaking()
-    return _grouped(compared, speaking, track, name) if speaking else Voices()
-
-
-def _grouped(compared: "Comparison", speaking: list[int], track: int, name: str) -> Voices:
-    told = Voices()
     groups = compared.groups(speaking)
     total = len(compared.activities)
     silent = [channel for channel in range(total) if channel not in speaking]
@@ -112,7 +113,7 @@ def _grouped(compared: "Comparison", speaking: list[int], track: int, name: str)
                                 None if len(chosen) == total else chosen))
     if len(groups) > 1:
         told.notes.insert(0, f"{prefix}its channels hold different sound, each is judged")
-    if silent:
+    if silent and speaking:
         told.notes.append(prefix + _left_out([_channel(channel, total) for channel in silent]))
     return told
 

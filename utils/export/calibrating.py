@@ -10,19 +10,22 @@ import onnx
 from utils.common.errors import InputError
 from utils.common.files import atomic_write
 from utils.detector.checkpoint import load_checkpoint, metadata, metadata_json, save_checkpoint
-from utils.detector.decision import fit_on_dev
+from utils.detector.decision import Calibration, fit_on_dev
 from utils.detector.engines import Engine
 from utils.detector.model_files import METADATA_KEY
 from utils.detector.scoring import score_store
+from utils.export.conditions import bands_of
 from utils.metrics.metrics import eer
 
 
-def calibrated(engine: Engine, store: Any, scores: np.ndarray | None = None) -> dict:
+def calibrated(engine: Engine, store: Any, scores: np.ndarray | None = None,
+               conditions: bool = False) -> dict:
     """The entries of a model's metadata that `store`, its dev set, determines.
 
-    `scores`: the raw ones (N,) of the store, if they are known. "calibration" is None, and "reason"
-    says why, where the store cannot calibrate. Raises `InputError` for the store that the model was
-    trained on.
+    `scores`: the raw ones (N,) of the store, if they are known. `conditions`: also fit the bands
+    for noisy and telephone speech, which hears some of it twice more. "calibration" is None, and
+    "reason" says why, where the store cannot calibrate. Raises `InputError` for the store that the
+    model was trained on.
     """
     corpus, trials = store.info["corpus"], store.info["trial_list_sha256"]
     check_not_trained_on(engine.metadata, store)
@@ -36,6 +39,9 @@ def calibrated(engine: Engine, store: Any, scores: np.ndarray | None = None) -> 
     if entries["calibration"] is None:
         return entries
     entries["decision"]["origin"] += f" of {corpus['name']}"
+    if conditions:
+        entries["decision"]["bands"] = bands_of(
+            engine, store, Calibration.from_dict(entries["calibration"]))
     genuine = np.array([label.is_bonafide for label in labels])
     return entries | {"calibrated_on": {
         "corpus": corpus["name"], "demo": corpus["demo"], "utterances": len(store),

@@ -92,11 +92,13 @@ def _count(checkpoint: dict) -> int:
     return sum(weight.numel() for weight in build_model(checkpoint["config"]).parameters())
 
 
-def as_exported(model: Path, target: Path) -> Path:
-    """`model` itself if it is exported, else its export at `target`."""
+def as_exported(model: Path, folder: Path) -> Path:
+    """`model` itself if it is exported, else its export in `folder`, made once."""
     if model.suffix == ".onnx":
         return model
-    export_onnx(model, target)
+    target = folder / f"exported-{file_sha256(model)[:12]}.onnx"
+    if not target.exists():
+        export_onnx(model, target)
     return target
 
 
@@ -105,7 +107,7 @@ def quantise(source: Path, target: Path, store: Any, seed: int) -> dict:
     if source.suffix != ".onnx" and "read" in load_checkpoint(source)["config"]:
         export_onnx(source, target, int8=True)
         return {"step": "quantised", "in 8 bits": "linear layers of the transformer, by window"}
-    exported = as_exported(source, target.with_name("float.onnx"))
+    exported = as_exported(source, target.parent)
     engine = load_engine(exported, threads=1)
     if data_file(exported).exists():
         raise InputError(f"{exported} keeps its weights in another file: "

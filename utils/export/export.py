@@ -88,7 +88,7 @@ def _mapped_engine(model: SpeechFrames, metadata: dict) -> OnnxEngine:
     folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
     path = Path(folder.name) / "network.onnx"
     write_ssl(model, metadata["n_samples"], path, largest=0)
-    engine = OnnxEngine(path.read_bytes(), metadata, torch.get_num_threads(), path)
+    engine = OnnxEngine(path, metadata, torch.get_num_threads(), path)
     engine.folder = folder
     return engine
 

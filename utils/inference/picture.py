@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.common.errors import printable
+from utils.common.drawing import drawable
 from utils.common.files import atomic_write
 from utils.detector.decision import BONAFIDE, SPOOF, UNCERTAIN, Decision
 from utils.detector.record import segments
@@ -123,7 +123,7 @@ def draw(file: Path, sketch: Sketch, record: dict) -> None:
             _draw_explanation(axes[3], record["explanation"])
         axes[0].set_xlim(0, max(sketch.samples / SAMPLE_RATE, 1e-3))
         score = "" if record["score"] is None else f", {record['score_kind']} {record['score']:.2f}"
-        name = drawable(printable(os.path.basename(record["file"]))).replace("$", r"\$")
+        name = drawable(os.path.basename(record["file"]))
         if record.get("voice"):
             name += f" ({record['voice']})"
         figure.suptitle(f"{name}: {record['verdict'] or 'no verdict'}{score}")
@@ -131,14 +131,6 @@ def draw(file: Path, sketch: Sketch, record: dict) -> None:
             figure.savefig(out, format=file.suffix[1:].lower(), dpi=110)
     finally:
         pyplot.close(figure)
-
-
-def drawable(name: str) -> str:
-    """`name` with a box for each character that the picture's font lacks."""
-    from matplotlib import font_manager
-    file = font_manager.findfont(font_manager.FontProperties())
-    known = font_manager.get_font(file).get_charmap()
-    return "".join(letter if ord(letter) in known else "\u25a1" for letter in name)
 
 
 def _draw_wave(axis, sketch: Sketch) -> None:

@@ -1,16 +1,20 @@
 """A recording from a pipe: a line for each window as it comes, and the verdict at its end."""
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
+from utils.audio.info import AudioInfo
 from utils.audio.pipe import Pipe, PipeStream
 from utils.common.errors import InputError, printable
 from utils.detector.detector import Detector
 from utils.detector.listening import Listener
-from utils.detector.record import NO_SPEECH
+from utils.detector.record import NO_SPEECH, most_suspicious
 from utils.detector.scoring import Window
+from utils.detector.voices import Comparison, Voice, Voices, grouped, windows
 from utils.inference import words
 from utils.inference.inputs import STDIN
 from utils.inference.journal import Journal, json_line
@@ -56,30 +60,74 @@ def judge_stdin(detector: Detector, rate: int | None = None, *, as_json: bool = 
 
 def _judge(detector: Detector, pipe: Pipe, rate: int | None, as_json: bool,
            sketch: Sketch | None) -> dict:
-    """The record; prints each window when it is complete."""
+    """The record; prints each window of the mean of the channels when it is complete."""
     stream = PipeStream(pipe, rate)
-    listener = detector.listen(NAME, stream.info)
+    ears = Ears(detector, stream.info)
     line = _json if as_json else _words
+
+    def heard() -> Iterator[np.ndarray]:
+        for block in stream:
+            if sketch:
+                sketch.add(mean(block))
+            for window in ears.feed(block):
+                print(line(ears.all, window), flush=True)
+            yield block
     try:
         with stream:
-            for block in stream:
-                if sketch:
-                    sketch.add(block)
-                for window in listener.feed(block):
-                    print(line(listener, window), flush=True)
+            ears.compare(heard())
     except InputError as error:
-        return listener.failed(printable(error))
+        return ears.all.failed(printable(error))
     info = stream.info
+    notes = []
     if info.tracks > 1:
-        listener.notes.append(f"{info.tracks} sound tracks, the first is judged: of a pipe, no "
-                              "other can be")
-    if info.channels > 1:
-        listener.notes.append(f"its {info.channels} channels were averaged: name a file to judge "
-                              "each that holds other speech")
+        notes.append(f"{info.tracks} sound tracks, the first is judged: of a pipe, no other can be")
     if pipe.stopped:
-        listener.notes.append(f"stopped by Ctrl-C after {info.seconds:.1f} s: the verdict is of "
-                              "what was heard")
-    return listener.verdict()
+        notes.append(f"stopped by Ctrl-C after {info.seconds:.1f} s: the verdict is of what was "
+                     "heard")
+    return ears.verdict(notes)
+
+
+class Ears:
+    """All channels of a pipe, heard side by side: a pipe cannot be heard twice."""
+
+    def __init__(self, detector: Detector, info: AudioInfo) -> None:
+        self.all = detector.listen(NAME, info)      # the mean of the channels
+        self._each: list[Listener] = []
+        self._new = lambda: detector.listen(NAME, info)
+        self._compared = Comparison()
+
+    def feed(self, block: np.ndarray) -> list[Window]:
+        """Hear samples (n, channels) at 16 kHz; the windows of the mean that they complete."""
+        if block.shape[1] > 1 and not self._each:
+            self._each = [self._new() for _ in range(block.shape[1])]
+        for listener, channel in zip(self._each, block.T):
+            listener.feed(channel)
+        return self.all.feed(mean(block))
+
+    def compare(self, blocks: Iterable[np.ndarray]) -> None:
+        """Hear all blocks, and compare their channels."""
+        for start, samples in windows(blocks):
+            if self._each:
+                self._compared.add(start, samples)
+
+    def verdict(self, notes: list[str]) -> dict:
+        """The record of the most suspicious voice, as of a file; `notes`: what else to say."""
+        told = grouped(self._compared)
+        if not told.found:
+            told = Voices([Voice()])
+        records = [self._of(voice).verdict() for voice in told.found]
+        told.notes += notes
+        return most_suspicious(records, told) | {"origin": records[0]["origin"]}
+
+    def _of(self, voice: Voice) -> Listener:
+        if voice.channels is None:
+            return self.all
+        return self._each[self._compared.loudest(voice.channels)]
+
+
+def mean(block: np.ndarray) -> np.ndarray:
+    """The mean (n,) of the channels of a block (n, channels)."""
+    return block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
 
 
 def _words(listener: Listener, window: Window) -> str:

@@ -165,7 +165,7 @@ def _timeline(record: dict) -> list[str]:
     parts = record.get("stretches")
     if not parts or len(record["windows"]) < 2:
         return []
-    lines = [_line("timeline", "(to about two seconds)")]
+    lines = [_line("timeline", "(means of overlapping windows, right to about two seconds)")]
     for part in parts[:MAX_STRETCHES]:
         line = f"  {clock(part['start']):>9} to {clock(part['end']):<9} {part['outcome']}"
         lines.append(line if part["score"] is None else f"{line} ({part['score']:.2f})")

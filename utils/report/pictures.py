@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from utils.common.drawing import drawable
 from utils.metrics.metrics import auc, bayes_threshold, det_curve, error_rates
 from utils.report import plots
 from utils.report.curves import Curve, plot_calibration, plot_det, plot_roc
@@ -138,6 +139,7 @@ def _plot_trial(ax: Axes, evaluation: Evaluation, i: int) -> None:
     levels = spectrogram(evaluation.store.read(i, 0, int(SECONDS * SAMPLE_RATE)))
     ax.imshow(levels, origin="lower", aspect="auto", cmap="magma", vmin=FLOOR_DB, vmax=0,
               extent=(0, levels.shape[1] * HOP / SAMPLE_RATE, 0, SAMPLE_RATE / 2000))
-    key = "bona fide" if row.labels.is_bonafide else f"spoof ({row.labels.attack})"
-    ax.set_title(f"{row.utterance}\n{key}, score {evaluation.scores[i]:.2f}", fontsize=8.5)
+    key = "bona fide" if row.labels.is_bonafide else f"spoof ({drawable(row.labels.attack)})"
+    name = drawable(row.utterance)
+    ax.set_title(f"{name}\n{key}, score {evaluation.scores[i]:.2f}", fontsize=8.5)
     ax.tick_params(labelsize=8)

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from utils.common.drawing import drawable
 from utils.common.files import atomic_write
 
 BONAFIDE = "#2166ac"        # colours
@@ -76,7 +77,7 @@ def plot_attacks(path: Path, per_attack: dict[str, dict], seen: Sequence[str] | 
     figure, (ax,) = new_figure(6.8, 1.4 + 0.3 * len(parts))
     ax.barh(range(len(parts)), eers, color=colours, alpha=0.85, height=0.7, xerr=errors,
             error_kw={"linewidth": 1, "capsize": 2.5})
-    labels = [f"{tag}  ({part['trials']['spoof']:,})" for tag, part in parts]
+    labels = [f"{drawable(tag)}  ({part['trials']['spoof']:,})" for tag, part in parts]
     ax.set_yticks(range(len(parts)), labels, fontsize=8.5)
     if seen is not None:
         for name, colour in (("seen", SPOOF), ("seen on dev only", GREY), ("unseen", UNSEEN)):

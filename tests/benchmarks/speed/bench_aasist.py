@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from tests.benchmarks.results_files import Rows, add_output_options, publish
 from utils.common.arguments import positive
@@ -53,21 +54,25 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def seconds(call: Callable[[], object]) -> float:
-    """CPU seconds of one call."""
-    started = time.process_time()
+def seconds(call: Callable[[], object],
+            clock: Callable[[], float] = time.process_time) -> float:
+    """Seconds of one call, by default those of the processor."""
+    started = clock()
     call()
-    return time.process_time() - started
+    return clock() - started
 
 
-def take_turns(contestants: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median CPU seconds of each contestant; the first round is not counted."""
+def take_turns(contestants: dict[Any, Callable[[], object]], rounds: int,
+               clock: Callable[[], float] = time.process_time) -> dict[Any, float]:
+    """Median CPU seconds, or those of another clock, of each contestant; the first round is not
+    counted.
+    """
     for call in contestants.values():
         call()
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, call in contestants.items():
-            times[name].append(seconds(call))
+            times[name].append(seconds(call, clock))
     return {name: statistics.median(values) for name, values in times.items()}
 
 

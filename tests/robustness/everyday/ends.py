@@ -104,8 +104,14 @@ def _a_little_off() -> Iterator[Case]:
         yield _case(f"wav that promises {more} bytes more", "a.wav", lambda more=more: wav(
             sound, len(sound) + more), plain(real), "42" if more == 44 else "")
     yield _case("wav, LIST of odd length without its padding", "a.wav", lambda: wav(
-        sound, before=chunk(b"LIST", b"INFOISFT\x05\0\0\0Lavf5", pad=False)), plain(real), "52",
-        wish=True)
+        sound, before=chunk(b"LIST", b"INFOISFT\x05\0\0\0Lavf5", pad=False)), plain(real), "52")
+    yield _case("wav, bext of odd length without its padding", "a.wav", lambda: wav(
+        sound, before=chunk(b"bext", b"data" * 150 + b"x", pad=False)), plain(real))
+    yield _case("wav, a web page's end behind", "a.wav", lambda: wav(sound) + b"<!-- x -->\n" * 400,
+                plain(real))
+    for name, file, data in (("m4a", "a.m4a", lambda: muxed("ipod", [Track(real())])),
+                             ("mov", "a.mov", lambda: muxed("mov", [Track(real(), "pcm_s16le")]))):
+        yield _case(f"{name}, 512 zeros before", file, lambda data=data: bytes(512) + data(), data)
     yield _case("wav, LIST behind of odd length without its padding", "a.wav", lambda: wav(
         sound, behind=chunk(b"LIST", b"INFOISFT\x05\0\0\0Lavf5", pad=False)), plain(real))
     yield _case("wav without its last byte", "a.wav", lambda: wav(sound)[:-1], plain(real))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tests.robustness.everyday.making.case import (LOOSE, Case, Check, both_judged, lasts, put,
-                                                   scores_like)
+                                                   says, scores_like)
 from tests.robustness.everyday.making.containers import chunk, pcm, wav, with_u32, with_u64
 from tests.robustness.everyday.making.sound import (RATE, Track, both, fake, muxed, plain, real,
                                                     seconds, written)
@@ -28,6 +28,8 @@ JOINED = (*((f"a.{name.lower()}", lambda wave, name=name: written(wave, name))
           ("a.ts", lambda wave: muxed("mpegts", [Track(wave)])),
           ("a.flv", lambda wave: muxed("flv", [Track(wave)])),
           ("a.amr", lambda wave: muxed("amr", [Track(wave, "libopencore_amrnb", 8000)])))
+OF_TWO_KINDS = (("a.wav", "CAF"), ("a.wav", "FLAC"), ("a.wav", "MP3"), ("a.flac", "WAV"),
+                ("a.aac", "MP3"), ("a.webm", "WAV"))
 ROWS = {"a.wav": "34", "a.m4a": "35", "a.flac": "36", "a.w64": "36", "a.tta": "36", "a.au": "36"}
 
 
@@ -50,6 +52,11 @@ def _joined() -> Iterator[Case]:
                 file, lambda encode=encode: encode(fake()) + encode(real())), checks)
     yield Case("joined", "flac: real, then fake of another rate", put("a.flac", lambda: written(
         real(), "FLAC") + written(fake(), "FLAC", rate=44100)), (_heard_or_refused(),))
+    first = dict(JOINED)
+    for file, kind in OF_TWO_KINDS:
+        yield Case("joined", f"{file[2:]}: real, then fake as {kind}", put(
+            file, lambda file=file, kind=kind: first[file](real()) + written(fake(), kind)),
+            (_heard_or_refused(),))
     yield Case("joined", "wav: three", put("a.wav", lambda: 2 * written(real()) + written(fake())),
                (_heard_or_refused(2 * seconds(real()) + seconds(fake())),))
 
@@ -83,6 +90,7 @@ def _stale() -> Iterator[Case]:
     yield Case("stale length", "wav: zeros behind, as a recorder reserves them", put(
         "a.wav", lambda: wav(sound + bytes(1 << 20), len(sound))), whole)
     yield from _stale_elsewhere(three, whole)
+    yield from _stale_codings()
 
 
 def _stale_elsewhere(three: int, whole: tuple[Check, ...]) -> Iterator[Case]:
@@ -120,7 +128,21 @@ def _stale_elsewhere(three: int, whole: tuple[Check, ...]) -> Iterator[Case]:
                    whole)
 
 
+def _stale_codings() -> Iterator[Case]:
+    """Codings whose bytes are no samples; half of the sound is promised."""
+    for subtype, rate in (("IMA_ADPCM", RATE), ("MS_ADPCM", RATE), ("GSM610", 8000),
+                          ("ULAW", RATE), ("DOUBLE", RATE)):
+        def make(subtype=subtype, rate=rate) -> bytes:
+            data = written(fake(), "WAV", subtype, rate)
+            at = data.find(b"data") + 4
+            return with_u32(data, at, (len(data) - at) // 2 // 512 * 512)
+        yield Case("stale length", f"wav, {subtype}: half promised", put("a.wav", make), (
+            scores_like(lambda subtype=subtype, rate=rate: written(fake(), "WAV", subtype, rate),
+                        LOOSE), lasts(seconds(fake()))))
+
+
 def _zero() -> Iterator[Case]:
+    yield from _headers_that_libav_refuses()
     sound = pcm(fake())
     whole = (scores_like(plain(fake), LOOSE), lasts(seconds(fake())))
     yield Case("length zero", "wav: 0", put("a.wav", lambda: wav(sound, 0)), whole, "40")
@@ -142,6 +164,31 @@ def _zero() -> Iterator[Case]:
         written(fake(), "AU"), 8, 0, ">")), whole)
     yield Case("length zero", "aiff: 0", put("a.aiff", _aiff_zero), whole)
     yield Case("length zero", "caf: not known", put("a.caf", lambda: _caf_unknown()), whole)
+
+
+def _headers_that_libav_refuses() -> Iterator[Case]:
+    faulty = (scores_like(plain(fake), LOOSE), lasts(seconds(fake())), says("header is faulty"))
+
+    def w64(length: int) -> bytes:
+        data = written(fake(), "W64")
+        return with_u64(data, data.find(b"data") + 16, length % 2 ** 64)
+
+    def rf64(length: int) -> bytes:
+        data = written(fake(), "RF64")
+        return with_u64(data, data.find(b"ds64") + 16, length % 2 ** 64)
+
+    def aiff(length: int) -> bytes:
+        data = with_u32(written(fake(), "AIFF"), 4, length % 2 ** 32, ">")
+        for place in (data.find(b"COMM") + 10, data.find(b"SSND") + 4):
+            data = with_u32(data, place, length % 2 ** 32, ">")
+        return data
+    for length in (0, 24, -1):
+        yield Case("length zero", f"w64: {length}", put("a.w64", lambda length=length: w64(length)),
+                   faulty)
+    for length in (0, -1):
+        yield Case("length zero", f"aiff: {length} in all places", put(
+            "a.aiff", lambda length=length: aiff(length)), faulty)
+    yield Case("length zero", "rf64: -1", put("a.wav", lambda: rf64(-1)), faulty)
 
 
 def _aiff_zero() -> bytes:

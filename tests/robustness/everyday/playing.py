@@ -100,3 +100,15 @@ def _times() -> Iterator[Case]:
             film = "mpeg2video" if container == "mpegts" else "mpeg4"
             yield Case("time", f"{name}: the sound 60 s after the film", made(film, start=60.0),
                        (judged(), says("60|1:0|later|late|begins", "the late start told")), "32")
+    for file, container, codec, rate, film in (
+            ("a.mkv", "matroska", "aac", 44100, "mpeg4"),
+            ("a.webm", "webm", "libopus", 48000, "libvpx"),
+            ("a.mp4", "mp4", "aac", 44100, "mpeg4"), ("a.flv", "flv", "aac", 44100, "flv"),
+            ("a.avi", "avi", "libmp3lame", 44100, "mpeg4"),
+            ("a.wmv", "asf", "wmav2", 44100, "mpeg4"),
+            ("a.ts", "mpegts", "aac", 44100, "mpeg2video")):
+        yield Case("time", f"{file[2:]}: the film lasts 20 s", put(
+            file, lambda codec=codec, rate=rate, container=container, film=film: muxed(
+                container, [Track(real(), codec, rate)], film, 20.0)),
+            (judged(), lasts(seconds(real()), 0.3),
+             silent_about("could be decoded|file says that", "nothing is missing")))

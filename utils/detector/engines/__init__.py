@@ -33,8 +33,9 @@ class Engine(Protocol):
 def load_engine(path: Path, device: str = "cpu", threads: int | None = None) -> Engine:
     """An engine for the model at `path`: .pt through PyTorch, .onnx through ONNX Runtime.
 
-    `device`: as for `choose_device`; an exported model runs on the CPU only. `threads`: CPU cores,
-    all by default; PyTorch sets them for the whole process. Raises `InputError`.
+    `device`: as for `choose_device`; an exported model runs on the CPU only. `threads`: CPU cores;
+    by default all, of an exported model at most 4. PyTorch sets them for the whole process.
+    Raises `InputError`.
     """
     path = Path(path)
     if not path.is_file():
@@ -54,8 +55,8 @@ def load_engine(path: Path, device: str = "cpu", threads: int | None = None) -> 
     return TorchEngine.from_checkpoint(load_checkpoint(path), device, threads)
 
 
-def newest_model(checkpoint_dir: Path) -> Path | None:
-    """The model of the newest run below `checkpoint_dir` that can judge, else the newest, or None.
+def trained_models(checkpoint_dir: Path) -> list[Path]:
+    """The model of each run below `checkpoint_dir`, the newest run first.
 
     A run's model is best.onnx, or best.pt where that is newer.
     """
@@ -65,7 +66,13 @@ def newest_model(checkpoint_dir: Path) -> Path | None:
                  if (path := run / name).is_file()}
         if files:
             found.append((next(iter(files.values())), max(reversed(files), key=files.get)))
-    models = [path for _, path in sorted(found, key=lambda entry: entry[0], reverse=True)]
+    return [path for _, path in sorted(found, key=lambda entry: entry[0], reverse=True)]
+
+
+def newest_model(checkpoint_dir: Path) -> Path | None:
+    """The model of the newest run below `checkpoint_dir` that can judge, else the newest, or None.
+    """
+    models = trained_models(checkpoint_dir)
     return next((path for path in models if can_judge(path)), models[0] if models else None)
 
 
@@ -82,3 +89,9 @@ def default_model(checkpoint_dir: Path) -> Path:
                          "run.bat) to train one, run python notebooks/aasist_training.py on "
                          "prepared data, or name a model with --model")
     return newest
+
+
+def passed_over(checkpoint_dir: Path) -> Path | None:
+    """The newest run's model, where `default_model` leaves it out since it cannot judge."""
+    newest = next(iter(trained_models(checkpoint_dir)), None)
+    return newest if newest not in (None, default_model(checkpoint_dir)) else None

@@ -1,4 +1,7 @@
 """The engine that runs an exported model through ONNX Runtime, without PyTorch."""
+import os
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -14,28 +17,38 @@ from utils.detector.model_files import (MAX_BYTES, WEIGHTS_KEY, data_file, onnx_
                                         onnx_property, outside_weights)
 
 AGAIN = "export it again with utils/export_model.py"
+LARGE = 100_000_000     # bytes of a network whose single window keeps all cores busy
+MOST_THREADS = 4        # by default: each window at once takes about 50 MB
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 _REFUSALS = (ort_errors.Fail, ort_errors.InvalidArgument, ort_errors.InvalidGraph,
              ort_errors.InvalidProtobuf, ort_errors.NotImplemented, ort_errors.RuntimeException)
 
 
 class OnnxEngine:
-    """See `utils.detector.engines.Engine`."""
+    """See `utils.detector.engines.Engine`.
 
-    batch_size = 1
+    Each thread scores a window of its own; the threads share the windows of a LARGE network.
+    """
 
-    def __init__(self, content: bytes, metadata: dict, threads: int | None = None,
+    def __init__(self, content: bytes | Path, metadata: dict, threads: int | None = None,
                  name: Path | str = "the network"):
-        """An engine for an ONNX file's bytes; `name` stands in error messages."""
-        self.session = _session(content, name, threads)
+        """An engine for an ONNX file or its bytes; `name` stands in error messages."""
+        threads = threads or min(os.cpu_count() or 1, MOST_THREADS)
+        self.batch_size = 1 if _size(content, name) > LARGE else threads
+        self.session = _session(content, name, threads if self.batch_size == 1 else 1)
         self.metadata = metadata
+        self._threads = ThreadPoolExecutor(self.batch_size, "window")
 
     @classmethod
     def from_file(cls, path: Path, threads: int | None = None) -> "OnnxEngine":
         """An engine for the model at `path`, checked; `InputError` says what is wrong with it."""
+        before = path.stat() if path.is_file() else None
         content = _read(path)
-        engine = cls(content, {}, threads, path)
-        engine.metadata = _metadata(content, path)
+        metadata = _metadata(content, path)
+        del content     # the runtime reads the file again: bytes would cost their size in memory
+        engine = cls(path, metadata, threads, path)
+        if not os.path.samestat(before, path.stat()):
+            raise InputError(f"{path} was replaced while it was read: repeat the command")
         inputs = [entry.name for entry in engine.session.get_inputs()]
         outputs = [entry.name for entry in engine.session.get_outputs()]
         if inputs != ["waves"] or "logits" not in outputs:
@@ -51,18 +64,30 @@ class OnnxEngine:
         return finite(np.concatenate(self._run(waves, "last_hidden")), "statistics")
 
     def _run(self, waves: np.ndarray, output: str) -> list[np.ndarray]:
-        # One by one: a batch gains nothing here and takes its size times the memory.
+        # One window a run: a batch in one gains nothing and takes its size times the memory.
         finite(waves, "samples")
-        return [self.session.run([output], {"waves": waves[i:i + 1]})[0]
-                for i in range(len(waves))]
+        windows = [waves[i:i + 1] for i in range(len(waves))]
+        if min(self.batch_size, len(waves)) == 1:
+            return [self._score(window, output) for window in windows]
+        return list(self._threads.map(self._score, windows, repeat(output)))
+
+    def _score(self, window: np.ndarray, output: str) -> np.ndarray:
+        return self.session.run([output], {"waves": window})[0]
 
 
-def _session(content: bytes, name: Path | str,
-             threads: int | None) -> onnxruntime.InferenceSession:
+def _size(content: bytes | Path, name: Path | str) -> int:
+    """Bytes of a network, with those of the weights in a file beside it."""
+    beside = data_file(name) if isinstance(name, Path) else None
+    own = content.stat().st_size if isinstance(content, Path) else len(content)
+    return own + (beside.stat().st_size if beside and beside.is_file() else 0)
+
+
+def _session(content: bytes | Path, name: Path | str,
+             threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.enable_mem_pattern = False  # a memory plan takes 140 MB more and gains no time
-    options.intra_op_num_threads = threads or 0
+    options.intra_op_num_threads = threads
     native.register(options)
     if isinstance(name, Path):      # where its weights may lie
         options.add_session_config_entry(WEIGHTS_FOLDER, str(name.resolve().parent))

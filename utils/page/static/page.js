@@ -287,7 +287,7 @@ function stretches(record) {
     button.onclick = () => player.jump(part.start);
     return element("li", {}, button);
   });
-  const list = (items) => element("ul", { class: "stretches", "aria-label": "Timeline, to about two seconds" }, ...items);
+  const list = (items) => element("ul", { class: "stretches", "aria-label": "Timeline: means of overlapping windows, right to about two seconds" }, ...items);
   if (all.length <= MOST_STRETCHES) return list(all);
   return element("div", {}, list(all.slice(0, MOST_STRETCHES)), element("details", {},
     element("summary", {}, `${all.length - MOST_STRETCHES} more stretches`), list(all.slice(MOST_STRETCHES))));
