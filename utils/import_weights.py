@@ -22,11 +22,16 @@ ASVSPOOF5 = {"corpus": "ASVspoof 5",
                             "partition",
              "demo": False, "utterances": 182357, "seed": None,
              "attacks": [f"A{i:02d}" for i in range(1, 9)]}
+POST_TRAINED = {"corpus": "AntiDeepfake",
+                "description": "post-trained by its authors on 56,000 hours of real and 18,000 of "
+                               "fake speech, ASVspoof 2019, 2021 and 5 among it",
+                "demo": False, "utterances": None, "seed": None, "attacks": []}
 SELF_SUPERVISED = ("xlsr-aasist", "antideepfake", "xlsr-sls")   # utils/encoders/detectors.py
 UNKNOWN = {"corpus": "unknown", "description": "published weights of unknown training",
            "demo": False, "utterances": None, "seed": None, "attacks": []}
-# The files released at github.com/clovaai/aasist (models/weights) and at
-# github.com/asvspoof-challenge/asvspoof5: {SHA-256: (name, training data)}.
+# The files released at github.com/clovaai/aasist (models/weights), at
+# github.com/asvspoof-challenge/asvspoof5 and at huggingface.co/nii-yamagishilab (model.safetensors,
+# the sums as others publish them): {SHA-256: (name, training data)}.
 KNOWN_WEIGHTS = {
     "51d2d9cf0738172f61e2a384ec50a54a55363240f67c971ed55a92435bc1a1c0":
         ("the published AASIST", ASVSPOOF2019),
@@ -34,6 +39,12 @@ KNOWN_WEIGHTS = {
         ("the published AASIST-L", ASVSPOOF2019),
     "8f10fe1d1ce3ac62c19f00b86dfaf79f86f464301d23e08726b16b02edbb601c":
         ("the published ASVspoof 5 baseline", ASVSPOOF5),
+    "828ee456122f86d5d631cb7895a10e5c62c78a4fcb8a8b1c42cb5838a9abcfe0":
+        ("the published AntiDeepfake wav2vec small", POST_TRAINED),
+    "b27943fefaff677bc95890051cf27b14fd72ab66e55eca6d3395cdb5788c2bb5":
+        ("the published AntiDeepfake wav2vec large", POST_TRAINED),
+    "9bd5d9785bf72f91dfca8508651354946c4b307921cb358505e1b94035102224":
+        ("the published AntiDeepfake MMS 300M", POST_TRAINED),
 }
 
 
@@ -79,8 +90,12 @@ def _read(weights: Path, architecture: str) -> tuple[dict, dict, dict]:
         return *read_published(weights, architecture), {
             "published_whole": family.whole, "published_difference": family.difference}
     from models import CONFIGS
-    from utils.detector.checkpoint import read_pickle
-    return CONFIGS[architecture], read_pickle(weights), {}
+    from utils.detector.checkpoint import published_architecture, read_pickle
+    content = read_pickle(weights)
+    if (found := published_architecture(content)) in SELF_SUPERVISED:
+        raise InputError(f"{weights} holds the weights of another detector: choose --architecture "
+                         f"{found}")
+    return CONFIGS[architecture], content, {}
 
 
 def main(argv: list[str] | None = None) -> int:

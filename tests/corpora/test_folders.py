@@ -42,8 +42,10 @@ def test_the_usual_words_say_the_key(name, key):
 
 
 @pytest.mark.parametrize("subset, words", [
-    ("train", "train Training"), ("dev", "dev VAL valid validation"),
-    ("eval", "eval Test testing evaluation"), (None, "tests latest training2 dev-clean")])
+    ("train", "train Training train_set 1_train"),
+    ("dev", "dev VAL valid validation validation-data"),
+    ("eval", "eval Test testing evaluation Test_Set"),
+    (None, "tests latest training2 dev-clean train-clean-100 set data train_cats")])
 def test_the_usual_words_say_the_subset(subset, words):
     assert {subset_of(word) for word in words.split()} == {subset}
 

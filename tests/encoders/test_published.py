@@ -4,6 +4,7 @@ The files are random, of a small size; the formulae are written out in tests/hel
 """
 import hashlib
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ import torch
 
 from tests.helpers.audio.example_speech import crops, example_files
 from tests.helpers.networks.plain_ssl import plain_detector, plain_encoder
-from tests.helpers.networks.published_ssl import (SMALL, detector_shapes, encoder_shapes,
-                                                  random_weights, write_safetensors)
+from models.ssl import speech_encoder
+from tests.helpers.networks.published_ssl import (BASE, LARGE, SMALL, XLSR_1B, XLSR_2B,
+                                                  detector_shapes, encoder_shapes, random_weights,
+                                                  safetensors_header, write_safetensors)
 from tests.helpers.networks.scoring_models import write_store
 from tests.helpers.steps import step
 from tests.helpers.tiny_stores import tiny_stores
@@ -23,6 +26,7 @@ from utils.detector.engines import load_engine
 from utils.detector.scoring import published_score, tile
 from utils.encoders.detectors import read_published
 from utils.encoders.files import read_encoder
+from utils.encoders.names import encoder_settings, torchaudio_names
 from utils.encoders.tensors import read_safetensors
 from utils.export.calibrating import change_entries
 from utils.export.ssl import write_ssl
@@ -45,6 +49,24 @@ def imported(family: str, folder: Path, weights: dict | None = None, name: str =
                 "--output", folder / "m.pt")
     assert done.returncode == 0, done.stderr
     return folder / "m.pt"
+
+
+@pytest.mark.parametrize("size, released", [(BASE, 380_210_632), (LARGE, 1_269_622_944)])
+def test_the_names_and_shapes_fill_a_released_file_to_the_byte(size, released):
+    """AntiDeepfake's model.safetensors: wav2vec small; wav2vec large and MMS 300M, of one size."""
+    shapes = list(detector_shapes("antideepfake", size))
+    values = 4 * sum(math.prod(shape) for _, shape in shapes)
+    assert len(safetensors_header(shapes)) + values == released
+
+
+@pytest.mark.parametrize("size", [BASE, LARGE, XLSR_1B, XLSR_2B])
+def test_the_names_and_shapes_of_every_released_encoder_convert(size):
+    with torch.device("meta"):
+        weights = {name: torch.empty(shape) for name, shape in encoder_shapes(**size)}
+        converted = torchaudio_names(weights, Path("m.pt"))
+        network = speech_encoder(**encoder_settings(converted, Path("m.pt"))).state_dict()
+    assert ({name: value.shape for name, value in network.items()}
+            == {name: value.shape for name, value in converted.items()})
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -142,6 +164,9 @@ def test_a_published_file_in_place_of_a_checkpoint_is_told_its_architecture(fami
         load_checkpoint(tmp_path / "m.pth")
     with pytest.raises(InputError, match="is a detector, and no encoder alone: import it with"):
         read_encoder(tmp_path / "m.pth")
+    done = step("utils/import_weights.py", "--weights", tmp_path / "m.pth", "--architecture",
+                "aasist", "--output", tmp_path / "m.pt")
+    assert done.returncode == 1 and f"choose --architecture {family}" in done.stderr
 
 
 def test_an_encoder_in_place_of_a_checkpoint_is_told_its_use(tmp_path):
@@ -227,8 +252,6 @@ def test_an_untouched_model_is_left_where_dev_cannot_calibrate(tmp_path):
 
 def test_the_base_model_of_wav2vec_converts_too(speech):
     """Its extractor has one norm, its blocks norm after adding, its convolutions no bias."""
-    from models.ssl import speech_encoder
-    from utils.encoders.names import encoder_settings, torchaudio_names
     weights = random_weights(encoder_shapes(**SMALL, per_layer=False))
     converted = torchaudio_names(weights, Path("wav2vec_small.pt"))
     tuned = {f"w2v_encoder.w2v_model.{name}": value for name, value in weights.items()}

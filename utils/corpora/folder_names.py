@@ -12,6 +12,7 @@ KEYS = {word: key for key, words in _KEYS.items() for word in words.split()}
 FILLERS = frozenset("audio voice speech wav flac sample clip recording file data and".split())
 _SUBSETS = {"train": "train training", "dev": "dev development val valid validation",
             "eval": "eval evaluation test testing"}
+SUBSET_FILLERS = FILLERS | frozenset("set subset split part partition".split())
 SUBSET_WORDS = {word: subset for subset, words in _SUBSETS.items() for word in words.split()}
 BONA_FIDE = re.compile(r"bona[\W_]*fide")
 DEEP_FAKE = re.compile(r"deep[\W_]*fake")
@@ -41,8 +42,10 @@ def key_of(name: str) -> str | None:
 
 
 def subset_of(name: str) -> str | None:
-    """The subset that a folder's name says: train, dev or eval; else None."""
-    return SUBSET_WORDS.get(name.lower())
+    """The subset that a folder's name says, as in train, Test_set or 2_val; else None."""
+    words = {*re.split(r"[\W_]+", name.lower())} - SUBSET_FILLERS
+    subsets = {SUBSET_WORDS.get(word) for word in words if word and not word.isdecimal()}
+    return subsets.pop() if len(subsets) == 1 else None
 
 
 def published_key(name: str) -> str | None:

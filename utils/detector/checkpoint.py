@@ -142,9 +142,8 @@ def _read(path: Path) -> dict:
     content = read_pickle(path)
     if isinstance(content, dict) and "format" in content:
         return content
-    names = {str(name).removeprefix("module.").removeprefix("detector.")
-             for name in (content if isinstance(content, dict) else ())}
-    if found := next((PUBLISHED[name] for name in PUBLISHED if name in names), None):
+    names = _bare_names(content)
+    if found := published_architecture(content):
         raise InputError(f"{path} holds bare published weights: make a checkpoint of them with "
                          f"python utils/import_weights.py --weights {path} --architecture {found} "
                          "--output FILE.pt")
@@ -153,6 +152,17 @@ def _read(path: Path) -> dict:
                          f"python notebooks/aasist_training.py --architecture ssl --encoder {path}")
     raise InputError(f"{path} is not a checkpoint of this detector: "
                      "name a .pt file that training wrote")
+
+
+def published_architecture(content: Any) -> str | None:
+    """The --architecture of utils/import_weights.py for bare published weights; None for others."""
+    names = _bare_names(content)
+    return next((family for name, family in PUBLISHED.items() if name in names), None)
+
+
+def _bare_names(content: Any) -> set[str]:
+    return {str(name).removeprefix("module.").removeprefix("detector.")
+            for name in (content if isinstance(content, dict) else ())}
 
 
 def check_metadata(content: Any, path: Path) -> None:

@@ -154,7 +154,7 @@ def _spellings(line: str) -> Iterator[str]:
                   line.partition(" ")[2].strip(), line.rpartition(" ")[0],
                   *(word for word in line.split() if "." in word[1:])):
         plain = unquoted(value)
-        if len(plain) > 1 and plain[0] == plain[-1] == "'":
+        if len(plain) > 1 and plain[0] + plain[-1] in ("''", "\u201c\u201d", "\u2018\u2019"):
             plain = plain[1:-1]
         if plain.lower().startswith("file://"):
             plain = _path_of(plain)

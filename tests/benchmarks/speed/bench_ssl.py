@@ -113,15 +113,13 @@ def costs(name: str, folder: Path) -> dict[str, str]:
     first = {step: measured(*command) for step, command in making(family, folder).items()}
     turn_keys_if_scores_are_turned(folder)
     then = {step: measured(*command) for step, command in using(folder).items()}
-    windows = {bits: window(folder / file) for bits, file in ((32, "d.onnx"), (8, "d8.onnx"))}
     row = {"detector": name} | {step: f"{cpu:.1f}" for step, (cpu, *_) in (first | then).items()}
-    row |= {f"window, {bits} bits": f"{cpu:.2f}" for bits, (cpu, _) in windows.items()}
-    row |= {"peak MB, export": str(max(memory for _, memory, _ in first.values())),
-            "peak MB, window in 32 bits": str(windows[32][1]),
+    row |= {"peak MB, import": str(first["import"][1]),
+            "peak MB, export": str(max(first[step][1] for step in first if "export" in step)),
             "peak MB, verdict in 8 bits": str(then["verdict"][1])}
     for bits, file in ((32, "d.onnx"), (8, "d8.onnx")):
-        both = bytes_in(folder, f"{file}*")
-        row[f"file MB, {bits} bits"] = f"{both / 1e6:.0f}"
+        row |= {f"{what}, {bits} bits": value for what, value in opened(folder / file).items()}
+        row[f"file MB, {bits} bits"] = f"{bytes_in(folder, f'{file}*') / 1e6:.0f}"
     shutil.rmtree(folder)
     return row
 
@@ -136,11 +134,13 @@ def turn_keys_if_scores_are_turned(folder: Path) -> None:
         index.write_text(re.sub("|".join(keys), lambda key: keys[key[0]], index.read_text()))
 
 
-def window(model: Path) -> tuple[float, int]:
-    """CPU seconds of a window of 4.04 s, the best of five, and the peak MB."""
+def opened(model: Path) -> dict[str, str]:
+    """CPU seconds of the start and of a window of 4.04 s, the best of five; the peak MB."""
     _, memory, output = measured("-c", WINDOW, ROOT, model)
     times = [float(line) for line in output.split()]
-    return min(after - before for before, after in zip(times, times[1:])), memory
+    return {"start-up": f"{times[0]:.2f}",
+            "window": f"{min(after - before for before, after in zip(times, times[1:])):.2f}",
+            "peak MB": str(memory)}
 
 
 def head(folder: Path, data: Path | None, utterances: int) -> Rows:

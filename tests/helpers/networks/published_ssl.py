@@ -1,17 +1,21 @@
 """Files as published, with random values: the true names and shapes, of any width and depth."""
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from zlib import crc32
 
 import torch
 from torch import Tensor
 
 KERNELS = (10, 3, 3, 3, 3, 2, 2)
-SMALL = {"width": 64, "blocks": 2, "dense": 96, "channels": 16}
-BASE = {"width": 768, "blocks": 12, "dense": 3072, "channels": 512, "per_layer": False}
-LARGE = {"width": 1024, "blocks": 24, "dense": 4096, "channels": 512}   # 300 million weights
-XLSR_1B = {"width": 1280, "blocks": 48, "dense": 5120, "channels": 512}
-XLSR_2B = {"width": 1920, "blocks": 48, "dense": 7680, "channels": 512}
+CODES = 640     # of the quantiser, in two groups
+SMALL = {"width": 64, "blocks": 2, "dense": 96, "channels": 16, "final": 16}
+BASE = {"width": 768, "blocks": 12, "dense": 3072, "channels": 512, "final": 256,
+        "per_layer": False}
+LARGE = {"width": 1024, "blocks": 24, "dense": 4096, "channels": 512, "final": 768}     # 300M
+XLSR_1B = {"width": 1280, "blocks": 48, "dense": 5120, "channels": 512, "final": 1024}
+XLSR_2B = {"width": 1920, "blocks": 48, "dense": 7680, "channels": 512, "final": 1024}
 Shapes = Iterator[tuple[str, tuple[int, ...]]]
 
 
@@ -37,9 +41,12 @@ def _convolution(name: str, outputs: int, inputs: int, *kernel: int) -> Shapes:
     yield f"{name}.bias", (outputs,)
 
 
-def encoder_shapes(width: int, blocks: int, dense: int, channels: int,
+def encoder_shapes(width: int, blocks: int, dense: int, channels: int, final: int,
                    per_layer: bool = True) -> Shapes:
-    """fairseq's wav2vec 2.0 after pre-training; `per_layer`: as XLS-R, else as the base model."""
+    """fairseq's wav2vec 2.0 after pre-training; `per_layer`: as XLS-R, else as the base model.
+
+    `final`: the width that only pre-training uses.
+    """
     yield "mask_emb", (width,)
     inputs = 1
     for k, kernel in enumerate(KERNELS):
@@ -52,10 +59,10 @@ def encoder_shapes(width: int, blocks: int, dense: int, channels: int,
             yield from _norm(f"{name}.2", channels)
         inputs = channels
     yield from _linear("post_extract_proj", channels, width)
-    yield "quantizer.vars", (1, 2 * 32, 8)
-    yield from _linear("quantizer.weight_proj", channels, 64)
-    yield from _linear("project_q", 16, 16)
-    yield from _linear("final_proj", width, 16)
+    yield "quantizer.vars", (1, CODES, final // 2)
+    yield from _linear("quantizer.weight_proj", channels, CODES)
+    yield from _linear("project_q", final, final)
+    yield from _linear("final_proj", width, final)
     yield "encoder.pos_conv.0.bias", (width,)
     yield "encoder.pos_conv.0.weight_g", (1, 1, 128)
     yield "encoder.pos_conv.0.weight_v", (width, width // 16, 128)
@@ -127,9 +134,9 @@ def detector_shapes(family: str, size: dict) -> Shapes:
 
 
 def random_weights(shapes: Shapes, seed: int = 0) -> dict[str, Tensor]:
-    """Values that keep a signal's size through the network."""
-    generator = torch.Generator().manual_seed(seed)
-    return {name: _random(name, shape, generator) for name, shape in shapes}
+    """Values that keep a signal's size through the network, each by its name and `seed` alone."""
+    return {name: _random(name, shape, torch.Generator().manual_seed(seed + crc32(name.encode())))
+            for name, shape in shapes}
 
 
 def _random(name: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
@@ -143,14 +150,20 @@ def _random(name: str, shape: tuple[int, ...], generator: torch.Generator) -> Te
     return 1 + 0.1 * values if name.endswith("weight") else 0.1 * values
 
 
-def write_safetensors(path: Path, weights: dict[str, torch.Tensor]) -> None:
+def safetensors_header(shapes: Iterable[tuple[str, tuple[int, ...]]]) -> bytes:
+    """The begin of a .safetensors file of float32 tensors, which follow in the order of names."""
+    entries, at = {}, 0
+    for name, shape in sorted(shapes):
+        end = at + 4 * math.prod(shape)
+        entries[name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, end]}
+        at = end
+    text = json.dumps(entries, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
+def write_safetensors(path: Path, weights: dict[str, Tensor]) -> None:
     """The format as its documentation describes it."""
-    kinds = {torch.float32: "F32", torch.int64: "I64"}
-    header, parts, at = {"__metadata__": {"format": "pt"}}, [], 0
-    for name, value in weights.items():
-        parts.append(value.contiguous().numpy().tobytes())
-        header[name] = {"dtype": kinds[value.dtype], "shape": list(value.shape),
-                        "data_offsets": [at, at + len(parts[-1])]}
-        at += len(parts[-1])
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + b"".join(parts))
+    header = safetensors_header((name, tuple(value.shape)) for name, value in weights.items())
+    path.write_bytes(header + b"".join(weights[name].contiguous().numpy().tobytes()
+                                       for name in sorted(weights)))

@@ -77,6 +77,7 @@ def _spellings() -> Iterator[Case]:
     both = (ends(0), judged(*NAMES))
     for name, line, row in ((".\\ in front", ".\\{}", "78"), ("./ in front", "./{}", ""),
                             ("quotes", '"{}"', ""), ("single quotes", "'{}'", ""),
+                            ("quotes of a word processor", "\u201c{}\u201d", ""),
                             ("no-break space at the end", "{}\u00a0", "78"),
                             ("blanks around", "  {}\t", ""), ("comma at the end", "{},", "")):
         yield _case(name, _list(lambda folder, line=line: "".join(

@@ -89,7 +89,10 @@ def _kept() -> Iterator[Case]:
     """Sets that the user made are kept."""
     for train, dev, test in (("train", "val", "test"), ("train", "dev", "test"),
                              ("train", "validation", "test"), ("training", "validation", "testing"),
-                             ("Train", "Val", "Test"), ("train", "valid", "eval")):
+                             ("Train", "Val", "Test"), ("train", "valid", "eval"),
+                             ("train_set", "val_set", "Test Set"),
+                             ("training_data", "validation_data", "testing_data"),
+                             ("1_train", "2_dev", "3_test")):
         for real, fake in (("bonafide", "spoof"), ("real", "fake")):
             yield _case("own sets", f"{train}/{real}, {dev}/, {test}/", _sets(
                 {train: 8, dev: 4, test: 6}, real, fake), ends(0), in_subset("train", 8, 8),

@@ -1,10 +1,14 @@
 """Lists and names as computers write them, and the same sound twice."""
+import contextlib
+import io
 import unicodedata
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from tests.robustness.everyday.making.case import Case, Check, ends, says
 from tests.robustness.everyday.data_sets.data import (PREPARE, Fill, Tree, every_subset, filled,
                                                       in_all, stops)
+from utils import prepare_dataset
 
 NNBSP, NBSP = "\u202f", "\u00a0"
 HEAD = ("utterance", "key", "attack")
@@ -121,7 +125,14 @@ def _twice() -> Iterator[Case]:
         tree.used["spoof"] = 0
         tree.many("bonafide", "test/bonafide/{}.wav", 4)
         tree.many("spoof", "test/spoof/{}.flac", 4)
-    yield _case("twice", "as WAV in train, as FLAC in test", other_container, same, wish=True)
+
+    def prepared(folder: Path) -> list[str]:
+        command = filled(other_container)(folder)
+        with contextlib.redirect_stdout(io.StringIO()):
+            prepare_dataset.main(command)
+        return [*command, "--workers", "1"]
+    yield Case("twice", "as WAV in train, as FLAC in test: when they are decoded", prepared, (
+        same, ends(1)), command="utils/preprocess_data.py")
 
     def within(tree: Tree) -> None:
         tree.many("bonafide", "bonafide/r{}.wav", 12)
