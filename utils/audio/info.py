@@ -50,7 +50,7 @@ class AudioInfo:
 
     def describe(self, reader: Reader, before: int = 0) -> None:
         """Note what the header says; `before`: bytes in front of it that are no sound."""
-        if before:
+        if before and not reader.mended:
             self._odd(f"{before:,} bytes before the sound are none: they are left out")
         if reader.mended:
             self._odd("its header is faulty: what follows it was read as its sound")

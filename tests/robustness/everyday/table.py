@@ -13,7 +13,7 @@ from tests.robustness.everyday import (channels, ends, formats, lengths, level, 
 from tests.robustness.everyday.data_sets import layouts, names, published, scores
 from tests.robustness.everyday.making.case import RIGHT, SKIPPED, WRONG, Case, Missing, Seen
 from tests.robustness.everyday.making.sound import MODEL
-from tests.benchmarks.results_files import write_rows
+from tests.benchmarks.results_files import among_earlier, write_rows
 from tests.robustness.bench.records import Row
 from utils.common.errors import InputError, printable
 from utils.detector import Detector
@@ -104,7 +104,10 @@ def cases(chosen: str = "") -> list[Case]:
 
 
 def everyday(chosen: str, path: Path, say: Callable[[str], None] = print) -> list[Row]:
-    """Run the cases; writes a row for each to `path`, returns a row for each kind."""
+    """Run the cases; writes a row for each to `path`, returns a row for each kind.
+
+    The rows of other cases that `path` has already stay: kind by kind, it becomes the whole table.
+    """
     run, rows = Everyday(), []
     kinds: dict[str, Row] = {}
     for case in cases(chosen):
@@ -118,5 +121,12 @@ def everyday(chosen: str, path: Path, say: Callable[[str], None] = print) -> lis
             kind.wrong.append(told)
         elif row["outcome"] != RIGHT:
             say(f"{row['outcome'].upper()}: {told}")
-    write_rows(path, rows)
+    write_rows(path, with_earlier(rows, path))
     return list(kinds.values())
+
+
+def with_earlier(rows: list[dict[str, str]], path: Path) -> list[dict[str, str]]:
+    """These rows, and those of `path` for other cases, in the order of the cases."""
+    found = {(row["kind"], row["input"]): row
+             for row in among_earlier(rows, path, ("kind", "input"))}
+    return [found[case.kind, case.name] for case in cases() if (case.kind, case.name) in found]
