@@ -18,6 +18,7 @@ from utils.detector.engines import load_engine, newest_model, onnx_engine, passe
 from utils.export.export import export_onnx, quickest_engine
 from utils.detector.model_files import outside_weights
 from utils.detector.engines.torch_engine import TorchEngine
+from utils.report.results import model_for
 
 LENGTH = 8000
 
@@ -234,5 +235,6 @@ def test_a_model_that_can_judge_nothing_is_no_default_beside_one_that_can(tmp_pa
             os.utime(path, (time, time))
     assert newest_model(tmp_path) == tmp_path / "able" / name
     assert passed_over(tmp_path) == tmp_path / "bare" / name
+    assert model_for("cpu", tmp_path) == tmp_path / "bare" / name      # figures need no threshold
     (tmp_path / "able").rename(tmp_path.with_name(tmp_path.name + " away"))
     assert newest_model(tmp_path) == tmp_path / "bare" / name

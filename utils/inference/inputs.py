@@ -8,7 +8,6 @@ from functools import lru_cache
 from glob import glob, has_magic
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from utils.audio.file_types import AUDIO_SUFFIXES
 from utils.common.errors import InputError
@@ -141,6 +140,11 @@ def _named(folder: Path, line: str) -> str | None:
     return None
 
 
+def _path_of(address: str) -> str:
+    from urllib.request import url2pathname     # seldom needed, and loads TLS: 40 ms
+    return url2pathname(urlsplit(address).path)
+
+
 def _spellings(line: str) -> Iterator[str]:
     """A line as it stands, and what it names if it is an address, quoted, or a row of a table."""
     yield line
@@ -153,7 +157,7 @@ def _spellings(line: str) -> Iterator[str]:
         if len(plain) > 1 and plain[0] + plain[-1] in ("''", "\u201c\u201d", "\u2018\u2019"):
             plain = plain[1:-1]
         if plain.lower().startswith("file://"):
-            plain = url2pathname(urlsplit(plain).path)
+            plain = _path_of(plain)
         for text in dict.fromkeys((plain, plain.replace("\\", "/"))):
             yield text
             with contextlib.suppress(UnicodeError):

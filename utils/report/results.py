@@ -12,7 +12,7 @@ from tqdm import tqdm
 from utils.common.files import atomic_folder, atomic_write, file_sha256, write_json
 from utils.common.locks import only_run
 from utils.common.text import quoted
-from utils.detector.engines import PRETRAINED, Engine, default_model
+from utils.detector.engines import PRETRAINED, Engine, default_model, trained_models
 from utils.detector.scoring import check_published_lengths, published_score, score_store
 from utils.metrics.metrics import checked
 from utils.parallel.by_files import FileProcesses
@@ -84,8 +84,12 @@ def evaluate_score_files(path: Path, keys: Path | None, phase: str, output: Path
 
 
 def model_for(device: str, checkpoint_dir: Path) -> Path:
-    """The model to evaluate by default; on a GPU a checkpoint, because exports need the CPU."""
-    model = default_model(checkpoint_dir)
+    """The model to evaluate by default: the newest run's, whether it can judge or not.
+
+    On a GPU it is a checkpoint, because exports need the CPU. Raises `InputError` for none.
+    """
+    trained = trained_models(checkpoint_dir)
+    model = trained[0] if trained else default_model(checkpoint_dir)
     return model.with_suffix(".pt") if device != "cpu" and model != PRETRAINED else model
 
 

@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 
 from models.encoder import N_STATISTICS
-from tests.benchmarks.results_files import Rows, add_output_options, publish, read_rows
+from tests.benchmarks.results_files import VERSION, Rows, add_output_options, publish, read_rows
 from tests.helpers.networks import published_ssl as made
 from tests.helpers.tiny_stores import tiny_stores
 from utils.common.arguments import positive
@@ -175,9 +175,10 @@ def costs_row(what: str, cpu: float, memory: int, size: int = 0) -> dict[str, st
 
 
 def publish_beside(table: str, rows: Rows, args: argparse.Namespace) -> None:
-    """As `publish`, but the rows of other detectors in the file stay."""
+    """As `publish`, but the rows of other detectors in the file stay, in the columns of `rows`."""
     path = args.output / f"{table}-{args.conditions}.csv"
-    others = {row["detector"]: row for row in (read_rows(path) if path.exists() else [])}
+    others = {row["detector"]: {name: row.get(name, "") for name in (*rows[0], VERSION)}
+              for row in (read_rows(path) if path.exists() else [])}
     new = others | {row["detector"]: row for row in rows}
     publish(table, [new[name] for name in DETECTORS if name in new], args)
 
