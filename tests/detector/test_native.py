@@ -82,18 +82,6 @@ def test_two_threads_that_score_at_once_get_their_own_logits(model):
     assert all(np.array_equal(one, alone[i % 6]) for i, one in enumerate(together))
 
 
-@needs_library
-@pytest.mark.parametrize("kind", KINDS[1:])
-def test_every_number_of_threads_gives_the_same_bits(kind, monkeypatch, tmp_path):
-    long = _checkpoint("aasist-l", 24000)       # the first three blocks in several parts
-    save_checkpoint(tmp_path / "m.pt", long)
-    export_onnx(tmp_path / "m.pt", tmp_path / "m.onnx")
-    monkeypatch.setenv("AASIST_NATIVE", kind)
-    waves = random_input()[:1, :24000]
-    alone, *others = (load_engine(tmp_path / "m.onnx", threads=n).logits(waves) for n in (1, 2, 3))
-    assert all(np.array_equal(alone, logits) for logits in others)
-
-
 def test_a_library_that_does_not_load_is_passed_over(model, monkeypatch, tmp_path):
     broken = tmp_path / "broken.so"
     broken.write_bytes(b"no library")

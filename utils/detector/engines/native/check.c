@@ -72,16 +72,12 @@ static double *image(const model *m, const float *wave) {
     }
     return y;
 }
-static void alone(crew *crew, void (*part)(void *, size_t), size_t parts, void *job) {
-    while (parts) part(job, --parts);
-}
 static double difference(const kernel *k, const model *m, const float *wave) {
-    crew one = {alone};
     void *network = k->prepare(m), *room = k->room(network, SAMPLES);
     long columns = (SAMPLES - 2 * HALF) / 3, size = 0;
     float *outputs[N_BLOCKS];
     for (int i = 0; i < N_BLOCKS; i++) outputs[i] = malloc(4 * WIDTHS[i + 1] * N_ROWS * columns);
-    for (int turn = 0; turn < 2; turn++) k->encode(network, room, wave, SAMPLES, outputs, &one);
+    for (int turn = 0; turn < 2; turn++) k->encode(network, room, wave, SAMPLES, outputs);
     double *x = image(m, wave), worst = 0;
     for (int i = 0; i < N_BLOCKS; i++, columns /= 3) {
         x = next(&m->blocks[i], x, columns);

@@ -16,8 +16,6 @@ products a channel instead of 72, by Winograd's F(3, 2) over rows and F(4, 3) ov
 #define ROWS 25
 #define WIDE (2 * LANES)        /* output channels of one pass */
 #define PLANE ((long)TILES * THREES * WIDE)
-#define PARTS 8                 /* of a layer, for several threads: at most so many, */
-#define FEWEST 16               /* each of so many COLUMNS, for it repeats COLUMNS of conv1 */
 #define UNROLLED _Pragma("unroll 32")
 #define INLINE static inline __attribute__((always_inline))
 
@@ -103,24 +101,15 @@ static void bands_at(const float *const phases[3], const float *bands, float sca
     }
 }
 
-typedef struct { const network *net; const float *phases[3]; float *image; long columns, stride; } bands;
-
-static void some_bands(void *bands_, size_t n) {
-    const bands *b = bands_;
-    long steps = (b->columns + SPAN * LANES - 1) / (SPAN * LANES);
-    for (long step = steps * n / PARTS; step < steps * (long)(n + 1) / PARTS; step++)
-        bands_at(b->phases, b->net->bands, b->net->scale, b->net->offset, step * SPAN * LANES,
-                 b->image, b->stride);
-}
-
 /* The pooled bands of a wave: rows 1 to 23 of the image. room: 3 strides. */
 static void image_of(const network *net, const float *wave, long samples, float *image, long stride,
-                     float *room, crew *crew) {
+                     float *room) {
     long columns = (samples - 2 * HALF) / 3;
-    bands all = {net, {room, room + stride, room + 2 * stride}, image, columns, stride};
+    const float *phases[3] = {room, room + stride, room + 2 * stride};
     for (long i = 0; i < 3 * stride; i++)
         room[i % 3 * stride + i / 3] = i < samples ? wave[i] : 0;
-    crew->share(crew, some_bands, PARTS, &all);
+    for (long column = 0; column < columns; column += SPAN * LANES)
+        bands_at(phases, net->bands, net->scale, net->offset, column, image, stride);
     for (int row = 1; row <= N_ROWS; row++)
         memset(image + row * stride + HALO + columns, 0, 4 * (stride - HALO - columns));
 }
@@ -355,45 +344,26 @@ static long room_of(const block *b) {
          + 2 * sums_of(b) + 6 * PLANE;
 }
 
-/* x (ROWS, stride, in) of `columns` columns -> y (ROWS, y_stride, out) of a third, in parts; each
-   has a room of its own. */
-typedef struct {
-    const block *b;
-    const float *x;
-    long columns, stride;
-    float *y;
-    long y_stride, turns, parts;
-    float *rooms;
-} layer;
-
-static long turns_of(long columns) { return (columns + COLUMNS - 1) / COLUMNS; }
-static long parts_of(long columns) {
-    long parts = turns_of(columns) / FEWEST;
-    return parts < 1 ? 1 : parts > PARTS ? PARTS : parts;
-}
-
-/* COLUMNS in a turn, so that all between stays in the cache. h keeps two columns of the turn
-   before, so the first turn is conv1 alone. */
-static void some_turns(void *layer_, size_t n) {
-    const layer *l = layer_;
-    const block *b = l->b;
-    long row = (COLUMNS + 2L) * b->inner, x_row = l->stride * b->in, y_row = l->y_stride * b->out;
-    long from = l->turns * n / l->parts * COLUMNS, to = l->turns * (n + 1) / l->parts * COLUMNS;
-    float *h = l->rooms + n * room_of(b), *fresh = h + 2 * b->inner;
+/* x (ROWS, stride, in) of `columns` columns -> y (ROWS, y_stride, out) of a third. COLUMNS at a
+   time, so that all between stays in the cache; h keeps two columns of the turn before. */
+static void run_block(const block *b, const float *x, long columns, long stride, float *y,
+                      long y_stride, float *room) {
+    long row = (COLUMNS + 2L) * b->inner, x_row = stride * b->in, y_row = y_stride * b->out;
+    float *h = room, *fresh = h + 2 * b->inner;
     float *V = h + ROWS * row, *sum = V + 6L * TILES * THREES * (b->in + b->inner);
     space s = {V, sum, sum + sums_of(b), sum + 2 * sums_of(b)};
     memset(h, 0, 4 * ROWS * row);
-    for (long start = from - COLUMNS; start < to; start += COLUMNS) {
-        const float *here = l->x + (HALO + start) * b->in;
+    for (long start = -COLUMNS; start < columns; start += COLUMNS) {
+        const float *here = x + (HALO + start) * b->in;
         for (int r = 0; r < ROWS; r++)
             memmove(h + r * row, h + r * row + COLUMNS * b->inner, 8 * b->inner);
         if (b->in == 1) first_layer(here, x_row, b->conv1, b->bias1, fresh, row, b->inner);
         else conv1(b, here, x_row, fresh, row, s);
-        if (start < 0 || start + COLUMNS + 1 > l->columns)
-            silence(fresh, row, b->inner, start < 0 ? COLUMNS - 1 : 0, l->columns - start - 1);
-        if (start >= from)
-            conv2(b, h, row, here, x_row, l->y + (HALO + start / 3) * b->out, y_row,
-                  l->columns / 3 - start / 3, s);
+        if (start < 0 || start + COLUMNS + 1 > columns)
+            silence(fresh, row, b->inner, start < 0 ? COLUMNS - 1 : 0, columns - start - 1);
+        if (start >= 0)
+            conv2(b, h, row, here, x_row, y + (HALO + start / 3) * b->out, y_row,
+                  columns / 3 - start / 3, s);
     }
 }
 
@@ -466,55 +436,42 @@ static void *prepare(const model *m) {
     return net;
 }
 
-/* Floats that the bands and the blocks need in turn. */
-static long work_of(const network *net, long columns) {
-    long most = 3 * stride_of(columns);
-    for (int i = 0; i < N_BLOCKS; i++, columns /= 3) {
-        long need = parts_of(columns) * room_of(&net->blocks[i]);
-        if (need > most) most = need;
-    }
-    return most;
-}
-
-/* That, the image, and the blocks' outputs. */
+/* The image, the blocks' outputs, and what the bands and the blocks need in turn. */
 static void *room(const void *network_, long samples) {
     const network *net = network_;
-    long columns = (samples - 2 * HALF) / 3;
-    long floats = work_of(net, columns) + ROWS * stride_of(columns);
+    long columns = (samples - 2 * HALF) / 3, largest = 3 * stride_of(columns);
+    long floats = ROWS * stride_of(columns);
     for (int i = 0; i < N_BLOCKS; i++) {
         columns /= 3;
         floats += ROWS * stride_of(columns) * net->blocks[i].out;
+        if (room_of(&net->blocks[i]) > largest) largest = room_of(&net->blocks[i]);
     }
-    return calloc(floats + 16, 4);
+    return calloc(floats + largest + 16, 4);
 }
 
-/* Row n of a layer's output, channels first. */
-typedef struct { const layer *l; float *output; } writing;
-static void write_row(void *writing_, size_t n) {
-    const writing *w = writing_;
-    long columns = w->l->columns / 3, out = w->l->b->out;
-    const float *y = w->l->y + ((n + 1) * w->l->y_stride + HALO) * out;
-    for (int c = 0; c < w->l->b->channels; c++)
-        for (long j = 0; j < columns; j++)
-            w->output[(c * N_ROWS + n) * columns + j] = y[j * out + c];
+static void write(const float *y, long stride, const block *b, long columns, float *output) {
+    for (int c = 0; c < b->channels; c++)
+        for (int r = 1; r <= N_ROWS; r++)
+            for (long j = 0; j < columns; j++) *output++ = y[(r * stride + HALO + j) * b->out + c];
 }
 
 static void encode(const void *network_, void *room, const float *wave, long samples,
-                   float *const outputs[N_BLOCKS], crew *crew) {
+                   float *const outputs[N_BLOCKS]) {
     const network *net = network_;
     long columns = (samples - 2 * HALF) / 3, stride = stride_of(columns);
-    float *work = lines(room), *x = work + work_of(net, columns);
-    image_of(net, wave, samples, x, stride, work, crew);
+    float *work = lines(room), *x = work + 3 * stride;
+    for (int i = 0; i < N_BLOCKS; i++)
+        if (work + room_of(&net->blocks[i]) > x) x = work + room_of(&net->blocks[i]);
+    image_of(net, wave, samples, x, stride, work);
     for (int i = 0; i < N_BLOCKS; i++) {
         const block *b = &net->blocks[i];
-        layer l = {b, x, columns, stride, x + ROWS * stride * b->in, stride_of(columns / 3),
-                   turns_of(columns), parts_of(columns), work};
-        crew->share(crew, some_turns, l.parts, &l);
-        writing w = {&l, outputs[i]};
-        if (w.output) crew->share(crew, write_row, N_ROWS, &w);
+        long next = stride_of(columns / 3);
+        float *y = x + ROWS * stride * b->in;
+        run_block(b, x, columns, stride, y, next, work);
         columns /= 3;
-        x = l.y;
-        stride = l.y_stride;
+        if (outputs[i]) write(y, next, b, columns, outputs[i]);
+        x = y;
+        stride = next;
     }
 }
 

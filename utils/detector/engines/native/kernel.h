@@ -1,5 +1,4 @@
 /* What operator.c and the kernels share. */
-#include <stddef.h>
 #include <stdint.h>
 
 #define N_BLOCKS 6
@@ -20,11 +19,6 @@ typedef struct {
     weights blocks[N_BLOCKS];
 } model;
 
-/* Who works: `share` calls part(job, n) for each n below `parts`, in any order, perhaps at once. */
-typedef struct crew {
-    void (*share)(struct crew *crew, void (*part)(void *job, size_t n), size_t parts, void *job);
-} crew;
-
 /* What one instruction set makes of it. `prepare` packs the weights, `room` allocates what a wave
    of so many samples needs; both give null where memory lacks, and `free` ends both. `encode`
    fills the outputs (channels, 23, columns) that are not null. */
@@ -32,7 +26,7 @@ typedef struct {
     void *(*prepare)(const model *m);
     void *(*room)(const void *network, long samples);
     void (*encode)(const void *network, void *room, const float *wave, long samples,
-                   float *const outputs[N_BLOCKS], crew *crew);
+                   float *const outputs[N_BLOCKS]);
 } kernel;
 
 /* AVX-512, AVX2 with FMA, NEON */

@@ -32,7 +32,6 @@ typedef void *const *table;
 #define SHAPE CALL(65, const void *, void **)
 #define INPUT CALL(90, void *, size_t, const void **)
 #define OUTPUT CALL(91, void *, size_t, const int64_t *, size_t, void **)
-#define SHARE CALL(274, void *, void (*)(void *, size_t), size_t, size_t, void *)
 #define RELEASE_SHAPE(shape) ((void (*)(void *))api[99])(shape)
 
 enum { FLOAT = 1, FAILED = 1, N_INPUTS = 3 + 5 * N_BLOCKS, REQUIRED = 0, OPTIONAL = 1 };
@@ -133,15 +132,6 @@ static status *outputs_of(table api, void *context, int64_t waves, int64_t sampl
     return 0;
 }
 
-/* The threads of the session. */
-typedef struct { crew crew; table api; void *context; status *failure; } threads;
-
-static void share(crew *crew, void (*part)(void *, size_t), size_t parts, void *job) {
-    threads *t = (threads *)crew;
-    table api = t->api;
-    if (!t->failure) t->failure = SHARE(t->context, part, parts, 0, job);
-}
-
 static status *compute(void *kernel_, void *context) {
     state *s = kernel_;
     table api = s->api;
@@ -158,10 +148,8 @@ static status *compute(void *kernel_, void *context) {
     TRY(outputs_of(api, context, shape[0], shape[1], channels, outputs));
     waiting *w = take(s, (long)shape[1]);
     if (!w) return CREATE_STATUS(FAILED, "bad allocation of the encoder's memory");
-    threads t = {{share}, api, context, 0};
-    for (int64_t n = 0; n < shape[0] && !t.failure; n++) {
-        s->kernel->encode(s->network, w->room, waves + n * shape[1], (long)shape[1], outputs,
-                          &t.crew);
+    for (int64_t n = 0; n < shape[0]; n++) {
+        s->kernel->encode(s->network, w->room, waves + n * shape[1], (long)shape[1], outputs);
         int64_t columns = (shape[1] - 2 * HALF) / 3;
         for (int i = 0; i < N_BLOCKS; i++) {
             columns /= 3;
@@ -169,7 +157,7 @@ static status *compute(void *kernel_, void *context) {
         }
     }
     give_back(s, w);
-    return t.failure;
+    return 0;
 }
 
 static status *create(const void *op, table api, const void *info, void **kernel_) {
@@ -243,10 +231,10 @@ static const kernel *choose(void) {
 typedef struct { const void *const *(*get_api)(uint32_t version); const char *(*version)(void); } base;
 
 EXPORTED status *RegisterCustomOps(void *options, const base *runtime) {
-    table api = (table)runtime->get_api(17);        /* the first that shares work */
+    table api = (table)runtime->get_api(16);
     void *domain;
     chosen = choose();
-    if (!chosen || !api) return 0;
+    if (!chosen) return 0;
     TRY(CREATE_DOMAIN("aasist", &domain));
     TRY(ADD_OPERATOR(domain, &OPERATOR));
     return ADD_DOMAIN(options, domain);
