@@ -107,6 +107,9 @@ def _read(path: Path) -> bytes:
         raise InputError(f"{path} is far larger than any model of this project: "
                          "name another model")
     content = path.read_bytes()
+    if not content:     # to its parser a model without anything
+        raise InputError(f"{path} is not an ONNX model (it is empty): "
+                         "export one with utils/export_model.py")
     try:
         places = outside_weights(content)
     except ValueError as error:
