@@ -17,7 +17,8 @@ def test_a_text_that_fits_becomes_its_value(kind, text, value):
 @pytest.mark.parametrize("kind, text", [
     (positive, "0"), (positive, "one"), (positive, "1.5"), (count, "-1"), (rate, "0"),
     (rate, "inf"), (rate, "nan"), (probability, "0"), (probability, "1"), (probability, "nan"),
-    (share, "1.01"), (share, "nan"), (share, ""), (seeds, "1,1"), (seeds, "1,"), (seeds, "-1"), (fold, "0/3"), (fold, "4/3"), (fold, "1/2"), (fold, "1"),
+    (share, "1.01"), (share, "nan"), (share, ""), (seeds, "1,1"), (seeds, "1,"),
+    (seeds, "-1"), (fold, "0/3"), (fold, "4/3"), (fold, "1/2"), (fold, "1"),
     (fold, "a/b"), (fold, "1/2/3")])
 def test_another_text_is_refused_by_name(kind, text):
     with pytest.raises(argparse.ArgumentTypeError, match=" is not | names a seed twice"):
