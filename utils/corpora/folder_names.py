@@ -3,18 +3,14 @@ import re
 from collections.abc import Iterable, Set
 
 from utils.trials.labels import UNKNOWN, Labels
+from utils.trials.releases import KEY_WORDS
 
-_KEYS = {
-    "bonafide": "bonafide real genuine human original authentic natural true",
-    "spoof": "spoof spoofed fake deepfake synthetic synthesized synthesised ai generated cloned "
-             "clone tts converted artificial"}
-KEYS = {word: key for key, words in _KEYS.items() for word in words.split()}
 FILLERS = frozenset("audio voice speech wav flac sample clip recording file data and".split())
 _SUBSETS = {"train": "train training", "dev": "dev development val valid validation",
             "eval": "eval evaluation test testing holdout heldout"}
 SUBSET_WORDS = {word: subset for subset, words in _SUBSETS.items() for word in words.split()}
 PART_WORDS = frozenset("set subset split part partition".split())
-_KNOWN = "|".join(sorted({*KEYS, *FILLERS, *SUBSET_WORDS, *PART_WORDS}, key=len, reverse=True))
+_KNOWN = "|".join(sorted({*KEY_WORDS, *FILLERS, *SUBSET_WORDS, *PART_WORDS}, key=len, reverse=True))
 ONE_WORD = re.compile(_KNOWN)
 JOINED = re.compile(f"(?:{_KNOWN})+s?")      # such as trainset or realvoices
 BONA_FIDE = re.compile(r"bona[\W_]*fide")
@@ -41,7 +37,7 @@ def key_of(name: str) -> str | None:
     A subset may stand beside it, as in train_real.
     """
     words = _words(DEEP_FAKE.sub("deepfake", BONA_FIDE.sub("bonafide", name.lower())))
-    keys = {KEYS.get(word) for word in words - FILLERS - SUBSET_WORDS.keys()}
+    keys = {KEY_WORDS.get(word) for word in words - FILLERS - SUBSET_WORDS.keys()}
     return keys.pop() if len(keys) == 1 else None
 
 
@@ -57,7 +53,7 @@ def subsets_of(names: Iterable[str]) -> dict[str, str]:
         said = {SUBSET_WORDS[word] for word in words & SUBSET_WORDS.keys()}
         if len(said) == 1:
             unsure[name], = said
-            if words <= SUBSET_WORDS.keys() | KEYS.keys() | FILLERS | PART_WORDS:
+            if words <= SUBSET_WORDS.keys() | KEY_WORDS.keys() | FILLERS | PART_WORDS:
                 sure[name] = unsure[name]
     return unsure if len({*unsure.values()}) > 1 else sure
 
