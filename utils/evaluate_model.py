@@ -13,7 +13,7 @@ if not __package__:
 import argparse
 import json
 
-from utils.common.arguments import add_groups, count, positive, recorded
+from utils.common.arguments import add_groups, count, positive, probability, rate, recorded
 from utils.common.errors import run
 from utils.common.files import CHECKPOINT_DIR, DATA_DIR, RESULTS_DIR
 
@@ -35,9 +35,9 @@ GROUPS = {
         ("phase", str, "eval", "trials of an ASVspoof 2021 key file: eval (default), progress, "
                                "hidden or all")),
     "figures": (
-        ("prior", float, None, "prior of spoof (default: the model's, else 0.05)"),
-        ("cost_miss", float, None, "cost of rejecting bona fide (default: the model's, else 1)"),
-        ("cost_fa", float, None, "cost of accepting spoof (default: the model's, else 10)"),
+        ("prior", probability, None, "prior of spoof (default: the model's, else 0.05)"),
+        ("cost_miss", rate, None, "cost of rejecting bona fide (default: the model's, else 1)"),
+        ("cost_fa", rate, None, "cost of accepting spoof (default: the model's, else 10)"),
         ("seen_attacks", list, None, "attacks known from training; they and all others get "
                                      "figures of their own (default: the model's)"),
         ("replicates", count, 1000, "bootstrap replicates; 0: no intervals (default: 1000)"),

@@ -35,6 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="further names by which others may call this server, as behind a proxy")
     add("--token", help="secret that every request for a verdict must carry")
     add("--model", type=Path, help="as for utils/simplified_inference.py")
+    add("--fast", action="store_true", help="as for utils/simplified_inference.py")
     add("--threads", type=positive, default=1, metavar="N",
         help="CPU cores that score (default: 1)")
     add("--max_mb", type=rate, default=300, help="megabytes of an upload, at most (default: 300)")
@@ -47,6 +48,8 @@ def main(argv: list[str] | None = None) -> int:
     """Serve until Ctrl-C; the exit code."""
     parser = build_parser()
     args = parser.parse_args(argv)
+    if args.fast and args.model:
+        parser.error("--fast and --model name two models: leave one of them out")
     if not 0 <= args.port < 65536:
         parser.error("--port must lie between 0 and 65535")
     if args.token is not None and not (args.token.isascii() and args.token.isprintable()
@@ -60,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
     from utils.page.app import build_app
     from utils.page.service import Service, Settings
     bound = bind(args.host, args.port)
-    detector = Detector.load(args.model, "cpu", args.threads)
+    detector = Detector.load(args.model, "cpu", args.threads, fast=args.fast)
     service = Service(detector, Settings(args.host, args.token, tuple(args.name),
                                          round(args.max_mb * 1e6), args.max_minutes * 60))
     signal.signal(signal.SIGTERM, signal.default_int_handler)   # ends it like Ctrl-C

@@ -7,7 +7,7 @@ if not __package__:
 import argparse
 import io
 
-from utils.common.arguments import positive
+from utils.common.arguments import positive, probability, rate
 from utils.common.devices import DEVICES
 from utils.common.errors import run
 from utils.common.files import CHECKPOINT_DIR, DATA_DIR
@@ -44,13 +44,13 @@ def build_parser() -> argparse.ArgumentParser:
              "or one recording into this .png file")
     add("--explain", action="store_true",
         help="also show which times and frequencies moved the score (24 more scorings)")
-    add("--prior", type=float,
+    add("--prior", type=probability,
         help="share of spoofs among your recordings, between 0 and 1; like both costs, it sets "
              "the threshold (defaults: the model's own; ASVspoof 5's 0.05, 1 and 10 as shipped)")
-    add("--cost_miss", type=float,
+    add("--cost_miss", type=rate,
         help="cost of calling a bona fide recording spoof (a miss), above 0; "
              "with a higher cost, fewer recordings are called spoof")
-    add("--cost_fa", type=float,
+    add("--cost_fa", type=rate,
         help="cost of calling a spoof bona fide (a false alarm), above 0; with a higher cost, "
              "fewer recordings are called bona fide; only the ratio of both costs counts")
     add("--published_protocol", action="store_true",

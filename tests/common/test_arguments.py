@@ -3,11 +3,12 @@ import argparse
 
 import pytest
 
-from utils.common.arguments import count, fold, positive, rate, seeds, share
+from utils.common.arguments import count, fold, positive, probability, rate, seeds, share
 
 
 @pytest.mark.parametrize("kind, text, value", [
-    (positive, "1", 1), (count, "0", 0), (rate, "1e-4", 1e-4), (share, "0", 0.0), (share, "1", 1.0),
+    (positive, "1", 1), (count, "0", 0), (rate, "1e-4", 1e-4),
+    (probability, "0.05", 0.05), (share, "0", 0.0), (share, "1", 1.0),
     (seeds, "3", [3]), (seeds, "1,0", [1, 0]), (fold, "1/3", (1, 3)), (fold, "5/5", (5, 5))])
 def test_a_text_that_fits_becomes_its_value(kind, text, value):
     assert kind(text) == value
@@ -15,8 +16,9 @@ def test_a_text_that_fits_becomes_its_value(kind, text, value):
 
 @pytest.mark.parametrize("kind, text", [
     (positive, "0"), (positive, "one"), (positive, "1.5"), (count, "-1"), (rate, "0"),
-    (rate, "inf"), (rate, "nan"), (share, "1.01"), (share, "nan"), (share, ""), (seeds, "1,1"),
-    (seeds, "1,"), (seeds, "-1"), (fold, "0/3"), (fold, "4/3"), (fold, "1/2"), (fold, "1"),
+    (rate, "inf"), (rate, "nan"), (probability, "0"), (probability, "1"), (probability, "nan"),
+    (share, "1.01"), (share, "nan"), (share, ""), (seeds, "1,1"), (seeds, "1,"),
+    (seeds, "-1"), (fold, "0/3"), (fold, "4/3"), (fold, "1/2"), (fold, "1"),
     (fold, "a/b"), (fold, "1/2/3")])
 def test_another_text_is_refused_by_name(kind, text):
     with pytest.raises(argparse.ArgumentTypeError, match=" is not | names a seed twice"):

@@ -7,7 +7,7 @@ from tests.helpers.trial_lists import listed_trials
 from utils import prepare_dataset
 from utils.common.errors import InputError
 from utils.corpora.folder_names import (key_of, labels_of, published_key, speaker_of,
-                                        subset_of)
+                                        subsets_of)
 from utils.trials.trial import SUBSETS, read_corpus
 
 
@@ -32,9 +32,10 @@ def counts(lists: dict[str, list]) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize("name, key", [
     *((name, "bonafide") for name in ("bonafide", "Bona-Fide", "bona_fide", "REAL", "Genuine",
-                                      "human", "original", "real_voices", "0_real")),
+                                      "human", "original", "real_voices", "0_real", "RealVoices",
+                                      "train_real", "real-speech_test")),
     *((name, "spoof") for name in ("Spoof", "spoofed", "FAKE", "deepfake", "Deep-Fake", "synthetic",
-                                   "AI", "generated", "fake audio", "1_fake")),
+                                   "AI", "generated", "fake audio", "1_fake", "fakeaudio")),
     *((name, None) for name in ("realm", "cats", "real_and_fake", "real-bob", "LJSpeech", "audio",
                                 "flac_T", "M-AILABS", "2019"))])
 def test_the_usual_words_say_the_key(name, key):
@@ -42,12 +43,19 @@ def test_the_usual_words_say_the_key(name, key):
 
 
 @pytest.mark.parametrize("subset, words", [
-    ("train", "train Training train_set 1_train"),
-    ("dev", "dev VAL valid validation validation-data"),
-    ("eval", "eval Test testing evaluation Test_Set"),
-    (None, "tests latest training2 dev-clean train-clean-100 set data train_cats")])
+    ("train", "train Training train_set 1_train trainset train2 TrainData train_real"),
+    ("dev", "dev VAL valid validation validation-data valset"),
+    ("eval", "eval Test testing evaluation Test_Set tests testset test1 holdout"),
+    (None, "latest dev-clean train-clean-100 set data train_cats train_and_test")])
 def test_the_usual_words_say_the_subset(subset, words):
-    assert {subset_of(word) for word in words.split()} == {subset}
+    for word in words.split():
+        assert subsets_of([word, "cats"]).get(word) == subset
+
+
+def test_other_words_beside_the_subset_count_where_a_neighbour_says_another_one():
+    assert subsets_of(["my-train", "my-test", "notes"]) == {"my-train": "train", "my-test": "eval"}
+    assert subsets_of(["train", "test_unseen"]) == {"train": "train", "test_unseen": "eval"}
+    assert subsets_of(["train_station", "street"]) == {}
 
 
 @pytest.mark.parametrize("path, speaker", [
@@ -150,6 +158,39 @@ def test_without_val_dev_is_cut_from_train_and_a_pair_beside_them_is_told(clips,
     assert "train is split by file (no speaker is known) into train, dev" in said
     for key in ("bonafide", "spoof"):
         assert f"{raw / key} is left out: it lies in no folder that says a subset" in said
+
+
+@pytest.mark.parametrize("pattern", ["{part}set/{word}", "my {part}/{word}", "{part}_{word}",
+                                     "{word}-{part}", "deepfake/{part}/{word}"])
+def test_sets_are_never_mixed_however_they_are_called(clips, tmp_path, pattern):
+    for count, part in ((4, "train"), (2, "val"), (3, "test")):
+        put(clips, tmp_path / "raw", "bonafide", pattern.format(part=part, word="real"), count)
+        put(clips, tmp_path / "raw", "spoof", pattern.format(part=part, word="fake"), count)
+    assert counts(prepared(tmp_path / "raw")) == [(4, 4), (2, 2), (3, 3)]
+
+
+def test_sets_in_a_pair_are_kept_beside_other_files_which_are_told(clips, tmp_path, capsys):
+    for count, part in ((4, "train/"), (2, "val/"), (3, "test/"), (1, "")):
+        put(clips, tmp_path / "raw", "bonafide", f"real/{part}", count)
+        put(clips, tmp_path / "raw", "spoof", f"fake/{part}", count)
+    (tmp_path / "raw" / "real" / "Thumbs.db").write_text("pictures")
+    assert counts(prepared(tmp_path / "raw")) == [(4, 4), (2, 2), (3, 3)]
+    assert "left out, since their layout is not known: 2 audio files" in capsys.readouterr().out
+
+
+def test_a_folder_without_sets_beside_one_with_sets_is_named(clips, tmp_path):
+    put(clips, tmp_path / "raw", "bonafide", "real/train")
+    put(clips, tmp_path / "raw", "bonafide", "real/test")
+    put(clips, tmp_path / "raw", "spoof", "fake")
+    with pytest.raises(InputError, match="raw/fake, lies in no folder that says a subset"):
+        prepared(tmp_path / "raw")
+
+
+@pytest.mark.parametrize("home", ["deepfake", "Fake Audio", "ai/v2"])
+def test_a_pair_in_a_folder_called_like_one_class_is_a_pair(clips, tmp_path, home):
+    put(clips, tmp_path / "raw", "bonafide", f"{home}/real", 6)
+    put(clips, tmp_path / "raw", "spoof", f"{home}/fake", 6)
+    assert [sum(pair) for pair in zip(*counts(prepared(tmp_path / "raw")))] == [6, 6]
 
 
 @pytest.mark.parametrize("folder, key, other", [

@@ -18,8 +18,9 @@ BOUNDARY = b"between-the-parts-of-a-form"
 class PageServer:
     """`python utils/serve.py` on a free port. Use it in a with statement."""
 
-    def __init__(self, *options: str, model: Path = PRETRAINED) -> None:
-        command = [sys.executable, ROOT / "utils" / "serve.py", "--port", "0", "--model", model]
+    def __init__(self, *options: str, model: Path | None = PRETRAINED) -> None:
+        command = [sys.executable, ROOT / "utils" / "serve.py", "--port", "0",
+                   *(["--model", model] if model else [])]
         self.process = subprocess.Popen([*map(str, command), *options], stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True)
 

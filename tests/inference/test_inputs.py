@@ -48,6 +48,24 @@ def test_other_kinds_of_lists_are_read(speech, name, text):
     assert same(listed(speech, text.format(*NAMES), name), speech)
 
 
+@pytest.mark.parametrize("text", [
+    '"{}" "{}"\n', "{1}|{0}\n", "['{}', '{}']\n",
+    '{{"audio": "{}"}}\n{{"audio": "{}"}}\n', "sep=;\n{};x\n{};y\n"])
+def test_every_recording_of_a_line_is_taken(speech, text):
+    assert {*map(Path, listed(speech, text.format(*NAMES)))} == {speech / name for name in NAMES}
+
+
+@pytest.mark.parametrize("encoding, name", [
+    ("latin-1", "st\u00e9"), ("cp850", "gr\u00fc\u00dfe"), ("mac_roman", "st\u00e9"),
+    ("cp1251", "\u0433\u043e\u043b\u043e\u0441"), ("gb18030", "\u5f55\u97f3"),
+    ("shift_jis", "\u97f3\u58f0"), ("euc_kr", "\uc74c\uc131")])
+def test_a_list_in_an_old_encoding_names_the_file_that_exists(tmp_path, encoding, name):
+    shutil.copy(EXAMPLES[0], tmp_path / f"{name}.flac")
+    assert listed(tmp_path, f"{name}.flac\n", encoding=encoding) == [str(tmp_path / f"{name}.flac")]
+    with pytest.raises(InputError, match="save the list as UTF-8"):
+        listed(tmp_path, "\u0111.flac\n")
+
+
 def test_addresses_of_files_are_read_and_those_of_the_network_told(speech):
     assert same(listed(speech, "\n".join((speech / name).as_uri() for name in NAMES)), speech)
     with pytest.raises(InputError, match="download it first"):

@@ -55,6 +55,12 @@ def test_a_verdict_is_the_record_of_the_command_line(server, record):
     assert records == [record | {"file": CLIP.name}]
 
 
+def test_with_fast_the_small_model_judges():
+    small = Detector.load(threads=1, fast=True).judge(str(CLIP))
+    with PageServer("--fast", model=None) as fast:
+        assert fast.judge((CLIP.name, CLIP.read_bytes()))[1] == [small | {"file": CLIP.name}]
+
+
 def test_several_files_get_their_records_in_order_and_a_broken_one_says_why(server, record):
     status, records = server.judge(("no.wav", b"RIFF no sound"), (CLIP.name, CLIP.read_bytes()),
                                    ("empty.wav", b""))
@@ -361,7 +367,7 @@ def test_a_port_that_is_taken_is_told_in_a_sentence(server):
 
 
 @pytest.mark.parametrize("arguments", [["--port", "65536"], ["--token", ""], ["--token", "ä"],
-                                       ["--max_mb", "0"]])
+                                       ["--max_mb", "0"], ["--fast", "--model", "a.onnx"]])
 def test_wrong_usage_is_told(arguments):
     assert serve(*arguments).returncode == 2
 

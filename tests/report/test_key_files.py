@@ -40,6 +40,8 @@ FORMATS = {
                    "D_0461 D_0000000190 M - - - - bonafide bonafide -\n",
                    [row("E_0009538969", "spoof", "A26", "E_1607", "M", "C05"),
                     row("D_0000000190", "bonafide", "-", "D_0461", "M")]),
+    "Codecfake": ("E_1.wav fake 3\nE_2.wav real 0\n",
+                  [row("E_1.wav", "spoof", codec="3"), row("E_2.wav", "bonafide", codec="0")]),
     "ASVspoof 5 package": ("filename\tcm-label\nE_1\tspoof\nE_2\tbonafide\n",
                            [row("E_1", "spoof"), row("E_2", "bonafide")]),
     "trial list of this project": (
@@ -50,6 +52,13 @@ FORMATS = {
 SCORES = {"ASVspoof 5 package": "filename\tcm-score\nE_1\t-1.5\nE_2\t2e0\n",
           "columns swapped": "cm-score\tfilename\n-1.5\tE_1\n2\tE_2\n",
           "2021": "E_1 -1.5\nE_2 2.0\n", "2019": "E_1 A07 spoof -1.5\nE_2 - bonafide 2.0\n",
+          "score before key": "E_1 -1.5 spoof\nE_2 2 bonafide\n",
+          "another name's header": "Utterance_ID score\nE_1 -1.5\nE_2 2\n",
+          "a name nobody knows": "my_clip,score\nE_1,-1.5\nE_2,2\n",
+          "two names": "id,file,score\n7,E_1,-1.5\n8,E_2,2\n",
+          "a comment": "# made by x, y and z\nE_1 -1.5\nE_2 2\n",
+          "separators at the ends": "E_1,-1.5,\nE_2,2,\n",
+          "a tab at the ends": "E_1 -1.5\t\nE_2 2\n",
           "three columns": "E_1 spoof -1.5\nE_2 bonafide 2\n",
           "blank lines and CRLF": "\nE_1 -1.5\r\n\r\nE_2 2.0\r\n\r\n",
           "commas": "E_1,-1.5\nE_2,2\n", "semicolons": "file;score_cm\nE_1;-1,5\nE_2;2,0\n",
@@ -130,7 +139,7 @@ def test_2021_trials_are_those_of_the_eval_phase_unless_asked(tmp_path):
 
 
 @pytest.mark.parametrize("text, why", [
-    ("", "is empty"), ("filename\tcm-label\n", "lists no trials"), ("a b c\n", "3 columns"),
+    ("", "is empty"), ("filename\tcm-label\n", "lists no trials"), ("a b c d\n", "4 columns"),
     ("u1 maybe\n", "line 1: the key is 'maybe'"), ("u1 1\n", "0 and 1 do not say"),
     ("u1 spoof\nu2 spoof extra\n", "line 2 does not have 2 columns"),
     ("u1 spoof\nu1 spoof\n", "lists a trial twice"),

@@ -317,10 +317,12 @@ def test_without_a_model_it_says_how_to_get_one(tmp_path, monkeypatch):
         evaluate_model.main(["--checkpoint_dir", str(tmp_path)])
 
 
-def test_impossible_costs_are_refused(tmp_path):
+@pytest.mark.parametrize("option", [["--prior", "2"], ["--cost_miss", "0"], ["--cost_fa", "-1"]])
+def test_impossible_costs_are_wrong_usage(tmp_path, capsys, option):
     (tmp_path / "scores.txt").write_text("u1 spoof 1.5\nu2 bonafide 2.5\n", encoding="utf-8")
-    with pytest.raises(InputError, match="prior of spoof is 2.0"):
-        evaluate_model.main(["--scores", str(tmp_path / "scores.txt"), "--prior", "2"])
+    with pytest.raises(SystemExit, match="2"):
+        evaluate_model.main(["--scores", str(tmp_path / "scores.txt"), *option])
+    assert f"{option[0]}: '{option[1]}' is not a number" in capsys.readouterr().err
 
 
 def test_help_comes_without_heavy_imports():

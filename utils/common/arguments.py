@@ -47,6 +47,11 @@ def share(text: str) -> float:
     return _number(text, float, lambda value: 0 <= value <= 1, "a number from 0 to 1")
 
 
+def probability(text: str) -> float:
+    """A number between 0 and 1, both excluded."""
+    return _number(text, float, lambda value: 0 < value < 1, "a number between 0 and 1")
+
+
 def seeds(text: str) -> list[int]:
     """Different whole numbers of at least 0, separated by commas."""
     values = [count(part) for part in text.split(",")]

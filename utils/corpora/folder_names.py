@@ -3,17 +3,16 @@ import re
 from collections.abc import Iterable, Set
 
 from utils.trials.labels import UNKNOWN, Labels
+from utils.trials.releases import KEY_WORDS
 
-_KEYS = {
-    "bonafide": "bonafide real genuine human original authentic natural true",
-    "spoof": "spoof spoofed fake deepfake synthetic synthesized synthesised ai generated cloned "
-             "clone tts converted artificial"}
-KEYS = {word: key for key, words in _KEYS.items() for word in words.split()}
 FILLERS = frozenset("audio voice speech wav flac sample clip recording file data and".split())
 _SUBSETS = {"train": "train training", "dev": "dev development val valid validation",
-            "eval": "eval evaluation test testing"}
-SUBSET_FILLERS = FILLERS | frozenset("set subset split part partition".split())
+            "eval": "eval evaluation test testing holdout heldout"}
 SUBSET_WORDS = {word: subset for subset, words in _SUBSETS.items() for word in words.split()}
+PART_WORDS = frozenset("set subset split part partition".split())
+_KNOWN = "|".join(sorted({*KEY_WORDS, *FILLERS, *SUBSET_WORDS, *PART_WORDS}, key=len, reverse=True))
+ONE_WORD = re.compile(_KNOWN)
+JOINED = re.compile(f"(?:{_KNOWN})+s?")      # such as trainset or realvoices
 BONA_FIDE = re.compile(r"bona[\W_]*fide")
 DEEP_FAKE = re.compile(r"deep[\W_]*fake")
 # In published speech corpora the folder after this one, or after its children, is the speaker.
@@ -33,19 +32,38 @@ ONE_ATTACK = "spoof"     # the attack of files that lie in spoof/ itself
 
 
 def key_of(name: str) -> str | None:
-    """The key that a folder's name says in the usual words, whatever its capitals; else None."""
-    plain = DEEP_FAKE.sub("deepfake", BONA_FIDE.sub("bonafide", name.lower()))
-    words = {word if word in KEYS else word.removesuffix("s")
-             for word in re.findall(r"[^\W\d_]+", plain)}
-    keys = {KEYS.get(word) for word in words - FILLERS}
+    """The key that a folder's name says in the usual words, whatever its capitals; else None.
+
+    A subset may stand beside it, as in train_real.
+    """
+    words = _words(DEEP_FAKE.sub("deepfake", BONA_FIDE.sub("bonafide", name.lower())))
+    keys = {KEY_WORDS.get(word) for word in words - FILLERS - SUBSET_WORDS.keys()}
     return keys.pop() if len(keys) == 1 else None
 
 
-def subset_of(name: str) -> str | None:
-    """The subset that a folder's name says, as in train, Test_set or 2_val; else None."""
-    words = {*re.split(r"[\W_]+", name.lower())} - SUBSET_FILLERS
-    subsets = {SUBSET_WORDS.get(word) for word in words if word and not word.isdecimal()}
-    return subsets.pop() if len(subsets) == 1 else None
+def subsets_of(names: Iterable[str]) -> dict[str, str]:
+    """The subsets that the names of neighbouring folders say, as in train, Test_set or 2_val.
+
+    A name with other words counts where its neighbours say another subset: my-train, my-test.
+    """
+    unsure = {}
+    sure = {}
+    for name in names:
+        words = _words(name.lower())
+        said = {SUBSET_WORDS[word] for word in words & SUBSET_WORDS.keys()}
+        if len(said) == 1:
+            unsure[name], = said
+            if words <= SUBSET_WORDS.keys() | KEY_WORDS.keys() | FILLERS | PART_WORDS:
+                sure[name] = unsure[name]
+    return unsure if len({*unsure.values()}) > 1 else sure
+
+
+def _words(name: str) -> set[str]:
+    """The words of a name in small letters; joined ones that are known are taken apart."""
+    words = set()
+    for word in re.findall(r"[^\W\d_]+", name):
+        words.update(ONE_WORD.findall(word) if JOINED.fullmatch(word) else [word])
+    return words
 
 
 def published_key(name: str) -> str | None:

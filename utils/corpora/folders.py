@@ -16,8 +16,9 @@ from utils.archives.index import Place, container_name
 from utils.common.errors import InputError, printable
 from utils.corpora.corpus import Corpus, Files, Part, Request
 from utils.corpora.folder_names import (key_of, labels_of, published_key, speaker_of,
-                                        subset_of)
-from utils.corpora.tree import audio, subfolders, walk
+                                        subsets_of)
+from utils.corpora.tree import (audio, files_in, folders_below, has_audio_suffix, subfolders,
+                                walk)
 from utils.corpora.user_lists import add_listed
 from utils.trials.labels import KEYS
 from utils.trials.releases import ProtocolLine
@@ -59,7 +60,7 @@ def find(request: Request) -> Corpus:
     parts = {}
     notes = _left_out(everything, chosen)
     for part, found in divided.items():
-        _check_pair(part, found)
+        _check_pair(part, found, everything)
         where = tuple(condition for condition in request.where if condition.part in (None, part))
         parts[part] = Part(f"the folders of {part} in {raw}", partial(_lines, found, where),
                            partial(_files, found, request.data_dir, where, notes))
@@ -79,30 +80,44 @@ def _search(raw: Path, folder: Path, part: str | None, above: frozenset[str]) ->
     if has_list(folder):
         yield Source(folder, _prefix(raw, folder), part, None)
         return
-    for child in subfolders(folder):
+    children = subfolders(folder)
+    subsets = subsets_of(child.name for child in children)
+    for child in children:
         key = None if has_list(child) else _key(child)
+        subset = subsets.get(child.name, part)
         if key is None:
-            yield from _search(raw, child, subset_of(child.name) or part, above | {real})
+            yield from _search(raw, child, subset, above | {real})
         else:
-            yield from (Source(half, _prefix(raw, half), subset, key)
-                        for half, subset in _halves(child, part))
+            yield from (Source(half, _prefix(raw, half), said, key)
+                        for half, said in _halves(child, subset))
 
 
 def _key(folder: Path) -> str | None:
     """The key of everything in a folder, by its own name, unless names in it say a key."""
     if key := key_of(folder.name):
-        return key
+        return None if any(_is_pair(inner) for inner in folders_below(folder)) else key
     key = published_key(folder.name)
     inner = subfolders(folder) if key else []
     return None if any(key_of(one.name) or published_key(one.name) for one in inner) else key
 
 
+def _is_pair(folder: Path) -> bool:
+    """Whether the names of the folders in a folder say both keys."""
+    return {*KEYS} <= {key_of(child.name) for child in subfolders(folder)}
+
+
 def _halves(folder: Path, part: str | None) -> list[tuple[Path, str | None]]:
-    """A folder of one key, or the folders in it where each of them says a subset."""
-    inner = [(child, subset_of(child.name)) for child in subfolders(folder)]
-    loose = any(path.is_file() for path in folder.iterdir() if not path.name.startswith("."))
-    divided = part is None and inner and not loose and all(subset for _, subset in inner)
-    return inner if divided else [(folder, part)]
+    """A folder of one key, or the folders in it that say a subset, where they say several.
+
+    A single one counts where nothing lies beside it.
+    """
+    inner = [child for child in subfolders(folder) if published_key(child.name) is None]
+    said = subsets_of(child.name for child in inner)
+    alone = len(said) == len(subfolders(folder)) and not any(map(has_audio_suffix,
+                                                                 files_in(folder)))
+    if part is None and said and (alone or len({*said.values()}) > 1):
+        return [(child, said[child.name]) for child in inner if child.name in said]
+    return [(folder, part)]
 
 
 def _prefix(raw: Path, folder: Path) -> str:
@@ -126,7 +141,7 @@ def _left_out(everything: list[Source], chosen: list[Source]) -> tuple[str, ...]
                  for source in everything if source not in chosen)
 
 
-def _check_pair(part: str, found: list[Source]) -> None:
+def _check_pair(part: str, found: list[Source], everything: list[Source]) -> None:
     """`InputError` where half of a pair is empty, or missing while no list replaces it."""
     for source in found:
         if source.key and next(audio(source.folder), None) is None:
@@ -137,8 +152,16 @@ def _check_pair(part: str, found: list[Source]) -> None:
         if None not in keys and key not in keys:
             count = sum(1 for source in found for _ in audio(source.folder))
             raise InputError(f"{part} has one class only: {count:,} recordings in "
-                             f"{found[0].folder}, and no folder of the other class. Put such "
-                             f"speech into a folder called {CALLED[key]} beside it")
+                             f"{found[0].folder}. {_other_class(key, everything)}")
+
+
+def _other_class(key: str, everything: list[Source]) -> str:
+    """Where the speech of a key is, or may be put."""
+    undivided = [source.folder for source in everything if (source.key, source.part) == (key, None)]
+    if undivided:
+        return (f"The other class, in {undivided[0]}, lies in no folder that says a subset: put "
+                "it into folders called train, dev or eval too")
+    return f"Put speech of the other class into a folder called {CALLED[key]} beside it"
 
 
 def _check_conditions(conditions: tuple[Condition, ...], lists: list[Path]) -> None:

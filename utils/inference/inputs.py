@@ -6,6 +6,7 @@ from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from functools import lru_cache
 from glob import glob, has_magic
+from itertools import chain, islice
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,6 +20,11 @@ LIST_SUFFIXES = (".txt", ".lst", ".list", ".csv", ".tsv", ".scp", ".m3u", ".m3u8
 TABLES = (".csv", ".tsv")
 LIST_HEAD = 4096    # bytes of a list that show whether it is text
 CONTROLS = bytes({*range(32)} - {*b"\t\r\n"})     # not in text; recordings are full of them
+NO_NAMES = ("#", "sep=")      # how comments begin, and what Excel writes above a table
+IN_QUOTES = re.compile(r'"([^"]+)"|\'([^\']+)\'')
+# of lists that are not UTF-8: what names an existing file was meant
+ENCODINGS = (WESTERN, "cp850", "cp437", "mac_roman", "cp1250", "cp1251", "cp866", "gb18030",
+             "shift_jis", "big5", "euc_kr")
 UTF_16 = (BOM_UTF16_LE, BOM_UTF16_BE)       # also how UTF-32 begins
 UNSEEN = "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\ufeff"    # Windows copies some
 URL = re.compile(r"(?!file:)[a-z]{2,}[a-z0-9+.-]*://", re.IGNORECASE)
@@ -105,39 +111,62 @@ def _is_list(name: str) -> bool:
 def _in_list(name: str) -> list[str]:
     path = Path(name)
     lines = _lines(path)
-    lines = [(number, line) for number, line in lines if not line.lstrip().startswith("#")]
+    lines = [line for _, line in lines if not line.lstrip().startswith(NO_NAMES)]
     if not lines:
         raise InputError(f"the list {path} names no files: write one path per line")
-    found = [_named(path.parent, line) for _, line in lines]
+    found = [_named(path.parent, line) for line in lines]
     if not any(found):
         which = "line does not name" if len(lines) == 1 else f"{len(lines)} lines do not name"
+        ascii_only = all(map(str.isascii, lines))
+        advice = "check the paths" if ascii_only else "save the list as UTF-8, check the paths"
         raise InputError(f"{path} is text, so it was read as a list of recordings, one path per "
-                         f"line, but its {which} any existing file: check the paths, or name the "
+                         f"line, but its {which} any existing file: {advice}, or name the "
                          "recordings directly")
-    if found[0] is None and path.suffix.lower() in TABLES:      # the header
+    if not found[0] and path.suffix.lower() in TABLES:      # the header
         del found[0], lines[0]
-    return [name or line.strip() for name, (_, line) in zip(found, lines)]
+    return [name for names, line in zip(found, lines) for name in names or [line.strip()]]
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
     """The lines of a list. Names that are not Unicode stay as the file system gives them."""
-    data = path.read_bytes()
+    data = path.read_bytes().rstrip(b"\x1a")       # Ctrl-Z ends texts of old
     if not data.startswith(UTF_16) and b"\0" not in data:
         return lines_of(os.fsdecode(data.removeprefix(BOM_UTF8)))
     return lines_of(decoded(data, str(path)))
 
 
-def _named(folder: Path, line: str) -> str | None:
-    """The file that a line names, relative to the current folder or else to the list's."""
-    for spelling in _spellings(line):
-        for name in (spelling, os.path.join(folder, spelling)):
-            if spelling and os.path.exists(name):
-                return name
-    for spelling in _spellings(line):
-        for name in (spelling, os.path.join(folder, spelling)):
-            if found := _alike(name):
-                return found
-    return None
+def _named(folder: Path, line: str) -> list[str]:
+    """The file that a line names, relative to the current folder or else to the list's.
+
+    Several where the line is cut into values that name recordings.
+    """
+    if whole := _there(folder, line) or _there(folder, line.strip()):
+        return [whole]
+    for values in _cuts(line):
+        found = [path for value in values if (path := _there(folder, value))
+                 and os.path.splitext(path)[1].lower() in AUDIO_SUFFIXES]
+        if len(found) > 1:
+            return found
+    spellings = [*filter(None, _spellings(line))]
+    exact = (path for spelling in spellings if (path := _there(folder, spelling)))
+    alike = (path for spelling in spellings for name in (spelling, os.path.join(folder, spelling))
+             if (path := _alike(name)))
+    return [*islice(chain(exact, alike), 1)]
+
+
+def _there(folder: Path, name: str) -> str | None:
+    """A path that exists, as it stands or below the list's folder."""
+    both = (name, os.path.join(folder, name)) if name else ()
+    return next(filter(os.path.exists, both), None)
+
+
+def _cuts(line: str) -> Iterator[list[str]]:
+    """The values of a line: of a table, of JSON and other text in quotes, or words."""
+    for mark in SEPARATORS:
+        if mark in line:
+            yield [cell.strip() for cell in cells(line, mark)]
+    yield [one or other for one, other in IN_QUOTES.findall(line)]
+    yield [word for word in line.split() if "." in word[1:]]
 
 
 def _path_of(address: str) -> str:
@@ -149,10 +178,9 @@ def _spellings(line: str) -> Iterator[str]:
     """A line as it stands, and what it names if it is an address, quoted, or a row of a table."""
     yield line
     line = line.strip().strip(UNSEEN).strip()
-    rows = [cells(line, mark) for mark in SEPARATORS if mark in line]
-    for value in (line, *(cell.strip() for row in rows for cell in row),
-                  line.partition(" ")[2].strip(), line.rpartition(" ")[0],
-                  *(word for word in line.split() if "." in word[1:])):
+    *cuts, words = _cuts(line)
+    for value in (line, *chain(*cuts), line.partition(" ")[2].strip(), line.rpartition(" ")[0],
+                  line.partition("=")[2], *words):
         plain = unquoted(value)
         if len(plain) > 1 and plain[0] + plain[-1] in ("''", "\u201c\u201d", "\u2018\u2019"):
             plain = plain[1:-1]
@@ -160,8 +188,9 @@ def _spellings(line: str) -> Iterator[str]:
             plain = _path_of(plain)
         for text in dict.fromkeys((plain, plain.replace("\\", "/"))):
             yield text
-            with contextlib.suppress(UnicodeError):
-                yield text.encode("utf-8", "surrogateescape").decode(WESTERN)
+            for encoding in () if text.isascii() else ENCODINGS:
+                with contextlib.suppress(UnicodeError):
+                    yield text.encode("utf-8", "surrogateescape").decode(encoding)
 
 
 def _alike(name: str) -> str | None:

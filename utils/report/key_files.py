@@ -1,10 +1,13 @@
 """Score and key files: those of ASVspoof 2019, 2021 and 5, and those that this project writes.
 
 A header names the columns; without a header, their number tells the format. Columns are separated
-by tabs, semicolons, bars or commas if the first line has them, else by blanks.
+by tabs, semicolons, bars or commas if the first line has them, else by blanks. Lines at the top
+that begin with "# " are comments.
 """
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import dropwhile
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +16,12 @@ from utils.audio.file_types import AUDIO_SUFFIXES
 from utils.common.errors import InputError
 from utils.common.text import SEPARATORS, cells, lines_of, read_text, same_name, without_ending
 from utils.trials.labels import UNKNOWN
-from utils.trials.releases import (KEY_FILES, KEY_WORDS, OFFICIAL_NAMES, OTHER_NAMES, SCORE_FILES,
+from utils.trials.releases import (KEY_FILES, KEY_WORDS, OTHER_NAMES, SCORE_FILES, UTTERANCE_NAMES,
                                    Columns, ProtocolLine, named)
 
 PHASE = "eval"
 ALL_PHASES = "all"
+ENDS = " \t;|,"      # what other programs leave at the ends of lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +125,12 @@ def file_text(path: Path) -> str:
 
 def _read_table(path: Path, formats: dict[int, Columns], needed: str) -> _Table:
     """The lines of a file in one of `formats` or with a header, which has the column `needed`."""
-    lines = lines_of(file_text(path))
+    lines = list(dropwhile(lambda line: line[1].startswith("# "), lines_of(file_text(path))))
     if not lines:
         raise InputError(f"{path} is empty: check that the file is complete")
-    columns, separator, has_header = _layout(path, lines[0][1], formats)
+    columns, separator, has_header = _layout(path, lines[0][1], formats, needed)
+    if not has_header:
+        lines = [(number, line.rstrip(ENDS)) for number, line in lines]
     if needed not in columns:
         raise InputError(f"{path} has no column of {needed}s: check that it is the right file")
     if len(lines) == has_header:
@@ -133,26 +139,42 @@ def _read_table(path: Path, formats: dict[int, Columns], needed: str) -> _Table:
     return _Table(path, columns, separator, blanks, lines[has_header:])
 
 
-def _layout(path: Path, first: str,
-            formats: dict[int, Columns]) -> tuple[Columns, str | None, bool]:
+def _layout(path: Path, first: str, formats: dict[int, Columns],
+            needed: str) -> tuple[Columns, str | None, bool]:
     """The columns, what separates them, and whether the first line is a header."""
     for separator in (*SEPARATORS, None):
-        columns = tuple(_column(name) for name in cells(first, separator))
-        if "utterance" in columns and len(columns) > 1:
-            return columns, separator, True
+        names = [_column(name) for name in cells(first, separator)]
+        if len(names) > 1 and {needed, *UTTERANCE_NAMES} & {*names}:
+            return _with_utterance(names), separator, True
     for separator in ("\t", None, *SEPARATORS[1:]):
-        width = len(cells(first, separator))
-        if width in formats:
-            return formats[width], separator, False
+        values = cells(first.rstrip(ENDS), separator)
+        if columns := formats.get(len(values)):
+            return _in_order(columns, values), separator, False
     known = ", ".join(map(str, sorted(formats)))
     raise InputError(f"{path} has {len(cells(first, None))} columns, but the known formats have "
                      f"{known}: check that it is a file in an ASVspoof format")
 
 
+def _in_order(columns: Columns, values: list[str]) -> Columns:
+    """The columns of a format; others write the score before the key, as the first line shows."""
+    if not {"key", "score"} <= {*columns} or _plain(values[columns.index("key")]) in KEY_WORDS:
+        return columns
+    if _plain(values[columns.index("score")]) not in KEY_WORDS:
+        return columns
+    return tuple({"key": "score", "score": "key"}.get(name, name) for name in columns)
+
+
 def _column(name: str) -> str:
     """What a header's name for a column means here."""
     plain = name.strip().lower().replace("_", "-")
-    return (OFFICIAL_NAMES | OTHER_NAMES).get(plain, plain)
+    return OTHER_NAMES.get(plain, plain)
+
+
+def _with_utterance(names: list[str]) -> Columns:
+    """A header's columns; the first one names the utterance where no usual name does."""
+    found = next((name for name in UTTERANCE_NAMES if name in names), names[0])
+    at = names.index(found)
+    return (*names[:at], "utterance", *names[at + 1:])
 
 
 def _key_rows(table: _Table) -> list[ProtocolLine]:
@@ -167,11 +189,15 @@ def _key_rows(table: _Table) -> list[ProtocolLine]:
 
 
 def _key(path: Path, number: int, text: str) -> str:
-    plain = text.strip().lower().replace("-", "").replace("_", "")
-    if plain not in KEY_WORDS:
+    if (plain := _plain(text)) not in KEY_WORDS:
         raise InputError(f"{path}, line {number}: the key is {text!r}, not bonafide or spoof: "
                          "check that line; 0 and 1 do not say which of the two they mean")
     return KEY_WORDS[plain]
+
+
+def _plain(text: str) -> str:
+    """A word for a key, without capitals and what stands between its parts."""
+    return re.sub(r"[-_ ]", "", text.lower())
 
 
 def _no_second_score(path: Path, number: int, text: str) -> None:

@@ -22,6 +22,8 @@ ASVSPOOF5 = _columns("speaker utterance gender codec - - - attack key -")
 ASVSPOOF5_CHALLENGE = _columns("speaker utterance gender codec attack key")
 KEY_ALONE = _columns("utterance key")
 
+CODECFAKE = _columns("utterance key codec")
+
 SCORE_ALONE = _columns("utterance score")
 SCORE_WITH_KEY = _columns("utterance key score")
 SCORE_2019 = _columns("utterance attack key score")
@@ -41,19 +43,27 @@ def by_width(*layouts: Columns) -> dict[int, Columns]:
 
 PROTOCOLS = by_width(ASVSPOOF5, ASVSPOOF5_CHALLENGE, ASVSPOOF2019_LA, ASVSPOOF2021_LA,
                      ASVSPOOF2021_DF, ASVSPOOF2021_PA)
-KEY_FILES = PROTOCOLS | by_width(KEY_ALONE)
+KEY_FILES = PROTOCOLS | by_width(KEY_ALONE, CODECFAKE)
 SCORE_FILES = by_width(SCORE_ALONE, SCORE_WITH_KEY, SCORE_2019)
 # the first column of a protocol's header line, or its second
 PROTOCOL_HEADERS = {"speaker_id", "flac_file_name", "speaker", "utterance", "filename"}
-# how headers of the ASVspoof 5 evaluation package call what is called otherwise here
-OFFICIAL_NAMES = {"filename": "utterance", "cm-label": "key", "cm-score": "score"}
-# how headers of other systems call them; "_" and "-" count as the same
-OTHER_NAMES = {"file": "utterance", "file-name": "utterance", "utt": "utterance",
-               "utt-id": "utterance", "trial": "utterance", "path": "utterance",
-               "label": "key", "score-cm": "score", "scores": "score"}
-# the words of others for the keys, without "-" and "_"; 0 and 1 have no agreed meaning
-KEY_WORDS = {"bonafide": "bonafide", "real": "bonafide", "genuine": "bonafide",
-             "human": "bonafide", "spoof": "spoof", "spoofed": "spoof", "fake": "spoof"}
+# how headers call what is called otherwise here: those of the ASVspoof 5 evaluation package, and
+# those of other systems; "_" and "-" count as the same
+OTHER_NAMES = {"cm-label": "key", "label": "key", "class": "key", "category": "key",
+               "target": "key", "ground-truth": "key",
+               "cm-score": "score", "score-cm": "score", "scores": "score", "llr": "score"}
+# the column that names the utterance: the first of these that a header has
+UTTERANCE_NAMES = _columns(
+    "utterance filename file-name file file-path filepath path fname utt utt-id utterance-id trial "
+    "trial-id file-id audio-file audio-path wav-file wav-path audio wav audio-id name id")
+
+
+# the words that say a key, in files and as names of folders; 0 and 1 have no agreed meaning
+_KEY_WORDS = {
+    "bonafide": "bonafide real genuine human original authentic natural true",
+    "spoof": "spoof spoofed fake deepfake synthetic synthesized synthesised ai generated cloned "
+             "clone tts converted artificial"}
+KEY_WORDS = {word: key for key, words in _KEY_WORDS.items() for word in words.split()}
 
 
 def named(columns: Columns, values: Iterable[str]) -> dict[str, str]:

@@ -73,6 +73,20 @@ def _encodings() -> Iterator[Case]:
             lambda seen: judged(*NAMES).holds(seen) or "UTF-8" in seen.said))
 
 
+    for encoding, name in (("cp850", "gr\u00fc\u00dfe"), ("cp437", "st\u00e9"),
+                           ("mac_roman", "st\u00e9"), ("cp1250", "g\u0142os"),
+                           ("cp1251", "\u0433\u043e\u043b\u043e\u0441"),
+                           ("cp866", "\u0433\u043e\u043b\u043e\u0441"),
+                           ("gb18030", "\u5f55\u97f3"), ("big5", "\u9304\u97f3"),
+                           ("shift_jis", "\u97f3\u58f0"), ("euc_kr", "\uc74c\uc131")):
+        files = ("real.wav", f"{name}.wav")
+        yield _case(encoding, _list("".join(f"{file}\n" for file in files).encode(encoding),
+                                    files=files), ends(0), judged(*files))
+    yield _case("a name in no known encoding", _list(b"\xff\xfe\xfd.wav\n", "list.lst"), ends(1),
+                says("UTF-8|not audio", "told to save the list as UTF-8"))
+    yield _case("the end mark of old texts", _list(text.encode() + b"\x1a"), *both)
+
+
 def _spellings() -> Iterator[Case]:
     both = (ends(0), judged(*NAMES))
     for name, line, row in ((".\\ in front", ".\\{}", "78"), ("./ in front", "./{}", ""),
@@ -82,6 +96,15 @@ def _spellings() -> Iterator[Case]:
                             ("blanks around", "  {}\t", ""), ("comma at the end", "{},", "")):
         yield _case(name, _list(lambda folder, line=line: "".join(
             line.format(file) + "\n" for file in NAMES)), *both, row=row, wish=row == "78")
+    for name, content in (
+            ("several on a line, commas", "real.wav, fake.wav\n"),
+            ("several on a line, blanks", "real.wav fake.wav\n"),
+            ("several on a line, quotes", "['real.wav', 'fake.wav']\n"),
+            ("two columns of files", "enrolled|tested|same\nreal.wav|fake.wav|no\n"),
+            ("a manifest in JSON", '{"audio_filepath": "real.wav", "duration": 3.5}\n'
+                                   '{"audio_filepath": "fake.wav", "duration": 4.1}\n'),
+            ("Excel's line above a table", "sep=;\nfile;label\nreal.wav;x\nfake.wav;y\n")):
+        yield _case(name, _list(content.encode(), "list.csv"), *both)
     below = ("a b/real.wav", "a b/fake.wav")
     yield _case("backslashes between folders", _list(lambda folder: "".join(
         file.replace("/", "\\") + "\n" for file in below), files=below), *both, wish=True)

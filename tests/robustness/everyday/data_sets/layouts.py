@@ -12,7 +12,7 @@ WORDS = (("real", "fake", "82"), ("Bonafide", "Spoof", "90"), ("genuine", "spoof
          ("original", "generated", ""), ("authentic", "synthetic", ""))
 RARE_WORDS = (("human", "tts"), ("real", "cloned"), ("Real_Audio", "Fake_Audio"),
               ("reals", "fakes"), ("real_voices", "fake_voices"), ("bonafide", "synthesized"),
-              ("0_real", "1_fake"))
+              ("0_real", "1_fake"), ("RealVoices", "FakeVoices"), ("realaudio", "fakeaudio"))
 MANY = 12
 
 
@@ -20,6 +20,7 @@ def cases() -> Iterator[Case]:
     yield from _words()
     yield from _unknown()
     yield from _kept()
+    yield from _joined()
     yield from _speakers()
 
 
@@ -41,7 +42,7 @@ def _words() -> Iterator[Case]:
         yield _case("own folders", f"{real}/ and {fake}/", _pair(real, fake), *checks, row=row)
     for real, fake in RARE_WORDS:
         yield _case("own folders", f"{real}/ and {fake}/", _pair(real, fake), used_or_told())
-    for below in ("mydata/", "dataset/audio/", "a b/c/d/"):
+    for below in ("mydata/", "dataset/audio/", "a b/c/d/", "deepfake/", "AI/", "Fake Audio/v2/"):
         yield _case("own folders", f"{below}real/ and {below}fake/", _pair("real", "fake", below),
                     *checks)
     yield _case("own folders", "real/SPEAKER/ and fake/SYSTEM/", lambda tree: (
@@ -92,7 +93,9 @@ def _kept() -> Iterator[Case]:
                              ("Train", "Val", "Test"), ("train", "valid", "eval"),
                              ("train_set", "val_set", "Test Set"),
                              ("training_data", "validation_data", "testing_data"),
-                             ("1_train", "2_dev", "3_test")):
+                             ("1_train", "2_dev", "3_test"), ("trainset", "valset", "testset"),
+                             ("train1", "val1", "test1"), ("TrainData", "ValData", "TestData"),
+                             ("my-train", "my-val", "my-test"), ("trains", "vals", "tests")):
         for real, fake in (("bonafide", "spoof"), ("real", "fake")):
             yield _case("own sets", f"{train}/{real}, {dev}/, {test}/", _sets(
                 {train: 8, dev: 4, test: 6}, real, fake), ends(0), in_subset("train", 8, 8),
@@ -106,17 +109,47 @@ def _kept() -> Iterator[Case]:
     yield _case("own sets", "only test/", _sets({"test": 12}, "real", "fake"), not_instead(), Check(
         "eval: 12 and 12, or a stop", lambda seen: seen.code == 1 or in_subset(
             "eval", 12, 12).holds(seen)))
-    yield _case("own sets", "real/train, real/test, fake/train, fake/test", lambda tree: [
-        tree.many(key, f"{word}/{part}/{part}{{}}.wav", count)
-        for key, word in (("bonafide", "real"), ("spoof", "fake"))
-        for part, count in (("train", 10), ("val", 4), ("test", 6))], ends(0),
-                in_subset("train", 10, 10), in_subset("eval", 6, 6))
+    yield _case("own sets", "real/train, real/test, fake/train, fake/test", _three("{word}/{part}"),
+                ends(0), in_subset("train", 10, 10), in_subset("eval", 6, 6))
     yield _case("own sets", "a pair beside train/ and test/", lambda tree: (
         _sets({"train": 8, "test": 4}, "bonafide", "spoof")(tree),
         tree.many("bonafide", "bonafide/x{}.wav", 4), tree.many("spoof", "spoof/x{}.wav", 4)),
                 says("beside|also|ignored|not used|left out", "the pair beside them is told"))
     yield _case("own sets", "mydata/train, mydata/test", _sets(
         {"mydata/train": 12, "mydata/test": 6}, "real", "fake"), ends(0), in_subset("eval", 6, 6))
+
+
+def _joined() -> Iterator[Case]:
+    """The set and the key in one name, or the sets below the key, beside other files."""
+    kept = (ends(0), in_subset("train", 10, 10), in_subset("dev", 4, 4), in_subset("eval", 6, 6))
+    for pattern in ("{part}_{word}", "{word}-{part}", "deepfake/{part}/{word}", "{word}/{part}set",
+                    "deepfake detection/v1/{part}_{word}"):
+        yield _case("own sets", pattern, _three(pattern), *kept)
+    for name in ("README.txt", "Thumbs.db", "desktop.ini"):
+        yield _case("own sets", f"real/{name} beside real/train", lambda tree, name=name: (
+            _three("{word}/{part}")(tree), tree.put(f"real/{name}", "no sound")), *kept)
+    yield _case("own sets", "real/more beside real/train", lambda tree: (
+        _three("{word}/{part}")(tree), tree.many("bonafide", "real/more/{}.wav", 2)), *kept,
+                says("2 audio files", "the two files told"))
+    yield _case("own sets", "loose files beside real/train", lambda tree: (
+        _three("{word}/{part}")(tree), tree.many("bonafide", "real/{}.wav", 2)), *kept,
+                says("2 audio files", "the two files told"))
+    yield _case("own sets", "real/train and real/test, but fake/", lambda tree: (
+        tree.many("bonafide", "real/train/{}.wav", 12),
+        tree.many("bonafide", "real/test/t{}.wav", 6), tree.many("spoof", "fake/{}.wav", 12)),
+                stops("fake, lies in no folder", "fake/ is named"))
+    yield _case("own sets", "train/, test_seen/ and test_unseen/", _sets(
+        {"train": 12, "test_seen": 4, "test_unseen": 3}, "real", "fake"), ends(0),
+                in_subset("eval", 7, 7), in_all(19, 19))
+
+
+def _three(pattern: str) -> Fill:
+    """Ten, four and six recordings of each key for train, val and test."""
+    def fill(tree: Tree) -> None:
+        for part, count in (("train", 10), ("val", 4), ("test", 6)):
+            for key, word in (("bonafide", "real"), ("spoof", "fake")):
+                tree.many(key, f"{pattern.format(part=part, word=word)}/{part}{{}}.wav", count)
+    return fill
 
 
 def _sets(parts: dict[str, int], real: str, fake: str) -> Fill:

@@ -95,6 +95,7 @@ def _official_keys() -> Iterator[Case]:
                     phase, column("traditional_vocoder"), dash, dash, dash, dash),
         "2021 PA": (speakers, NAMES, *map(column, "R3 M3 d4 r1 m1 s4 c4".split()), KEYS, trim,
                     phase),
+        "Codecfake": (NAMES, [{"spoof": "fake"}.get(key, "real") for key in KEYS], column("1")),
         "ASVspoof 5": (speakers, NAMES, column("F"), dash, dash, dash, column("AC1"), attack, KEYS,
                        dash)}
     for name, columns in tails.items():
@@ -131,6 +132,20 @@ def _other_scores() -> Iterator[Case]:
         NAMES, [value.replace(".", ",") for value in VALUES]), PLAIN_KEYS), Check(
             "read, or told", lambda seen: all(check.holds(seen) for check in read())
             or "comma" in seen.err))
+    for head in ("utterance_id score", "ID cm_score", "audio_path score", "clip llr"):
+        yield _case(f"the header {head}", _files(_lines(NAMES, VALUES, head=head), PLAIN_KEYS),
+                    *read())
+    yield _case("a number and a name", _files(_lines(
+        list(map(str, range(COUNT))), NAMES, VALUES, head="id,filename,score", between=","),
+        PLAIN_KEYS), *read())
+    yield _case("name, score and key", _files(_lines(NAMES, VALUES, KEYS), None), *read())
+    yield _case("name, score and key, beside keys", _files(_lines(NAMES, VALUES, KEYS), PLAIN_KEYS),
+                *read())
+    for name, change in (("a comment at the top", "# made by a program\n{}".format),
+                         ("commas at the ends", lambda text: text.replace(" ", ",").replace(
+                             "\n", ",\n")),
+                         ("tabs at the ends", lambda text: text.replace("\n", "\t\n"))):
+        yield _case(name, _files(change(SCORES), change(PLAIN_KEYS)), *read())
     yield _case("a header of other names", _files(_lines(
         NAMES, VALUES, head="file score_cm"), PLAIN_KEYS), Check(
             "read, or told", lambda seen: all(check.holds(seen) for check in read())
@@ -159,7 +174,8 @@ def _other_keys() -> Iterator[Case]:
             seen.code == 1 and "bonafide" in seen.err and "spoof" in seen.err))
     for words, row in ((("1", "0"), "116"), (("real", "fake"), "116"), (("bona-fide", "spoof"), ""),
                        (("Bonafide", "Spoof"), ""), (("human", "spoof"), ""),
-                       (("genuine", "spoof"), "")):
+                       (("genuine", "spoof"), ""), (("Human", "AI"), ""),
+                       (("natural", "synthetic"), ""), (("original", "deepfake"), "")):
         keys = [words[key == "spoof"] for key in KEYS]
         yield _case(f"keys {words[0]} and {words[1]}", _files(SCORES, _lines(NAMES, keys)),
                     read_or_told, row=row, wish=bool(row))
