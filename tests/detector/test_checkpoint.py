@@ -64,6 +64,22 @@ def test_other_files_are_not_checkpoints(tmp_path, content):
     assert "not a checkpoint" in refusal(tmp_path, content)
 
 
+@pytest.mark.parametrize("name, content, said", [
+    ("m.pth", b"", "it is empty; copy or download it again"),
+    ("m.pth", b"\n<!DOCTYPE html><html>", "it is a web page; download the file itself"),
+    ("m.onnx", b"\x08\x08\x12\x07pytorch", "it is an exported model; name the .pt"),
+    ("m.pth", b"RIFF and so on", "name a .pt file that training wrote, or weights")])
+def test_what_is_no_checkpoint_is_told_by_what_it_is(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=f"is not a checkpoint: {said}"):
+        load_checkpoint(tmp_path / name)
+
+
+def test_a_folder_in_place_of_a_checkpoint_is_told(tmp_path):
+    with pytest.raises(InputError, match="is a folder: name the file in it"):
+        load_checkpoint(tmp_path)
+
+
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
 def test_a_truncated_checkpoint_is_called_cut_off(tmp_path, saved, share):
     assert "cut off" in refusal(tmp_path, saved[:int(len(saved) * share)])

@@ -157,6 +157,14 @@ def test_a_file_of_another_kind_is_refused_and_the_way_is_told(shapes, said, tmp
     assert said in str(refused.value)
 
 
+@pytest.mark.parametrize("family, other", [("xlsr-aasist", "xlsr-sls"),
+                                           ("xlsr-sls", "xlsr-aasist")])
+def test_a_detector_on_the_same_encoder_is_told_its_architecture(family, other, tmp_path):
+    torch.save(random_weights(detector_shapes(family, SMALL)), tmp_path / "m.pth")
+    with pytest.raises(InputError, match=f"of another detector: choose --architecture {family}"):
+        read_published(tmp_path / "m.pth", other)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_published_file_in_place_of_a_checkpoint_is_told_its_architecture(family, tmp_path):
     torch.save(random_weights(detector_shapes(family, SMALL)), tmp_path / "m.pth")

@@ -79,3 +79,12 @@ def test_a_recording_of_the_changed_dev_set_is_noticed_as_such(name, tmp_path):
     heard = [score_blocks(load_engine(model(tmp_path, 1), threads=1), [changed.read(k)])
              for k in range(len(changed))]
     assert np.mean([name in conditions(scored, decision) for scored in heard]) >= 0.75
+
+
+def test_a_dev_set_of_one_class_is_refused_before_it_is_heard(tmp_path):
+    store = Store(tiny_stores(tmp_path, {"dev": 4}) / "processed" / "dev")
+    store.rows = [row for row in store.rows if not row.labels.is_bonafide]
+    engine = load_engine(model(tmp_path, 1))
+    engine.session = None       # whoever scores fails
+    entries = calibrated(engine, store)
+    assert entries["calibration"] is None and "calibration needs both kinds" in entries["reason"]

@@ -114,15 +114,30 @@ def _begins(path: Path, magic: bytes) -> bool:
         return file.read(len(magic)) == magic
 
 
+def _what_else(path: Path) -> str:
+    """What a file without a checkpoint's container is, and what to do."""
+    with open(path, "rb") as file:
+        start = file.read(64).lstrip()
+    if not start:
+        return f"it is empty; {AGAIN}"
+    if start.startswith(b"<"):
+        return "it is a web page; download the file itself"
+    if path.suffix == ".onnx":
+        return "it is an exported model; name the .pt or .pth file that it was made of"
+    return ("name a .pt file that training wrote, or weights as their authors published them; "
+            "a download may have gone wrong")
+
+
 def _check_container(path: Path) -> None:
     """Refuse a file that is not a whole, reasonable zip file, before anything in it is read."""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: name the file in it that holds the weights")
     if not path.is_file():
-        raise InputError(f"{path} is missing: name a checkpoint (.pt) that training wrote")
+        raise InputError(f"{path} is missing: check the path")
     if not zipfile.is_zipfile(path):
         if _begins(path, b"PK\x03\x04"):
             raise InputError(f"{path} is cut off: {AGAIN}")
-        raise InputError(f"{path} is not a checkpoint: name a .pt file that training wrote, "
-                         "or an exported .onnx file")
+        raise InputError(f"{path} is not a checkpoint: {_what_else(path)}")
     try:
         with zipfile.ZipFile(path) as container:
             size = sum(member.file_size for member in container.infolist())

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from models.ssl import FINAL
 from utils.common.errors import InputError
+from utils.detector.checkpoint import published_architecture
 from utils.encoders.names import encoder_settings, torchaudio_names
 from utils.encoders.tensors import read_tensors
 from utils.signals import N_SAMPLES
@@ -65,6 +66,10 @@ def read_published(path: Path, family: str) -> tuple[dict, dict[str, Tensor]]:
     if not encoder:
         raise InputError(f"{path} holds no weights of {published.name}: their names begin with "
                          f"{prefix}; {_advice(tensors, path)}")
+    other = published_architecture(tensors)
+    if other in PUBLISHED and other != family:
+        raise InputError(f"{path} holds the weights of another detector: choose --architecture "
+                         f"{other}")
     weights = torchaudio_names(encoder, path)
     settings = encoder_settings(weights, path)
     architecture = "ssl-aasist" if published.settings["back_end"] == "aasist" else "ssl"

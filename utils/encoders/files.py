@@ -99,9 +99,13 @@ def _told(config: dict, names: dict[str, str]) -> dict:
 def _of_file(path: Path) -> Encoder:
     content = read_tensors(path)
     tensors = content["model"] if isinstance(content.get("model"), dict) else content
+    if "format" in content:
+        raise InputError(f"{path} is a checkpoint of a detector, and no encoder alone: one of "
+                         "ssl-aasist trains on with --architecture ssl-aasist --init_from FILE")
     if any(DETECTORS.match(name) for name in tensors):
         raise InputError(f"{path} is a detector, and no encoder alone: import it with "
-                         "utils/import_weights.py, and name the checkpoint with --init_from")
+                         "utils/import_weights.py; XLS-R + AASIST then trains on with "
+                         "--architecture ssl-aasist --init_from FILE")
     weights = torchaudio_names({name: value for name, value in tensors.items()
                                 if isinstance(value, Tensor)}, path)
     found = encoder_settings(weights, path)

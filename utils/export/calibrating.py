@@ -31,10 +31,13 @@ def calibrated(engine: Engine, store: Any, scores: np.ndarray | None = None,
     check_not_trained_on(engine.metadata, store)
     chose_epoch = chosen_on(_training(engine.metadata), trials)
     engine.metadata = engine.metadata | {"calibration": None}
+    labels = [row.labels for row in store.rows]
+    keys = [label.key for label in labels]
+    if len(set(keys)) == 1:     # no scores could calibrate: say so before hours of scoring
+        scores = np.zeros(len(keys))
     if scores is None:
         scores = score_store(engine, store, engine.batch_size)
-    labels = [row.labels for row in store.rows]
-    entries = fit_on_dev(scores, [label.key for label in labels], chose_epoch=chose_epoch,
+    entries = fit_on_dev(scores, keys, chose_epoch=chose_epoch,
                          sources=[label.source for label in labels])
     if entries["calibration"] is None:
         return entries

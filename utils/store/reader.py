@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.common.errors import InputError
-from utils.common.files import read_json
+from utils.common.files import DATA_DIR, read_json
 from utils.trials.labels import Labels, attributes
 from utils.trials.releases import LABELLED
 
@@ -63,11 +63,19 @@ def _prepared(path: Path) -> dict:
     return read_json(corpus)["subsets"] if corpus.is_file() else {}
 
 
+def _preprocess(path: Path) -> str:
+    """The command that makes the store at `path`, DATA/processed/SUBSET."""
+    processed = path.absolute().parent
+    elsewhere = processed.name == "processed" and processed.parent != DATA_DIR
+    where = f" --data_dir {processed.parent}" if elsewhere else ""
+    return f"run python utils/preprocess_data.py --subset {path.name}{where}"
+
+
 def _how_to_get(path: Path) -> str:
     """What to do for a missing store: preprocess, if the prepared corpus has that subset."""
     listed = _prepared(path)
     if path.name in listed or not listed:
-        return f"run python utils/preprocess_data.py --subset {path.name}"
+        return _preprocess(path)
     return (f"the prepared corpus has only {' and '.join(listed)}, no {path.name}. Put that set "
             "into data/raw, and run python utils/prepare_dataset.py again")
 
@@ -78,7 +86,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         """Open the store in folder `path`. Raises `InputError` if it is missing or damaged."""
         self.path = Path(path)
-        again = f"run python utils/preprocess_data.py --subset {self.path.name}"
+        again = _preprocess(self.path)
         if not (self.path / DESCRIPTION).is_file():
             raise InputError(f"the store {self.path} is missing: {_how_to_get(self.path)}")
         self._made = self._stamp()

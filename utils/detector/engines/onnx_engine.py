@@ -126,7 +126,8 @@ def _check_weights(places: list[tuple[str, int, int]], beside: Path) -> None:
     path = beside.with_suffix("")
     if other := next((name for name, _, _ in places if name != beside.name), None):
         raise InputError(f"{path} keeps its weights in another file ({other!r}), and only "
-                         f"{beside.name} beside it is allowed: {AGAIN}")
+                         f"{beside.name} beside it is allowed: if you renamed the model, give it "
+                         f"its name back; else {AGAIN}")
     if beside.is_symlink() or not beside.is_file():
         raise InputError(f"{path} keeps its weights in {beside.name}, which is missing beside it "
                          "or a link: copy both files together")
