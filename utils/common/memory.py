@@ -14,3 +14,9 @@ def peak_mebibytes() -> float | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2 ** 20 if sys.platform == "darwin" else 2 ** 10)
+
+
+def available_bytes() -> int:
+    """What the kernel can give to programs without swapping; on Linux only."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1])

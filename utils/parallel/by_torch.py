@@ -107,7 +107,8 @@ class _Synced(_BatchNorm):
         mean = _Sum.apply(x.sum(over)) / count
         centred = x - mean.view(shape)
         variance = _Sum.apply(centred.square().sum(over)) / count
-        self._remember(mean.detach(), (variance * count / (count - 1)).detach())
+        if self.track_running_stats:
+            self._remember(mean.detach(), (variance * count / (count - 1)).detach())
         scale = (variance + self.eps).rsqrt()
         if self.weight is None:
             return centred * scale.view(shape)

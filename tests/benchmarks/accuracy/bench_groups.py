@@ -179,20 +179,43 @@ def kinds(clips: Clips) -> dict[str, np.ndarray]:
             | {f"systems of {name}": spoof & (year == name) for name in years})
 
 
-def eer_table(clips: Clips, without: list[str], resampled: str = "speaker") -> Rows:
-    """EER of each group and, below it, without the attacks that start with `without`."""
+def eer_table(clips: Clips, without: list[str], resampled: str = "speaker",
+              beside: dict[str, Clips] | None = None) -> Rows:
+    """EER of each group and, below it, without the attacks that start with `without`.
+
+    `beside`: other systems' scores of the same clips in the same order; each gets a column.
+    """
     unwanted = [attack.startswith(tuple(without)) for attack in clips.columns["attack"]]
     dropped = ~clips.real & np.array(unwanted, bool)
     if without and not dropped.any():
         raise InputError(f"no attack in these results starts with {' or '.join(without)}: "
                          "check --without")
-    rows = []
+    shown = []
     for name, which in groups(clips):
-        rows.append(eer_row(name, clips.only(which), resampled))
+        shown.append((name, which))
         if (which & dropped).any():
-            rows.append(eer_row(f"{name}, without {', '.join(without)}",
-                                clips.only(which & ~dropped), resampled))
-    return rows
+            shown.append((f"{name}, without {', '.join(without)}", which & ~dropped))
+    return [eer_row(name, clips.only(which), resampled)
+            | {system: eer_row(name, other.only(which), resampled)["EER"]
+               for system, other in (beside or {}).items()} for name, which in shown]
+
+
+def system(text: str) -> tuple[str, Path]:
+    """(name, folder) from "NAME=FOLDER"."""
+    name, is_there, folder = text.partition("=")
+    if not (name and is_there and folder):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=FOLDER")
+    return name, Path(folder)
+
+
+def read_beside(systems: list[tuple[str, Path]], trials: Path, clips: Clips) -> dict[str, Clips]:
+    """Other systems' scores of the same clips. `InputError` if they scored others."""
+    found = {name: read_clips(folder, trials) for name, folder in systems}
+    for name, other in found.items():
+        if not np.array_equal(other.columns["utterance"], clips.columns["utterance"]):
+            raise InputError(f"{name} scored other clips, or in another order: "
+                             "evaluate it on the same subset")
+    return found
 
 
 def threshold_table(clips: Clips, by: str | None, real: bool) -> Rows:
@@ -292,6 +315,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--across", metavar="COLUMN",
                         help="verdicts by a calibration and a band fitted to the clips with other "
                              "values of it, for results on the data that calibrated the model")
+    parser.add_argument("--beside", metavar="NAME=FOLDER", nargs="+", type=system, default=[],
+                        help="results of other systems on the same clips: their EERs are columns")
     parser.add_argument("--without", nargs="+", default=[], metavar="PREFIX",
                         help="also give EERs without attacks that start with one of these")
     add_output_options(parser, "results")
@@ -306,8 +331,14 @@ def main(argv: list[str] | None = None) -> int:
     for asked in (args.resample, args.both_classes):
         if asked != "speaker":
             column(clips.columns, asked)
-    paired = of_both_classes(clips, args.both_classes) if args.both_classes else clips
-    publish("groups-eer", eer_table(paired, args.without, args.resample), args)
+    beside = read_beside(args.beside, args.trials, clips)
+    if args.both_classes:
+        paired, *others = (of_both_classes(scored, args.both_classes)
+                           for scored in (clips, *beside.values()))
+        beside = dict(zip(beside, others))
+    else:
+        paired = clips
+    publish("groups-eer", eer_table(paired, args.without, args.resample, beside), args)
     publish("groups-real-below-threshold", threshold_table(clips, by, True), args)
     publish("groups-spoof-above-threshold", threshold_table(clips, by, False), args)
     publish("groups-verdicts", verdict_table(clips), args)

@@ -2,6 +2,7 @@
 import contextlib
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,27 @@ def test_eers_are_of_all_of_the_paired_of_each_category_and_of_those_without_an_
     assert eers[0][4] == "7 speakers, too narrow"   # five of them unknown
     assert eers[2][4] == "trials"                   # the paired ones are of two speakers
     assert eers[3][3] == "0.0 (0.0 to 0.0)"
+
+
+def test_another_system_on_the_same_clips_gets_a_column(made):
+    other = made / "other"
+    shutil.copytree(made / "results", other)
+    perfect = [f"{clip[0]}\t{1 if clip[2] == 'bonafide' else -1}" for clip in CLIPS]
+    (other / "scores.tsv").write_text("\n".join(["filename\tcm-score", *perfect]) + "\n")
+    eers = tables(made, "--beside", f"perfect={other}", f"the same={made / 'results'}")[0]
+    assert [row[0] for row in eers] == ["all", "paired", "tts", "vocoder"]
+    for row in eers:
+        assert row[-2:] == ["0.0", row[3].split(" (")[0]]
+
+
+def test_another_system_that_scored_other_clips_is_refused(made):
+    other = made / "other"
+    shutil.copytree(made / "results", other)
+    for name in ("scores.tsv", "keys.tsv"):
+        lines = (other / name).read_text().splitlines()
+        (other / name).write_text("\n".join(lines[:-1]) + "\n")
+    with pytest.raises(InputError, match="lacking scored other clips"):
+        tables(made, "--beside", f"lacking={other}")
 
 
 def test_across_sources_each_is_judged_by_a_fit_that_did_not_see_it():

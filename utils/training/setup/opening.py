@@ -80,6 +80,8 @@ def first_network(config: dict, seed: int, args: argparse.Namespace,
     keep_freed_memory()
     seed_epoch(seed, BEFORE_TRAINING)
     torch.use_deterministic_algorithms(device.type == "cpu")
+    # Every new tensor would be filled with NaN first: a second pass over all activations.
+    torch.utils.deterministic.fill_uninitialized_memory = False
     model = build_model(config)
     start = give_weights(model, config, args.encoder, args.init_from)
     return model.to(device), start
