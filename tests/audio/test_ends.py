@@ -1,13 +1,16 @@
 """What lies before, behind and beside the sound of a file changes no sample of it."""
 import io
 import struct
+from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import pytest
 
 from tests.robustness.everyday.ends import HTTP, RUBBISH, aac
+from tests.robustness.everyday.lengths import JOINED
 from tests.robustness.everyday.making.containers import chunk, pages, pcm, resealed, wav
-from tests.robustness.everyday.making.sound import Track, fake, muxed, real, written
+from tests.robustness.everyday.making.sound import RATE, Track, fake, muxed, real, written
 from utils.audio.decode import load_audio, open_audio
 from utils.audio.sources import AudioError
 
@@ -75,3 +78,25 @@ def test_a_clock_that_jumps_by_hours_is_told_and_is_no_loss(container):
     samples, said = heard(muxed(container, [track]))
     assert len(samples) == pytest.approx(len(real()), abs=1500)
     assert len(said) == 1 and "its clock jumps by 7,200.0 s" in said[0]
+
+
+# libav reads on over the joint, and what it decodes is no sound: that is told, or refused
+NOT_HEARD = (("a.webm", "a.mkv"), ("a.mp3", "a.ts"), ("a.amr", "a.mp3"), ("a.amr", "a.aac"),
+             ("a.amr", "a.ts"))
+
+
+@lru_cache
+def encoded(file: str, wave: Callable) -> tuple[bytes, float]:
+    """A wave in one of the formats that people join, and how many seconds come of it."""
+    data = dict(JOINED)[file](wave())
+    return data, len(heard(data)[0]) / RATE
+
+
+@pytest.mark.parametrize("first", [file for file, _ in JOINED])
+def test_a_file_of_any_format_behind_one_of_any_format_is_heard(first):
+    for second, _ in JOINED:
+        if (first, second) in NOT_HEARD:
+            continue
+        (before, length), (behind, more) = encoded(first, real), encoded(second, fake)
+        found = len(heard(before + behind)[0]) / RATE
+        assert found == pytest.approx(length + more, abs=0.4), second

@@ -88,6 +88,9 @@ def promised_samples(content: bytes, info: AudioInfo) -> tuple[int, int] | None:
         at, length = _chunk(content, 12, ">4sI", b"SSND")
         # after an offset
         sound = length - 8 - struct.unpack_from(">I", content, at)[0] if length else 0
+        form, there = _chunk(content, 12, ">4sI", b"COMM")
+        if there and there >= 18:       # the number of samples; the sound may be padded
+            sound = min(sound, struct.unpack_from(">I", content, form + 2)[0] * width)
     elif content[:4] == b".snd" and width:
         sound = struct.unpack_from(">I", content, 8)[0]
     if not sound or sound >= 0x7FFFF000:

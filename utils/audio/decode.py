@@ -2,7 +2,7 @@
 
 libav decodes to the end of what is there. Afterwards, `AudioInfo` says what is missing or odd.
 """
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import chain, islice
 
@@ -12,7 +12,7 @@ from utils.audio.file_types import id3_length, not_audio
 from utils.audio.info import AudioInfo
 from utils.audio.libav import DecoderRefused, Reader
 from utils.audio.pieces import pieces
-from utils.audio.promises import TOLERANCE, promised_seconds
+from utils.audio.promises import promised_seconds
 from utils.audio.sources import AudioError, AudioSource, Opened, open_source, part_of
 from utils.common.errors import printable
 from utils.signals import SAMPLE_RATE
@@ -20,7 +20,6 @@ from utils.signals.resampling import FULL_SCALE, Resampler, to_int16
 
 HEAD = 4096                 # bytes in which an ID3 tag, or what is no audio, shows
 LEAST_ZEROS = 16            # before the sound; formats begin with fewer
-READ_ON = ("au", "nistsphere")  # formats that libav reads beyond the promised end
 MOST_TAGS = 64              # before the sound
 ABSURD_PEAK = 16.0          # times full scale (+24 dB): integers as float, or no sound at all
 
@@ -148,7 +147,7 @@ class AudioStream:
             first = list(islice(blocks, 1))
             promised = promised_seconds(*piece) if first else None
             self.info.expected_seconds = self.info.expected_seconds or promised
-            for rate, block in _without_rubbish(reader, chain(first, blocks), promised):
+            for rate, block in chain(first, blocks):
                 self._check(self.info.measure(rate, block))
                 if self._whole and reader.pauses:       # its zeros need not be stored
                     at, seconds = reader.pauses[0]
@@ -169,26 +168,6 @@ class AudioStream:
             raise self._fail(
                 f"holds values that are no sound (magnitude {peak:.3g} where full scale is 1)"
                 if np.isfinite(peak) else "holds NaN or infinity instead of sound")
-
-
-def _without_rubbish(reader: Reader, blocks: Iterable[tuple[int, np.ndarray]],
-                     promised: float | None) -> Iterator[tuple[int, np.ndarray]]:
-    """The blocks of a reader, without the few samples behind a promised end: rubbish or a tag."""
-    if promised is None or reader.name not in READ_ON:
-        yield from blocks
-        return
-    left = round(promised * reader.rate)        # samples until the promised end
-    held: list[tuple[int, np.ndarray]] = []
-    for rate, block in blocks:
-        kept = block[:max(0, left)]
-        if len(kept):
-            yield rate, kept
-        if len(kept) < len(block):
-            held.append((rate, block[len(kept):]))
-        left -= len(block)
-        if left < -TOLERANCE * rate:
-            yield from held
-            held.clear()
 
 
 def _without_tag(opened: Opened) -> Opened:

@@ -72,11 +72,13 @@ class Reader:
         self.nothing = 0.0      # s of lead and pauses
         self.skipped = 0.0      # s by which the clock jumps further than a pause could
         self.first = 0          # the first byte of the first packet
-        self.end = 0            # the byte behind the last packet
+        self.last = 0           # that of the last one that was decoded
+        self.end = 0            # the byte behind it
         self.reached = 0.0      # s by the file's clock, where packets of other streams end
         self.packets = 0
         self.packet_seconds = 0.0   # of the first
         self.faults = 0         # packets that could not be decoded
+        self.late = 0           # those of them behind the last one that was
         self.cut = False        # the file ends inside a packet
 
     def _open(self, av, source: Opened, form: str | None, options: dict):
@@ -193,22 +195,28 @@ class Reader:
                     continue
                 if packet.size:
                     self.packets += 1
-                    self._place(packet)
+                    self._begin(packet)
                 try:
                     yield from packet.decode()
+                    self._end(packet)
                 except self._errors:
                     self.faults += 1
+                    self.late += 1
 
-    def _place(self, packet) -> None:
-        if packet.pos is not None:
-            self.end = max(self.end, packet.pos + packet.size)
-            if self.packets == 1:
-                self.first = packet.pos
-                self.packet_seconds = float((packet.duration or 0) * packet.time_base)
+    def _begin(self, packet) -> None:
+        if self.packets == 1:
+            self.first = packet.pos or 0
+            self.packet_seconds = float((packet.duration or 0) * packet.time_base)
         if self.name == "mpegts":
             self.faults += packet.is_corrupt
         else:
             self.cut |= packet.is_corrupt
+
+    def _end(self, packet) -> None:
+        if packet.size and packet.pos is not None:
+            self.last = packet.pos
+            self.end = max(self.end, packet.pos + packet.size)
+            self.late = 0
 
     def _samples(self, frame) -> np.ndarray:
         """(n, channels) of a frame: int16 stays, all else becomes float32 with full scale 1."""

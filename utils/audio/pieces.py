@@ -1,8 +1,9 @@
 """Files that were joined, and sound behind the end that a header promises."""
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from itertools import chain, islice
 
-from utils.audio.file_types import not_audio
+from utils.audio.file_types import FORMATS, not_audio
 from utils.audio.headers import mended
 from utils.audio.libav import ENDLESS, DecoderRefused, Reader
 from utils.audio.sources import Opened, part_of
@@ -17,16 +18,21 @@ MOST_STARTS = 20            # false ones, of bare AAC
 FRONT = 1 << 16             # bytes before the sound that may be rubbish
 # How files begin: enough bytes of each that sound does not look like it by chance.
 _BEGIN = re.compile(
-    rb"RIFF.{4}(?:WAVE|AVI )|(?:RF64|BW64).{4}WAVE|riff\x2e\x91\xcf\x11|FORM.{4}AIF[FC]|"
+    rb"RIFF.{4}(?:WAVE|AVI )|RF64.{4}WAVE|BW64.{4}WAVE|riff\x2e\x91\xcf\x11|FORM.{4}AIF[FC]|"
     rb"\.snd\x00{3}|caff\x00\x01|fLaC\x00{3}\x22|OggS\x00\x02|TTA1[\x01\x02]\x00|"
-    rb"wvpk.{3}\x00[\x00-\x10]\x04|\x00{3}.ftyp|\x30\x26\xb2\x75\x8e\x66\xcf\x11|"
-    rb"FLV\x01[\x01\x04\x05]\x00{3}\x09|#!AMR|\x1a\x45\xdf\xa3[\x01\x80-\xff]|NIST_1A\n",
-    re.DOTALL)
-# In these, libav reads on over the joint.
+    rb"wvpk.{3}\x00[\x00-\x10]\x04|\x00\x00\x00.ftyp|\x30\x26\xb2\x75\x8e\x66\xcf\x11|"
+    rb"FLV\x01[\x01\x04\x05]\x00{3}\x09|#!AMR[-\n]|NIST_1A\n|Creative Voice File\x1a|"
+    rb"\x1a\x45\xdf\xa3(?:[\x80-\xff]|\x01.{7})\x42", re.DOTALL)
+# In these, libav reads on over the joint: they are frames without a length of them all.
 _OGG_PAGE = re.compile(rb"OggS\x00([\x00-\x07])")
-_JOINTS = {b"#!AMR": _BEGIN, b"fLaC\0": re.compile(rb"fLaC\x00{3}\x22|RIFF.{4}WAVE", re.DOTALL)}
+_FRAMES = re.compile(rb"#!AMR|fLaC|\x0b\x77|\xff[\xe0-\xff]")
+_BOX = re.compile(rb"[\xa9 a-zA-Z0-9]{4}")
+_AC3 = re.compile(rb"\x0b\x77")
+_TS = re.compile(rb"G(?=(?:.{187}G){4})", re.DOTALL)     # packets of MPEG-TS
+_BARE = ("mp3", "aac", "ac3", "eac3", "mpegts", "mpeg")     # formats without a mark long enough
 _SOUND = re.compile(rb"[^\x00]")
-_CHUNKED = ("wav", "w64", "aiff", "caf")
+READ_ON = ("au", "nistsphere")      # formats that libav reads beyond the promised end
+_WITH_LENGTH = ("wav", "w64", "aiff", "caf", *READ_ON)
 # chunks that may follow the sound, also where the file was cut within them
 _NO_SOUND = {b"%-4s" % name for name in (
     b"LIST id3 ID3 JUNK junk bext fact cue smpl inst PEAK iXML axml chna PAD FLLR MD5 _PMX LGWV "
@@ -56,10 +62,11 @@ def pieces(opened: Opened, track: int) -> Iterator[tuple[Opened, Reader]]:
             heard = True
             yield piece, reader
             reader.release()
-            begun, end = start, start + reader.end
-            start = begun + joint if joint else _next(opened, _BEGIN, end)
-            if not start and _bare(opened, end):
-                start = end
+            begun = piece.offset - opened.offset
+            start = start + joint if joint else _next(opened, _BEGIN, begun + reader.end)
+            start = start or _bare(opened, begun + _behind(piece, reader))
+            if start:
+                reader.faults -= reader.late
             if not start and (tail := _samples_behind(rest, reader)):
                 yield tail, Reader(tail, 0, reader.codec.removeprefix("pcm_"),
                                    sample_rate=str(reader.rate), ch_layout=f"{reader.channels}C")
@@ -79,6 +86,10 @@ def _begun(piece: Opened, track: int) -> tuple[Opened, Reader]:
         return better, reader
     if reader.name == "aac":
         return _begun_aac(piece, track, reader)
+    if reader.name in READ_ON and reader.seconds and reader.codec.startswith("pcm_"):
+        sound = int.from_bytes(piece.read(4, 4)) if reader.name == "au" else int(piece.read(8, 8))
+        piece = part_of(piece, 0, sound + round(reader.seconds * reader.rate) * reader.width)
+        return piece, Reader(piece, track)
     if reader.name == "wav" and not reader.codec.startswith("pcm_") and _stale(piece):
         return piece, Reader(piece, track, **ENDLESS)
     return piece, reader
@@ -97,22 +108,35 @@ def _begun_aac(piece: Opened, track: int, reader: Reader) -> tuple[Opened, Reade
     return piece, Reader(piece, track)
 
 
-def _bare(opened: Opened, start: int) -> bool:
-    """Whether MP3 or AAC begins right there, whose frames have no mark that is long enough."""
-    head = opened.read(start, 3)
-    if head != b"ID3" and not b"\xff\xe0" <= head[:2]:
-        return False
+def _behind(opened: Opened, reader: Reader) -> int:
+    """Where sound of another format may begin: the last packet may go on to the file's end."""
+    end = reader.last + (reader.name == "flac") if reader.name in ("flac", "mpegts") else reader.end
+    while reader.name == "mpegts" and opened.read(end, 1) == b"G":
+        end += 188
+    return end
+
+
+def _bare(opened: Opened, start: int) -> int | None:
+    """Where sound begins, behind byte `start`, in frames that have no mark which is long enough."""
+    places = chain(filter(None, [_next(opened, _TS, start)]), [start],
+                   (at for at, _ in _found(opened, _AC3, start)))
+    return next((at for at in islice(places, MOST_STARTS) if opened.size - at > LEAST_BYTES
+                 and _opens(part_of(opened, at, opened.size), _BARE)), None)
+
+
+def _opens(opened: Opened, formats: Container[str] = FORMATS) -> bool:
+    """Whether libav takes it for one of these formats, and decodes its first packet."""
     try:
-        reader = Reader(part_of(opened, start, opened.size))
+        reader = _begun(opened, 0)[1]
     except DecoderRefused:
         return False
-    return reader.name in ("mp3", "aac") and reader.begins()
+    return reader.name in formats and reader.begins()
 
 
 def _joint(opened: Opened) -> int | None:
-    """Where an Ogg file is followed by another (RFC 3533: first pages after others), or AMR, FLAC.
-    """
-    head = opened.read(0, 6)
+    """Where an Ogg file is followed by another (RFC 3533: first pages after others), or frames by a
+    file of another kind."""
+    head = opened.read(0, 8)
     if head[:4] == b"OggS":
         begun = False
         for at, page in _found(opened, _OGG_PAGE):
@@ -120,8 +144,26 @@ def _joint(opened: Opened) -> int | None:
             if first and begun:
                 return at
             begun |= not first
-    elif pattern := _JOINTS.get(head[:5]):
-        return _next(opened, pattern, 1)
+    elif head.endswith(b"ftyp"):
+        return _last_box(opened)
+    elif _FRAMES.match(head):
+        return next((at for at, _ in _found(opened, _BEGIN, 1)
+                     if _opens(part_of(opened, at, opened.size))), None)
+    return None
+
+
+def _last_box(opened: Opened) -> int | None:
+    """Where the boxes of an MP4 end, or another MP4 begins; None where it ends with them."""
+    at = 0
+    for _ in range(MOST_CHUNKS):
+        size, name = int.from_bytes(opened.read(at, 4)), opened.read(at + 4, 4)
+        if size == 1:
+            size = int.from_bytes(opened.read(at + 8, 8))
+        if at and name == b"ftyp" or not _BOX.fullmatch(name):
+            return at if opened.size - at > LEAST_BYTES else None
+        at += size
+        if size < 8 or at >= opened.size:
+            return None
     return None
 
 
@@ -132,7 +174,7 @@ def _next(opened: Opened, pattern: re.Pattern, start: int) -> int | None:
 
 def _found(opened: Opened, pattern: re.Pattern, start: int = 0) -> Iterator[tuple[int, re.Match]]:
     """(place, match) of each match from byte `start` on."""
-    overlap = 32
+    overlap = 1024      # bytes of the longest pattern
     size = FIRST
     while start < opened.size:
         data = opened.read(start, size + overlap)
@@ -158,13 +200,13 @@ def _stale(opened: Opened) -> bool:
 
 def _data_end(opened: Opened) -> int:
     """Where the first data chunk of a WAV file ends; 0 where that is not known."""
-    if opened.read(0, 4) != b"RIFF":
-        return 0
-    start = 12
-    for _ in range(MOST_CHUNKS):
+    kind, start = opened.read(0, 4), 12
+    for _ in range(MOST_CHUNKS if kind in (b"RIFF", b"RF64", b"BW64") else 0):
         chunk = _chunk(opened, start)
-        if not chunk:
-            return 0
+        if not chunk:       # RF64 and BW64 say the length in their first chunk, ds64
+            end = start + 8 + int.from_bytes(opened.read(28, 8), "little")
+            known = kind != b"RIFF" and opened.read(start, 4) == b"data" and end <= opened.size
+            return end if known else 0
         start = chunk[2]
         if chunk[0] == b"data":
             return start
@@ -173,7 +215,7 @@ def _data_end(opened: Opened) -> int:
 
 def _samples_behind(opened: Opened, reader: Reader) -> Opened | None:
     """The samples behind those that the header of a PCM file promises."""
-    if reader.name not in _CHUNKED or not reader.codec.startswith("pcm_") or not reader.width:
+    if reader.name not in _WITH_LENGTH or not reader.codec.startswith("pcm_") or not reader.width:
         return None
     start = reader.end or 12        # with no packet: of WAV and AIFF the first chunk
     for _ in range(MOST_CHUNKS):
