@@ -113,7 +113,7 @@ def levels() -> Figure:
 def memory() -> Figure:
     """Peak memory of training against batch size, for each network."""
     figure, (ax,) = new_figure(7.2, 4.2)
-    rows = read_rows(RESULTS / "training-memory-zen5-busy.csv")
+    rows = read_rows(RESULTS / "training-memory-xeon-busy.csv")
     for name, colour in zip(dict.fromkeys(row["network"] for row in rows),
                             (BLUE, ORANGE, "#3c8a3c", RED, GREY)):
         own = [row for row in rows if row["network"] == name and row["workers"] == "0"]
@@ -154,7 +154,7 @@ FIGURES = {
     cost: ("default-corpus-networks-seeds1-3", "architectures-zen5-busy"),
     systems: ("default-corpus-small-model-seeds1-3", "groups-eer-pretrained-dev-sources"),
     levels: ("levels-former", "levels-pretrained"),
-    memory: ("training-memory-zen5-busy",),
+    memory: ("training-memory-xeon-busy",),
     scale: ("scale-xeon-busy",)}
 
 
