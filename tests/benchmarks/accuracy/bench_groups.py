@@ -141,11 +141,20 @@ def of_both_classes(clips: Clips, name: str) -> Clips:
     return clips.only(np.isin(values, both))
 
 
+def eer_cell(clips: Clips) -> str:
+    """The EER in %; "-" if a class is absent."""
+    real, scores = clips.real, clips.scores
+    if real.all() or not real.any():
+        return "-"
+    return f"{100 * eer(scores[real], scores[~real])[0]:.1f}"
+
+
 def eer_row(name: str, clips: Clips, resampled: str = "speaker") -> dict[str, str]:
     """A row of the table of EERs; "-" if a class is absent."""
     real = clips.real
     counted = {"clips": name, "bona fide": str(real.sum()), "spoof": str((~real).sum())}
-    if real.all() or not real.any():
+    found_eer = eer_cell(clips)
+    if found_eer == "-":
         return counted | {"EER": "-", "EER low": "", "EER high": "", "resampled": "-"}
     scores = clips.scores
     who = speakers(clips, resampled)
@@ -153,8 +162,7 @@ def eer_row(name: str, clips: Clips, resampled: str = "speaker") -> dict[str, st
     found = bootstrap_interval(scores[real], scores[~real], *by_class)
     low, high = (f"{100 * edge:.1f}" for edge in found["eer"]) if "eer" in found else ("", "")
     too_few = found["speakers"] and found["speakers"] <= FEW_SPEAKERS
-    return counted | {"EER": f"{100 * eer(scores[real], scores[~real])[0]:.1f}", "EER low": low,
-                      "EER high": high,
+    return counted | {"EER": found_eer, "EER low": low, "EER high": high,
                       "resampled": found["by"].replace("speaker", resampled)
                       + (", too narrow" if too_few else "")}
 
@@ -196,8 +204,8 @@ def eer_table(clips: Clips, without: list[str], resampled: str = "speaker",
         if (which & dropped).any():
             shown.append((f"{name}, without {', '.join(without)}", which & ~dropped))
     return [eer_row(name, clips.only(which), resampled)
-            | {system: eer_row(name, other.only(which), resampled)["EER"]
-               for system, other in (beside or {}).items()} for name, which in shown]
+            | {system: eer_cell(other.only(which)) for system, other in (beside or {}).items()}
+            for name, which in shown]
 
 
 def system(text: str) -> tuple[str, Path]:
@@ -331,14 +339,12 @@ def main(argv: list[str] | None = None) -> int:
     for asked in (args.resample, args.both_classes):
         if asked != "speaker":
             column(clips.columns, asked)
-    beside = read_beside(args.beside, args.trials, clips)
-    if args.both_classes:
-        paired, *others = (of_both_classes(scored, args.both_classes)
-                           for scored in (clips, *beside.values()))
-        beside = dict(zip(beside, others))
-    else:
-        paired = clips
-    publish("groups-eer", eer_table(paired, args.without, args.resample, beside), args)
+
+    def paired(scored: Clips) -> Clips:
+        return of_both_classes(scored, args.both_classes) if args.both_classes else scored
+    beside = {name: paired(other)
+              for name, other in read_beside(args.beside, args.trials, clips).items()}
+    publish("groups-eer", eer_table(paired(clips), args.without, args.resample, beside), args)
     publish("groups-real-below-threshold", threshold_table(clips, by, True), args)
     publish("groups-spoof-above-threshold", threshold_table(clips, by, False), args)
     publish("groups-verdicts", verdict_table(clips), args)
