@@ -86,6 +86,10 @@ def _begun(piece: Opened, track: int) -> tuple[Opened, Reader]:
         return better, reader
     if reader.name == "aac":
         return _begun_aac(piece, track, reader)
+    if reader.name == "mp3" and not _FRAMES.match(piece.read(0, 2)):
+        reader.begins()     # libav reads the frame of lengths and delay from the first byte only
+        piece = part_of(piece, reader.first, piece.size)
+        return piece, Reader(piece, track)
     if reader.name in READ_ON and reader.seconds and reader.codec.startswith("pcm_"):
         sound = int.from_bytes(piece.read(4, 4)) if reader.name == "au" else int(piece.read(8, 8))
         piece = part_of(piece, 0, sound + round(reader.seconds * reader.rate) * reader.width)
