@@ -85,7 +85,7 @@ def test_a_clock_that_jumps_by_hours_is_told_and_is_no_loss(container):
 
 # libav reads on over the joint, and what it decodes is no sound: that is told, or refused
 NOT_HEARD = (("a.webm", "a.mkv"), ("a.mp3", "a.ts"), ("a.amr", "a.mp3"), ("a.amr", "a.aac"),
-             ("a.amr", "a.ts"))
+             ("a.amr", "a.ts"), ("a.amr", "a.mpg"), ("a.mpg", "a.ts"))
 
 
 @lru_cache

@@ -31,6 +31,7 @@ _AC3 = re.compile(rb"\x0b\x77")
 _TS = re.compile(rb"G(?=(?:.{187}G){4})", re.DOTALL)     # packets of MPEG-TS
 _BARE = ("mp3", "aac", "ac3", "eac3", "mpegts", "mpeg")     # formats without a mark long enough
 _SOUND = re.compile(rb"[^\x00]")
+PACKETS = {"mpegts": (b"G", 188), "mpeg": (b"\0\0\1", 2048)}     # how each begins, and its bytes
 READ_ON = ("au", "nistsphere")      # formats that libav reads beyond the promised end
 _WITH_LENGTH = ("wav", "w64", "aiff", "caf", *READ_ON)
 # chunks that may follow the sound, also where the file was cut within them
@@ -114,10 +115,15 @@ def _begun_aac(piece: Opened, track: int, reader: Reader) -> tuple[Opened, Reade
 
 def _behind(opened: Opened, reader: Reader) -> int:
     """Where sound of another format may begin: the last packet may go on to the file's end."""
-    end = reader.last + (reader.name == "flac") if reader.name in ("flac", "mpegts") else reader.end
-    while reader.name == "mpegts" and opened.read(end, 1) == b"G":
-        end += 188
-    return end
+    if reader.name == "flac":
+        return reader.last + 1
+    if reader.name not in PACKETS:
+        return reader.end
+    mark, size = PACKETS[reader.name]
+    end = reader.last - (reader.last % size if reader.name == "mpeg" else 0)
+    while opened.read(end, len(mark)) == mark:
+        end += size
+    return max(end, reader.end)
 
 
 def _bare(opened: Opened, start: int) -> int | None:

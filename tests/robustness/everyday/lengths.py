@@ -26,6 +26,7 @@ JOINED = (*((f"a.{name.lower()}", lambda wave, name=name: written(wave, name))
           ("a.wma", lambda wave: muxed("asf", [Track(wave, "wmav2", 44100)])),
           ("a.avi", lambda wave: muxed("avi", [Track(wave, "libmp3lame", 44100)], "mpeg4")),
           ("a.ts", lambda wave: muxed("mpegts", [Track(wave)])),
+          ("a.mpg", lambda wave: muxed("vob", [Track(wave, "ac3", 48000)])),
           ("a.flv", lambda wave: muxed("flv", [Track(wave)])),
           ("a.amr", lambda wave: muxed("amr", [Track(wave, "libopencore_amrnb", 8000)])))
 OF_TWO_KINDS = (("a.wav", "CAF"), ("a.wav", "FLAC"), ("a.wav", "MP3"), ("a.flac", "WAV"),
@@ -33,9 +34,9 @@ OF_TWO_KINDS = (("a.wav", "CAF"), ("a.wav", "FLAC"), ("a.wav", "MP3"), ("a.flac"
 # The second one has no mark that is long enough; or libav reads on over it.
 FRAMES_BEHIND = (*((file, "a.mp3") for file in ("a.flac", "a.opus", "a.ogg", "a.m4a", "a.mov",
                                                "a.webm", "a.tta", "a.wv", "a.ts", "a.avi", "a.au")),
-                 ("a.opus", "a.aac"), ("a.wav", "a.ts"), ("a.flac", "a.ts"), ("a.m4a", "a.aac"),
-                 ("a.mp3", "a.wav"), ("a.mp3", "a.aac"), ("a.mp3", "a.m4a"), ("a.aac", "a.opus"),
-                 ("a.flac", "a.opus"), ("a.flac", "a.m4a"))
+                 ("a.mpg", "a.aac"), ("a.opus", "a.aac"), ("a.wav", "a.ts"), ("a.flac", "a.ts"),
+                 ("a.m4a", "a.aac"), ("a.mp3", "a.wav"), ("a.mp3", "a.aac"), ("a.mp3", "a.m4a"),
+                 ("a.aac", "a.opus"), ("a.flac", "a.opus"), ("a.flac", "a.m4a"))
 ROWS = {"a.wav": "34", "a.m4a": "35", "a.flac": "36", "a.w64": "36", "a.tta": "36", "a.au": "36"}
 
 
