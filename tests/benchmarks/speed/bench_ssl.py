@@ -5,9 +5,11 @@
     python tests/benchmarks/speed/bench_ssl.py --folder WORK --part fit [--data_dir data]
 
 A file with the names and shapes of a released one is imported, exported in 32 and 8 bits,
-calibrated, judges a recording and is evaluated, each in a process of its own. The last two are
-of `dev` and `eval` of the data, of `dev` alone without data. Where random scores point the wrong
-way, the two outputs change places and everything is done again. `--part fit`: a linear layer is fitted over 12 blocks of XLS-R 300M; that run is killed in the middle and repeated.
+calibrated, judges a recording and is evaluated, each in a process of its own. Calibration reads
+`dev` of the data and evaluation `eval`; without data both read crops of the example clips. Where
+random scores point the wrong way, the two outputs change places and all is done again.
+`--part fit`: a linear layer is fitted over 12 blocks of XLS-R 300M; that run is killed in the
+middle and repeated.
 """
 import sys
 from pathlib import Path
