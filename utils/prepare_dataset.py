@@ -8,7 +8,7 @@ if not __package__:
 import argparse
 from typing import TYPE_CHECKING
 
-from utils.common.arguments import fold
+from utils.common.arguments import Parser, fold
 from utils.common.errors import InputError, run
 from utils.common.files import DATA_DIR
 from utils.common.locks import only_run
@@ -23,7 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line of this step."""
     from utils.corpora.choice import CORPORA
     from utils.trials.tables import condition
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--data_dir", type=Path, default=DATA_DIR,
                         help="folder with raw/, protocols/ and processed/ (default: data)")
     parser.add_argument("--corpus", choices=("auto", *CORPORA), default="auto", metavar="NAME",
