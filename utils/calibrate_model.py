@@ -9,7 +9,7 @@ if not __package__:
 
 import argparse
 
-from utils.common.arguments import positive
+from utils.common.arguments import Parser, positive
 from utils.common.errors import InputError, run
 from utils.common.files import DATA_DIR
 
@@ -18,7 +18,7 @@ NEAR_CHANCE = 0.4   # EER; 0.5 is chance
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--model", type=Path, required=True, metavar="FILE",
         help="the checkpoint (.pt) or exported model (.onnx) to calibrate, in place")

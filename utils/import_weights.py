@@ -10,6 +10,7 @@ if not __package__:
 
 import argparse
 
+from utils.common.arguments import Parser
 from utils.common.errors import InputError, run
 from utils.common.files import file_sha256
 
@@ -50,7 +51,7 @@ KNOWN_WEIGHTS = {
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--weights", type=Path, required=True, metavar="FILE",
                         help="the published state dict (.pth, .ckpt or .safetensors)")
     parser.add_argument("--architecture", choices=["aasist", "aasist-l", *SELF_SUPERVISED],

@@ -237,6 +237,12 @@ def test_a_dev_set_too_small_for_any_verdict_is_told_before_training(dev, tmp_pa
     assert (told in capsys.readouterr().out) == (dev == 36)
 
 
+def test_a_dev_set_cut_too_small_for_any_verdict_names_the_option(tmp_path, capsys):
+    data = tiny_stores.tiny_stores(tmp_path / "data", {"train": 24, "dev": 38})
+    tiny_stores.train(data, tmp_path, "--epochs", 1, "--max_samples", 24)
+    assert "needs 19 of each; --max_samples left the others out" in capsys.readouterr().out
+
+
 def test_missing_store_is_one_sentence(tmp_path):
     done = train(tmp_path / "nothing", tmp_path)
     assert done.returncode == 1
