@@ -1,14 +1,21 @@
-"""A header that libav refuses, put right: lengths that no writer filled in, a chunk badly aligned.
+"""A header that libav refuses or fails at, put right: lengths that no writer filled in, a chunk
+badly aligned, layouts of channels that break it.
 
 libav then reads on as usual. The samples stay at their places.
 """
+import re
 import struct
+from collections.abc import Iterator
 
 from utils.audio.sources import Opened, patched
 
 HEAD = 1 << 16              # bytes in which the sound begins
 LONGEST_FORM = 64           # bytes of WAV's form chunk
+LARGEST_INDEX = 1 << 26     # bytes: of an MP4 of days
 UNKNOWN = 0xFFFFFFFF        # a length that is not known: libav reads to the end
+MOST_BOXES = 10_000         # of a file, looked at in turn
+# MOV's and CAF's layout of channels by a number: at some, libav 8 writes beyond its memory
+_LAYOUT = re.compile(rb"chan(?=\0{4}(?:\0{3}.)?\0[\x64-\xff]\0[\x04-\xff])", re.DOTALL)
 _W64_SOUND = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 
 
@@ -24,6 +31,31 @@ def mended(opened: Opened) -> Opened | None:
     if head[:4] == b"riff":
         return _with_lengths(opened, head, _W64_SOUND, "<Q", 16, 24)
     return None
+
+
+def boxes(opened: Opened) -> Iterator[tuple[int, int, bytes]]:
+    """(first byte, size, name) of the boxes of an MP4, and of what follows the last whole one."""
+    at = 0
+    for _ in range(MOST_BOXES):
+        head = opened.read(at, 16)
+        size = int.from_bytes(head[:4])
+        if size == 1:
+            size = int.from_bytes(head[8:])
+        yield at, size, head[4:8]
+        at += size
+        if size < 8 or at >= opened.size:
+            return
+
+
+def harmless(opened: Opened) -> Opened:
+    """The file without such layouts of channels: nobody asks where a loudspeaker stands."""
+    start, size = 0, HEAD
+    if opened.read(0, 4) != b"caff":
+        found = (box for box in boxes(opened) if box[2] == b"moov")
+        start, size, _ = next(found, (0, 0, b""))
+    head = opened.read(start, min(size, LARGEST_INDEX))
+    new = _LAYOUT.sub(b"free", head)
+    return opened if new == head else patched(opened, new, place=start)
 
 
 def _with_lengths(opened: Opened, head: bytes, name: bytes, form: str, at: int,
