@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from utils.audio.file_types import FORMATS
-from utils.audio.libav import TIMED, Reader
+from utils.audio.libav import Reader
 from utils.audio.pieces import MOST_PIECES
 from utils.audio.promises import TOLERANCE, slack
 from utils.signals.resampling import FULL_SCALE
@@ -87,8 +87,7 @@ class AudioInfo:
             self._note_loss(reader, length)
         self._note_surplus(done)
         self._note_changes(done)
-        if first.name in TIMED:
-            self._note_times(first)
+        self._note_times(first)
         if first.name == "mov" and first.listed and not (self.missing or first.faults
                                                          or first.codec.startswith("pcm_")):
             self.hidden_seconds = max(0.0, first.listed * first.packet_seconds - first.decoded)

@@ -185,7 +185,7 @@ class Reader:
                 raise DecoderRefused(f"it declares a sampling rate of {rate} Hz, outside "
                                      f"{MIN_RATE} to {MAX_RATE}")
             samples = self._samples(frame)
-            if timed and frame.time is not None:
+            if (timed or not self.decoded) and frame.time is not None:
                 gap = frame.time - origin - self.length
                 if PAUSE < gap and self.nothing + gap < MOST_NOTHING:
                     self._pause(gap)

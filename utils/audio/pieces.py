@@ -65,7 +65,7 @@ def pieces(opened: Opened, track: int) -> Iterator[tuple[Opened, Reader]]:
             heard = True
             yield piece, reader
             reader.release()
-            if reader.name == "mov" and not reader.packets:
+            if reader.name == "mov" and not reader.decoded:
                 yield piece, Reader(piece, track, "mov", **UNEDITED)
             begun = piece.offset - opened.offset
             start = start + joint if joint else _next(opened, _BEGIN, begun + reader.end)
