@@ -90,7 +90,7 @@ class AudioInfo:
         self._note_times(first)
         if first.name == "mov" and first.listed and not (self.missing or first.faults
                                                          or first.codec.startswith("pcm_")):
-            self.hidden_seconds = max(0.0, first.listed * first.packet_seconds - first.decoded)
+            self.hidden_seconds = max(0.0, first.medium - first.decoded)
         if self.missing:
             self.flaws.insert(0, self.missing[0])
 

@@ -136,6 +136,11 @@ class Reader:
         return self.decoded + self.nothing
 
     @property
+    def medium(self) -> float:
+        """Seconds of all packets that the index lists; 0 where that is not known."""
+        return (self.listed or 0) * self.packet_seconds
+
+    @property
     def heard(self) -> float:
         """The seconds to compare with a promise: where there are time stamps, with all jumps."""
         return self.length + self.skipped if self.name in TIMED else self.decoded

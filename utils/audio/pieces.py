@@ -4,7 +4,7 @@ from collections.abc import Container, Iterator
 from itertools import chain, islice
 
 from utils.audio.file_types import FORMATS, not_audio
-from utils.audio.headers import boxes, harmless, mended
+from utils.audio.headers import boxes, mended, understood
 from utils.audio.libav import ENDLESS, DecoderRefused, Reader
 from utils.audio.sources import Opened, part_of
 
@@ -65,7 +65,7 @@ def pieces(opened: Opened, track: int) -> Iterator[tuple[Opened, Reader]]:
             heard = True
             yield piece, reader
             reader.release()
-            if reader.name == "mov" and not reader.decoded:
+            if reader.name == "mov" and reader.decoded < LEAST_TAIL < reader.medium:
                 yield piece, Reader(piece, track, "mov", **UNEDITED)
             begun = piece.offset - opened.offset
             start = start + joint if joint else _next(opened, _BEGIN, begun + reader.end)
@@ -82,7 +82,7 @@ def pieces(opened: Opened, track: int) -> Iterator[tuple[Opened, Reader]]:
 def _begun(piece: Opened, track: int) -> tuple[Opened, Reader]:
     """A file and its reader; where its header is faulty, behind a mended one."""
     if _INDEXED.match(piece.read(0, 8)):
-        piece = harmless(piece)
+        piece = understood(piece)
     try:
         reader = Reader(piece, track)
     except DecoderRefused:
