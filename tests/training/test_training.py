@@ -69,6 +69,8 @@ def test_two_and_two_epochs_equal_four_to_the_last_bit(data_dir, four_epochs, tm
     for out, name, epochs in runs:
         done = train(data_dir, out, "--epochs", epochs, *options, name)
         assert done.returncode == 0, done.stderr
+        begun = (out, name, epochs) == (tmp_path, "halves", 4)
+        assert ("holds no run to resume: a new one begins" in done.stdout) == (not begun)
     whole_out = four_epochs if recipe == "default" else tmp_path
     whole, halves = (out / "checkpoints" / name for out, name in ((whole_out, "whole"), (tmp_path,
         "halves")))
