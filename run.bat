@@ -6,6 +6,13 @@ rem After a stop, the same command resumes.
 setlocal
 cd /d "%~dp0"
 if not defined RUN_NAME set "RUN_NAME=default"
+set "FIRST=%~1"
+if "%FIRST%"=="-h" goto usage
+if "%FIRST%"=="--help" goto usage
+if defined FIRST if /i not "%FIRST%"=="test" if not "%FIRST:~0,2%"=="--" (
+    echo error: %FIRST% is no option, and not the word test
+    goto usage
+)
 
 if not defined VIRTUAL_ENV (
     if not exist .venv\Scripts\python.exe (
@@ -36,3 +43,9 @@ exit /b 0
 @for /f "tokens=1,*" %%a in ("%*") do @set "PYTEST_OPTIONS=%%b"
 python -m pytest -n 2 --dist loadfile %PYTEST_OPTIONS%
 @exit /b %errorlevel%
+
+:usage
+for /f "tokens=1,*" %%a in ('findstr /b "rem" "%~f0"') do echo %%b
+if "%FIRST%"=="-h" exit /b 0
+if "%FIRST%"=="--help" exit /b 0
+exit /b 2

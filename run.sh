@@ -7,6 +7,13 @@ set -euo pipefail
 cd "$(dirname "$0")"
 RUN_NAME="${RUN_NAME:-default}"
 step() { printf '\n$ %s\n' "$*"; "$@"; }
+usage() { sed -n '2,5s/^# //p' run.sh; }
+
+case "${1:-}" in
+    -h|--help) usage; exit ;;
+    ""|test|--*) ;;
+    *) { printf 'error: %s is no option, and not the word test\n' "$1"; usage; } >&2; exit 2 ;;
+esac
 
 if [ -z "${VIRTUAL_ENV:-}" ]; then
     [ -x .venv/bin/python ] || step python3 -m venv .venv

@@ -10,13 +10,13 @@ if not __package__:
 import argparse
 import time
 
-from utils.common.arguments import add_groups
+from utils.common.arguments import Parser, add_groups
 from utils.training.setup.options import GROUPS, misuse
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of this step."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = Parser(description=__doc__.split("\n")[0])
     add_groups(parser, GROUPS)
     return parser
 

@@ -13,6 +13,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
+from utils.common.arguments import Parser
 from utils.common.errors import InputError, run
 from utils.common.files import CHECKPOINT_DIR, atomic_write
 
@@ -63,7 +64,7 @@ class Model:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--scores", type=Path, required=True, metavar="FILE",
                         help="a score file in any format that evaluate_model.py reads")
     parser.add_argument("--output", type=Path, required=True, metavar="scores.txt",

@@ -9,7 +9,7 @@ if not __package__:
 
 import argparse
 
-from utils.common.arguments import positive
+from utils.common.arguments import Parser, positive
 from utils.common.errors import InputError, run
 from utils.common.files import DATA_DIR
 
@@ -18,7 +18,7 @@ NEAR_CHANCE = 0.4   # EER; 0.5 is chance
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--model", type=Path, required=True, metavar="FILE",
         help="the checkpoint (.pt) or exported model (.onnx) to calibrate, in place")
@@ -33,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Calibrate the model named on the command line; returns the exit code."""
     args = build_parser().parse_args(argv)
+    from utils.common.text import without_sum
     from utils.detector.engines import load_engine
     from utils.export.calibrating import calibrated, change_entries
     from utils.store.reader import Store
@@ -46,7 +47,8 @@ def main(argv: list[str] | None = None) -> int:
     line, decision = entries["calibration"], entries["decision"]
     band = decision["band"]
     print(f"calibrated {args.model} on {len(store):,} dev utterances of "
-          f"{entries['calibrated_on']['corpus']}: EER {entries['calibrated_on']['eer']:.2%}, "
+          f"{without_sum(entries['calibrated_on']['corpus'])}: "
+          f"EER {entries['calibrated_on']['eer']:.2%}, "
           f"Cllr {line['cllr_before']:.3f} before and {line['cllr_after']:.3f} bits after; "
           f"threshold {decision['threshold']:.2f}, "
           + (f"uncertain from {band[0]:.2f} to {band[1]:.2f}" if band else

@@ -16,7 +16,7 @@ import hashlib
 import shutil
 import subprocess
 
-from utils.common.arguments import add_groups, count, positive, share, weight
+from utils.common.arguments import Parser, add_groups, count, positive, share, weight
 from utils.common.errors import InputError, run
 from utils.common.files import DATA_DIR, ROOT
 
@@ -29,8 +29,7 @@ WRONG_USAGE = 2
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--model", type=Path, required=True, metavar="FILE",
         help="the checkpoint (.pt) or exported model (.onnx) to compress")
@@ -80,7 +79,7 @@ def trains(args: argparse.Namespace) -> bool:
 def owned_options(training: list[str]) -> list[str]:
     """Which of `OWNED` are among options of the training; exits with code 2 if one is wrong."""
     from utils.training.setup.options import GROUPS
-    parser = argparse.ArgumentParser(prog=TRAINING.name)
+    parser = Parser(prog=TRAINING.name)
     add_groups(parser, GROUPS)
     given = parser.parse_args(training, argparse.Namespace(**dict.fromkeys(OWNED)))
     return [name for name in OWNED if getattr(given, name) is not None]

@@ -13,7 +13,7 @@ if not __package__:
 import argparse
 import json
 
-from utils.common.arguments import add_groups, count, positive, probability, rate, recorded
+from utils.common.arguments import Parser, add_groups, count, positive, probability, rate, recorded
 from utils.common.errors import run
 from utils.common.files import CHECKPOINT_DIR, DATA_DIR, RESULTS_DIR
 
@@ -54,8 +54,7 @@ GROUPS = {
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_groups(parser, GROUPS)
     return parser
 

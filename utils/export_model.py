@@ -9,12 +9,13 @@ if not __package__:
 
 import argparse
 
+from utils.common.arguments import Parser
 from utils.common.errors import InputError, run
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, required=True, metavar="CHECKPOINT",
                         help="the .pt file to export")
     parser.add_argument("--output", type=Path, metavar="FILE.onnx",

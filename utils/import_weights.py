@@ -10,6 +10,7 @@ if not __package__:
 
 import argparse
 
+from utils.common.arguments import Parser
 from utils.common.errors import InputError, run
 from utils.common.files import file_sha256
 
@@ -50,7 +51,7 @@ KNOWN_WEIGHTS = {
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--weights", type=Path, required=True, metavar="FILE",
                         help="the published state dict (.pth, .ckpt or .safetensors)")
     parser.add_argument("--architecture", choices=["aasist", "aasist-l", *SELF_SUPERVISED],
@@ -72,7 +73,7 @@ def published_checkpoint(weights: Path, architecture: str) -> dict:
     config, state_dict, protocol = _read(weights, architecture)
     check_weights(config, state_dict, weights)
     digest = file_sha256(weights)
-    name, trained_on = KNOWN_WEIGHTS.get(digest, ("unrecognised", UNKNOWN))
+    name, trained_on = KNOWN_WEIGHTS.get(digest, ("other", UNKNOWN))
     return {"format": FORMAT, "architecture": config["architecture"], "config": config,
             "state_dict": dict(state_dict), "label_order": LABEL_ORDER, "n_samples": N_SAMPLES,
             "sample_rate": SAMPLE_RATE, **UNCALIBRATED, **protocol, "audio": None,
@@ -108,6 +109,8 @@ def main(argv: list[str] | None = None) -> int:
     checkpoint = published_checkpoint(args.weights, args.architecture)
     save_checkpoint(args.output, checkpoint)
     print(f"wrote {args.output}: {checkpoint['origin']}")
+    if checkpoint["trained_on"] is UNKNOWN:
+        print("every name and shape is as published; which release these weights are is not known")
     return 0
 
 

@@ -13,6 +13,8 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
+from utils.common.arguments import Parser
+
 if TYPE_CHECKING:
     from utils.synthesis.copies.clips import Clip
     from utils.synthesis.vocoders.catalogue import Spec
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 def build_parser() -> argparse.ArgumentParser:
     """The command line of this step."""
     from utils.synthesis.vocoders.catalogue import KINDS
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     add = parser.add_argument
     add("--input", type=Path, required=True, metavar="FOLDER",
         help="bona fide speech: SPEAKER/x.wav, or x.wav")

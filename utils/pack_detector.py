@@ -16,6 +16,7 @@ if not __package__:
 import argparse
 import tempfile
 
+from utils.common.arguments import Parser
 from utils.common.errors import InputError, run
 from utils.common.files import PRETRAINED_DIR
 
@@ -28,7 +29,7 @@ MAX_STUDENT_BYTES = 1.5e6
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     packing = commands.add_parser("pack", help="make a trained hybrid the pretrained model, or a "
                                                  "shallow model its student")

@@ -8,7 +8,7 @@ if not __package__:
 import argparse
 from typing import TYPE_CHECKING
 
-from utils.common.arguments import fold
+from utils.common.arguments import Parser, fold
 from utils.common.errors import InputError, run
 from utils.common.files import DATA_DIR
 from utils.common.locks import only_run
@@ -23,7 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line of this step."""
     from utils.corpora.choice import CORPORA
     from utils.trials.tables import condition
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--data_dir", type=Path, default=DATA_DIR,
                         help="folder with raw/, protocols/ and processed/ (default: data)")
     parser.add_argument("--corpus", choices=("auto", *CORPORA), default="auto", metavar="NAME",
@@ -96,6 +96,17 @@ def build_default(raw_dir: Path, args: argparse.Namespace) -> None:
     build_default_corpus(raw_dir, workers=args.workers, **{"seed": SEED, **asked})
 
 
+def check_data_dir(args: argparse.Namespace) -> None:
+    """Raise `InputError` where a data folder was named in which nothing can lie."""
+    folder = args.data_dir
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--data_dir {folder} is not a folder: name a folder")
+    if folder != DATA_DIR and args.corpus != "default" and not (folder / "raw").is_dir():
+        state = "holds no folder raw" if folder.is_dir() else "does not exist"
+        raise InputError(f"--data_dir {folder} {state}: name the folder above raw, or add "
+                         "--corpus default to build the default corpus there")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Write the trial lists; returns 0, or raises `InputError`."""
     from utils.corpora.write_lists import write_lists
@@ -104,8 +115,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.eval_only and args.fold:
         parser.error("--fold cuts three subsets, and --eval_only makes one: give one of the two")
-    if args.data_dir.exists() and not args.data_dir.is_dir():
-        raise InputError(f"--data_dir {args.data_dir} is not a folder: name a folder")
+    check_data_dir(args)
     lists = args.data_dir / "protocols"
     options = SplitOptions(SEED if args.seed is None else args.seed, args.split_by, args.fold)
     with only_run(lists / ".prepare.lock", f"preparing {args.data_dir}"):

@@ -7,14 +7,14 @@ if not __package__:
 
 import argparse
 
-from utils.common.arguments import count, positive
+from utils.common.arguments import Parser, count, positive
 from utils.common.errors import run
 from utils.common.files import DATA_DIR
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of this step."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--subset", choices=("train", "dev", "eval", "all"), default="all",
                         help="the subset to store, with all that were cut from the same part "
                              "(default: all)")

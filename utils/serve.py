@@ -11,7 +11,7 @@ import signal
 import socket
 from urllib.parse import quote
 
-from utils.common.arguments import positive, rate
+from utils.common.arguments import Parser, positive, rate
 from utils.common.errors import InputError, run
 
 NEEDED = {"fastapi": "fastapi", "uvicorn": "uvicorn", "python_multipart": "python-multipart",
@@ -25,7 +25,7 @@ MESSAGE_BYTES = 1 << 20
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     add = parser.add_argument
     add("--port", type=int, default=8000, help="port (default: 8000); 0 takes any free one")
     add("--host", default="127.0.0.1",

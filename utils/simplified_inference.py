@@ -7,7 +7,7 @@ if not __package__:
 import argparse
 import io
 
-from utils.common.arguments import positive, probability, rate
+from utils.common.arguments import Parser, positive, probability, rate
 from utils.common.devices import DEVICES
 from utils.common.errors import run
 from utils.common.files import CHECKPOINT_DIR, DATA_DIR
@@ -15,7 +15,7 @@ from utils.common.files import CHECKPOINT_DIR, DATA_DIR
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, epilog=(
+    parser = Parser(description=__doc__, epilog=(
         "Exit codes: 0 all recordings scored, 1 some failed, 2 wrong usage, 130 interrupted."))
     add = parser.add_argument
     add("--input_file", nargs="+", action="extend", required=True, metavar="PATH",

@@ -85,13 +85,14 @@ def test_the_whole_zoo_in_one_folder_is_accounted_for(zoo, model, tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no such users")
-def test_a_file_without_permission_is_refused_by_root_turned_nobody(zoo):
+@pytest.mark.parametrize("make", [lambda path: path.write_bytes(b"RIFF"), Path.mkdir])
+def test_what_nobody_may_read_is_refused_by_root_turned_nobody(zoo, make):
     """Modes do not bind root, as whom tests often run: a child that has become another user asks.
     """
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         path = Path(folder) / "secret.wav"
-        path.write_bytes(b"RIFF")
+        make(path)
         path.chmod(0)
         child = os.fork()
         if child == 0:

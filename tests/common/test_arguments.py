@@ -1,9 +1,15 @@
 """Argument types accept what they name and say what they wanted."""
 import argparse
 
+import importlib
+
 import pytest
 
 from utils.common.arguments import count, fold, positive, probability, rate, seeds, share
+from utils.common.files import ROOT
+
+SCRIPTS = [f"{path.parent.name}.{path.stem}" for path in
+           (*sorted((ROOT / "utils").glob("[a-z]*.py")), ROOT / "notebooks/aasist_training.py")]
 
 
 @pytest.mark.parametrize("kind, text, value", [
@@ -23,3 +29,16 @@ def test_a_text_that_fits_becomes_its_value(kind, text, value):
 def test_another_text_is_refused_by_name(kind, text):
     with pytest.raises(argparse.ArgumentTypeError, match=" is not | names a seed twice"):
         kind(text)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_no_script_takes_an_abbreviated_option(script):
+    with pytest.raises(SystemExit, match="2"):
+        importlib.import_module(script).build_parser().parse_args(["--hel"])
+
+
+def test_an_unknown_option_is_answered_with_the_one_it_resembles(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        importlib.import_module("utils.evaluate_model").build_parser().parse_args(
+            ["--checkpoint=x.pt", "--jsn", "--quite_another"])
+    assert "(did you mean --checkpoint_dir --json?)" in capsys.readouterr().err

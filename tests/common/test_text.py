@@ -2,7 +2,8 @@
 import pytest
 
 from utils.common.errors import InputError
-from utils.common.text import cells, decoded, fits_in_line, lines_of, quoted, unquoted
+from utils.common.text import (cells, decoded, fits_in_line, lines_of, quoted, unquoted,
+                               without_sum)
 
 WORDS = "r\u00e9al.wav\r\nfake.wav\r\n"
 
@@ -42,3 +43,10 @@ def test_a_quoted_name_is_read_again(name):
     ("a\nb", False), ("a\x01", False), ("a\u2028b", False), ("\udce9", False)])
 def test_names_without_control_characters_fit_in_a_line(name, fits):
     assert fits_in_line(name) == fits
+
+
+@pytest.mark.parametrize("name, shown", [
+    ("9 trials of folders 0aad6700d89d", "9 trials of folders of recordings"),
+    ("ASVspoof5", "ASVspoof5"), ("folders 12", "folders 12")])
+def test_the_sum_in_the_name_of_a_corpus_is_left_out(name, shown):
+    assert without_sum(name) == shown

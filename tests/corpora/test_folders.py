@@ -217,8 +217,9 @@ def test_without_test_eval_is_cut_from_train_and_val_stays_whole(clips, tmp_path
         put(clips, tmp_path / "raw", "spoof", f"{part}/fake", count)
     found = counts(prepared(tmp_path / "raw"))
     assert found[1] == (4, 4) and [sum(pair) for pair in zip(found[0], found[2])] == [10, 10]
-    assert "train is split by file (no speaker is known) into train, eval" in \
-        capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "train is split by file (no speaker is known) into train, eval" in said
+    assert "dev has 4 utterances of one class: every verdict will be uncertain" in said
 
 
 def test_links_to_folders_are_followed_and_circles_end(clips, tmp_path):

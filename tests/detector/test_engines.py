@@ -238,3 +238,20 @@ def test_a_model_that_can_judge_nothing_is_no_default_beside_one_that_can(tmp_pa
     assert model_for("cpu", tmp_path) == tmp_path / "bare" / name      # figures need no threshold
     (tmp_path / "able").rename(tmp_path.with_name(tmp_path.name + " away"))
     assert newest_model(tmp_path) == tmp_path / "bare" / name
+
+
+def test_a_runs_folder_is_answered_with_the_file_to_name(run_dir):
+    with pytest.raises(InputError, match="one is a folder: name a file in it, such as best.onnx"):
+        load_engine(run_dir)
+
+
+@pytest.mark.parametrize("name, said", [("best.pt", "needs PyTorch, which is not installed"),
+                                        ("note.txt", "note.txt is no model: name an exported")])
+def test_without_pytorch_a_checkpoint_and_another_file_differ(run_dir, name, said):
+    (run_dir / "note.txt").write_text("a note")
+    code = ("import importlib.util as u; real = u.find_spec; "
+            "u.find_spec = lambda name, *more: None if name == 'torch' else real(name, *more); "
+            "import sys; from utils.detector.engines import load_engine; load_engine(sys.argv[1])")
+    done = subprocess.run([sys.executable, "-c", code, run_dir / name], cwd=ROOT,
+                          capture_output=True, text=True)
+    assert said in done.stderr

@@ -39,6 +39,15 @@ def verdict(scored=None, info=None, metadata=METADATA, line=LINE):
     return judge(scored or recording(), info or source(), metadata, line)
 
 
+@pytest.mark.parametrize("entries, weak", [
+    ({"history": [{"dev_eer": 0.4}, {"dev_eer": 0.24}]}, False),
+    ({"history": [{"dev_eer": None}, {"dev_eer": 0.25}]}, True),
+    ({"history": [{"dev_eer": 0.1}], "calibrated_on": {"eer": 0.38}}, True), ({}, False)])
+def test_a_model_that_errs_often_on_its_dev_set_is_said_to_be_weak(entries, weak):
+    warnings = verdict(metadata=METADATA | entries).warnings
+    assert any("the model is weak" in warning for warning in warnings) == weak
+
+
 @pytest.mark.parametrize("score, expected", [(2.1, BONAFIDE), (2.0, UNCERTAIN), (0.0, UNCERTAIN),
                                              (-1.0, UNCERTAIN), (-1.1, SPOOF)])
 def test_the_band_of_uncertainty_belongs_to_neither_side(score, expected):

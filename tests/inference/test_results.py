@@ -8,6 +8,7 @@ import soundfile
 from tests.helpers.audio.example_speech import crops
 from tests.helpers.networks.scoring_models import write_small_model
 from utils import simplified_inference as script
+from utils.inference.journal import Journal
 
 HELD = ("the Bayes threshold", "log-likelihood ratio", "trained on")     # said of all recordings
 
@@ -56,6 +57,25 @@ def test_results_of_another_run_are_replaced_with_a_word(model, three, tmp_path,
     assert "replace" not in capsys.readouterr().err
     assert infer(model, "--input_file", three / "b.wav", "--output", output) == 0
     assert f"{output} exists: the results of this run will replace it" in capsys.readouterr().err
+
+
+def test_results_beside_the_journal_of_other_recordings_are_replaced_with_a_word(tmp_path, capsys):
+    output = tmp_path / "r.csv"
+    output.touch()
+    for paths, told in ((["a", "b"], True), (["a", "b"], False), (["c"], True)):
+        journal = Journal(output, {}, paths)        # of a run that is stopped after its first
+        journal.add(paths[0], {"error": None})
+        journal.file.close()
+        assert ("will replace it" in capsys.readouterr().err) == told
+
+
+@pytest.mark.parametrize("name, told", [("names.wav", True), ("names.txt", False)])
+def test_a_text_that_may_be_a_list_is_told_how_to_be_called(model, tmp_path, capsys, name, told):
+    (tmp_path / name).write_text("a text\n")
+    (tmp_path / "all.txt").write_text(name)
+    assert infer(model, "--input_file", tmp_path / "all.txt") == 1
+    said = capsys.readouterr().out
+    assert "is not audio: it is text" in said and ("call it .txt" in said) == told
 
 
 def test_no_cell_of_the_csv_is_a_formula(model, three, tmp_path, monkeypatch):

@@ -22,7 +22,7 @@ from utils.metrics import metrics
 from utils.report.asv_scores import read_asv_rates
 from utils.detector.decision import fit_on_dev
 from utils.common.files import ROOT, file_sha256, write_json
-from utils.detector.engines import load_engine
+from utils.detector.engines import default_model, load_engine
 from utils.detector.scoring import score_store
 
 CHROMIUM = (shutil.which("chromium") or shutil.which("chromium-browser")
@@ -314,7 +314,13 @@ def test_speaker_verification_scores_of_2021_have_their_keys_beside_them(tmp_pat
 def test_without_a_model_it_says_how_to_get_one(tmp_path, monkeypatch):
     monkeypatch.setattr("utils.detector.engines.PRETRAINED", tmp_path / "no box")
     with pytest.raises(InputError, match="run python notebooks/aasist_training.py"):
-        evaluate_model.main(["--checkpoint_dir", str(tmp_path)])
+        default_model(tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["", "nowhere"])
+def test_a_folder_without_runs_is_not_replaced_by_the_pretrained_model(tmp_path, folder):
+    with pytest.raises(InputError, match="holds no trained run: name the folder"):
+        evaluate_model.main(["--checkpoint_dir", str(tmp_path / folder)])
 
 
 @pytest.mark.parametrize("option", [["--prior", "2"], ["--cost_miss", "0"], ["--cost_fa", "-1"]])

@@ -429,16 +429,16 @@ def test_ten_hours_interrupted_after_some_minutes_keep_what_was_heard(model, tmp
 def test_a_journal_of_other_settings_or_of_a_changed_file_is_not_resumed(speech, tmp_path):
     from utils.inference.journal import Journal
     path, record = str(speech / "a" / "x.wav"), {"error": None}
-    journal = Journal(tmp_path / "r.csv", {"model": 1})
+    journal = Journal(tmp_path / "r.csv", {"model": 1}, ["x"])
     journal.add(path, record)
     journal.file.close()
-    same = Journal(tmp_path / "r.csv", {"model": 1})
+    same = Journal(tmp_path / "r.csv", {"model": 1}, ["x"])
     assert same.find(path) == record
     with pytest.raises(InputError, match="another run"):
-        Journal(tmp_path / "r.csv", {"model": 1})
+        Journal(tmp_path / "r.csv", {"model": 1}, ["x"])
     os.utime(path, (1, 1))
     assert same.find(path) is None
     same.file.close()
-    other = Journal(tmp_path / "r.csv", {"model": 2})
+    other = Journal(tmp_path / "r.csv", {"model": 2}, ["x"])
     assert other.places == {}
     other.file.close()

@@ -99,6 +99,19 @@ def test_run_sh_goes_from_archives_to_a_verdict_and_again_does_nothing_twice(
     assert failing.returncode == 2 and "Done. These files are new:" not in failing.stdout
 
 
+@pytest.mark.parametrize("words, code", [
+    (["--help"], 0), (["-h"], 0), (["tset"], 2), (["epochs", "3"], 2), (["-x"], 2)])
+def test_run_sh_shows_its_usage_before_anything_starts(tmp_path: Path, words: list[str], code: int):
+    if shutil.which("bash") is None:
+        pytest.skip("no bash on this machine: run.bat is the twin")
+    shutil.copy2(ROOT / "run.sh", tmp_path)
+    done = subprocess.run(["bash", "run.sh", *words], cwd=tmp_path, capture_output=True, text=True,
+                          env={"PATH": "/usr/bin:/bin"})
+    assert done.returncode == code
+    assert "options of aasist_training.py" in (done.stderr if code else done.stdout)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.sh"]
+
+
 def test_run_bat_runs_the_same_steps_as_run_sh():
     def steps(script: str) -> list[str]:
         text = (ROOT / script).read_text(encoding="utf-8").replace("\\", "/").replace("%RUN_NAME%",

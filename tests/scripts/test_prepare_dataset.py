@@ -466,9 +466,19 @@ def test_the_script_runs_from_any_folder_and_ends_errors_in_one_line(clips, data
     done = run()
     assert done.returncode == 0 and "written to" in done.stdout
     shutil.rmtree(data / "raw")
+    (data / "raw").mkdir()
     done = run("--corpus", "asvspoof5")
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.startswith("error: no dataset files") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("named, why", [
+    ("nowhere", "does not exist"), ("raw", "holds no folder raw"), ("", "holds no folder raw")])
+def test_a_folder_without_raw_gets_no_default_corpus(data, named, why):
+    folder = data / named if named else data.parent
+    with pytest.raises(InputError, match=f"{why}: name the folder above raw, or .*corpus default"):
+        prepare(folder)
+    assert sorted(path.name for path in data.parent.rglob("*")) == sorted([data.name, "raw"])
 
 
 def test_corpus_json_is_plain_json(clips, data):

@@ -69,6 +69,8 @@ def test_two_and_two_epochs_equal_four_to_the_last_bit(data_dir, four_epochs, tm
     for out, name, epochs in runs:
         done = train(data_dir, out, "--epochs", epochs, *options, name)
         assert done.returncode == 0, done.stderr
+        begun = (out, name, epochs) == (tmp_path, "halves", 4)
+        assert ("holds no run to resume: a new one begins" in done.stdout) == (not begun)
     whole_out = four_epochs if recipe == "default" else tmp_path
     whole, halves = (out / "checkpoints" / name for out, name in ((whole_out, "whole"), (tmp_path,
         "halves")))
@@ -235,6 +237,12 @@ def test_a_dev_set_too_small_for_any_verdict_is_told_before_training(dev, tmp_pa
     tiny_stores.train(data, tmp_path, "--epochs", 1)
     told = "dev has 18 utterances of one class: every verdict will be uncertain"
     assert (told in capsys.readouterr().out) == (dev == 36)
+
+
+def test_a_dev_set_cut_too_small_for_any_verdict_names_the_option(tmp_path, capsys):
+    data = tiny_stores.tiny_stores(tmp_path / "data", {"train": 24, "dev": 38})
+    tiny_stores.train(data, tmp_path, "--epochs", 1, "--max_samples", 24)
+    assert "needs 19 of each; --max_samples left the others out" in capsys.readouterr().out
 
 
 def test_missing_store_is_one_sentence(tmp_path):

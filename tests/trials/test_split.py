@@ -4,7 +4,7 @@ from collections import Counter
 import pytest
 
 from utils.common.errors import InputError
-from utils.corpora.in_words import kept_apart
+from utils.corpora.in_words import attacks_of, kept_apart
 from utils.trials.labels import Labels
 from utils.trials.split import SplitOptions, plan_subsets, split
 from utils.trials.trial import SUBSETS, Trial
@@ -147,17 +147,30 @@ def test_too_few_speakers_or_one_class_only_end_in_a_sentence(part):
         split("dev", part, ALL, SplitOptions(0))
 
 
-def test_too_few_recordings_of_one_speaker_are_called_recordings():
-    part = [trial(n, "Ann", "-" if n % 2 else "A09") for n in range(4)]
+@pytest.mark.parametrize("speaker", ["Ann", "-"])
+def test_too_few_recordings_of_no_or_one_speaker_are_called_recordings(speaker):
+    part = [trial(n, speaker, "-" if n % 2 else "A09") for n in range(4)]
     with pytest.raises(InputError, match="recordings 4.* no recording in two: add recordings"):
         split("train", part, ALL, SplitOptions(0))
 
 
-def test_attacks_that_one_subset_has_alone_are_named_and_left_out_clips_are_counted():
-    lists = {"train": [trial(1, "a"), trial(2, "a", "A09")],
-             "dev": [trial(3, "b"), trial(4, "b", "A09"), trial(5, "b", "A10")],
-             "eval": [trial(6, "c"), trial(7, "c", "A11")]}
-    assert kept_apart(lists, {"A11", "A12"}, found=9) == (
-        ". Attacks in eval alone: A11. Attacks in dev alone: A10. "
-        "Spoofed utterances left out for that: 2")
-    assert kept_apart(lists, set(), found=7) == ". No attack is in eval alone"
+def test_attacks_that_one_subset_has_alone_are_named():
+    found = {"train": ["A09"], "dev": ["A09", "A10"], "eval": ["A11"]}
+    assert kept_apart(found) == "Attacks in eval alone: A11. Attacks in dev alone: A10"
+    found["train"] = ["A10", "A11"]
+    assert kept_apart(found) == "No attack is in eval alone. Attacks in dev alone: A09"
+
+
+@pytest.mark.parametrize("options", [SplitOptions(seed) for seed in range(5)] + [
+    SplitOptions(0, fold=(1, 5)), SplitOptions(0, fold=(4, 5))])
+def test_attacks_of_one_voice_each_are_spread_by_their_number_and_named_where_alone(options):
+    part = [trial(n, f"real {n % 11}") for n in range(48)]
+    part += [trial(48 + n, f"voice {n % 14}", f"A{n % 14:02}") for n in range(56)]
+    lists, _ = split("train", part, ALL, options)
+    for subset, share in (("dev", 0.2), ("eval", 0.2)):
+        keys = Counter(t.labels.key for t in lists[subset])
+        assert keys["bonafide"] / 48 == pytest.approx(share, abs=0.1)
+        assert keys["spoof"] / 56 == pytest.approx(share, abs=0.1)
+    attacks = {subset: attacks_of(found) for subset, found in lists.items()}
+    names = ", ".join(sorted(attacks["eval"]))      # no voice is in two subsets
+    assert f"Attacks in eval alone: {names}." in kept_apart(attacks)

@@ -82,8 +82,7 @@ class AudioStream:
     def _refused(self, refusal: DecoderRefused) -> str:
         """Why it cannot be opened, in words for a person."""
         if what := not_audio(self._opened.read(0, HEAD)):
-            advice = "; if it is a list of recordings, call it .txt" if what == "text" else ""
-            return f"is not audio: it is {what}{advice}"
+            return f"is not audio: it is {what}"
         if "Invalid data" not in str(refusal) and "End of file" not in str(refusal):
             return f"cannot be decoded ({refusal})"
         return ("is not audio of a kind that can be read, or was cut short (an MP4 then lacks its "

@@ -138,6 +138,7 @@ def _open_path(path: str | os.PathLike, name: str) -> BinaryIO:
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
+            os.scandir(path).close()        # refused without permission
             raise AudioError(f"{name} is a folder, not an audio file")
         if not stat.S_ISREG(mode):
             raise AudioError(f"{name} is a device or a pipe, not an audio file")

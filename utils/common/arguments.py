@@ -2,6 +2,7 @@
 
 Each type returns the value, or says what the text should have been.
 """
+import difflib
 import os
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
@@ -69,6 +70,24 @@ def fold(text: str) -> tuple[int, int]:
     if not 1 <= number <= folds or folds < 3:
         raise ArgumentTypeError(f"{text!r} is not K/N with N of at least 3 and K from 1 to N")
     return number, folds
+
+
+class Parser(ArgumentParser):
+    """Takes no abbreviated option, and names the option that an unknown one resembles."""
+
+    def __init__(self, **options) -> None:
+        super().__init__(allow_abbrev=False, **options)
+
+    def parse_args(self, args=None, namespace=None) -> Namespace:
+        """As argparse's own."""
+        parsed, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            known = list(self._option_string_actions)
+            near = [match for word in unknown
+                    for match in difflib.get_close_matches(word.split("=")[0], known, 1)]
+            self.error(f"unrecognized arguments: {' '.join(unknown)}"
+                       + (f" (did you mean {' '.join(near)}?)" if near else ""))
+        return parsed
 
 
 def add_groups(parser: ArgumentParser, groups: dict[str, tuple]) -> None:

@@ -16,6 +16,12 @@ MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"),
 WESTERN = "cp1252"           # latin-1 and Windows' additions
 SEPARATORS = ("\t", ";", "|", ",")
 QUOTED = re.compile(r'"(?:[^"]|"")*"')
+FOLDERS = re.compile(r"folders [0-9a-f]{12}")      # the name of a corpus of folders, with its sum
+
+
+def without_sum(text: str) -> str:
+    """`text` for people: the sums that tell corpora of folders apart are left out."""
+    return FOLDERS.sub("folders of recordings", text)
 
 
 def read_text(path: Path, western: bool = True) -> str:

@@ -1,6 +1,6 @@
 """What prepare says of a corpus: its parts, how they are split, and the subsets."""
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Set
 
 from utils.corpora.corpus import Joined
 from utils.trials.groups import one_speaker
@@ -26,12 +26,15 @@ def part_in_words(part: str, joined: Joined) -> Iterator[str]:
     yield from (f"{part}: {note}" for note in joined.notes)
 
 
-def split_in_words(part: str, joined: Joined, lists: dict[str, list[Trial]], held_out: set[str],
+def split_in_words(part: str, joined: Joined, lists: dict[str, list[Trial]],
                    options: SplitOptions) -> str:
     """Into what a part is split, what no two subsets share, and what is left out for that."""
     fold = f", fold {options.fold[0]} of {options.fold[1]}" if options.fold else ""
+    left_out = len(joined.trials) - sum(map(len, lists.values()))
     return (f"{part} is split by {_unit(joined.trials, options.unit)} into {', '.join(lists)} "
-            f"(seed {options.seed}{fold}){kept_apart(lists, held_out, len(joined.trials))}")
+            f"(seed {options.seed}{fold})" + (
+                ". Left out, since their attack is kept for another subset than their speaker: "
+                f"{left_out:,} spoofed utterances" if left_out else ""))
 
 
 def _unit(trials: list[Trial], unit: str) -> str:
@@ -46,40 +49,35 @@ def _unit(trials: list[Trial], unit: str) -> str:
     return f"{unit} (by file where none is known)"
 
 
-def kept_apart(lists: dict[str, list[Trial]], held_out: set[str], found: int) -> str:
-    """Which attacks only one subset of a split has, in words.
+def kept_apart(attacks: Mapping[str, Iterable[str]]) -> str:
+    """Which of each subset's attacks only eval or only dev has, in words."""
+    text = []
+    for subset in ("eval", "dev"):
+        others = {attack for name, found in attacks.items() if name != subset for attack in found}
+        if alone := {*attacks.get(subset, ())} - others:
+            text.append(f"Attacks in {subset} alone: {_named(alone)}")
+        elif subset == "eval":
+            text.append("No attack is in eval alone")
+    return ". ".join(text)
 
-    It also says how many of the part's `found` trials that leaves out.
-    """
-    if "eval" not in lists:
-        return ""
-    attacks = {subset: set(attacks_of(trials)) for subset, trials in lists.items()}
-    eval_alone = sorted(held_out & attacks["eval"])      # eval's speakers may lack some of them
-    if not eval_alone:
-        return ". No attack is in eval alone"
-    text = f". Attacks in eval alone: {', '.join(eval_alone)}"
-    dev_alone = sorted(attacks["dev"] - attacks["eval"] - attacks.get("train", set()))
-    if dev_alone:
-        text += f". Attacks in dev alone: {', '.join(dev_alone)}"
-    left_out = found - sum(map(len, lists.values()))
-    if left_out:
-        text += f". Spoofed utterances left out for that: {left_out:,}"
-    return text
+
+def _named(attacks: Set[str]) -> str:
+    """The attacks, or the first of many."""
+    names = sorted(attacks)
+    more = len(names) - SHOWN_ATTACKS
+    return ", ".join(names) if len(names) <= MANY_ATTACKS else (
+        f"{', '.join(names[:SHOWN_ATTACKS])} and {more:,} more")
 
 
 def subset_in_words(trials: list[Trial]) -> str:
     """Utterances of each class, speakers, sources and attacks of a subset."""
     keys = Counter(trial.labels.key for trial in trials)
-    attacks = sorted(known(trials, "attack"))
-    shown = ", ".join(attacks)
-    if len(attacks) > MANY_ATTACKS:
-        more = len(attacks) - SHOWN_ATTACKS
-        shown = f"{', '.join(attacks[:SHOWN_ATTACKS])} and {more} more"
+    attacks = known(trials, "attack")
     speakers = len(known(trials, "speaker"))
     sources = len(known(trials, "source"))
     return (f"{len(trials):,} utterances, bona fide {keys['bonafide']:,}, "
             f"spoof {keys['spoof']:,}; speakers: {f'{speakers:,}' if speakers else 'not known'}; "
-            f"{f'sources: {sources:,}; ' if sources else ''}attacks: {shown or 'none'}")
+            f"{f'sources: {sources:,}; ' if sources else ''}attacks: {_named(attacks) or 'none'}")
 
 
 def attacks_of(trials: list[Trial]) -> Counter:

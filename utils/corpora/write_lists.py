@@ -10,8 +10,9 @@ from utils.common.errors import InputError
 from utils.common.files import disk_errors, file_sha256, read_json, write_json
 from utils.common.provenance import environment
 from utils.corpora.corpus import Corpus, join
-from utils.corpora.in_words import (NOTHING_TO_TRAIN_ON, attacks_of, known, part_in_words,
-                                    split_in_words, subset_in_words)
+from utils.corpora.in_words import (NOTHING_TO_TRAIN_ON, attacks_of, kept_apart, known,
+                                    part_in_words, split_in_words, subset_in_words)
+from utils.detector.fitting import too_few_for_verdicts
 from utils.trials.overlap import Overlap
 from utils.trials.split import SplitOptions, plan_subsets, split
 from utils.trials.trial import SUBSETS, Trial, trial_list_path, write_trials
@@ -49,9 +50,9 @@ def _stage(data_dir: Path, staging: Path, corpus: Corpus, options: SplitOptions,
             say(sentence)
         trained = set(subsets["train"]["attacks"]) if "train" in subsets else set()
         alike = overlap.alike(joined.trials) if overlap and len(wanted) > 1 else ()
-        lists, held_out = split(part, joined.trials, wanted, options, trained, alike)
+        lists, _ = split(part, joined.trials, wanted, options, trained, alike)
         if len(wanted) > 1:
-            say(split_in_words(part, joined, lists, held_out, options))
+            say(split_in_words(part, joined, lists, options))
         origin = "official" if len(wanted) == 1 else f"split of {part}"
         for subset, trials in lists.items():
             path = staging / f"{subset}.tsv"
@@ -60,8 +61,12 @@ def _stage(data_dir: Path, staging: Path, corpus: Corpus, options: SplitOptions,
                 "partition": part, "origin": origin, "sha256": file_sha256(path)}
             if overlap:
                 overlap.add(subset, trials, say)
+    if len(plan[subsets["eval"]["partition"]]) > 1:
+        say(kept_apart({subset: found["attacks"] for subset, found in subsets.items()}))
     if overlap:
         overlap.compare(say)
+    if (dev := subsets.get("dev")) and (why := too_few_for_verdicts(dev["bonafide"], dev["spoof"])):
+        say(why)
     return subsets
 
 

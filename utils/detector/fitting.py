@@ -11,6 +11,14 @@ NEWTON_STEPS = 100
 TOLERANCE = 1e-12
 
 
+def too_few_for_verdicts(*counts: int) -> str | None:
+    """Why a dev set with so many of each class allows no certain verdict; None where it does."""
+    if min(counts) >= MIN_TRIALS:
+        return None
+    return (f"dev has {min(counts)} utterances of one class: every verdict will be uncertain, "
+            f"because a verdict needs {MIN_TRIALS} of each")
+
+
 def fit_line(scores: np.ndarray, is_bonafide: np.ndarray,
              prior_spoof: float) -> tuple[float, float]:
     """Scale and offset of a logistic regression with the classes weighted to `prior_spoof`.

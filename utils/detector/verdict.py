@@ -16,6 +16,7 @@ SURE_SECONDS = 1.5           # of speech: below, always "uncertain" (see the mod
 SHORT_SECONDS = 2.0          # of speech: below, a warning
 TOO_LITTLE_DEV = (f"the model was tried on fewer than {MIN_TRIALS} dev utterances of a class, too "
                   "few to know where it errs")
+WEAK_EER = 0.25             # on dev: from here on, each verdict says so
 MOSTLY_SILENT = 0.1          # share of speech
 CLIPPED_FRACTION = 0.001
 SOFT_DBFS = -50.0            # of speech: below, a warning in spite of the front stage
@@ -48,6 +49,9 @@ def judge(scored: RecordingScore, info: AudioInfo, metadata: dict,
                                                                 NARROW in known)]
     if decision is None:
         return Verdict(CANNOT_JUDGE, [no_decision(metadata)], warnings)
+    if (error := dev_eer(metadata) or 0) >= WEAK_EER:
+        warnings.insert(0, f"the model is weak: its equal error rate on dev was {error:.0%}, and "
+                           "50% is chance")
     if too_short_to_be_sure(scored):
         reason = (f"only {scored.speech_seconds:.2f} s of speech, and a verdict needs at least "
                   f"{SURE_SECONDS:g} s: shorter ones of both kinds score alike")
@@ -172,6 +176,14 @@ def no_decision(metadata: dict) -> str:
     """Why a model has no decision."""
     return str(metadata.get("reason")
                or "the model has no threshold from dev data, so it gives a score and no verdict")
+
+
+def dev_eer(metadata: dict) -> float | None:
+    """The model's EER on the dev data that set its threshold; None where its file lacks it."""
+    if metadata.get("calibrated_on"):
+        return metadata["calibrated_on"].get("eer")
+    return min((epoch["dev_eer"] for epoch in metadata.get("history") or []
+                if epoch.get("dev_eer") is not None), default=None)
 
 
 def trained_on(metadata: dict) -> str:

@@ -13,6 +13,7 @@ from utils.audio.info import AudioInfo
 from utils.common.errors import InputError, printable
 from utils.detector.detector import Detector, Interrupted
 from utils.inference import words
+from utils.inference.inputs import LIST_SUFFIXES
 from utils.inference.journal import Journal, json_line
 from utils.inference.picture import (PICTURE_SUFFIXES, Sketch, draw, picture_path,
                                      shared_folder)
@@ -33,7 +34,7 @@ def judge_all(detector: Detector, paths: list[str], *, as_json: bool = False,
     """
     if picture:
         _check_picture(picture, paths)
-    journal = Journal(output, detector.settings) if output else None
+    journal = Journal(output, detector.settings, paths) if output else None
     shared = shared_folder(paths) if picture else None
     many = len(paths) > MANY
     show = _printer(detector, as_json, len(paths))
@@ -47,7 +48,7 @@ def judge_all(detector: Detector, paths: list[str], *, as_json: bool = False,
             if record:
                 resumed += 1
             else:
-                record = _judge(detector, path, picture, shared)
+                record = _with_advice(_judge(detector, path, picture, shared), path)
                 if journal:
                     journal.add(path, record)
             counts[words.outcome(record)] += 1
@@ -104,6 +105,15 @@ def _judge(detector: Detector, path: str, picture: Path | None, shared: str | No
         draw(file, sketches[shown], record)
         record["picture"] = str(file)
     return record
+
+
+def _with_advice(record: dict, path: str) -> dict:
+    """The record; its error tells how a list of recordings must be called, if it may be one."""
+    error = record["error"] or ""
+    if not error.endswith("it is text") or path.lower().endswith(LIST_SUFFIXES):
+        return record
+    error += "; if it is a list of recordings, call it .txt"
+    return record | {"error": error, "reasons": [error]}
 
 
 def _write_stopped(partial: dict | None, show: Show, journal: Journal | None,

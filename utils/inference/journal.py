@@ -30,10 +30,10 @@ _FORMULA = re.compile(r"(^|[;\t\r\n])(\s*)(?=[=+\-@])")
 class Journal:
     """The records of one run. Records made with other `settings` are never used again.
 
-    It says on stderr if it will replace the results of another run.
+    It says on stderr if it will replace results of other recordings than `paths`.
     """
 
-    def __init__(self, output: Path, settings: dict) -> None:
+    def __init__(self, output: Path, settings: dict, paths: list[str]) -> None:
         self.output = output
         self.path = output.with_name(output.name + ".partial")
         # recording -> where its line begins, and the state of its file when it was judged
@@ -42,7 +42,8 @@ class Journal:
             output.parent.mkdir(parents=True, exist_ok=True)
             self.file = _claimed(self.path)
             self._resume(json_line(settings).encode() + b"\n")
-        if output.exists() and not self.places:     # results of another run
+        same = self.places and self.places.keys() <= set(map(shown, paths))
+        if output.exists() and not same:
             print(f"{output} exists: the results of this run will replace it", file=sys.stderr)
 
     def _resume(self, header: bytes) -> None:

@@ -36,7 +36,7 @@ def judge_stdin(detector: Detector, rate: int | None = None, *, as_json: bool = 
     if sys.stdin is None or sys.stdin.isatty():
         raise InputError(NO_PIPE)
     pipe = Pipe(sys.stdin.buffer.raw, NAME)
-    journal = Journal(output, detector.settings) if output else None
+    journal = Journal(output, detector.settings, [STDIN]) if output else None
     sketch = Sketch() if picture else None
     try:
         with _stopped_by_ctrl_c(pipe):

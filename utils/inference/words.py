@@ -1,9 +1,10 @@
 """Records in words: a few lines for one recording, one line each for many."""
 from utils.common.errors import printable
+from utils.common.text import without_sum
 from utils.detector.decision import BONAFIDE, SPOOF, UNCERTAIN
 from utils.detector.detector import Detector
 from utils.detector.record import PUBLISHED, RAW
-from utils.detector.verdict import CANNOT_JUDGE, is_demo, no_decision, trained_on
+from utils.detector.verdict import CANNOT_JUDGE, dev_eer, is_demo, no_decision, trained_on
 from utils.origin.statement import BY_ANYBODY, TAGS
 
 PRETRAINED = "pretrained/detector.onnx"     # how a record names the pretrained model's file
@@ -95,10 +96,10 @@ def threshold_words(detector: Detector) -> str:
     decision = detector.decision
     if decision is None:
         return f"none: {no_decision(detector.metadata)}"
-    text = f"{decision.threshold:.2f} ({decision.origin})"
+    text = f"{decision.threshold:.2f} ({without_sum(decision.origin)})"
     if decision.band:
         return f"{text}; uncertain from {decision.band[0]:.2f} to {decision.band[1]:.2f}"
-    return f"{text}; without a band of uncertainty: always uncertain"
+    return f"{text}; dev had too few recordings to say where the model errs: always uncertain"
 
 
 def model_words(detector: Detector, card: bool = True) -> str:
@@ -114,10 +115,8 @@ def model_words(detector: Detector, card: bool = True) -> str:
 
 def error_words(detector: Detector) -> str:
     """How often the model errs, as far as its file says."""
-    history = detector.metadata.get("history") or []
-    best = min((epoch["dev_eer"] for epoch in history if epoch.get("dev_eer") is not None),
-               default=None)
-    told = [] if best is None else [f"EER {best:.1%} on the dev data that set its threshold"]
+    error = dev_eer(detector.metadata)
+    told = [] if error is None else [f"EER {error:.1%} on the dev data that set its threshold"]
     if detector.decision and detector.decision.band_origin:
         told.append(detector.decision.band_origin)
     return "; ".join(told) or "its file does not say how often it errs"

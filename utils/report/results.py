@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from utils.common.files import atomic_folder, atomic_write, file_sha256, write_json
+from utils.common.errors import InputError
+from utils.common.files import CHECKPOINT_DIR, atomic_folder, atomic_write, file_sha256, write_json
 from utils.common.locks import only_run
 from utils.common.text import quoted
 from utils.detector.engines import PRETRAINED, Engine, default_model, trained_models
@@ -86,9 +87,13 @@ def evaluate_score_files(path: Path, keys: Path | None, phase: str, output: Path
 def model_for(device: str, checkpoint_dir: Path) -> Path:
     """The model to evaluate by default: the newest run's, whether it can judge or not.
 
-    On a GPU it is a checkpoint, because exports need the CPU. Raises `InputError` for none.
+    On a GPU it is a checkpoint, because exports need the CPU. Raises `InputError` for none. The
+    pretrained model is taken only where the usual folder holds no run.
     """
     trained = trained_models(checkpoint_dir)
+    if not trained and checkpoint_dir != CHECKPOINT_DIR:
+        raise InputError(f"--checkpoint_dir {checkpoint_dir} holds no trained run: name the folder "
+                         "that holds the runs' folders, or a model with --model")
     model = trained[0] if trained else default_model(checkpoint_dir)
     return model.with_suffix(".pt") if device != "cpu" and model != PRETRAINED else model
 

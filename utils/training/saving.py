@@ -130,6 +130,8 @@ def resume(run: Run) -> None:
     """
     path = run.folder / LAST
     if not path.exists():
+        if run.args["resume"]:
+            print(f"{run.folder} holds no run to resume: a new one begins")
         return
     state = read_pickle(path)
     _check_state(run, state, path)

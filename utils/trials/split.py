@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from utils.common.errors import InputError
 from utils.trials.groups import Groups, groups_of, one_speaker
-from utils.trials.labels import KEYS, Labels
+from utils.trials.labels import KEYS, UNKNOWN, Labels
 from utils.trials.trial import SUBSETS, Trial
 
 SHARES = {"train": 0.6, "dev": 0.2, "eval": 0.2}
@@ -49,7 +49,8 @@ def split(part: str, trials: list[Trial], subsets: list[str], options: SplitOpti
     """The trials of each subset, and the attacks that are kept for eval alone.
 
     Speakers are dealt about 60 / 20 / 20, so that key, attack and gender have the same shares in
-    each subset, and each has both classes. An utterance of an unknown speaker counts as a speaker.
+    each subset, and each has both classes. Where an attack has too few speakers for that, the keys
+    have the same shares. An utterance of an unknown speaker counts as a speaker.
     Speakers that share a recording, as `alike` says, count as one.
 
     Where eval is one of several subsets, some attacks are kept for it alone, so that a second
@@ -71,7 +72,8 @@ def split(part: str, trials: list[Trial], subsets: list[str], options: SplitOpti
     for trial in trials:
         strata[groups[trial.utterance]][_stratum(trial.labels)] += 1
     if options.fold:
-        return _collect(trials, subsets, _fold_homes(strata, options), groups), set()
+        balanced = _balanced(strata, options.fold[1])
+        return _collect(trials, subsets, _fold_homes(balanced, options), groups), set()
     return _split_by_shares(part, trials, subsets, options, strata, groups, trained)
 
 
@@ -92,9 +94,8 @@ def _split_by_shares(part: str, trials: list[Trial], subsets: list[str], options
         raise InputError(_too_few(part, trials, len(strata), subsets, options.unit))
     home = _of_one_subset(strata, kept)
     home |= {group: subset for team, subset in zip(teams, subsets) for group in team}
-    if options.unit == "source":      # most attacks have one source and cannot be spread
-        strata = {group: _by_key(counts) for group, counts in strata.items()}
-    _deal_rest(strata, {subset: SHARES[subset] for subset in subsets}, home, options.seed)
+    _deal_rest(_balanced(strata, len(subsets)), {subset: SHARES[subset] for subset in subsets},
+               home, options.seed)
     lists = _collect(trials, subsets, home, groups)
     return {subset: [trial for trial in found
                      if trial.labels.is_bonafide or trial.labels.attack in kept[subset]]
@@ -111,11 +112,16 @@ def _stratum(labels: Labels) -> tuple[str, str, str]:
     return labels.key, labels.attack, labels.gender
 
 
-def _by_key(counts: Counter) -> Counter:
-    """Strata (key, attack, gender) counted by key alone."""
-    found: Counter = Counter()
-    for (key, *_), count in counts.items():
-        found[key] += count
+def _balanced(strata: Strata, parts: int) -> Strata:
+    """The strata to spread over `parts`: by key alone where fewer groups than parts hold one.
+
+    Such is an attack of one voice or of one source.
+    """
+    holders = Counter(stratum for counts in strata.values() for stratum in counts)
+    found: Strata = {group: Counter() for group in strata}
+    for group, counts in strata.items():
+        for stratum, count in counts.items():
+            found[group][stratum if holders[stratum] >= parts else stratum[:1]] += count
     return found
 
 
@@ -162,7 +168,8 @@ def _kept(attacks: set[str], subsets: list[str], held_out: set[str],
 
 def _too_few(part: str, trials: list[Trial], groups: int, subsets: list[str], unit: str) -> str:
     keys = Counter(trial.labels.key for trial in trials)
-    if unit == "speaker" and one_speaker(trials):
+    if {getattr(trial.labels, unit) for trial in trials} == {UNKNOWN} or (
+            unit == "speaker" and one_speaker(trials)):
         unit = "recording"
     return (f"the {part} part (bona fide {keys['bonafide']:,}, spoof {keys['spoof']:,}, "
             f"{unit}s {groups:,}) cannot be split into {', '.join(subsets)} with both classes in "

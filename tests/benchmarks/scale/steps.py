@@ -58,7 +58,7 @@ def journal(data_dir: Path) -> None:
     detector = Detector.load(PRETRAINED)
     paths, _ = expand([str(data_dir / RECORDINGS)])
     record = detector.judge(paths[0])
-    kept = Journal(data_dir / VERDICTS, detector.settings)
+    kept = Journal(data_dir / VERDICTS, detector.settings, [])
     for path in paths:
         kept.add(path, record | {"file": path})
 

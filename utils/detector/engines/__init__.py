@@ -1,5 +1,6 @@
 """One interface over every way to run a model, and which model runs where none is named."""
 import importlib.util
+import zipfile
 from pathlib import Path
 from typing import Protocol
 
@@ -38,6 +39,8 @@ def load_engine(path: Path, device: str = "cpu", threads: int | None = None) -> 
     Raises `InputError`.
     """
     path = Path(path)
+    if path.is_dir():
+        raise InputError(f"the model {path} is a folder: name a file in it, such as best.onnx")
     if not path.is_file():
         raise InputError(f"the model {path} is missing: check the path")
     if path.suffix == ".onnx":
@@ -49,7 +52,9 @@ def load_engine(path: Path, device: str = "cpu", threads: int | None = None) -> 
         return OnnxEngine.from_file(path, threads)
     if importlib.util.find_spec("torch") is None:
         raise InputError(f"{path} needs PyTorch, which is not installed: name an exported model "
-                         "(.onnx), or install the packages of requirements.txt")
+                         "(.onnx), or install the packages of requirements.txt"
+                         if zipfile.is_zipfile(path) else
+                         f"{path} is no model: name an exported model (.onnx)")
     from utils.detector.checkpoint import load_checkpoint
     from utils.detector.engines.torch_engine import TorchEngine
     return TorchEngine.from_checkpoint(load_checkpoint(path), device, threads)

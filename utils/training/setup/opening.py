@@ -12,8 +12,9 @@ from models.encoder import longest_input
 from models.front_ends import HOP
 from utils.common.errors import InputError
 from utils.common.locks import only_run
+from utils.common.text import without_sum
 from utils.detector.checkpoint import load_checkpoint
-from utils.detector.fitting import MIN_TRIALS
+from utils.detector.fitting import too_few_for_verdicts
 from utils.detector.scoring import audio_profile
 from utils.parallel.join import Alone
 from utils.signals import N_SAMPLES, SAMPLE_RATE
@@ -167,15 +168,15 @@ def describe(run: Run) -> str:
         return f"run {run.name} already has its {run.epochs} epochs: raise --epochs to train on"
     weights = sum(weight.numel() for weight in run.model.parameters())
     lines = [f"run {run.name}: {run.architecture} ({weights:,} weights) on "
-             f"{run.processes.device}, {run.train.info['corpus']['name']}: {len(run.train)} train "
-             f"and {len(run.dev)} dev utterances, {len(run.order)} steps of "
+             f"{run.processes.device}, {without_sum(run.train.info['corpus']['name'])}: "
+             f"{len(run.train)} train and {len(run.dev)} dev utterances, {len(run.order)} steps of "
              f"{run.recipe['batch_size']} per epoch, epochs {done + 1} to {run.epochs}",
              *(run.crops.augmentation(0, name).describe()
                for name in dict.fromkeys(map(run.crops.named, range(2))))]
-    fewest = min(Counter(row.labels.key for row in run.dev.rows).values())
-    if fewest < MIN_TRIALS:
-        lines.append(f"dev has {fewest} utterances of one class: every verdict will be uncertain, "
-                     f"because a verdict needs {MIN_TRIALS} of each")
+    counts = Counter(row.labels.key for row in run.dev.rows)
+    if why := too_few_for_verdicts(*counts.values()):
+        cut = len(run.dev) < len(run.dev.store)
+        lines.append(why + ("; --max_samples left the others out" if cut else ""))
     if run.start:
         lines.append(f"starts from {run.args['init_from']}: {run.start['origin']}")
     if "read" in run.config:
