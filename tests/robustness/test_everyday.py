@@ -7,8 +7,8 @@ from tests.robustness.everyday.making.case import WRONG
 from tests.robustness.everyday.table import Everyday, cases
 
 # The kinds of recordings. Those of data sets are tested in tests/corpora and tests/report.
-KINDS = ("tracks", "pcm in mov", "edit lists", "time", "joined", "stale length", "chained ogg", "opus",
-         "formats", "suffixes", "lists")
+KINDS = ("tracks", "pcm in mov", "edit lists", "time", "joined", "stale length", "chained ogg",
+         "opus", "formats", "suffixes", "lists")
 
 
 @cache
