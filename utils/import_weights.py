@@ -73,7 +73,7 @@ def published_checkpoint(weights: Path, architecture: str) -> dict:
     config, state_dict, protocol = _read(weights, architecture)
     check_weights(config, state_dict, weights)
     digest = file_sha256(weights)
-    name, trained_on = KNOWN_WEIGHTS.get(digest, ("unrecognised", UNKNOWN))
+    name, trained_on = KNOWN_WEIGHTS.get(digest, ("other", UNKNOWN))
     return {"format": FORMAT, "architecture": config["architecture"], "config": config,
             "state_dict": dict(state_dict), "label_order": LABEL_ORDER, "n_samples": N_SAMPLES,
             "sample_rate": SAMPLE_RATE, **UNCALIBRATED, **protocol, "audio": None,
@@ -109,6 +109,8 @@ def main(argv: list[str] | None = None) -> int:
     checkpoint = published_checkpoint(args.weights, args.architecture)
     save_checkpoint(args.output, checkpoint)
     print(f"wrote {args.output}: {checkpoint['origin']}")
+    if checkpoint["trained_on"] is UNKNOWN:
+        print("every name and shape is as published; which release these weights are is not known")
     return 0
 
 

@@ -7,7 +7,8 @@ import av
 import numpy as np
 import pytest
 
-from tests.robustness.everyday.making.containers import chunk, pcm, wav
+from tests.robustness.everyday.making.containers import (chunk, pcm, wav, with_edits,
+                                                         with_layout)
 from tests.robustness.everyday.making.sound import Track, fake, muxed, real, seconds, written
 from utils.audio.decode import open_audio
 from utils.audio.sources import AudioError
@@ -106,6 +107,34 @@ def test_a_late_start_is_told_and_is_no_loss(container, codec, rate):
     wave, info = heard(content, whole=True)
     assert abs(len(wave) / 16000 - seconds(real()) - 0.5) < 0.05
     assert info.missing == [] and info.remarks == ["the sound begins 0.5 s after the file does"]
+
+
+def middle_of_eight() -> np.ndarray:
+    channels = np.zeros((len(real()), 8))
+    channels[:, 2] = real()
+    return channels
+
+
+@pytest.mark.parametrize("content", [
+    lambda: muxed("ipod", [Track(middle_of_eight(), "aac", 48000)]),
+    lambda: muxed("ogg", [Track(middle_of_eight(), "libopus", 48000)]),
+    lambda: with_layout(written(middle_of_eight(), "CAF"), 128),
+    lambda: with_layout(muxed("mov", [Track(middle_of_eight(), "pcm_s16le", 16000)]), 128)],
+    ids=["AAC", "Opus", "CAF", "MOV"])
+def test_eight_channels_are_heard(content):
+    """PyAV reads beyond the eighth plane of a frame, and libav writes beyond some layouts."""
+    with open_audio(io.BytesIO(content()), channels=[2]) as stream:
+        wave = np.concatenate(list(stream)) / 32768
+    level = np.sqrt(np.mean(real() ** 2))
+    assert abs(np.sqrt(np.mean(wave ** 2)) - level) < 0.1 * level
+    assert abs(len(wave) / 16000 - seconds(real())) < 0.1
+
+
+def test_a_pause_in_an_edit_list_holds_no_sound():
+    content = muxed("mov", [Track(real(), "pcm_s16le", 16000)])
+    wave, info = heard(with_edits(content, (2.0, 0.0), (3.0, -1), (2.0, 2.0)))
+    assert not wave[int(2.1 * 16000):int(4.9 * 16000)].any() and abs(len(wave) / 16000 - 7) < 0.1
+    assert info.remarks == ["nothing from 2.0 to 5.0 s: a pause, or a part that is lost"]
 
 
 def test_tracks_of_ogg_are_compared_with_no_page_of_another():

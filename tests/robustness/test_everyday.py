@@ -8,7 +8,7 @@ from tests.robustness.everyday.table import Everyday, cases
 
 # The kinds of recordings. Those of data sets are tested in tests/corpora and tests/report.
 KINDS = ("tracks", "pcm in mov", "edit lists", "time", "joined", "stale length", "chained ogg",
-         "formats", "suffixes", "lists")
+         "opus", "formats", "suffixes", "lists")
 
 
 @cache

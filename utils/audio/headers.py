@@ -1,14 +1,25 @@
-"""A header that libav refuses, put right: lengths that no writer filled in, a chunk badly aligned.
+"""A header that libav refuses or misreads, put right: lengths that no writer filled in, a chunk
+badly aligned, layouts of channels that break it, pauses in an edit list.
 
 libav then reads on as usual. The samples stay at their places.
 """
+import re
 import struct
+from collections.abc import Iterator
 
 from utils.audio.sources import Opened, patched
 
 HEAD = 1 << 16              # bytes in which the sound begins
 LONGEST_FORM = 64           # bytes of WAV's form chunk
+LARGEST_INDEX = 1 << 26     # bytes: of an MP4 of days
 UNKNOWN = 0xFFFFFFFF        # a length that is not known: libav reads to the end
+MOST_BOXES = 10_000         # of a file, looked at in turn
+# MOV's and CAF's layout of channels by a number: at some, libav 8 writes beyond its memory
+LAYOUT = re.compile(rb"chan(?=\0{4}(?:\0{3}.)?\0[\x64-\xff]\0[\x04-\xff])", re.DOTALL)
+# MP4's edit list: version, number of entries; of each the length, the start in the medium, the rate
+_EDITS = re.compile(rb"elst([\0\1])\0{3}(.{4})", re.DOTALL)
+_NOTHING = -1               # the start of a pause; where one is not the first, libav plays sound
+_NEVER = (0x7FFFFFFF, 1 << 60)      # by version: a start behind every end, which it leaves out
 _W64_SOUND = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 
 
@@ -24,6 +35,43 @@ def mended(opened: Opened) -> Opened | None:
     if head[:4] == b"riff":
         return _with_lengths(opened, head, _W64_SOUND, "<Q", 16, 24)
     return None
+
+
+def boxes(opened: Opened) -> Iterator[tuple[int, int, bytes]]:
+    """(first byte, size, name) of the boxes of an MP4, and of what follows the last whole one."""
+    at = 0
+    for _ in range(MOST_BOXES):
+        head = opened.read(at, 16)
+        size = int.from_bytes(head[:4])
+        if size == 1:
+            size = int.from_bytes(head[8:])
+        yield at, size, head[4:8]
+        at += size
+        if size < 8 or at >= opened.size:
+            return
+
+
+def understood(opened: Opened) -> Opened:
+    """An MP4, MOV or CAF without such layouts of channels, and with pauses as libav means them."""
+    start, size = 0, HEAD
+    if opened.read(0, 4) != b"caff":
+        found = (box for box in boxes(opened) if box[2] == b"moov")
+        start, size, _ = next(found, (0, 0, b""))
+    head = opened.read(start, min(size, LARGEST_INDEX))
+    new = bytearray(LAYOUT.sub(b"free", head))
+    for match in _EDITS.finditer(head):
+        _mend_pauses(new, match.end(), match[1][0], int.from_bytes(match[2]))
+    return opened if new == head else patched(opened, bytes(new), place=start)
+
+
+def _mend_pauses(index: bytearray, start: int, version: int, count: int) -> None:
+    entry = struct.Struct((">IiI", ">QqI")[version])
+    begun = False
+    for at in range(start, min(start + count * entry.size, len(index) - entry.size), entry.size):
+        length, medium, rate = entry.unpack_from(index, at)
+        if begun and medium == _NOTHING:
+            entry.pack_into(index, at, length, _NEVER[version], rate)
+        begun |= medium != _NOTHING
 
 
 def _with_lengths(opened: Opened, head: bytes, name: bytes, form: str, at: int,

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from utils.audio.file_types import FORMATS
-from utils.audio.libav import TIMED, Reader
+from utils.audio.libav import Reader
 from utils.audio.pieces import MOST_PIECES
 from utils.audio.promises import TOLERANCE, slack
 from utils.signals.resampling import FULL_SCALE
@@ -75,6 +75,8 @@ class AudioInfo:
         self.rounded |= block.dtype == np.int16
         self.frames += len(block)
         self.seconds += len(block) / rate
+        self.sample_rate = self.sample_rate or rate     # of a track that begins late
+        self.channels = self.channels or block.shape[1]
         return peak
 
     def compare(self, done: Done) -> None:
@@ -85,11 +87,10 @@ class AudioInfo:
             self._note_loss(reader, length)
         self._note_surplus(done)
         self._note_changes(done)
-        if first.name in TIMED:
-            self._note_times(first)
+        self._note_times(first)
         if first.name == "mov" and first.listed and not (self.missing or first.faults
                                                          or first.codec.startswith("pcm_")):
-            self.hidden_seconds = max(0.0, first.listed * first.packet_seconds - first.decoded)
+            self.hidden_seconds = max(0.0, first.medium - first.decoded)
         if self.missing:
             self.flaws.insert(0, self.missing[0])
 
@@ -108,10 +109,12 @@ class AudioInfo:
     def _note_surplus(self, done: Done) -> None:
         files = self.files = sum(reader.form is None for reader, _ in done) or 1
         promised = done[0][1]
-        heard = sum(reader.heard for reader, _ in done)
+        heard = sum(reader.decoded for reader, _ in done)   # a pause may be promised, or not
         if files > 1:
             judged = "all are judged" if files < MOST_PIECES else "more are not judged"
             self._odd(f"{files} recordings lie one behind the other in this file: {judged}")
+        elif any(reader.form == "mov" for reader, _ in done):
+            self._odd("its edit list leaves out all of its sound: that is judged")
         elif promised is not None and promised + TOLERANCE < heard:
             self._odd(f"the file says that it lasts {promised:.1f} s, but {heard:.1f} s are there: "
                       "all is judged")
@@ -120,6 +123,8 @@ class AudioInfo:
         first = done[0][0]
         if any(reader.channels != first.channels for reader, _ in done):
             self._odd("the number of channels changes: their mean is judged")
+        if any(reader.later for reader, _ in done):
+            self._odd("more streams begin later in this file: if they are sound, it is not judged")
         if any(reader.tracks > first.tracks for reader, _ in done):
             self._odd("later recordings in this file have more sound tracks: those are not judged")
 

@@ -9,22 +9,40 @@ from utils.audio.sources import Opened
 from utils.common.text import WESTERN
 
 BLOCK = 1 << 18             # samples in one block: most utterances are one
+UNKNOWN = "unknown"         # in place of a codec's name
 PAUSE = 0.1                 # s: a shorter jump of the time stamps is rounding, or one lost frame
 MOST_NOTHING = 3600.0       # s of all pauses together; more is no pause, but another clock
 MOST_PAUSES = 100           # kept one by one
+MOST_PLANES = 8             # from which PyAV reads planes that there are not, and crashes
 MOST_TAGS, LONGEST_TAG = 200, 10_000    # read of a file; characters
 STRICT = {"err_detect": "crccheck+explode"}     # an error is told, not covered with silence
 ENDLESS = {"ignore_length": "1"}    # of WAV: a length that its writer could not know
+# formats that list no tracks, MPEG and FLV: those of the first 50 MB are found, and need as much
+# memory at most; in all others one that begins late is known from the start
+WITHOUT_INDEX = (b"\0\0\1\xba", b"FLV\1")
+PATIENT = {"probesize": "50000000", "analyzeduration": "600000000"}
 WITH_SUMS = ("flac", "tta", "wavpack")          # codecs that look at their sums if asked to
 # formats with time stamps; the last ones have numbered frames: a lost one leaves its place
 TIMED = ("mov", "matroska", "flv", "asf", "mpegts", "mpeg", "ogg", "rm", "mxf")
 OF_THE_FILE = ("matroska", "flv", "asf")        # formats that promise the length of all tracks
 NUMBERED = ("flac", "tta", "wv")
-FROM_ZERO = ("mov", "matroska", "flv", *NUMBERED)       # formats whose clocks start at zero
+FROM_ZERO = ("mov", "matroska", *NUMBERED)       # formats whose clocks start at zero
 
 
 class DecoderRefused(Exception):
     """libav cannot read these bytes. The message is libav's own."""
+
+
+class _Unknown:
+    """In place of the decoder of a coding that is not known."""
+    name = UNKNOWN
+    sample_rate = channels = 0
+    format = None
+    lossless = False
+
+    @property
+    def codec(self) -> "_Unknown":
+        return self
 
 
 class Reader:
@@ -38,14 +56,13 @@ class Reader:
         self.mended = False     # its header was put right
         self.block = BLOCK      # samples (all channels together) that a block holds at least
         self._errors = (av.error.FFmpegError, ValueError)
+        self._packer = av.AudioResampler
         self._container = self._open(av, source, form, options)
         self.tracks = len(self._container.streams.audio)
         if track >= self.tracks:
             raise DecoderRefused("it holds no sound track, or was cut short before it")
         self._stream = self._container.streams.audio[track]
-        context = self._stream.codec_context
-        if context is None:
-            raise DecoderRefused("its sound has a coding that is not known, or was cut short")
+        context = self._stream.codec_context or _Unknown()
         self.name = self._container.format.name.split(",")[0]
         if context.name in WITH_SUMS:
             context.options = STRICT
@@ -74,11 +91,14 @@ class Reader:
         self.first = 0          # the first byte of the first packet
         self.last = 0           # that of the last one that was decoded
         self.end = 0            # the byte behind it
-        self.reached = 0.0      # s by the file's clock, where packets of other streams end
+        self.end_of_all = 0     # that behind the last packet of any stream
+        self.reached = 0.0      # s from the file's zero, where packets of other streams end
+        self._others: dict[int, int] = {}       # the last time stamps of other streams
         self.packets = 0
         self.packet_seconds = 0.0   # of the first
         self.faults = 0         # packets that could not be decoded
         self.late = 0           # those of them behind the last one that was
+        self.later = False      # more streams begin later in the file, perhaps of sound
         self.cut = False        # the file ends inside a packet
 
     def _open(self, av, source: Opened, form: str | None, options: dict):
@@ -89,6 +109,8 @@ class Reader:
                                              ("g722", source.name.lower().endswith(".g722")))
                       if known]         # a length of zero, or no header at all, is not recognised
         options |= {"protocol_whitelist": "", **STRICT}
+        if form is None and source.read(0, 4) in WITHOUT_INDEX:
+            options |= PATIENT
         if form is None:
             options["format_whitelist"] = ",".join(FORMATS)
         refusal = None
@@ -112,6 +134,11 @@ class Reader:
     def length(self) -> float:
         """Seconds from the file's zero to its end, with all pauses."""
         return self.decoded + self.nothing
+
+    @property
+    def medium(self) -> float:
+        """Seconds of all packets that the index lists; 0 where that is not known."""
+        return (self.listed or 0) * self.packet_seconds
 
     @property
     def heard(self) -> float:
@@ -138,6 +165,8 @@ class Reader:
         """(rate, block) with block (n, channels): int16, or float32 with full scale 1; a pause is
         zeros. Raises `DecoderRefused` for samples of a form that is not known.
         """
+        if self.codec == UNKNOWN:
+            raise DecoderRefused("its sound has a coding that is not known, or was cut short")
         held: list[np.ndarray] = []
         size = 0
         rate = 0
@@ -161,7 +190,7 @@ class Reader:
                 raise DecoderRefused(f"it declares a sampling rate of {rate} Hz, outside "
                                      f"{MIN_RATE} to {MAX_RATE}")
             samples = self._samples(frame)
-            if timed and frame.time is not None:
+            if (timed or not self.decoded) and frame.time is not None:
                 gap = frame.time - origin - self.length
                 if PAUSE < gap and self.nothing + gap < MOST_NOTHING:
                     self._pause(gap)
@@ -186,12 +215,16 @@ class Reader:
             while True:
                 try:
                     packet = next(packets)
+                except IndexError:      # the first packet of a stream that begins here
+                    self.later = True
+                    packets = self._container.demux()
+                    continue
                 except (StopIteration, *self._errors):
                     return      # of an error too: what follows is told by the promised length
+                if packet.size and packet.pos is not None:
+                    self.end_of_all = max(self.end_of_all, packet.pos + packet.size)
                 if packet.stream.index != self._stream.index:
-                    if packet.size and packet.pts is not None:
-                        end = packet.pts + (packet.duration or 0)
-                        self.reached = max(self.reached, float(end * packet.time_base))
+                    self._pass(packet)
                     continue
                 if packet.size:
                     self.packets += 1
@@ -202,6 +235,14 @@ class Reader:
                 except self._errors:
                     self.faults += 1
                     self.late += 1
+
+    def _pass(self, packet) -> None:
+        """Of another stream: a picture lasts as long as the one before where it does not say."""
+        if packet.size and packet.pts is not None:
+            before = self._others.get(packet.stream.index, packet.pts)
+            self._others[packet.stream.index] = packet.pts
+            end = packet.pts + max(packet.duration or 0, packet.pts - before)
+            self.reached = max(self.reached, float(end * packet.time_base) - self.zero)
 
     def _begin(self, packet) -> None:
         if self.packets == 1:
@@ -220,6 +261,8 @@ class Reader:
 
     def _samples(self, frame) -> np.ndarray:
         """(n, channels) of a frame: int16 stays, all else becomes float32 with full scale 1."""
+        if frame.format.is_planar and frame.layout.nb_channels >= MOST_PLANES:
+            frame, = self._packer(frame.format.packed).resample(frame)
         try:
             array = frame.to_ndarray()
         except self._errors as error:   # integers of 64 bits, which NumPy is not given

@@ -4,7 +4,7 @@ from collections.abc import Container, Iterator
 from itertools import chain, islice
 
 from utils.audio.file_types import FORMATS, not_audio
-from utils.audio.headers import mended
+from utils.audio.headers import boxes, mended, understood
 from utils.audio.libav import ENDLESS, DecoderRefused, Reader
 from utils.audio.sources import Opened, part_of
 
@@ -26,12 +26,14 @@ _BEGIN = re.compile(
 # In these, libav reads on over the joint: they are frames without a length of them all.
 _OGG_PAGE = re.compile(rb"OggS\x00([\x00-\x07])")
 _FRAMES = re.compile(rb"#!AMR|fLaC|\x0b\x77|\xff[\xe0-\xff]")
+_INDEXED = re.compile(rb"caff|.{4}(?:ftyp|moov|mdat|wide|free|skip|pnot|uuid)", re.DOTALL)
 _BOX = re.compile(rb"[\xa9 a-zA-Z0-9]{4}")
 _AC3 = re.compile(rb"\x0b\x77")
 _TS = re.compile(rb"G(?=(?:.{187}G){4})", re.DOTALL)     # packets of MPEG-TS
 _BARE = ("mp3", "aac", "ac3", "eac3", "mpegts", "mpeg")     # formats without a mark long enough
 _SOUND = re.compile(rb"[^\x00]")
 PACKETS = {"mpegts": (b"G", 188), "mpeg": (b"\0\0\1", 2048)}     # how each begins, and its bytes
+UNEDITED = {"ignore_editlist": "1"}     # of MP4: a list that leaves no sound
 READ_ON = ("au", "nistsphere")      # formats that libav reads beyond the promised end
 _WITH_LENGTH = ("wav", "w64", "aiff", "caf", *READ_ON)
 # chunks that may follow the sound, also where the file was cut within them
@@ -63,6 +65,8 @@ def pieces(opened: Opened, track: int) -> Iterator[tuple[Opened, Reader]]:
             heard = True
             yield piece, reader
             reader.release()
+            if reader.name == "mov" and reader.decoded < LEAST_TAIL < reader.medium:
+                yield piece, Reader(piece, track, "mov", **UNEDITED)
             begun = piece.offset - opened.offset
             start = start + joint if joint else _next(opened, _BEGIN, begun + reader.end)
             start = start or _bare(opened, begun + _behind(piece, reader))
@@ -77,6 +81,8 @@ def pieces(opened: Opened, track: int) -> Iterator[tuple[Opened, Reader]]:
 
 def _begun(piece: Opened, track: int) -> tuple[Opened, Reader]:
     """A file and its reader; where its header is faulty, behind a mended one."""
+    if _INDEXED.match(piece.read(0, 8)):
+        piece = understood(piece)
     try:
         reader = Reader(piece, track)
     except DecoderRefused:
@@ -115,15 +121,19 @@ def _begun_aac(piece: Opened, track: int, reader: Reader) -> tuple[Opened, Reade
 
 def _behind(opened: Opened, reader: Reader) -> int:
     """Where sound of another format may begin: the last packet may go on to the file's end."""
+    if reader.name == "mov":        # an edit list may leave out the last packets
+        return opened.size
+    if reader.late:
+        return reader.end
     if reader.name == "flac":
         return reader.last + 1
     if reader.name not in PACKETS:
-        return reader.end
+        return reader.end_of_all
     mark, size = PACKETS[reader.name]
     end = reader.last - (reader.last % size if reader.name == "mpeg" else 0)
     while opened.read(end, len(mark)) == mark:
         end += size
-    return max(end, reader.end)
+    return max(end, reader.end_of_all)
 
 
 def _bare(opened: Opened, start: int) -> int | None:
@@ -164,16 +174,9 @@ def _joint(opened: Opened) -> int | None:
 
 def _last_box(opened: Opened) -> int | None:
     """Where the boxes of an MP4 end, or another MP4 begins; None where it ends with them."""
-    at = 0
-    for _ in range(MOST_CHUNKS):
-        size, name = int.from_bytes(opened.read(at, 4)), opened.read(at + 4, 4)
-        if size == 1:
-            size = int.from_bytes(opened.read(at + 8, 8))
+    for at, _, name in boxes(opened):
         if at and name == b"ftyp" or not _BOX.fullmatch(name):
             return at if opened.size - at > LEAST_BYTES else None
-        at += size
-        if size < 8 or at >= opened.size:
-            return None
     return None
 
 

@@ -46,9 +46,10 @@ def promised_seconds(source: Opened, reader: Reader) -> float | None:
     if reader.name == "mp3":
         return _of_frames(source, reader)
     if reader.name == "asf":
-        return _of_properties(source)
+        said = _of_properties(source)       # from the clock's zero, mostly
+        return said and said - reader.zero * (said > reader.zero)
     if reader.name == "avi" and not reader.codec.startswith("pcm_"):
-        return reader.listed and reader.length * reader.listed / reader.packets
+        return reader.listed and reader.decoded * reader.listed / reader.packets
     if reader.name == "ogg":
         return _of_last_page(source, reader)
     if reader.name in ("mpegts", "mpeg", "aac", "loas", "amr", "ac3", "eac3", "dts", "gsm", "g722"):

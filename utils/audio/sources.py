@@ -44,13 +44,14 @@ class Opened:
 class Slice(io.RawIOBase):
     """`size` bytes of `file` from `offset`, as a file of its own; closing it leaves `file` open.
 
-    `head` stands in place of the first of them.
+    `patch` stands in place of those from `place` on.
     """
 
-    def __init__(self, file: BinaryIO, offset: int, size: int, head: bytes = b"") -> None:
+    def __init__(self, file: BinaryIO, offset: int, size: int, patch: bytes = b"",
+                 place: int = 0) -> None:
         super().__init__()
         self._file, self._offset, self._size, self._at = file, offset, size, 0
-        self._head = head
+        self._patch, self._place = patch, place
 
     def readable(self) -> bool:
         return True
@@ -70,12 +71,11 @@ class Slice(io.RawIOBase):
         view = memoryview(buffer).cast("B")[:max(0, self._size - self._at)]
         if not view:
             return 0
-        if new := self._head[self._at:self._at + len(view)]:
-            view[:len(new)] = new
-            self._at += len(new)
-            return len(new)
         self._file.seek(self._offset + self._at)
         count = self._file.readinto(view)
+        low = max(self._at, self._place)
+        new = self._patch[low - self._place:max(low, self._at + count) - self._place]
+        view[low - self._at:low - self._at + len(new)] = new
         self._at += count
         return count
 
@@ -85,13 +85,13 @@ def part_of(opened: Opened, start: int, end: int) -> Opened:
     return _slice(opened.of, opened.name, opened.offset + start, end - start)
 
 
-def patched(opened: Opened, head: bytes, start: int = 0) -> Opened:
-    """The same bytes from `start` on, with `head` in place of the first of them."""
-    return _slice(opened.of, opened.name, opened.offset + start, opened.size - start, head)
+def patched(opened: Opened, patch: bytes, start: int = 0, place: int = 0) -> Opened:
+    """The same bytes from `start` on, with `patch` in place of those from `place` on."""
+    return _slice(opened.of, opened.name, opened.offset + start, opened.size - start, patch, place)
 
 
-def _slice(file: BinaryIO, name: str, offset: int, size: int, head: bytes = b"") -> Opened:
-    part = io.BufferedReader(Slice(file, offset, size, head), BUFFER)
+def _slice(file: BinaryIO, name: str, offset: int, size: int, *patch: bytes | int) -> Opened:
+    part = io.BufferedReader(Slice(file, offset, size, *patch), BUFFER)
     return Opened(part, name, size, file, offset)
 
 

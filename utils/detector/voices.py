@@ -52,7 +52,7 @@ def voices(source: AudioSource, watch: Tap = iter) -> Voices:
     """
     with open_audio(source) as stream:
         tracks = stream.info.tracks
-        if tracks == 1 and stream.info.channels <= 1:
+        if tracks == 1 and stream.info.channels == 1:
             return Voices([Voice()])
     if tracks == 1:
         found = _of_track(source, 0, "", watch)

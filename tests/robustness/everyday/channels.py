@@ -5,6 +5,7 @@ import numpy as np
 
 from tests.robustness.everyday.making.case import (Case, Check, both_judged, never, put, says,
                                                    scores_like, verdict)
+from tests.robustness.everyday.making.containers import with_layout
 from tests.robustness.everyday.making.sound import RATE, Track, fake, muxed, plain, real, written
 
 Wave = Callable[[], np.ndarray]
@@ -13,6 +14,7 @@ Wave = Callable[[], np.ndarray]
 def cases() -> Iterator[Case]:
     yield from _two_talkers()
     yield from _one_of_two()
+    yield from _as_recorders_do()
     yield from _more_than_two()
     yield _wav("two microphones 10 ms apart", lambda: _beside(real(), _late(real(), 160)),
                (says("comb|apart|delay|later", "the delay told"),), "10", wish=True)
@@ -57,6 +59,40 @@ def _one_of_two() -> Iterator[Case]:
             0.1 * wave(), wave()), checks)
 
 
+def _as_recorders_do() -> Iterator[Case]:
+    both = (both_judged(),)
+    yield _wav("a talker on 5, another on 8, of 8", lambda: _alone(real(), 8, 4)
+               + _alone(_long(), 8, 7), both)
+    yield _wav("left real, right fake, each 30 dB down on the other", lambda: _beside(
+        real() + 0.03 * _long(), _long() + 0.03 * real()), both)
+    yield _wav("left real, right fake, 40 dB softer", lambda: _beside(real(), 0.01 * fake()), both)
+    for name, wave, word in (("real", real, "likely bona fide"), ("fake", _long, "likely spoof")):
+        like = (verdict(word), scores_like(plain(wave), 0.3))
+        for other, change in (
+                ("left hisses louder than the voice", lambda wave: 0.3 * _noise(len(wave))),
+                ("left buzzes", lambda wave: 0.3 * _buzz(wave)),
+                ("left holds a tone", lambda wave: 0.5 * np.sin(40 * np.pi / RATE * np.arange(
+                    len(wave)) * 50)),
+                ("left 60 dB softer", lambda wave: 0.001 * wave),
+                ("left a soft room, as of a side signal", lambda wave: 0.05 * _noise(len(wave)))):
+            yield _wav(f"{name}, {other}", lambda wave=wave, change=change: _beside(
+                change(wave()), wave()), like)
+        for other, change in (
+                ("clipped", lambda wave: np.clip(8 * wave, -1, 1)),
+                ("3 ms later", lambda wave: _late(wave, 48)),
+                ("30 ms later", lambda wave: _late(wave, 480)),
+                ("300 ms later", lambda wave: _late(wave, 4800))):
+            yield _wav(f"{name}, right {other}", lambda wave=wave, change=change: _beside(
+                wave(), change(wave())), (verdict(word),))
+        told = (verdict(word), says("phase", "opposite phase told"))
+        yield _wav(f"{name}, opposite, 6 dB softer", lambda wave=wave: _beside(
+            wave(), -0.5 * wave()), told)
+        yield _wav(f"{name}, opposite and 2 ms later", lambda wave=wave: _beside(
+            wave(), -_late(wave(), 32)), told)
+        yield _wav(f"{name}, microphones for all directions", lambda wave=wave: np.stack(
+            [0.7 * wave(), 0.7 * wave(), -0.5 * wave(), 0.01 * _noise(len(wave()))], 1), told)
+
+
 def _more_than_two() -> Iterator[Case]:
     for count, at in ((6, 2), (8, 2), (4, 3), (3, 1), (6, 5)):
         for name, wave, word in (("real", real, "likely bona fide"),
@@ -65,6 +101,20 @@ def _more_than_two() -> Iterator[Case]:
                        lambda count=count, at=at, wave=wave: _alone(wave(), count, at),
                        (verdict(word), scores_like(plain(wave), 0.1)), "14" if count == 6 else "",
                        wish=count == 6)
+    for name, file, container, codec, rate in (
+            ("AAC", "a.m4a", "ipod", "aac", 48000), ("Opus", "a.opus", "ogg", "libopus", 48000),
+            ("WavPack", "a.wv", "wv", "wavpack", 16000)):
+        yield Case("channels", f"7.1 in {name}, fake in the middle alone", put(
+            file, lambda container=container, codec=codec, rate=rate: muxed(
+                container, [Track(_alone(fake(), 8, 2), codec, rate)])), (verdict("likely spoof"),))
+    for number in (126, 128, 144):
+        checks = (verdict("likely spoof"), scores_like(plain(fake), 0.1))
+        yield Case("channels", f"CAF, 8 channels, layout {number}", put(
+            "a.caf", lambda number=number: with_layout(written(
+                _alone(fake(), 8, 2), "CAF"), number)), checks)
+        yield Case("channels", f"MOV, 8 channels, layout {number}", put(
+            "a.mov", lambda number=number: with_layout(muxed("mov", [Track(_alone(
+                fake(), 8, 2), "pcm_s16le", 16000)]), number)), checks)
     yield Case("channels", "5.1 in AAC, real in the middle alone", put(
         "a.m4a", lambda: muxed("ipod", [Track(_alone(real(), 6, 2), "aac", 48000)])),
         (verdict("likely bona fide"), never("likely spoof")))
@@ -87,6 +137,17 @@ def _late(wave: np.ndarray, samples: int) -> np.ndarray:
 
 def _noise(samples: int) -> np.ndarray:
     return np.random.default_rng(1).standard_normal(samples).clip(-4, 4) / 4
+
+
+def _long() -> np.ndarray:
+    """The synthetic speech, as long as the real."""
+    return np.pad(fake(), (0, len(real()) - len(fake())))
+
+
+def _buzz(wave: np.ndarray) -> np.ndarray:
+    """Mains hum with all its harmonics up to 2 kHz."""
+    phase = 2 * np.pi * 50 * np.arange(len(wave)) / RATE
+    return sum(np.sin(number * phase) / number for number in range(1, 40)) / 3
 
 
 def _hum(wave: np.ndarray) -> np.ndarray:

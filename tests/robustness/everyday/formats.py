@@ -4,11 +4,12 @@ import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import soundfile
 import soxr
 
-from tests.robustness.everyday.making.case import (Case, Check, judged, lasts, put, scores_like,
-                                                   verdict)
+from tests.robustness.everyday.making.case import (Case, Check, both_judged, judged, lasts, put,
+                                                   scores_like, verdict)
 from tests.robustness.everyday.making.containers import pages, resealed
 from tests.robustness.everyday.making.sound import (MODEL, Track, both, fake, muxed, real, seconds,
                                                     written)
@@ -19,6 +20,7 @@ SUFFIXES = (".3gpp .weba .m4r .mts .m2ts .vob .adts .mpga .f4v .ogv .ogx .mp4a .
 
 def cases() -> Iterator[Case]:
     yield from _opus()
+    yield from _opus_heads()
     yield from _chained()
     yield Case("formats", "camcorder: packets of 192 bytes", put("a.mts", _camcorder),
                (judged(), lasts(seconds(real()), 0.3)), "70")
@@ -46,6 +48,39 @@ def _opus() -> Iterator[Case]:
             yield Case("opus", f"{name}, in {container}", put(
                 f"a.{container}", lambda wave=wave, container=container: opus(wave(), container)),
                 (scores_like(lambda wave=wave: opus(wave()), 0.15), verdict(word)))
+
+
+def _opus_heads() -> Iterator[Case]:
+    """Fields of OpusHead besides the rate (RFC 7845): gain, samples to skip, channels."""
+    sound = opus(fake())
+    for gain in (-20, 6):
+        yield Case("opus", f"output gain of {gain} dB", put("a.opus", lambda gain=gain: _head(
+            sound, 16, struct.pack("<h", 256 * gain))), (
+                verdict("likely spoof"), scores_like(lambda: sound, 0.1)))
+    yield Case("opus", "80 ms to skip", put("a.opus", lambda: _head(
+        sound, 10, struct.pack("<H", 3840))), (verdict("likely spoof"), lasts(
+            seconds(fake()) - 0.07, 0.03)))
+    for family in ("1", "255"):
+        yield Case("opus", f"two talkers, channels of family {family}", put(
+            "a.opus", lambda family=family: muxed("ogg", [Track(np.stack(
+                [real()[:len(fake())], fake()], 1), "libopus", 48000,
+                options=(("mapping_family", family),))])),
+            (both_judged(),))
+    for duration in ("2.5", "60"):
+        yield Case("opus", f"frames of {duration} ms", put(
+            "a.opus", lambda duration=duration: muxed("ogg", [Track(
+                fake(), "libopus", 48000, options=(("frame_duration", duration),))])),
+            (verdict("likely spoof"), lasts(seconds(fake()), 0.1)))
+    yield Case("opus", "chained, the second 20 dB softer by its gain", put(
+        "a.opus", lambda: _again(opus(real()), _head(sound, 16, struct.pack("<h", -5120)))),
+        (both_judged(), lasts(seconds(both()), 0.1)))
+
+
+def _head(data: bytes, at: int, field: bytes) -> bytes:
+    """Ogg Opus with another field in its head."""
+    first, *rest = pages(data)
+    at += first.find(b"OpusHead")
+    return resealed(first[:at] + field + first[at + len(field):]) + b"".join(rest)
 
 
 def _at(wave, rate: int) -> bytes:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from tests.robustness.everyday.making.case import (Case, judged, lasts, put, says, scores_like,
                                                    silent_about, spoof_after, verdict)
-from tests.robustness.everyday.making.containers import with_edits
+from tests.robustness.everyday.making.containers import with_edits, with_u32
 from tests.robustness.everyday.making.sound import Track, both, fake, muxed, plain, real, seconds
 
 
@@ -67,6 +67,7 @@ def _edits() -> Iterator[Case]:
                    (judged(),))
         yield Case("edit lists", f"{name}: two pieces", edited((1.5, 0.5), (1.5, 2.5)),
                    (judged(), lasts(3.0)))
+    yield from _as_tools_write_them()
     yield Case("edit lists", "MOV, PCM: the second half alone", put("a.mov", lambda: with_edits(
         muxed("mov", [Track(both(), "pcm_s16le", 16000)]), (rest, first))),
         (verdict("likely spoof"), lasts(rest), scores_like(plain(fake))))
@@ -75,13 +76,53 @@ def _edits() -> Iterator[Case]:
         (verdict("likely spoof"), lasts(rest)))
 
 
+def _as_tools_write_them() -> Iterator[Case]:
+    """Other codings, pieces in turn, nothing between them, and lists that leave nothing."""
+    whole, first = seconds(both()), seconds(real())
+    rest = whole - first
+    alone = silent_about("behind the other|could not be|file says", "what is left out is not heard")
+    for name, file, container, codec, rate in (
+            ("MP4, MP3", "a.mp4", "mp4", "libmp3lame", 44100),
+            ("MP4, AC-3", "a.mp4", "mp4", "ac3", 48000),
+            ("MP4, Opus", "a.mp4", "mp4", "libopus", 48000),
+            ("M4A, AAC", "a.m4a", "ipod", "aac", 44100),
+            ("MOV, PCM", "a.mov", "mov", "pcm_s16le", 16000)):
+        def edited(*edits, file=file, container=container, codec=codec, rate=rate):
+            return put(file, lambda: with_edits(muxed(
+                container, [Track(both(), codec, rate)]), *edits))
+        yield Case("edit lists", f"{name}: the end is cut off", edited((first, 0.0)),
+                   (verdict("likely bona fide"), lasts(first), alone))
+        yield Case("edit lists", f"{name}: 3 s of nothing between", edited(
+            (first, 0.0), (3.0, -1), (rest, first)),
+            (judged(), lasts(whole + 3), spoof_after(first + 3), alone,
+             says(f"nothing from {first:.1f}", "the pause told")))
+        yield Case("edit lists", f"{name}: the halves change places", edited(
+            (rest, first), (first, 0.0)),
+            (judged(), lasts(whole, 0.3), spoof_after(0, rest), alone))
+        yield Case("edit lists", f"{name}: the second half twice", edited(
+            (rest, first), (rest, first)), (verdict("likely spoof"), lasts(2 * rest, 0.3), alone))
+    for name, edits in (("of length 0", (0, 0.05)), ("from behind the end on", (2.0, 30.0))):
+        yield Case("edit lists", f"M4A, AAC: one piece {name}", put(
+            "a.m4a", lambda edits=edits: with_edits(muxed("ipod", [Track(both())]), edits)),
+            (judged(), lasts(whole, 0.3), says("edit list", "the list told")))
+    for name, edits, length in (("2 s late", ((2.0, -1), (0, 0.0)), whole + 2),
+                                ("the second half alone", ((0, first),), rest)):
+        yield Case("edit lists", f"MP4 in fragments: {name}", put(
+            "a.mp4", lambda edits=edits: with_edits(muxed("mp4", [Track(both())],
+                movflags="frag_every_frame+empty_moov+default_base_moof"), *edits)),
+            (judged(), lasts(length)))
+
+
 def _times() -> Iterator[Case]:
+    yield from _clocks()
     first, whole = seconds(real()), seconds(both())
     for name, file, container, codec, rate in (
             ("WebM", "a.webm", "webm", "libopus", 48000),
             ("MKV", "a.mkv", "matroska", "aac", 44100),
             ("MKA, FLAC", "a.mka", "matroska", "flac", 16000),
-            ("MP4", "a.mp4", "mp4", "aac", 44100), ("MPEG-TS", "a.ts", "mpegts", "aac", 44100)):
+            ("MP4", "a.mp4", "mp4", "aac", 44100), ("MPEG-TS", "a.ts", "mpegts", "aac", 44100),
+            ("MPEG-PS", "a.mpg", "vob", "ac3", 48000), ("WMA", "a.wma", "asf", "wmav2", 44100),
+            ("FLV", "a.flv", "flv", "aac", 44100)):
         def made(film="", codec=codec, rate=rate, file=file, container=container, **how):
             return put(file, lambda: muxed(container, [Track(both(), codec, rate, **how)], film,
                                            63 if film else 0))
@@ -112,3 +153,39 @@ def _times() -> Iterator[Case]:
                 container, [Track(real(), codec, rate)], film, 20.0)),
             (judged(), lasts(seconds(real()), 0.3),
              silent_about("could be decoded|file says that", "nothing is missing")))
+    for file, container, codec, film in (("a.wmv", "asf", "wmav2", "mpeg4"),
+                                         ("a.flv", "flv", "aac", "flv")):
+        yield Case("time", f"{file[2:]}: a picture every second for 20 s", put(
+            file, lambda container=container, codec=codec, film=film: muxed(
+                container, [Track(real(), codec)], film, 20.0, 1)),
+            (judged(), lasts(seconds(real()), 0.3),
+             silent_about("could be decoded|file says that", "nothing is missing")))
+
+
+def _clocks() -> Iterator[Case]:
+    """Clocks that do not begin at zero, or pass their end."""
+    whole = seconds(both())
+    for name, file, container, codec, rate in (
+            ("WMA", "a.wma", "asf", "wmav2", 44100), ("FLV", "a.flv", "flv", "aac", 44100),
+            ("MPEG-TS", "a.ts", "mpegts", "aac", 44100), ("MPEG-PS", "a.mpg", "vob", "ac3", 48000)):
+        for start in (1.0, 600.0):
+            yield Case("time", f"{name}: the clock begins at {start:.0f} s", put(
+                file, lambda file=file, container=container, codec=codec, rate=rate, start=start:
+                    muxed(container, [Track(both(), codec, rate, start=start)])),
+                (judged(), lasts(whole, 0.3),
+                 silent_about("could be decoded|file says", "nothing is missing")))
+    end = 2 ** 33 / 90_000      # s: of the clock of MPEG-TS
+    for pause in (0.0, 60.0):
+        yield Case("time", f"MPEG-TS: the clock passes its end, {pause:.0f} s of nothing", put(
+            "a.ts", lambda pause=pause: muxed("mpegts", [Track(
+                both(), start=end - 5 - pause / 2, gap=(seconds(real()), pause))])),
+            (judged(), lasts(whole + pause, 0.3), spoof_after(seconds(real()) + pause)))
+    yield Case("time", "AVI: the sound 3 s after the film", put("a.avi", lambda: _avi_late(3.0)),
+               (judged(), lasts(whole + 3, 0.3), spoof_after(seconds(real()) + 3),
+                says("begins 3.0 s", "the late start told")))
+
+
+def _avi_late(start: float) -> bytes:
+    """AVI whose sound has another start in its header."""
+    data = muxed("avi", [Track(both(), "libmp3lame", 44100)], "mpeg4")
+    return with_u32(data, data.find(b"auds") + 28, round(start * 44100 / 1152))

@@ -90,6 +90,17 @@ def with_edits(data: bytes, *edits: tuple[float, float], version: int = 0) -> by
     return data[:low] + new + data[high:]
 
 
+def with_layout(data: bytes, number: int) -> bytes:
+    """A CAF or MOV file of 8 channels with the layout of this number (Core Audio's)."""
+    layout = struct.pack(">III", number << 16 | 8, 0, 0)
+    if data[:4] == b"caff":
+        at = data.find(b"data")
+        return data[:at].replace(b"chan", b"free") + b"chan" + struct.pack(
+            ">Q", 12) + layout + data[at:]
+    at = data.find(b"chan") + 8
+    return data[:at] + layout + data[at + 12:]
+
+
 # Ogg
 
 

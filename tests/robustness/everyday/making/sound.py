@@ -62,16 +62,17 @@ class Track:
     rate: int = 44100
     start: float = 0.0          # seconds
     default: bool = False
+    options: tuple[tuple[str, str], ...] = ()   # of the encoder
     gap: tuple[float, float] = (0.0, 0.0)    # from that second on, so many seconds later
 
 
 def muxed(container: str, tracks: Sequence[Track], picture: str = "", picture_seconds: float = 0.0,
-          **options: str) -> bytes:
+          picture_rate: int = 5, **options: str) -> bytes:
     """A file with these sound tracks and, where `picture` names a codec, a film before them."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "file"
         with av.open(path, "w", format=container, options=options) as file:
-            film = _film(file, picture) if picture else None
+            film = _film(file, picture, picture_rate) if picture else None
             streams = [_stream(file, track) for track in tracks]
             packets = [packet for stream, track in zip(streams, tracks)
                        for packet in _sound_packets(stream, track)]
@@ -85,7 +86,8 @@ def muxed(container: str, tracks: Sequence[Track], picture: str = "", picture_se
 
 def _stream(file, track: Track):
     layout = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}[np.atleast_2d(track.wave.T).shape[0]]
-    stream = file.add_stream(track.codec, rate=track.rate, layout=layout)
+    stream = file.add_stream(track.codec, rate=track.rate, layout=layout,
+                             options=dict(track.options))
     if track.codec == "wmav2":
         stream.bit_rate, stream.format = 64000, "fltp"
     if track.codec in ("tta", "wavpack"):       # else 8 bits
@@ -100,11 +102,11 @@ def _stream(file, track: Track):
 def _sound_packets(stream, track: Track) -> list:
     context = stream.codec_context
     wave = track.wave if track.rate == RATE else soxr.resample(track.wave, RATE, track.rate)
-    planes = np.ascontiguousarray(np.clip(np.atleast_2d(wave.T), -1, 1), np.float32)
+    packed = np.clip(wave, -1, 1).astype(np.float32).reshape(1, -1)
     layout = context.layout.name
     fit = av.AudioResampler(format=context.format, layout=layout, rate=track.rate,
                             frame_size=context.frame_size or 1024)
-    frame = av.AudioFrame.from_ndarray(planes, "fltp", layout)
+    frame = av.AudioFrame.from_ndarray(packed, "flt", layout)
     frame.sample_rate, frame.pts = track.rate, 0
     packets = []
     for fitted in [*fit.resample(frame), *fit.resample(None), None]:
@@ -118,8 +120,8 @@ def _sound_packets(stream, track: Track) -> list:
     return packets
 
 
-def _film(file, codec: str):
-    film = file.add_stream(codec, rate=5)
+def _film(file, codec: str, rate: int):
+    film = file.add_stream(codec, rate=rate)
     film.width, film.height, film.pix_fmt = 64, 48, "yuv420p"
     if codec == "mpeg2video":
         film.codec_context.framerate = Fraction(25)
