@@ -1,5 +1,6 @@
 """What a run on several recordings prints and writes."""
 import csv
+import json
 import shutil
 
 import pytest
@@ -41,6 +42,18 @@ def test_what_holds_for_all_recordings_is_said_once(model, three, capsys):
     assert infer(model, "--input_file", three / "a.wav") == 0
     alone = capsys.readouterr().out
     assert [alone.count(word) for word in HELD] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_a_weak_model_is_told_once_for_all_recordings(three, tmp_path, capsys, count):
+    weak = write_small_model(tmp_path, history=[{"dev_eer": 0.3}])
+    for number in range(count):
+        shutil.copy(three / "a.wav", tmp_path / f"{number}.wav")
+    assert infer(weak, "--input_file", tmp_path) == 0
+    assert capsys.readouterr().out.count("the model is weak") == 1
+    assert infer(weak, "--input_file", tmp_path, "--json") == 0
+    records = map(json.loads, capsys.readouterr().out.splitlines())
+    assert ["the model is weak" in record["warnings"][0] for record in records] == [True] * count
 
 
 def test_the_summary_uses_the_words_of_the_lines_above_it(model, three, capsys):

@@ -239,10 +239,12 @@ def test_a_dev_set_too_small_for_any_verdict_is_told_before_training(dev, tmp_pa
     assert (told in capsys.readouterr().out) == (dev == 36)
 
 
-def test_a_dev_set_cut_too_small_for_any_verdict_names_the_option(tmp_path, capsys):
-    data = tiny_stores.tiny_stores(tmp_path / "data", {"train": 24, "dev": 38})
+@pytest.mark.parametrize("dev", [36, 38])
+def test_a_dev_set_cut_too_small_for_any_verdict_names_the_option(dev, tmp_path, capsys):
+    data = tiny_stores.tiny_stores(tmp_path / "data", {"train": 24, "dev": dev})
     tiny_stores.train(data, tmp_path, "--epochs", 1, "--max_samples", 24)
-    assert "needs 19 of each; --max_samples left the others out" in capsys.readouterr().out
+    told = "needs 19 of each; --max_samples left the others out"
+    assert (told in capsys.readouterr().out) == (dev == 38)
 
 
 def test_missing_store_is_one_sentence(tmp_path):

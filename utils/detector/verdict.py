@@ -49,9 +49,7 @@ def judge(scored: RecordingScore, info: AudioInfo, metadata: dict,
                                                                 NARROW in known)]
     if decision is None:
         return Verdict(CANNOT_JUDGE, [no_decision(metadata)], warnings)
-    if (error := dev_eer(metadata) or 0) >= WEAK_EER:
-        warnings.insert(0, f"the model is weak: its equal error rate on dev was {error:.0%}, and "
-                           "50% is chance")
+    warnings = weakness(metadata) + warnings
     if too_short_to_be_sure(scored):
         reason = (f"only {scored.speech_seconds:.2f} s of speech, and a verdict needs at least "
                   f"{SURE_SECONDS:g} s: shorter ones of both kinds score alike")
@@ -184,6 +182,13 @@ def dev_eer(metadata: dict) -> float | None:
         return metadata["calibrated_on"].get("eer")
     return min((epoch["dev_eer"] for epoch in metadata.get("history") or []
                 if epoch.get("dev_eer") is not None), default=None)
+
+
+def weakness(metadata: dict) -> list[str]:
+    """That a model errs often on its dev set, if it does: a warning with each of its verdicts."""
+    error = dev_eer(metadata) or 0.0
+    return [f"the model is weak: its equal error rate on dev was {error:.0%}, and 50% is chance"
+            ] if error >= WEAK_EER else []
 
 
 def trained_on(metadata: dict) -> str:

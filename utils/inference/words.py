@@ -4,7 +4,8 @@ from utils.common.text import without_sum
 from utils.detector.decision import BONAFIDE, SPOOF, UNCERTAIN
 from utils.detector.detector import Detector
 from utils.detector.record import PUBLISHED, RAW
-from utils.detector.verdict import CANNOT_JUDGE, dev_eer, is_demo, no_decision, trained_on
+from utils.detector.verdict import (CANNOT_JUDGE, dev_eer, is_demo, no_decision, trained_on,
+                                    weakness)
 from utils.origin.statement import BY_ANYBODY, TAGS
 
 PRETRAINED = "pretrained/detector.onnx"     # how a record names the pretrained model's file
@@ -35,7 +36,8 @@ def describe(record: dict, detector: Detector, below_heading: bool = False) -> l
     reasons = [_line("reason", reason) for reason in record["reasons"]]
     known = [_line(name, text) for name, text in facts(record, detector, below_heading).items()]
     lines = reasons + known if record["verdict"] == CANNOT_JUDGE else known + reasons
-    warnings = [_line("warning", warning) for warning in record["warnings"]]
+    warnings = [_line("warning", warning) for warning in record["warnings"]
+                if not (below_heading and warning in weakness(detector.metadata))]
     notes = [_line("heard", note) for note in record["notes"]]
     picture = [_line("picture", printable(record["picture"]))] if record.get("picture") else []
     return [first, *notes, *lines, *warnings, *_timeline(record),
@@ -52,8 +54,8 @@ def sentence(record: dict) -> str:
     return text
 
 
-def row(record: dict) -> str:
-    """One recording in one line."""
+def row(record: dict, detector: Detector) -> str:
+    """One recording in one line, without what `heading` says for all."""
     verdict = record["verdict"] or ""
     if record["demo"] and verdict:
         verdict += " (demo model)"
@@ -61,7 +63,8 @@ def row(record: dict) -> str:
     line = f"{verdict:{29 if record['demo'] else 16}} {score:>9}  {printable(record['file'])}"
     notes = [record["error"]]
     if not record["error"]:
-        notes = [*record["notes"], *record["reasons"], *record["warnings"],
+        own = [text for text in record["warnings"] if text not in weakness(detector.metadata)]
+        notes = [*record["notes"], *record["reasons"], *own,
                  *(f"the file says: {told['says']}" for told in record["origin"]
                    if told.get("generated"))]
     return f"{line}  [{printable('; '.join(notes))}]" if notes else line
@@ -75,7 +78,8 @@ def heading(detector: Detector) -> list[str]:
     lines = [model, f"score: {score_words(detector)}"]
     if detector.published_protocol:
         return lines
-    return [*lines, f"threshold: {threshold_words(detector)}"]
+    return [*lines, f"threshold: {threshold_words(detector)}",
+            *(f"warning: {warning}" for warning in weakness(detector.metadata))]
 
 
 def score_words(detector: Detector) -> str:

@@ -173,10 +173,10 @@ def describe(run: Run) -> str:
              f"{run.recipe['batch_size']} per epoch, epochs {done + 1} to {run.epochs}",
              *(run.crops.augmentation(0, name).describe()
                for name in dict.fromkeys(map(run.crops.named, range(2))))]
-    counts = Counter(row.labels.key for row in run.dev.rows)
-    if why := too_few_for_verdicts(*counts.values()):
-        cut = len(run.dev) < len(run.dev.store)
-        lines.append(why + ("; --max_samples left the others out" if cut else ""))
+    used, stored = (too_few_for_verdicts(*Counter(row.labels.key for row in rows).values())
+                    for rows in (run.dev.rows, run.dev.store.rows))
+    if used:
+        lines.append(used + ("" if stored else "; --max_samples left the others out"))
     if run.start:
         lines.append(f"starts from {run.args['init_from']}: {run.start['origin']}")
     if "read" in run.config:
