@@ -50,8 +50,8 @@ def voices(source: AudioSource, watch: Tap = iter, compare: bool = False) -> Voi
     """The voices of a file. Only a file with several tracks or channels is decoded for it.
 
     `compare`: decode it anyway, since more channels follow one. `watch` sees the blocks
-    (n, channels) of each track that is decoded, and passes them on. Raises `AudioError` if the file cannot be
-    read.
+    (n, channels) of each track that is decoded, and passes them on. Raises `AudioError` if the
+    file cannot be read.
     """
     with open_audio(source) as stream:
         tracks = stream.info.tracks
