@@ -25,6 +25,8 @@ echo Installing packages. The first time this takes some minutes and gigabytes, 
 @echo on
 python -m pip install --quiet --disable-pip-version-check -r requirements.txt || exit /b 1
 @if /i "%~1"=="test" goto tests
+@rem wrong options end it here
+@python -c "from notebooks.aasist_training import parse; parse()" --small_model --resume %* || exit /b 2
 python utils\prepare_dataset.py || exit /b 1
 python utils\preprocess_data.py --subset all || exit /b 1
 python notebooks\aasist_training.py --small_model --device cpu --test --resume --run_name "%RUN_NAME%" %* || exit /b 1

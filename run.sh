@@ -26,6 +26,7 @@ if [ "${1:-}" = test ]; then
     step python -m pytest -n 2 --dist loadfile "$@"     # two processes, whole files in one
     exit
 fi
+python -c "from notebooks.aasist_training import parse; parse()" --small_model --resume "$@"    # wrong options end it here
 step python utils/prepare_dataset.py
 step python utils/preprocess_data.py --subset all
 step python notebooks/aasist_training.py --small_model --device cpu --test --resume --run_name "$RUN_NAME" "$@"

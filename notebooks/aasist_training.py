@@ -16,17 +16,23 @@ from utils.training.setup.options import GROUPS, misuse
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of this step."""
-    parser = Parser(description=__doc__.split("\n")[0])
+    parser = Parser(prog=Path(__file__).name, description=__doc__.split("\n")[0])
     add_groups(parser, GROUPS)
     return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Train one run, or one for each of --seeds; 0."""
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """The arguments, checked; exits with code 2 if they do not fit together."""
     parser = build_parser()
     args = parser.parse_args(argv)
     if (why := misuse(args)) is not None:
         parser.error(why)
+    return args
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train one run, or one for each of --seeds; 0."""
+    args = parse(argv)
     from utils.parallel.join import join
     from utils.training.seeds import run_seeds
     processes = join(args.device)       # this one alone, or among those that torchrun started

@@ -119,8 +119,9 @@ def middle_of_eight() -> np.ndarray:
     lambda: muxed("ipod", [Track(middle_of_eight(), "aac", 48000)]),
     lambda: muxed("ogg", [Track(middle_of_eight(), "libopus", 48000)]),
     lambda: with_layout(written(middle_of_eight(), "CAF"), 128),
+    lambda: with_layout(written(middle_of_eight(), "AIFF"), 128),
     lambda: with_layout(muxed("mov", [Track(middle_of_eight(), "pcm_s16le", 16000)]), 128)],
-    ids=["AAC", "Opus", "CAF", "MOV"])
+    ids=["AAC", "Opus", "CAF", "AIFF", "MOV"])
 def test_eight_channels_are_heard(content):
     """PyAV reads beyond the eighth plane of a frame, and libav writes beyond some layouts."""
     with open_audio(io.BytesIO(content()), channels=[2]) as stream:

@@ -96,7 +96,7 @@ def test_run_sh_goes_from_archives_to_a_verdict_and_again_does_nothing_twice(
     assert made == sums(folder / "models/checkpoints", "last.pt")
     failing = subprocess.run(["bash", "run.sh", "--epochs", "0"], cwd=folder, capture_output=True,
                              text=True, env=environment)
-    assert failing.returncode == 2 and "Done. These files are new:" not in failing.stdout
+    assert failing.returncode == 2 and "prepare_dataset" not in failing.stdout
 
 
 @pytest.mark.parametrize("words, code", [

@@ -14,8 +14,9 @@ LONGEST_FORM = 64           # bytes of WAV's form chunk
 LARGEST_INDEX = 1 << 26     # bytes: of an MP4 of days
 UNKNOWN = 0xFFFFFFFF        # a length that is not known: libav reads to the end
 MOST_BOXES = 10_000         # of a file, looked at in turn
-# MOV's and CAF's layout of channels by a number: at some, libav 8 writes beyond its memory
-LAYOUT = re.compile(rb"chan(?=\0{4}(?:\0{3}.)?\0[\x64-\xff]\0[\x04-\xff])", re.DOTALL)
+# MOV's, CAF's and AIFF's layout of channels by a number: at some, libav 8 writes beyond its memory
+_NUMBER = rb"\0[\x64-\xff]\0[\x04-\xff]"
+LAYOUT = re.compile(rb"chan(?=\0{4}(?:\0{3}.)?%b)|CHAN(?=\0{3}.%b)" % (_NUMBER, _NUMBER), re.DOTALL)
 # MP4's edit list: version, number of entries; of each the length, the start in the medium, the rate
 _EDITS = re.compile(rb"elst([\0\1])\0{3}(.{4})", re.DOTALL)
 _NOTHING = -1               # the start of a pause; where one is not the first, libav plays sound
@@ -52,9 +53,9 @@ def boxes(opened: Opened) -> Iterator[tuple[int, int, bytes]]:
 
 
 def understood(opened: Opened) -> Opened:
-    """An MP4, MOV or CAF without such layouts of channels, and with pauses as libav means them."""
+    """An MP4, MOV, CAF or AIFF without such layouts of channels; pauses are as libav means them."""
     start, size = 0, HEAD
-    if opened.read(0, 4) != b"caff":
+    if opened.read(0, 4) not in (b"caff", b"FORM"):
         found = (box for box in boxes(opened) if box[2] == b"moov")
         start, size, _ = next(found, (0, 0, b""))
     head = opened.read(start, min(size, LARGEST_INDEX))

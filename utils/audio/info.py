@@ -21,6 +21,7 @@ class AudioInfo:
     """For warnings and records. Complete once the stream is exhausted."""
     sample_rate: int = 0         # Hz, of the source
     channels: int = 0            # of the track
+    most_channels: int = 0       # of a part of it, where their number changes
     tracks: int = 0              # sound tracks in the file
     format: str = ""             # container, e.g. WAV
     subtype: str = ""            # codec, e.g. pcm_s16le
@@ -77,6 +78,7 @@ class AudioInfo:
         self.seconds += len(block) / rate
         self.sample_rate = self.sample_rate or rate     # of a track that begins late
         self.channels = self.channels or block.shape[1]
+        self.most_channels = max(self.most_channels, block.shape[1])
         return peak
 
     def compare(self, done: Done) -> None:
@@ -122,7 +124,7 @@ class AudioInfo:
     def _note_changes(self, done: Done) -> None:
         first = done[0][0]
         if any(reader.channels != first.channels for reader, _ in done):
-            self._odd("the number of channels changes: their mean is judged")
+            self._odd("the number of channels changes in this file")
         if any(reader.later for reader, _ in done):
             self._odd("more streams begin later in this file: if they are sound, it is not judged")
         if any(reader.tracks > first.tracks for reader, _ in done):

@@ -110,10 +110,14 @@ class Detector:
             with seekable(source) as source:
                 if self.published_protocol:
                     return self._bare(head, source, tap)
-                found = voices(source, watch)
-                for voice in found.found:
-                    judgement, info = self._judge(head, source, voice, tap)
-                    judged.append(judgement)
+                for compare in (False, True):
+                    found = voices(source, watch, compare)
+                    judged.clear()
+                    for voice in found.found:
+                        judgement, info = self._judge(head, source, voice, tap)
+                        judged.append(judgement)
+                    if found.compared or info.most_channels == 1:
+                        break
                 origin = statements(info, source)
         except InputError as error:
             return record.failed(head, printable(error))

@@ -5,6 +5,7 @@ sound are averaged. If they would cancel each other, as in opposite phase or if 
 the other, the loudest is taken alone. Channels that differ are judged each.
 """
 from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -42,18 +43,20 @@ class Voices:
     """The voices of a file, in order, and what a person must know of the rest, in sentences."""
     found: list[Voice] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    compared: bool = True       # false: taken for one channel, as it begins with
 
 
-def voices(source: AudioSource, watch: Tap = iter) -> Voices:
+def voices(source: AudioSource, watch: Tap = iter, compare: bool = False) -> Voices:
     """The voices of a file. Only a file with several tracks or channels is decoded for it.
 
-    `watch` sees the blocks (n, channels) of each track that is decoded, and passes them on.
-    Raises `AudioError` if the file cannot be read.
+    `compare`: decode it anyway, since more channels follow one. `watch` sees the blocks
+    (n, channels) of each track that is decoded, and passes them on. Raises `AudioError` if the
+    file cannot be read.
     """
     with open_audio(source) as stream:
         tracks = stream.info.tracks
-        if tracks == 1 and stream.info.channels == 1:
-            return Voices([Voice()])
+        if tracks == 1 and stream.info.channels == 1 and not compare:
+            return Voices([Voice()], compared=False)
     if tracks == 1:
         found = _of_track(source, 0, "", watch)
         return found if found.found else Voices([Voice()])
@@ -95,7 +98,8 @@ def grouped(compared: "Comparison", track: int = 0, name: str = "") -> Voices:
     told = Voices()
     speaking = compared.speaking()
     if not compared.alike:
-        return Voices([Voice(name, track)])
+        return Voices([Voice(name, track)], [
+            f"{name}{', ' * bool(name)}the number of channels changes: their mean is judged"])
     groups = compared.groups(speaking)
     total = len(compared.activities)
     silent = [channel for channel in range(total) if channel not in speaking]
@@ -163,18 +167,19 @@ class Comparison:
         self._opposite = np.zeros(0)        # the same, of pieces in opposite phase alone
 
     def add(self, start: int, samples: np.ndarray) -> None:
-        """Add a window (n, channels)."""
+        """Add a window (n, channels). One channel stands for all of a file that has more."""
         count = samples.shape[1]
-        if not self.activities:
-            self.activities = [Activity() for _ in range(count)]
+        if not self.activities or len(self.activities) == 1 < count:
+            begun = self.activities or [Activity()]
+            self.activities = [deepcopy(begun[0]) for _ in range(count)]
             self._same, self._now, self._opposite = np.zeros((3, count, count))
-        self.alike &= count == len(self.activities)
+        self.alike &= count in (1, len(self.activities))
         if not self.alike:
             return
         waves = np.stack([np.concatenate(list(high_passed([channel]))) for channel in samples.T])
-        for activity, wave in zip(self.activities, waves):
-            activity.add(start, wave)
-        for at in range(0, len(samples), PIECE):
+        for number, activity in enumerate(self.activities):
+            activity.add(start, waves[min(number, count - 1)])
+        for at in range(0, len(samples) * (count > 1), PIECE):
             self._add(waves[:, at:at + PIECE].astype(np.float64))
 
     def _add(self, piece: np.ndarray) -> None:

@@ -3,16 +3,18 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tests.robustness.everyday.making.case import (Case, Check, both_judged, never, put, says,
-                                                   scores_like, verdict)
+from tests.robustness.everyday.making.case import (Case, Check, both_judged, lasts, never, put,
+                                                   says, scores_like, silent_about, verdict)
 from tests.robustness.everyday.making.containers import with_layout
-from tests.robustness.everyday.making.sound import RATE, Track, fake, muxed, plain, real, written
+from tests.robustness.everyday.making.sound import (RATE, Track, fake, muxed, plain, real, seconds,
+                                                    written)
 
 Wave = Callable[[], np.ndarray]
 
 
 def cases() -> Iterator[Case]:
     yield from _two_talkers()
+    yield from _in_a_part()
     yield from _one_of_two()
     yield from _as_recorders_do()
     yield from _more_than_two()
@@ -40,6 +42,25 @@ def _two_talkers() -> Iterator[Case]:
         yield Case("channels", f"left real, right fake, {name}", put(
             f"a.{container}", lambda container=container, codec=codec, rate=rate: muxed(
                 container, [Track(_beside(real(), fake()), codec, rate)])), checks)
+
+
+def _in_a_part() -> Iterator[Case]:
+    """Two talkers where the number of channels changes."""
+    checks = (says("left", "left named"), says("right", "right named"),
+              says("likely spoof", "the fake told"), lasts(2 * seconds(real()), 0.1))
+
+    def talkers() -> np.ndarray:
+        return _beside(real(), fake())
+    yield Case("channels", "WAV: one channel, then two talkers", put(
+        "a.wav", lambda: written(real()) + written(talkers())), checks)
+    yield Case("channels", "WAV: two talkers, then one channel", put(
+        "a.wav", lambda: written(talkers()) + written(real())), checks)
+    yield Case("channels", "Ogg Opus: one channel, then two talkers", put("a.opus", lambda: muxed(
+        "ogg", [Track(real(), "libopus", 48000)]) + muxed("ogg", [Track(
+            talkers(), "libopus", 48000)])), checks)
+    yield Case("channels", "FLAC: one channel, then the same speech on two", put(
+        "a.flac", lambda: written(real(), "FLAC") + written(_beside(real(), real()), "FLAC")),
+        (verdict("likely bona fide"), silent_about("different", "no second talker")))
 
 
 def _one_of_two() -> Iterator[Case]:
@@ -109,9 +130,10 @@ def _more_than_two() -> Iterator[Case]:
                 container, [Track(_alone(fake(), 8, 2), codec, rate)])), (verdict("likely spoof"),))
     for number in (126, 128, 144):
         checks = (verdict("likely spoof"), scores_like(plain(fake), 0.1))
-        yield Case("channels", f"CAF, 8 channels, layout {number}", put(
-            "a.caf", lambda number=number: with_layout(written(
-                _alone(fake(), 8, 2), "CAF"), number)), checks)
+        for kind in ("CAF", "AIFF"):
+            yield Case("channels", f"{kind}, 8 channels, layout {number}", put(
+                f"a.{kind.lower()}", lambda number=number, kind=kind: with_layout(written(
+                    _alone(fake(), 8, 2), kind), number)), checks)
         yield Case("channels", f"MOV, 8 channels, layout {number}", put(
             "a.mov", lambda number=number: with_layout(muxed("mov", [Track(_alone(
                 fake(), 8, 2), "pcm_s16le", 16000)]), number)), checks)

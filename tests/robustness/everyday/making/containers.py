@@ -91,12 +91,16 @@ def with_edits(data: bytes, *edits: tuple[float, float], version: int = 0) -> by
 
 
 def with_layout(data: bytes, number: int) -> bytes:
-    """A CAF or MOV file of 8 channels with the layout of this number (Core Audio's)."""
+    """A CAF, AIFF or MOV file of 8 channels with the layout of this number (Core Audio's)."""
     layout = struct.pack(">III", number << 16 | 8, 0, 0)
     if data[:4] == b"caff":
         at = data.find(b"data")
         return data[:at].replace(b"chan", b"free") + b"chan" + struct.pack(
             ">Q", 12) + layout + data[at:]
+    if data[:4] == b"FORM":
+        at = data.find(b"SSND")
+        data = data[:at] + b"CHAN" + struct.pack(">I", 12) + layout + data[at:]
+        return with_u32(data, 4, len(data) - 8, ">")
     at = data.find(b"chan") + 8
     return data[:at] + layout + data[at + 12:]
 
