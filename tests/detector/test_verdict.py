@@ -42,7 +42,9 @@ def verdict(scored=None, info=None, metadata=METADATA, line=LINE):
 @pytest.mark.parametrize("entries, weak", [
     ({"history": [{"dev_eer": 0.4}, {"dev_eer": 0.24}]}, False),
     ({"history": [{"dev_eer": None}, {"dev_eer": 0.25}]}, True),
-    ({"history": [{"dev_eer": 0.1}], "calibrated_on": {"eer": 0.38}}, True), ({}, False)])
+    ({"history": [{"dev_eer": 0.1}], "dev_eer": 0.3}, True),
+    ({"history": [{"dev_eer": 0.1}], "dev_eer": 0.1, "calibrated_on": {"eer": 0.38}}, True),
+    ({"history": [{"dev_eer": 0.3}], "dev_eer": None}, False), ({}, False)])
 def test_a_model_that_errs_often_on_its_dev_set_is_said_to_be_weak(entries, weak):
     warnings = verdict(metadata=METADATA | entries).warnings
     assert any("the model is weak" in warning for warning in warnings) == weak

@@ -23,6 +23,7 @@ from utils.metrics.metrics import eer
 from utils.detector.checkpoint import load_checkpoint
 from utils.detector.engines import load_engine
 from utils.detector.scoring import score_store
+from utils.detector.verdict import dev_eer
 from utils.training.best_model import distrust
 from utils.training.orders import BalancedOrder, ShuffledOrder
 from utils.training.data import CropDataset
@@ -126,6 +127,7 @@ def test_what_is_told_of_an_average_that_was_kept_is_of_the_average(tmp_path, ca
     assert kept < best_epoch      # or else this test shows nothing
     assert load_checkpoint(run / "best.pt")["origin"].endswith("the average of 1 epochs, dev EER "
                                                                f"{kept:.2%}")
+    assert dev_eer(load_checkpoint(run / "best.pt")) == pytest.approx(kept)
     assert f"kept the average of 1 epochs, dev EER {kept:.2%}: " in capsys.readouterr().out
     told = json.loads((tmp_path / "results/a/seeds.json").read_text())
     assert told["runs"][0]["dev_eer"] == told["summary"]["dev_eer"]["mean"] == pytest.approx(kept)

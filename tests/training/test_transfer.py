@@ -13,12 +13,14 @@ import torch
 from models import CONFIGS, build_model
 from tests.helpers.tiny_stores import tiny_stores, train
 from utils import import_weights
+from utils.metrics.metrics import eer
 from utils.store.reader import Store
 from utils.trials.labels import Labels
 from utils.common.errors import InputError
 from utils.detector.checkpoint import load_checkpoint, save_checkpoint
 from utils.detector.engines import PRETRAINED, load_engine
 from utils.detector.scoring import score_store, waveform
+from utils.detector.verdict import dev_eer
 from utils.signals.front import front_stage
 from utils.training.orders import BalancedOrder, make_order
 from utils.training.data import CropDataset
@@ -322,6 +324,9 @@ def test_a_run_goes_on_with_more_data_where_that_is_asked_for(tmp_path):
     # The earlier best was judged anew on the dev set of today, and calibrated on it.
     dev = Store(data / "processed/dev")
     assert best["trained_on"]["data"]["dev"]["utterances"] == len(dev) == 16
+    genuine = np.array([row.labels.is_bonafide for row in dev.rows])
+    scores = score_store(load_engine(tmp_path / "checkpoints/m/best.onnx"), dev)
+    assert dev_eer(best) == pytest.approx(eer(scores[genuine], scores[~genuine])[0])
 
 
 @pytest.mark.parametrize("options", [("--seeds", "1,1"), ("--seeds", "1,2", "--seed", "1"), (

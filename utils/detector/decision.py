@@ -16,7 +16,7 @@ BONAFIDE, UNCERTAIN, SPOOF = "likely bona fide", "uncertain", "likely spoof"
 METHOD = ("prior-weighted logistic regression; soft targets (n + 1) / (n + 2) keep it finite "
           "where the classes do not overlap; prior_spoof is the effective prior, costs included")
 UNCALIBRATED = {     # entries of a model whose scores no dev set has calibrated
-    "calibration": None, "decision": None, "score_range": None,
+    "calibration": None, "decision": None, "score_range": None, "dev_eer": None,
     "reason": "score, not calibrated: fit a threshold on a dev set of your own with python "
               "utils/calibrate_model.py --model FILE --data_dir FOLDER"}
 MIN_HALF_WIDTH = float(np.log(2))  # evidence within a factor of two of the threshold is too weak

@@ -177,9 +177,14 @@ def no_decision(metadata: dict) -> str:
 
 
 def dev_eer(metadata: dict) -> float | None:
-    """The model's EER on the dev data that set its threshold; None where its file lacks it."""
+    """The model's EER on the dev data that set its threshold; None where its file lacks it.
+
+    The file of an earlier version has no entry for it: there it is that of the best epoch.
+    """
     if metadata.get("calibrated_on"):
         return metadata["calibrated_on"].get("eer")
+    if "dev_eer" in metadata:
+        return metadata["dev_eer"]
     return min((epoch["dev_eer"] for epoch in metadata.get("history") or []
                 if epoch.get("dev_eer") is not None), default=None)
 
