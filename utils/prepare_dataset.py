@@ -101,7 +101,8 @@ def check_data_dir(args: argparse.Namespace) -> None:
     folder = args.data_dir
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--data_dir {folder} is not a folder: name a folder")
-    if folder != DATA_DIR and args.corpus != "default" and not (folder / "raw").is_dir():
+    usual = folder.resolve() == DATA_DIR.resolve()
+    if not (usual or args.corpus == "default" or (folder / "raw").is_dir()):
         state = "holds no folder raw" if folder.is_dir() else "does not exist"
         raise InputError(f"--data_dir {folder} {state}: name the folder above raw, or add "
                          "--corpus default to build the default corpus there")

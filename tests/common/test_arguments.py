@@ -1,6 +1,5 @@
 """Argument types accept what they name and say what they wanted."""
 import argparse
-
 import importlib
 
 import pytest

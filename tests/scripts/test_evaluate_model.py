@@ -20,8 +20,9 @@ from utils.trials.trial import Trial, trial_list_path, write_trials
 from utils.common.errors import InputError
 from utils.metrics import metrics
 from utils.report.asv_scores import read_asv_rates
+from utils.report.results import model_for
 from utils.detector.decision import fit_on_dev
-from utils.common.files import ROOT, file_sha256, write_json
+from utils.common.files import CHECKPOINT_DIR, ROOT, file_sha256, write_json
 from utils.detector.engines import default_model, load_engine
 from utils.detector.scoring import score_store
 
@@ -321,6 +322,12 @@ def test_without_a_model_it_says_how_to_get_one(tmp_path, monkeypatch):
 def test_a_folder_without_runs_is_not_replaced_by_the_pretrained_model(tmp_path, folder):
     with pytest.raises(InputError, match="holds no trained run: name the folder"):
         evaluate_model.main(["--checkpoint_dir", str(tmp_path / folder)])
+
+
+def test_the_usual_folder_may_be_named_from_where_one_stands(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    named = model_for("cpu", CHECKPOINT_DIR.relative_to(ROOT))
+    assert named.resolve() == model_for("cpu", CHECKPOINT_DIR)
 
 
 @pytest.mark.parametrize("option", [["--prior", "2"], ["--cost_miss", "0"], ["--cost_fa", "-1"]])

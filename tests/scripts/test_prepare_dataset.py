@@ -481,6 +481,14 @@ def test_a_folder_without_raw_gets_no_default_corpus(data, named, why):
     assert sorted(path.name for path in data.parent.rglob("*")) == sorted([data.name, "raw"])
 
 
+def test_the_usual_data_folder_needs_no_raw_whatever_its_path(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(prepare_dataset, "DATA_DIR", tmp_path / "data")
+    args = prepare_dataset.build_parser().parse_args(["--data_dir", "data"])
+    assert prepare_dataset.check_data_dir(args) is None
+
+
 def test_corpus_json_is_plain_json(clips, data):
     build_raw(data / "raw", clips)
     prepare(data)

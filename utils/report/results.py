@@ -91,7 +91,7 @@ def model_for(device: str, checkpoint_dir: Path) -> Path:
     pretrained model is taken only where the usual folder holds no run.
     """
     trained = trained_models(checkpoint_dir)
-    if not trained and checkpoint_dir != CHECKPOINT_DIR:
+    if not trained and checkpoint_dir.resolve() != CHECKPOINT_DIR.resolve():
         raise InputError(f"--checkpoint_dir {checkpoint_dir} holds no trained run: name the folder "
                          "that holds the runs' folders, or a model with --model")
     model = trained[0] if trained else default_model(checkpoint_dir)
