@@ -15,8 +15,8 @@ from utils.detector.detector import Detector, Interrupted
 from utils.inference import words
 from utils.inference.inputs import LIST_SUFFIXES
 from utils.inference.journal import Journal, json_line
-from utils.inference.picture import (PICTURE_SUFFIXES, Sketch, draw, picture_path,
-                                     shared_folder)
+from utils.inference.picture import (PICTURE_SUFFIXES, Sketch, draw, of_voice,
+                                     picture_path, shared_folder)
 from utils.signals import SAMPLE_RATE
 
 MANY = 3            # with more recordings, one line each
@@ -101,8 +101,7 @@ def _judge(detector: Detector, path: str, picture: Path | None, shared: str | No
     record = detector.judge(path, tap)
     if not record["error"]:
         file = picture_path(picture, path, shared)
-        shown = [voice["voice"] for voice in record["voices"]].index(record["voice"])
-        draw(file, sketches[shown], record)
+        draw(file, of_voice(sketches, record), record)
         record["picture"] = str(file)
     return record
 

@@ -85,6 +85,15 @@ class Sketch:
         return level - level.max(initial=-120)
 
 
+def of_voice(sketches: list[Sketch], record: dict) -> Sketch:
+    """The sketch of the voice that decides; `sketches`: of all that was heard, in order.
+
+    The voices come last: a file that begins with one channel may be heard twice.
+    """
+    names = [voice["voice"] for voice in record["voices"]]
+    return sketches[names.index(record["voice"]) - len(names)]
+
+
 def shared_folder(paths: list[str]) -> str | None:
     """The innermost folder that holds all of `paths`; None where they lie on several drives."""
     try:

@@ -15,7 +15,7 @@ from utils.audio.decode import AudioStream
 from utils.audio.info import AudioInfo
 from utils.common.errors import InputError
 from utils.detector.detector import Detector
-from utils.inference.picture import DYNAMIC_RANGE_DB, PIECES, Sketch
+from utils.inference.picture import DYNAMIC_RANGE_DB, PIECES, Sketch, of_voice
 from utils.signals import SAMPLE_RATE
 
 TOLD_SECONDS = 0.25     # between two messages of progress
@@ -84,10 +84,7 @@ def _judge(detector: Detector, pipe: Connection, path: str, name: str,
     raw.name = name
     with io.BufferedReader(raw) as file:
         record = detector.judge(file, tap, lambda stream: watch.passed(stream, stream.info))
-    if record["error"]:
-        return record, None
-    shown = [voice["voice"] for voice in record["voices"]].index(record["voice"])
-    return record, drawn(sketches[shown])
+    return record, None if record["error"] else drawn(of_voice(sketches, record))
 
 
 class Watch:

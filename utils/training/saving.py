@@ -108,7 +108,8 @@ def checkpoint(run: Run, model: nn.Module, figures: dict, which: str) -> dict:
         **fit_on_dev(figures["scores"], [row.labels.key for row in run.dev.rows],
                      chose_epoch=chosen_on(trained_on | {"epochs": run.epochs}, trials),
                      sources=[row.labels.source for row in run.dev.rows]),
-        "dev_eer": figures["dev_eer"], "audio": run.audio, "trained_on": trained_on, "args": run.args, "history": run.history,
+        "dev_eer": figures["dev_eer"], "audio": run.audio, "trained_on": trained_on,
+        "args": run.args, "history": run.history,
         "environment": environment() | here,
         "origin": f"trained with aasist_training.py, run {run.name}, {which}, "
                   f"dev EER {figures['dev_eer']:.2%}"}
