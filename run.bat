@@ -7,13 +7,23 @@ setlocal
 cd /d "%~dp0"
 if not defined RUN_NAME set "RUN_NAME=default"
 set "FIRST=%~1"
-if "%FIRST%"=="-h" goto usage
-if "%FIRST%"=="--help" goto usage
-if defined FIRST if /i not "%FIRST%"=="test" if not "%FIRST:~0,2%"=="--" (
+set "CODE=0"
+if /i "%FIRST%"=="test" goto install
+for %%a in (%*) do (
+    if "%%~a"=="-h" goto usage
+    if "%%~a"=="--help" goto usage
+)
+set "CODE=2"
+if defined FIRST if not "%FIRST:~0,2%"=="--" (
     echo error: %FIRST% is no option, and not the word test
     goto usage
 )
+for %%a in (%*) do for %%b in (run_name seeds data_dir checkpoint_dir results_dir) do if "%%~a"=="--%%b" (
+    echo error: %%a is for the training alone: run the steps one by one, or set RUN_NAME
+    goto usage
+)
 
+:install
 if not defined VIRTUAL_ENV (
     if not exist .venv\Scripts\python.exe (
         echo ^> python -m venv .venv
@@ -47,7 +57,5 @@ python -m pytest -n 2 --dist loadfile %PYTEST_OPTIONS%
 @exit /b %errorlevel%
 
 :usage
-for /f "tokens=1,*" %%a in ('findstr /b "rem" "%~f0"') do echo %%b
-if "%FIRST%"=="-h" exit /b 0
-if "%FIRST%"=="--help" exit /b 0
-exit /b 2
+for /f "tokens=1,*" %%a in ('findstr /b "rem" run.bat') do echo %%b
+exit /b %CODE%

@@ -8,11 +8,19 @@ cd "$(dirname "$0")"
 RUN_NAME="${RUN_NAME:-default}"
 step() { printf '\n$ %s\n' "$*"; "$@"; }
 usage() { sed -n '2,5s/^# //p' run.sh; }
+wrong() { { printf 'error: %s\n' "$1"; usage; } >&2; exit 2; }
 
 case "${1:-}" in
-    -h|--help) usage; exit ;;
-    ""|test|--*) ;;
-    *) { printf 'error: %s is no option, and not the word test\n' "$1"; usage; } >&2; exit 2 ;;
+    test) ;;
+    ""|-h|--*)
+        for word in "$@"; do
+            case "${word%%=*}" in
+                -h|--help) usage; exit ;;
+                --run_name|--seeds|--data_dir|--checkpoint_dir|--results_dir)
+                    wrong "$word is for the training alone: run the steps one by one, or set RUN_NAME" ;;
+            esac
+        done ;;
+    *) wrong "$1 is no option, and not the word test" ;;
 esac
 
 if [ -z "${VIRTUAL_ENV:-}" ]; then

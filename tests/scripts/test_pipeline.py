@@ -2,6 +2,7 @@
 awkward name."""
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -100,7 +101,8 @@ def test_run_sh_goes_from_archives_to_a_verdict_and_again_does_nothing_twice(
 
 
 @pytest.mark.parametrize("words, code", [
-    (["--help"], 0), (["-h"], 0), (["tset"], 2), (["epochs", "3"], 2), (["-x"], 2)])
+    (["--help"], 0), (["-h"], 0), (["tset"], 2), (["epochs", "3"], 2), (["-x"], 2),
+    (["--epochs", "3", "--help"], 0), (["--test", "--seeds", "1,2"], 2), (["--run_name=a"], 2)])
 def test_run_sh_shows_its_usage_before_anything_starts(tmp_path: Path, words: list[str], code: int):
     if shutil.which("bash") is None:
         pytest.skip("no bash on this machine: run.bat is the twin")
@@ -124,6 +126,9 @@ def test_run_bat_runs_the_same_steps_as_run_sh():
             "python -m pip"))]
     assert steps("run.sh") == steps("run.bat")
     assert len(steps("run.sh")) == 5
+    unix, windows = ((ROOT / name).read_text(encoding="utf-8") for name in ("run.sh", "run.bat"))
+    refused = re.findall(r"--(\w+)", re.search(r"^ *(--run_name.*)\)$", unix, re.MULTILINE)[1])
+    assert f"in ({' '.join(refused)}) do" in windows and len(refused) == 5
 
 
 def test_top_level_is_as_promised():
