@@ -169,9 +169,9 @@ def test_names_that_cannot_be_are_refused(data, model, options, words):
     (("--prune", 0.5, "--batch_size", 8), "options of the training follow after --"),
     (("--quantise", "--", "--batch_size", 8), "is an option of the training"),
     (("--prune", 0.5, "--", "--run_name", "mine"), "--run_name after -- is set by this step"),
-    (("--prune", 0.5, "--", "--epo", 3), "--epochs after -- is set by this step"),
+    (("--prune", 0.5, "--", "--epochs", 3), "--epochs after -- is set by this step"),
     (("--prune", 0.5, "--", "--data_dir", "data"), "--data_dir after -- is set by this step"),
-    (("--prune", 0.5, "--", "--batch", "no"), "argument --batch_size"),
+    (("--prune", 0.5, "--", "--batch_size", "no"), "argument --batch_size"),
     (("--prune", 1.5), "a number from 0 to 1")])
 def test_options_without_a_meaning_are_wrong_usage(options, words):
     done = step(SCRIPT, "--model", "m.pt", "--output", "x.onnx", *options)
