@@ -2,6 +2,7 @@
 from dataclasses import dataclass
 
 from utils.audio.info import AudioInfo
+from utils.common.text import counted
 from utils.detector.decision import UNCERTAIN, Decision
 from utils.detector.fitting import MIN_TRIALS
 from utils.detector.scoring import RecordingScore
@@ -205,7 +206,7 @@ def trained_on(metadata: dict) -> str:
     if not data.startswith("trained"):
         data = f"trained on {data}"
     if isinstance(source.get("utterances"), int):
-        data += f", {source['utterances']:,} utterances"
+        data += f", {counted(source['utterances'], 'utterance')}"
     steps = (metadata.get("compression") or {}).get("steps") or []
     if steps:
         data += f"; {', '.join(str(note['step']) for note in steps)}"

@@ -1,6 +1,6 @@
 """Records in words: a few lines for one recording, one line each for many."""
 from utils.common.errors import printable
-from utils.common.text import without_sum
+from utils.common.text import counted, readable_corpora
 from utils.detector.decision import BONAFIDE, SPOOF, UNCERTAIN
 from utils.detector.detector import Detector
 from utils.detector.record import PUBLISHED, RAW
@@ -100,7 +100,7 @@ def threshold_words(detector: Detector) -> str:
     decision = detector.decision
     if decision is None:
         return f"none: {no_decision(detector.metadata)}"
-    text = f"{decision.threshold:.2f} ({without_sum(decision.origin)})"
+    text = f"{decision.threshold:.2f} ({readable_corpora(decision.origin)})"
     if decision.band:
         return f"{text}; uncertain from {decision.band[0]:.2f} to {decision.band[1]:.2f}"
     return f"{text}; dev had too few recordings to say where the model errs: always uncertain"
@@ -156,11 +156,11 @@ def facts(record: dict, detector: Detector, below_heading: bool = False) -> dict
     coding = audio["format"]
     if audio["subtype"] != coding.lower():
         coding += f" {audio['subtype']}"
-    channels = "1 channel" if audio["channels"] == 1 else f"{audio['channels']} channels"
     if not below_heading:
         found["model"] = model_words(detector)
     found["recording"] = (f"{record['seconds']:.1f} s, {record['speech_seconds']:.1f} s of it "
-                          f"speech; {audio['sample_rate']:,} Hz, {channels}, {coding}")
+                          f"speech; {audio['sample_rate']:,} Hz, "
+                          f"{counted(audio['channels'], 'channel')}, {coding}")
     return found
 
 

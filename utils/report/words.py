@@ -1,6 +1,7 @@
 """An evaluation in words: the same sentences on the terminal, in the report and the model card."""
 from collections.abc import Iterator
 
+from utils.common.text import counted
 from utils.metrics.intervals import FEW_SPEAKERS
 from utils.report.evaluation import Evaluation
 
@@ -180,7 +181,7 @@ def _attack_limits(metrics: dict) -> list[str]:
     if metrics.get("unseen", {}).get("attacks"):
         count = len(metrics["unseen"]["attacks"])
         where = "training and dev" if "seen_on_dev" in metrics else "training"
-        found = [f"\"Unseen\" means {count} attack{'s' if count > 1 else ''} of the same corpus "
+        found = [f"\"Unseen\" means {counted(count, 'attack')} of the same corpus "
                  f"and channel that {where} did not have. Other kinds of attack may be missed far "
                  "more often."]
     elif metrics.get("per_attack") and not metrics.get("attacks_note"):
