@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
+from utils.common.allocator import give_freed_memory_back
 from utils.common.errors import InputError, out_of_memory
 from utils.common.files import file_sha256
 from utils.common.numbers import finite
@@ -36,6 +37,7 @@ class OnnxEngine:
         threads = threads or min(os.cpu_count() or 1, MOST_THREADS)
         self.batch_size = 1 if _size(content, name) > LARGE else threads
         self.session = _session(content, name, threads if self.batch_size == 1 else 1)
+        give_freed_memory_back()
         self.metadata = metadata
         self._threads = ThreadPoolExecutor(self.batch_size, "window")
 
