@@ -50,7 +50,6 @@ def judge(scored: RecordingScore, info: AudioInfo, metadata: dict,
                                                                 NARROW in known)]
     if decision is None:
         return Verdict(CANNOT_JUDGE, [no_decision(metadata)], warnings)
-    warnings = weakness(metadata) + warnings
     if too_short_to_be_sure(scored):
         reason = (f"only {scored.speech_seconds:.2f} s of speech, and a verdict needs at least "
                   f"{SURE_SECONDS:g} s: shorter ones of both kinds score alike")
@@ -191,7 +190,7 @@ def dev_eer(metadata: dict) -> float | None:
 
 
 def weakness(metadata: dict) -> list[str]:
-    """That a model errs often on its dev set, if it does: a warning with each of its verdicts."""
+    """That a model errs often on its dev set, if it does: a warning with each of its scores."""
     error = dev_eer(metadata) or 0.0
     return [f"the model is weak: its equal error rate on dev was {error:.0%}, and 50% is chance"
             ] if error >= WEAK_EER else []

@@ -81,7 +81,7 @@ def _printer(detector: Detector, as_json: bool, count: int) -> Show:
         if as_json:
             lines = [json_line(record)]
         elif count > MANY:
-            lines = [words.row(record, detector)]
+            lines = [words.row(record)]
         else:
             lines = words.describe(record, detector, below_heading=count > 1)
         with tqdm.external_write_mode():    # not into the progress bar

@@ -36,8 +36,8 @@ def describe(record: dict, detector: Detector, below_heading: bool = False) -> l
     reasons = [_line("reason", reason) for reason in record["reasons"]]
     known = [_line(name, text) for name, text in facts(record, detector, below_heading).items()]
     lines = reasons + known if record["verdict"] == CANNOT_JUDGE else known + reasons
-    warnings = [_line("warning", warning) for warning in record["warnings"]
-                if not (below_heading and warning in weakness(detector.metadata))]
+    of_model = [] if below_heading else record["model_warnings"]
+    warnings = [_line("warning", warning) for warning in of_model + record["warnings"]]
     notes = [_line("heard", note) for note in record["notes"]]
     picture = [_line("picture", printable(record["picture"]))] if record.get("picture") else []
     return [first, *notes, *lines, *warnings, *_timeline(record),
@@ -54,7 +54,7 @@ def sentence(record: dict) -> str:
     return text
 
 
-def row(record: dict, detector: Detector) -> str:
+def row(record: dict) -> str:
     """One recording in one line, without what `heading` says for all."""
     verdict = record["verdict"] or ""
     if record["demo"] and verdict:
@@ -63,8 +63,7 @@ def row(record: dict, detector: Detector) -> str:
     line = f"{verdict:{29 if record['demo'] else 16}} {score:>9}  {printable(record['file'])}"
     notes = [record["error"]]
     if not record["error"]:
-        own = [text for text in record["warnings"] if text not in weakness(detector.metadata)]
-        notes = [*record["notes"], *record["reasons"], *own,
+        notes = [*record["notes"], *record["reasons"], *record["warnings"],
                  *(f"the file says: {told['says']}" for told in record["origin"]
                    if told.get("generated"))]
     return f"{line}  [{printable('; '.join(notes))}]" if notes else line
