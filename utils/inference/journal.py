@@ -61,6 +61,9 @@ class Journal:
                 entry = json.loads(line)
                 self.places[entry["path"]] = keep, entry["state"]
                 keep += len(line)
+        if not keep and self.file.seek(0, os.SEEK_END):
+            print(f"{self.path} holds records of another version or of other settings: every "
+                  "recording is judged anew", file=sys.stderr)
         self.file.truncate(keep)
         if not keep:
             self.file.write(header)
