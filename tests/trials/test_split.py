@@ -5,6 +5,7 @@ import pytest
 
 from utils.common.errors import InputError
 from utils.corpora.in_words import attacks_of, kept_apart
+from utils.detector.fitting import too_few_for_verdicts
 from utils.trials.labels import Labels
 from utils.trials.split import SplitOptions, plan_subsets, split
 from utils.trials.trial import SUBSETS, Trial
@@ -133,6 +134,14 @@ def test_no_attack_is_kept_from_speakers_whom_another_subset_needs(seed):
     lists = split("dev", part, ALL, SplitOptions(seed))
     assert sum(map(len, lists.values())) == len(part)
     assert all({t.labels.key for t in found} == {"bonafide", "spoof"} for found in lists.values())
+
+
+@pytest.mark.parametrize("attacks", [1, 3, 4, 5, 8, 13, 20])
+def test_150_recordings_of_each_class_give_dev_enough_for_verdicts(attacks):
+    """As data/README.md says."""
+    part = [trial(n, "-", "-" if n < 150 else f"A{n % attacks:02}") for n in range(300)]
+    keys = Counter(t.labels.key for t in split("train", part, ALL, SplitOptions(1))["dev"])
+    assert too_few_for_verdicts(keys["bonafide"], keys["spoof"]) is None
 
 
 def test_utterances_of_unknown_speaker_stand_for_themselves():
