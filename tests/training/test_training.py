@@ -292,6 +292,12 @@ def test_max_samples_loses_no_attack():
     assert {groups[i] for i in draw_nested(groups, 3, seed=3)} == set(groups)
 
 
+def test_many_attacks_of_one_utterance_leave_the_real_speech_its_share():
+    groups = ["bonafide"] * 300 + [f"attack {i}" for i in range(600)]
+    drawn = Counter(groups[i] for i in draw_nested(groups, 300, seed=3))
+    assert sum(drawn.values()) == 300 and 85 < drawn["bonafide"] < 115
+
+
 def test_crops_depend_on_seed_and_epoch_only(data_dir):
     store = Store(data_dir / "processed/train")
     one, two = (CropDataset(store, 16000, seed=5) for _ in range(2))
