@@ -217,10 +217,12 @@ def check_metadata(content: Any, path: Path) -> None:
 
 def _has_dev_eers(content: dict) -> bool:
     """Whether the EERs on dev that its entries state are shares, or None."""
-    calibrated_on = content.get("calibrated_on") or {}
-    return isinstance(calibrated_on, dict) and all(
-        error is None or (_is_number(error) and 0 <= error <= 1)
-        for error in (content.get("dev_eer"), calibrated_on.get("eer")))
+    try:
+        errors = [content.get("dev_eer"), (content.get("calibrated_on") or {}).get("eer"),
+                  *(epoch.get("dev_eer") for epoch in content.get("history") or [])]
+    except (AttributeError, TypeError):     # other things than tables
+        return False
+    return all(error is None or (_is_number(error) and 0 <= error <= 1) for error in errors)
 
 
 def _is_calibration(value: Any) -> bool:

@@ -117,6 +117,7 @@ def _checkpoints() -> list[Case]:
          "finite scale"),
         ("text for its dev EER", entry(dev_eer="low"), "an EER on dev that is no number"),
         ("a dev EER in percent", entry(calibrated_on={"eer": 12.5}), "no number from 0 to 1"),
+        ("text for its history", entry(history="12 epochs"), "an EER on dev that is no number"),
         ("a tensor", _checkpoint(lambda content, folder: torch.zeros(3)), "not a checkpoint"),
         ("empty", _file("best.pt", lambda stuff, folder: b""), "not a checkpoint"),
         ("audio called .pt",
