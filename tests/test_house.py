@@ -75,6 +75,7 @@ CALLED_BY_LIBRARIES = {
     "utils.detector.engines": {"Engine.logits"},
     "utils.synthesis.vocoders.catalogue": {"Vocoder.copies"},
     "utils.audio.sources": {"Slice.readable", "Slice.readinto"},    # by the classes they extend
+    "utils.common.arguments": {"Parser.parse_known_args"},
     "utils.detector.model_files": {"_Inert.__init__", "_PlainUnpickler.find_class",
                                    "_PlainUnpickler.persistent_load"},
     # by --front_end, as worked examples

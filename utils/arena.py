@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from utils.common.arguments import Parser
 from utils.common.errors import InputError, run
 from utils.common.files import CHECKPOINT_DIR, atomic_write
+from utils.common.text import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,7 +82,7 @@ def main(argv: list[str] | None = None) -> int:
         raise InputError(f"{args.scores} names {spaced!r}: an arena's names have no blanks")
     with atomic_write(args.output) as file:
         file.writelines(f"{name} {score:.6f}\n" for name, score in scores.items())
-    print(f"wrote {len(scores):,} scores to {args.output}")
+    print(f"wrote {counted(len(scores), 'score')} to {args.output}")
     return 0
 
 

@@ -33,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Calibrate the model named on the command line; returns the exit code."""
     args = build_parser().parse_args(argv)
-    from utils.common.text import without_sum
+    from utils.common.text import readable_corpora
     from utils.detector.engines import load_engine
     from utils.export.calibrating import calibrated, change_entries
     from utils.store.reader import Store
@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     line, decision = entries["calibration"], entries["decision"]
     band = decision["band"]
     print(f"calibrated {args.model} on {len(store):,} dev utterances of "
-          f"{without_sum(entries['calibrated_on']['corpus'])}: "
+          f"{readable_corpora(entries['calibrated_on']['corpus'])}: "
           f"EER {entries['calibrated_on']['eer']:.2%}, "
           f"Cllr {line['cllr_before']:.3f} before and {line['cllr_after']:.3f} bits after; "
           f"threshold {decision['threshold']:.2f}, "

@@ -29,7 +29,8 @@ WRONG_USAGE = 2
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser("options of the training follow after --", description=__doc__,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--model", type=Path, required=True, metavar="FILE",
         help="the checkpoint (.pt) or exported model (.onnx) to compress")
@@ -54,10 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The arguments, checked; exits with code 2 if they do not fit together."""
     parser = build_parser()
-    args, unknown = parser.parse_known_args(argv)
-    if unknown:
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}: "
-                     "options of the training follow after --")
+    args = parser.parse_args(argv)
     if args.prune is None and not args.quantise:
         parser.error("nothing to do: add --prune SHARE, --quantise, or both")
     if args.prune is None and args.recover is not None:

@@ -80,13 +80,15 @@ def options(args: argparse.Namespace) -> dict:
 
 def evaluate_store(args: argparse.Namespace) -> dict | None:
     """Figures of a stored subset, written to --output; None in all processes but number 0."""
+    from utils.common.text import counted
     from utils.detector.engines import load_engine
     from utils.report.results import evaluate_stored, model_for, result_name
     from utils.store.reader import Store
     model = args.model or model_for(args.device, args.checkpoint_dir)
     store = Store(args.data_dir / "processed" / args.subset)
     engine = load_engine(model, args.device, args.threads)
-    print(f"scoring {len(store):,} utterances of {args.subset} with {model}", file=sys.stderr)
+    print(f"scoring {counted(len(store), 'utterance')} of {args.subset} with {model}",
+          file=sys.stderr)
     name = result_name(model, args.subset, args.published_protocol)
     args.output = args.output or args.results_dir / name
     return evaluate_stored(engine, model, store, args.output, batch_size=args.batch_size,

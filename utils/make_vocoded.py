@@ -70,6 +70,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def make(args: argparse.Namespace, found: "list[Clip]", wanted: "list[Spec]") -> int:
     """The whole step, while no other run writes the output. Returns 0."""
+    from utils.common.text import counted
     from utils.synthesis.copies.clips import choose, choose_for
     from utils.synthesis.copies.listing import remember, write_trials
     from utils.synthesis.copies.production import Setting, jobs_for, run_jobs
@@ -88,9 +89,9 @@ def make(args: argparse.Namespace, found: "list[Clip]", wanted: "list[Spec]") ->
     reasons = [why for of_attack in (unusable | silent).values() for why in of_attack.values()]
     for reason in list(dict.fromkeys(reasons))[:10]:
         print(f"left out: {reason}", file=sys.stderr)
-    print(f"{args.output}: {rows['bonafide']:,} bona fide clips, {rows['spoof']:,} copies by "
-          f"{len(attacks)} attacks ({made:,} of this run's choice), {len(reasons):,} left out; "
-          "listed in trials.tsv")
+    print(f"{args.output}: {counted(rows['bonafide'], 'bona fide clip')}, {rows['spoof']:,} copies "
+          f"by {counted(len(attacks), 'attack')} ({made:,} of this run's choice), "
+          f"{len(reasons):,} left out; listed in trials.tsv")
     return 0
 
 

@@ -41,3 +41,22 @@ def test_an_unknown_option_is_answered_with_the_one_it_resembles(capsys):
         importlib.import_module("utils.evaluate_model").build_parser().parse_args(
             ["--checkpoint=x.pt", "--jsn", "--quite_another"])
     assert "(did you mean --checkpoint_dir --json?)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given, told", [
+    (["unpack", "--output", "x.pt", "--bx", "y"], "--bx y (did you mean --box?)"),
+    (["pakc"], "invalid choice: 'pakc' (choose from ")])
+def test_a_subcommand_answers_like_a_script(given, told, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        importlib.import_module("utils.pack_detector").build_parser().parse_args(given)
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given, told", [
+    ("--quantize", ": --quantize (did you mean --quantise?); options of the training follow"),
+    ("--learning_rate=1", ": --learning_rate=1; options of the training follow after --\n")])
+def test_a_parser_may_end_with_a_hint_after_the_nearest_option(given, told, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        importlib.import_module("utils.compress_model").parse(
+            ["--model", "a", "--output", "b", given])
+    assert told in capsys.readouterr().err

@@ -2,8 +2,8 @@
 import pytest
 
 from utils.common.errors import InputError
-from utils.common.text import (cells, decoded, fits_in_line, lines_of, quoted, unquoted,
-                               without_sum)
+from utils.common.text import (cells, counted, decoded, fits_in_line, lines_of, quoted,
+                               readable_corpora, unquoted)
 
 WORDS = "r\u00e9al.wav\r\nfake.wav\r\n"
 
@@ -48,5 +48,11 @@ def test_names_without_control_characters_fit_in_a_line(name, fits):
 @pytest.mark.parametrize("name, shown", [
     ("9 trials of folders 0aad6700d89d", "9 trials of folders of recordings"),
     ("ASVspoof5", "ASVspoof5"), ("folders 12", "folders 12")])
-def test_the_sum_in_the_name_of_a_corpus_is_left_out(name, shown):
-    assert without_sum(name) == shown
+def test_a_corpus_of_folders_is_shown_without_its_checksum(name, shown):
+    assert readable_corpora(name) == shown
+
+
+@pytest.mark.parametrize("count, words", [
+    (0, "0 clips"), (1, "1 clip"), (2, "2 clips"), (1500, "1,500 clips")])
+def test_one_thing_is_counted_in_the_singular(count, words):
+    assert counted(count, "clip") == words

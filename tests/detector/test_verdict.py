@@ -10,7 +10,7 @@ from utils.detector.decision import (BONAFIDE, SPOOF, UNCERTAIN, Costs, Decision
                                      fit_on_dev)
 from utils.report.evaluation import evaluation_decision
 from utils.detector.scoring import RecordingScore, Window
-from utils.detector.record import (NO_SPEECH, head, judged, segments, spoofed_parts,
+from utils.detector.record import (LLR, NO_SPEECH, head, judged, segments, spoofed_parts,
                                    stretches)
 from utils.signals.front import FRONT
 from utils.detector.verdict import CANNOT_JUDGE, is_demo, judge, trained_on
@@ -46,8 +46,10 @@ def verdict(scored=None, info=None, metadata=METADATA, line=LINE):
     ({"history": [{"dev_eer": 0.1}], "dev_eer": 0.1, "calibrated_on": {"eer": 0.38}}, True),
     ({"history": [{"dev_eer": 0.3}], "dev_eer": None}, False), ({}, False)])
 def test_a_model_that_errs_often_on_its_dev_set_is_said_to_be_weak(entries, weak):
-    warnings = verdict(metadata=METADATA | entries).warnings
-    assert any("the model is weak" in warning for warning in warnings) == weak
+    begun = head("x.wav", LLR, LINE, METADATA, {})
+    for seconds, told in ((4.0, weak), (0.1, False)):       # too short: the score is left out
+        record = judged(begun, recording(seconds=seconds), source(), METADATA | entries, LINE)
+        assert any("the model is weak" in text for text in record["model_warnings"]) == told
 
 
 @pytest.mark.parametrize("score, expected", [(2.1, BONAFIDE), (2.0, UNCERTAIN), (0.0, UNCERTAIN),

@@ -133,3 +133,13 @@ def test_import_refuses_the_wrong_architecture(tmp_path):
 def test_an_output_whose_suffix_no_step_would_know_is_refused(script, arguments):
     with pytest.raises(InputError, match="must end in"):
         script.main(arguments)
+
+
+def test_no_matrix_is_turned_while_a_model_is_loaded(exported):
+    """The runtime would hold it twice."""
+    graph = onnx.load(exported / "best.onnx").graph
+    given = {weight.name for weight in graph.initializer}
+    given |= {node.output[0] for node in graph.node if node.op_type == "Cast"}
+    turned = [node.name for node in graph.node
+              if node.op_type == "Transpose" and node.input[0] in given]
+    assert not turned and any(name.endswith("weight_t") for name in given)

@@ -6,6 +6,7 @@ import pytest
 
 from utils.metrics import metrics
 from utils.metrics.summary import POINT_METRICS, summarise
+from utils.report.words import interval_note
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +86,11 @@ def test_each_trial_of_an_unknown_speaker_is_a_speaker_of_its_own_among_known_on
     speakers = ["-"] * 7 + trials["speakers"][7:]
     found = summarise(trials["scores"], trials["keys"], speakers=speakers, replicates=20)
     assert found["interval"]["by"] == "27 speakers"
+
+
+@pytest.mark.parametrize("fewest, told", [(1, "One class has only 1 speaker, so"), (21, "")])
+def test_intervals_are_called_too_narrow_where_one_class_has_few_speakers(trials, fewest, told):
+    speakers = [f"s{n % fewest}" for n in range(200)] + ["-"] * 300
+    found = summarise(trials["scores"], trials["keys"], speakers=speakers, replicates=20)
+    assert found["interval"]["speakers"] == fewest + 300 and found["interval"]["fewest"] == fewest
+    assert told in interval_note(found) and ("narrow" in interval_note(found)) == bool(told)

@@ -21,8 +21,10 @@ from tests.helpers.networks.scoring_models import genuine, write_small_model, wr
 from utils import simplified_inference as script
 from utils.audio.decode import load_audio
 from utils.common.errors import InputError
+from utils.detector import Detector
 from utils.detector.engines import load_engine
 from utils.detector.scoring import score_store
+from utils.inference.journal import Journal
 
 SCRIPT = ROOT / "utils" / "simplified_inference.py"
 MADE_BY = ("model", "model_file", "model_sha256", "demo", "direction", "version")
@@ -426,8 +428,7 @@ def test_ten_hours_interrupted_after_some_minutes_keep_what_was_heard(model, tmp
     assert record["windows"][-1]["end"] <= heard and record["stretches"] and "timeline" in out
 
 
-def test_a_journal_of_other_settings_or_of_a_changed_file_is_not_resumed(speech, tmp_path):
-    from utils.inference.journal import Journal
+def test_a_journal_of_other_settings_or_of_a_changed_file_is_not_resumed(speech, tmp_path, capsys):
     path, record = str(speech / "a" / "x.wav"), {"error": None}
     journal = Journal(tmp_path / "r.csv", {"model": 1}, ["x"])
     journal.add(path, record)
@@ -439,6 +440,19 @@ def test_a_journal_of_other_settings_or_of_a_changed_file_is_not_resumed(speech,
     os.utime(path, (1, 1))
     assert same.find(path) is None
     same.file.close()
+    assert capsys.readouterr().err == ""
     other = Journal(tmp_path / "r.csv", {"model": 2}, ["x"])
-    assert other.places == {}
+    assert other.places == {} and "every recording is judged anew" in capsys.readouterr().err
     other.file.close()
+
+
+def test_what_another_version_or_model_began_is_not_resumed(model, tmp_path):
+    detector = Detector.load(model, threads=1)
+    for name in ("version", "model_sha256"):
+        journal = Journal(tmp_path / f"{name}.csv", detector.settings, ["x"])
+        journal.add("x", {"error": None})
+        journal.file.close()
+        detector.provenance[name] = "another"
+        journal = Journal(tmp_path / f"{name}.csv", detector.settings, ["x"])
+        assert journal.places == {}
+        journal.file.close()

@@ -51,17 +51,17 @@ def test_different_recordings_are_not_mentioned(data, capsys):
 @pytest.mark.parametrize("held", ["dev", "eval"])
 def test_a_wav_copy_of_a_flac_in_train_is_refused(data, held):
     put(first(data, "train/fake"), data / "raw" / held / "fake/copy.wav")
-    with pytest.raises(InputError, match=f"train and {held} share a recording .*copy"):
+    with pytest.raises(InputError, match=f"train and {held} share 1 recording .*copy"):
         stored(data)
 
 
 def test_a_copy_in_dev_and_eval_is_told(data, capsys):
     put(first(data, "dev/fake"), data / "raw/eval/fake/copy.wav")
     stored(data)
-    assert "CAREFUL: dev and eval share a recording" in capsys.readouterr().out
+    assert "CAREFUL: dev and eval share 1 recording" in capsys.readouterr().out
 
 
 def test_a_copy_under_the_other_key_is_told(data, capsys):
     put(first(data, "train/real"), data / "raw/train/fake/copy.wav")
     stored(data)
-    assert "CAREFUL: a recording under both keys" in capsys.readouterr().out
+    assert "CAREFUL: 1 recording under both keys" in capsys.readouterr().out

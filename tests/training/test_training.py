@@ -125,10 +125,10 @@ def test_what_is_told_of_an_average_that_was_kept_is_of_the_average(tmp_path, ca
     kept, best_epoch = (eer(scores[genuine], scores[~genuine])[0] for scores in (
         score_store(load_engine(run / name), dev) for name in ("best.pt", "best_epoch.pt")))
     assert kept < best_epoch      # or else this test shows nothing
-    assert load_checkpoint(run / "best.pt")["origin"].endswith("the average of 1 epochs, dev EER "
+    assert load_checkpoint(run / "best.pt")["origin"].endswith("the average of 1 epoch, dev EER "
                                                                f"{kept:.2%}")
     assert dev_eer(load_checkpoint(run / "best.pt")) == pytest.approx(kept)
-    assert f"kept the average of 1 epochs, dev EER {kept:.2%}: " in capsys.readouterr().out
+    assert f"kept the average of 1 epoch, dev EER {kept:.2%}: " in capsys.readouterr().out
     told = json.loads((tmp_path / "results/a/seeds.json").read_text())
     assert told["runs"][0]["dev_eer"] == told["summary"]["dev_eer"]["mean"] == pytest.approx(kept)
 
@@ -290,6 +290,12 @@ def test_max_samples_keeps_the_share_of_each_key_and_attack():
 def test_max_samples_loses_no_attack():
     groups = [("bonafide", "-")] * 10 + [("spoof", "A01")] * 1000 + [("spoof", "A02")]
     assert {groups[i] for i in draw_nested(groups, 3, seed=3)} == set(groups)
+
+
+def test_many_attacks_of_one_utterance_leave_the_real_speech_its_share():
+    groups = ["bonafide"] * 300 + [f"attack {i}" for i in range(600)]
+    drawn = Counter(groups[i] for i in draw_nested(groups, 300, seed=3))
+    assert sum(drawn.values()) == 300 and 85 < drawn["bonafide"] < 115
 
 
 def test_crops_depend_on_seed_and_epoch_only(data_dir):

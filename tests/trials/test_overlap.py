@@ -48,7 +48,7 @@ def test_different_recordings_are_not_mentioned(raw):
 
 @pytest.mark.parametrize("held", ["dev", "eval"])
 def test_copies_in_train_and_another_set_are_refused_with_their_names(raw, held):
-    with pytest.raises(InputError, match=f"train and {held} share a .*, such as a.flac and b."):
+    with pytest.raises(InputError, match=f"and {held} share 1 recording .*, such as a.flac and b."):
         told(raw, train=[trial(raw, "a.flac", speech(0))],
              **{held: [trial(raw, "b.flac", speech(0))]})
 
@@ -71,7 +71,7 @@ def test_trials_with_equal_recordings_are_found_in_one_part(raw):
 
 def test_a_recording_under_both_keys_is_told(raw):
     said = told(raw, train=[trial(raw, "real", speech(0), "bonafide"), trial(raw, "x", speech(0))])
-    assert "a recording under both keys, such as real and x" in said[0]
+    assert "1 recording under both keys, such as real and x" in said[0]
 
 
 def test_copies_in_one_subset_under_one_key_are_a_number(raw):

@@ -5,6 +5,7 @@ import pytest
 
 from utils.common.errors import InputError
 from utils.corpora.in_words import attacks_of, kept_apart
+from utils.detector.fitting import too_few_for_verdicts
 from utils.trials.labels import Labels
 from utils.trials.split import SplitOptions, plan_subsets, split
 from utils.trials.trial import SUBSETS, Trial
@@ -47,18 +48,20 @@ def test_every_choice_of_parts_gives_all_three_subsets(there, plan):
 
 def test_a_part_that_is_one_subset_stays_as_it_is():
     part = trials(4, 6)
-    assert split("dev", part, ["dev"], SplitOptions(0)) == ({"dev": part}, set())
+    assert split("dev", part, ["dev"], SplitOptions(0)) == {"dev": part}
 
 
 @pytest.mark.parametrize("subsets", [ALL, ["dev", "eval"], ["train", "dev"]])
 def test_no_speaker_is_in_two_subsets(subsets):
-    lists, _ = split("dev", trials(40, 9), subsets, SplitOptions(0))
+    lists = split("dev", trials(40, 9), subsets, SplitOptions(0))
     assert sum(map(len, speakers_of(lists))) == len(set.union(*speakers_of(lists))) == 40
 
 
 def test_the_shares_are_60_20_20_for_each_key_attack_and_gender():
     part = trials(100, 30)
-    lists, held_out = split("dev", part, ALL, SplitOptions(0))
+    lists = split("dev", part, ALL, SplitOptions(0))
+    attacks = {subset: set(attacks_of(found)) for subset, found in lists.items()}
+    held_out = attacks["eval"] - attacks["train"]
     strata = [(t.labels.key, t.labels.attack, t.labels.gender) for t in part]
     found = {subset: Counter((t.labels.key, t.labels.attack, t.labels.gender) for t in trials)
              for subset, trials in lists.items()}
@@ -69,21 +72,20 @@ def test_the_shares_are_60_20_20_for_each_key_attack_and_gender():
 
 
 def test_a_quarter_of_the_attacks_is_for_eval_alone():
-    lists, held_out = split("dev", trials(40, 30), ALL, SplitOptions(0))
-    attacks = {subset: {t.labels.attack for t in found} - {"-"} for subset, found in lists.items()}
-    assert len(held_out) == 2
-    assert attacks["train"] == attacks["dev"] == attacks["eval"] - held_out
-    assert held_out < attacks["eval"]
+    lists = split("dev", trials(40, 30), ALL, SplitOptions(0))
+    attacks = {subset: set(attacks_of(found)) for subset, found in lists.items()}
+    assert attacks["train"] == attacks["dev"] < attacks["eval"]
+    assert len(attacks["dev"]) == 6 and len(attacks["eval"]) == 8
 
 
 @pytest.mark.parametrize("trained, eval_alone, dev_alone", [
     (set(), 4, 4), ({"A01", "A02"}, 4, 4), ({"A09", "A10"}, 3, 3), ({"A09"}, 4, 3),
     ({f"A{n:02}" for n in range(9, 16)}, 1, 0)])
 def test_where_dev_is_halved_attacks_new_to_train_are_in_one_half(trained, eval_alone, dev_alone):
-    lists, held_out = split("dev", trials(40, 30), ["dev", "eval"], SplitOptions(0), trained)
-    attacks = {subset: {t.labels.attack for t in found} - {"-"} for subset, found in lists.items()}
-    assert held_out == attacks["eval"] - attacks["dev"] == attacks["eval"] - trained
-    assert len(held_out) == eval_alone
+    lists = split("dev", trials(40, 30), ["dev", "eval"], SplitOptions(0), trained)
+    attacks = {subset: set(attacks_of(found)) for subset, found in lists.items()}
+    assert attacks["eval"] - attacks["dev"] == attacks["eval"] - trained
+    assert len(attacks["eval"] - attacks["dev"]) == eval_alone
     assert attacks["eval"] & attacks["dev"] == {f"A{n:02}" for n in range(9, 17)} & trained
     assert len(attacks["dev"] - attacks["eval"]) == dev_alone
 
@@ -91,51 +93,60 @@ def test_where_dev_is_halved_attacks_new_to_train_are_in_one_half(trained, eval_
 @pytest.mark.parametrize("attacks, trained", [(1, set()), (8, {f"A{n:02}" for n in range(9, 17)})])
 def test_where_no_attack_can_be_kept_from_dev_nothing_is_left_out(attacks, trained):
     part = trials(10, 30, attacks)
-    lists, held_out = split("dev", part, ["dev", "eval"], SplitOptions(0), trained)
-    assert held_out == set() and sum(map(len, lists.values())) == len(part)
+    lists = split("dev", part, ["dev", "eval"], SplitOptions(0), trained)
+    assert sum(map(len, lists.values())) == len(part)
 
 
 def test_no_attack_is_held_out_where_eval_is_a_part_of_its_own():
     part = trials(10, 30)
-    lists, held_out = split("train", part, ["train", "dev"], SplitOptions(0))
-    assert held_out == set() and sum(map(len, lists.values())) == len(part)
+    lists = split("train", part, ["train", "dev"], SplitOptions(0))
+    assert sum(map(len, lists.values())) == len(part)
 
 
 def test_the_same_seed_gives_the_same_split_whatever_the_order_and_another_seed_another():
     part = trials(40, 9)
-    once, again, other = (split("dev", found, ALL, SplitOptions(seed))[0]
+    once, again, other = (split("dev", found, ALL, SplitOptions(seed))
                           for found, seed in ((part, 7), (part[::-1], 7), (part, 8)))
     assert speakers_of(once) == speakers_of(again) != speakers_of(other)
 
 
 def test_the_order_of_the_list_is_kept():
-    lists, _ = split("dev", trials(40, 9), ALL, SplitOptions(0))
+    lists = split("dev", trials(40, 9), ALL, SplitOptions(0))
     assert all(found == sorted(found, key=lambda t: t.utterance) for found in lists.values())
 
 
 def test_three_speakers_are_enough():
-    lists, _ = split("dev", trials(3, 12, attacks=2), ALL, SplitOptions(0))
+    lists = split("dev", trials(3, 12, attacks=2), ALL, SplitOptions(0))
     assert all({t.labels.key for t in found} == {"bonafide", "spoof"} for found in lists.values())
 
 
 def test_speakers_of_one_class_each_are_paired():
     part = [trial(n, f"b{n}") for n in range(3)] + [trial(n + 3, f"s{n}", "A09") for n in range(3)]
-    lists, _ = split("dev", part, ALL, SplitOptions(0))
+    lists = split("dev", part, ALL, SplitOptions(0))
     assert all({t.labels.key for t in found} == {"bonafide", "spoof"} for found in lists.values())
 
 
-def test_attacks_are_not_held_out_where_too_little_would_be_left():
-    bonafide = [trial(n, f"s{n}") for n in range(3)]
-    spoof = [trial(n + 4, f"s{n}", f"A{n:02}") for n in range(3)]
-    part = [*bonafide, *spoof, trial(99, "s2", "A03")]
-    lists, held_out = split("dev", part, ALL, SplitOptions(0))
-    assert held_out == set() or all({t.labels.key for t in found} == {"bonafide", "spoof"}
-                                    for found in lists.values())
+@pytest.mark.parametrize("seed", range(12))
+def test_no_attack_is_kept_from_speakers_whom_another_subset_needs(seed):
+    speakers = {"a": ["A00"], "b": ["A00"], "c": ["A00", "A01", "A02", "A03"]}
+    part = [trial(9 * place + turn, speaker, attack) for place, speaker in enumerate(speakers)
+            for turn, attack in enumerate(["-", *speakers[speaker]])]
+    lists = split("dev", part, ALL, SplitOptions(seed))
+    assert sum(map(len, lists.values())) == len(part)
+    assert all({t.labels.key for t in found} == {"bonafide", "spoof"} for found in lists.values())
+
+
+@pytest.mark.parametrize("attacks", [1, 3, 4, 5, 8, 13, 20])
+def test_150_recordings_of_each_class_give_dev_enough_for_verdicts(attacks):
+    """As data/README.md says."""
+    part = [trial(n, "-", "-" if n < 150 else f"A{n % attacks:02}") for n in range(300)]
+    keys = Counter(t.labels.key for t in split("train", part, ALL, SplitOptions(1))["dev"])
+    assert too_few_for_verdicts(keys["bonafide"], keys["spoof"]) is None
 
 
 def test_utterances_of_unknown_speaker_stand_for_themselves():
     part = [trial(n, "-", "-" if n % 2 else "A09") for n in range(20)]
-    lists, _ = split("train", part, ALL, SplitOptions(0))
+    lists = split("train", part, ALL, SplitOptions(0))
     assert [len(lists[subset]) for subset in ALL] == [12, 4, 4]
 
 
@@ -166,7 +177,7 @@ def test_attacks_that_one_subset_has_alone_are_named():
 def test_attacks_of_one_voice_each_are_spread_by_their_number_and_named_where_alone(options):
     part = [trial(n, f"real {n % 11}") for n in range(48)]
     part += [trial(48 + n, f"voice {n % 14}", f"A{n % 14:02}") for n in range(56)]
-    lists, _ = split("train", part, ALL, options)
+    lists = split("train", part, ALL, options)
     for subset, share in (("dev", 0.2), ("eval", 0.2)):
         keys = Counter(t.labels.key for t in lists[subset])
         assert keys["bonafide"] / 48 == pytest.approx(share, abs=0.1)

@@ -75,19 +75,22 @@ def fold(text: str) -> tuple[int, int]:
 class Parser(ArgumentParser):
     """Takes no abbreviated option, and names the option that an unknown one resembles."""
 
-    def __init__(self, **options) -> None:
+    def __init__(self, hint: str = "", **options) -> None:
+        """`hint` ends what is said of unknown options."""
         super().__init__(allow_abbrev=False, **options)
+        self.hint = hint
 
-    def parse_args(self, args=None, namespace=None) -> Namespace:
-        """As argparse's own."""
-        parsed, unknown = self.parse_known_args(args, namespace)
+    def parse_known_args(self, args=None, namespace=None) -> tuple[Namespace, list[str]]:
+        """As argparse's own, which subcommands use too; but what is unknown ends the program."""
+        parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
             known = list(self._option_string_actions)
-            near = [match for word in unknown
+            near = [match for word in unknown if word.startswith("-")
                     for match in difflib.get_close_matches(word.split("=")[0], known, 1)]
             self.error(f"unrecognized arguments: {' '.join(unknown)}"
-                       + (f" (did you mean {' '.join(near)}?)" if near else ""))
-        return parsed
+                       + (f" (did you mean {' '.join(dict.fromkeys(near))}?)" if near else "")
+                       + (f"; {self.hint}" if self.hint else ""))
+        return parsed, unknown
 
 
 def add_groups(parser: ArgumentParser, groups: dict[str, tuple]) -> None:

@@ -16,11 +16,16 @@ MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"),
 WESTERN = "cp1252"           # latin-1 and Windows' additions
 SEPARATORS = ("\t", ";", "|", ",")
 QUOTED = re.compile(r'"(?:[^"]|"")*"')
-FOLDERS = re.compile(r"folders [0-9a-f]{12}")      # the name of a corpus of folders, with its sum
+FOLDERS = re.compile(r"folders [0-9a-f]{12}")      # a corpus of folders, named by a checksum
 
 
-def without_sum(text: str) -> str:
-    """`text` for people: the sums that tell corpora of folders apart are left out."""
+def counted(count: int, what: str) -> str:
+    """A number of things in words; `what` is one of them."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def readable_corpora(text: str) -> str:
+    """`text` with "folders of recordings" for each corpus of folders, whose name is a checksum."""
     return FOLDERS.sub("folders of recordings", text)
 
 

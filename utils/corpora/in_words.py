@@ -2,6 +2,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Set
 
+from utils.common.text import counted
 from utils.corpora.corpus import Joined
 from utils.trials.groups import one_speaker
 from utils.trials.labels import UNKNOWN
@@ -75,7 +76,7 @@ def subset_in_words(trials: list[Trial]) -> str:
     attacks = known(trials, "attack")
     speakers = len(known(trials, "speaker"))
     sources = len(known(trials, "source"))
-    return (f"{len(trials):,} utterances, bona fide {keys['bonafide']:,}, "
+    return (f"{counted(len(trials), 'utterance')}, bona fide {keys['bonafide']:,}, "
             f"spoof {keys['spoof']:,}; speakers: {f'{speakers:,}' if speakers else 'not known'}; "
             f"{f'sources: {sources:,}; ' if sources else ''}attacks: {_named(attacks) or 'none'}")
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from utils.common.text import counted
 from utils.corpora.tree import files_in, folders_below, has_audio_suffix
 
 # archives, parts of them (.z01, .001, .aa), downloads that have not ended, and tables with sound
@@ -31,10 +32,10 @@ class Leftover:
         found = []
         if self.sounds:
             folders = [f"{count:,} in {where}/" for where, count in self.sounds.most_common(SHOWN)]
-            found.append(f"{_number(self.sounds.total(), 'audio file')} "
+            found.append(f"{counted(self.sounds.total(), 'audio file')} "
                          f"({_first(folders, len(self.sounds), 'folders')})")
         if self.archives:
-            found.append(f"{_number(len(self.archives), 'archive')} "
+            found.append(f"{counted(len(self.archives), 'archive')} "
                          f"({_first(self.archives[:SHOWN], len(self.archives), 'archives')})")
         return " and ".join(found)
 
@@ -61,10 +62,6 @@ def leftover(raw_dir: Path, recognised: Iterable[Path] = ()) -> Leftover:
             elif ARCHIVE.fullmatch(name):
                 left.archives.append(f"{where}/{name}")
     return left
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _first(names: list[str], count: int, what: str) -> str:

@@ -50,7 +50,7 @@ def _stage(data_dir: Path, staging: Path, corpus: Corpus, options: SplitOptions,
             say(sentence)
         trained = set(subsets["train"]["attacks"]) if "train" in subsets else set()
         alike = overlap.alike(joined.trials) if overlap and len(wanted) > 1 else ()
-        lists, _ = split(part, joined.trials, wanted, options, trained, alike)
+        lists = split(part, joined.trials, wanted, options, trained, alike)
         if len(wanted) > 1:
             say(split_in_words(part, joined, lists, options))
         origin = "official" if len(wanted) == 1 else f"split of {part}"

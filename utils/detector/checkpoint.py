@@ -210,6 +210,17 @@ def check_metadata(content: Any, path: Path) -> None:
         raise InputError(f"{path} has a decision without a finite threshold, a band of two "
                          "ascending numbers (or none) and a sentence on its origin: "
                          "train it again")
+    if not _has_dev_eers(content):
+        raise InputError(f"{path} has an EER on dev that is no number from 0 to 1: train or "
+                         "calibrate it again")
+
+
+def _has_dev_eers(content: dict) -> bool:
+    """Whether the EERs on dev that its entries state are shares, or None."""
+    calibrated_on = content.get("calibrated_on") or {}
+    return isinstance(calibrated_on, dict) and all(
+        error is None or (_is_number(error) and 0 <= error <= 1)
+        for error in (content.get("dev_eer"), calibrated_on.get("eer")))
 
 
 def _is_calibration(value: Any) -> bool:

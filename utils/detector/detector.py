@@ -88,8 +88,8 @@ class Detector:
     @property
     def settings(self) -> dict:
         """Everything that a record depends on besides the recording, to resume a stopped run."""
-        return {"format": 3, "model": self.provenance.get("model_sha256"),
-                "published_protocol": self.published_protocol, "explain": self.explain,
+        return {**self.provenance, "published_protocol": self.published_protocol,
+                "explain": self.explain,
                 "threshold": self.decision.threshold if self.decision else None}
 
     def judge(self, file: AudioFile, tap: Tap | None = None, watch: Tap = iter) -> dict:

@@ -1,6 +1,8 @@
 """The numerics of what dev fits: the line from scores to log-likelihood ratios, and the band."""
 import numpy as np
 
+from utils.common.text import counted
+
 # share of each class that may fall on the band's wrong side: accusing real speech is worse
 BAND_TARGETS = {"bonafide": 0.03, "spoof": 0.05}
 MIN_TRIALS = 19         # of each class: 5 % of new ones lie beyond all of so few
@@ -15,8 +17,8 @@ def too_few_for_verdicts(*counts: int) -> str | None:
     """Why a dev set with so many of each class allows no certain verdict; None where it does."""
     if min(counts) >= MIN_TRIALS:
         return None
-    return (f"dev has {min(counts)} utterances of one class: every verdict will be uncertain, "
-            f"because a verdict needs {MIN_TRIALS} of each")
+    return (f"dev has {counted(min(counts), 'utterance')} of one class: every verdict will be "
+            f"uncertain, because a verdict needs {MIN_TRIALS} of each")
 
 
 def fit_line(scores: np.ndarray, is_bonafide: np.ndarray,

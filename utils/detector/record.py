@@ -9,7 +9,7 @@ from utils.common.errors import shown
 from utils.detector.decision import BONAFIDE, SPOOF, UNCERTAIN, Decision
 from utils.detector.scoring import RecordingScore, Window
 from utils.detector.verdict import (CANNOT_JUDGE, conditions, is_demo, judge,
-                                    too_short_to_be_sure, trained_on)
+                                    too_short_to_be_sure, trained_on, weakness)
 from utils.detector.voices import Voice, Voices
 
 LLR, RAW, PUBLISHED = "log-likelihood ratio", "score", "bona fide logit"    # kinds of score
@@ -23,7 +23,8 @@ def head(file: str, score_kind: str, decision: Decision | None, metadata: dict,
          provenance: dict) -> dict:
     """The fields of every record, for a recording that has no score yet.
 
-    "origin" is what the file says of itself, in the entries of `utils.origin`.
+    "warnings" are about the recording, "model_warnings" about the model that scored it. "origin" is
+    what the file says of itself, in the entries of `utils.origin`.
     """
     band = decision.band if decision else None
     return {"file": shown(file), "score": None, "verdict": None, "error": None,
@@ -31,7 +32,8 @@ def head(file: str, score_kind: str, decision: Decision | None, metadata: dict,
             "band": list(band) if band else None,
             "threshold_origin": decision.origin if decision else None,
             "model": trained_on(metadata), "demo": is_demo(metadata), "direction": DIRECTION,
-            **provenance, "notes": [], "reasons": [], "warnings": [], "origin": []}
+            **provenance, "notes": [], "reasons": [], "warnings": [],
+            "model_warnings": [], "origin": []}
 
 
 def failed(begun: dict, error: str) -> dict:
@@ -72,6 +74,7 @@ def judged(begun: dict, scored: RecordingScore, info: AudioInfo, metadata: dict,
         "band": list(decision.band) if decision and decision.band else None,
         "notes": info.missing + info.remarks, "reasons": verdict.reasons,
         "warnings": spoofed_parts(verdict.outcome, parts) + verdict.warnings,
+        "model_warnings": weakness(metadata) if verdict.judgeable else [],
         "seconds": scored.seconds, "speech_seconds": round(scored.speech_seconds, 3),
         "level_dbfs": round(scored.level_dbfs, 2) if math.isfinite(scored.level_dbfs) else None,
         "bandwidth_hz": scored.bandwidth_hz, "audio": _audio(info),

@@ -2,6 +2,7 @@
 from dataclasses import dataclass
 
 from utils.audio.info import AudioInfo
+from utils.common.text import counted
 from utils.detector.decision import UNCERTAIN, Decision
 from utils.detector.fitting import MIN_TRIALS
 from utils.detector.scoring import RecordingScore
@@ -49,7 +50,6 @@ def judge(scored: RecordingScore, info: AudioInfo, metadata: dict,
                                                                 NARROW in known)]
     if decision is None:
         return Verdict(CANNOT_JUDGE, [no_decision(metadata)], warnings)
-    warnings = weakness(metadata) + warnings
     if too_short_to_be_sure(scored):
         reason = (f"only {scored.speech_seconds:.2f} s of speech, and a verdict needs at least "
                   f"{SURE_SECONDS:g} s: shorter ones of both kinds score alike")
@@ -190,7 +190,7 @@ def dev_eer(metadata: dict) -> float | None:
 
 
 def weakness(metadata: dict) -> list[str]:
-    """That a model errs often on its dev set, if it does: a warning with each of its verdicts."""
+    """That a model errs often on its dev set, if it does: a warning with each of its scores."""
     error = dev_eer(metadata) or 0.0
     return [f"the model is weak: its equal error rate on dev was {error:.0%}, and 50% is chance"
             ] if error >= WEAK_EER else []
@@ -205,7 +205,7 @@ def trained_on(metadata: dict) -> str:
     if not data.startswith("trained"):
         data = f"trained on {data}"
     if isinstance(source.get("utterances"), int):
-        data += f", {source['utterances']:,} utterances"
+        data += f", {counted(source['utterances'], 'utterance')}"
     steps = (metadata.get("compression") or {}).get("steps") or []
     if steps:
         data += f"; {', '.join(str(note['step']) for note in steps)}"

@@ -11,6 +11,7 @@ convolutions. The first two blocks hold nine tenths of all activations; they run
 in chunks. Only one chunk is in memory, and it fits into the processor's cache.
 """
 import io
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -29,6 +30,7 @@ CHUNK = 28          # columns of the second block's output: 0.8 MB of activation
 HALO = 2            # columns that a block needs on both sides of its input
 HALVED_FROM = 512   # smallest number of values in a tensor that is stored in float16
 HALF = ".f16"       # suffix of the names of tensors stored in float16
+TURNED = "_t"       # suffix of the names of matrices stored turned
 
 
 @dataclass
@@ -246,7 +248,29 @@ def _exported(read_out: nn.Module, inputs: dict[str, Tensor]) -> onnx.GraphProto
     torch.onnx.export(read_out, tuple(inputs.values()), file, dynamo=False, opset_version=OPSET,
                       do_constant_folding=False, input_names=list(inputs), output_names=outputs,
                       dynamic_axes={name: {0: "batch"} for name in [*inputs, *outputs]})
-    return onnx.load_from_string(file.getvalue()).graph
+    graph = onnx.load_from_string(file.getvalue()).graph
+    _turn(graph)
+    return graph
+
+
+def _turn(graph: onnx.GraphProto) -> None:
+    """Store the matrices that are only read turned as the graph reads them.
+
+    The runtime would turn them while it loads: each would lie in memory twice.
+    """
+    weights = {weight.name: weight for weight in graph.initializer}
+    turns = {node.input[0]: node for node in graph.node
+             if node.op_type == "Transpose" and node.input[0] in weights}
+    reads = Counter(name for node in graph.node for name in node.input)
+    for name, node in turns.items():
+        if reads[name] > 1:
+            continue
+        values = numpy_helper.to_array(weights[name]).transpose(node.attribute[0].ints)
+        weights[name].CopyFrom(numpy_helper.from_array(np.ascontiguousarray(values), name + TURNED))
+        for other in graph.node:
+            other.input[:] = [name + TURNED if read == node.output[0] else read
+                              for read in other.input]
+        graph.node.remove(node)
 
 
 def halved(weights: Iterable[onnx.TensorProto]) -> tuple[list[onnx.NodeProto],

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from utils.audio.decode import AudioStream
 from utils.audio.info import AudioInfo
 from utils.common.errors import InputError, printable
+from utils.common.text import counted
 from utils.detector.detector import Detector, Interrupted
 from utils.inference import words
 from utils.inference.inputs import LIST_SUFFIXES
@@ -80,7 +81,7 @@ def _printer(detector: Detector, as_json: bool, count: int) -> Show:
         if as_json:
             lines = [json_line(record)]
         elif count > MANY:
-            lines = [words.row(record, detector)]
+            lines = [words.row(record)]
         else:
             lines = words.describe(record, detector, below_heading=count > 1)
         with tqdm.external_write_mode():    # not into the progress bar
@@ -135,14 +136,12 @@ def _summary(counts: Counter, failed: int, resumed: int, left_out: int, output: 
     if resumed:
         parts.append(f"{resumed} of them from the stopped run before")
     if left_out:
-        files = "file" if left_out == 1 else "files"
-        parts.append(f"{left_out} {files} without an audio suffix left out")
+        parts.append(f"{counted(left_out, 'file')} without an audio suffix left out")
     if output:
         parts.append(f"results in {output}")
     if picture:
         parts.append(f"pictures in {printable(picture)}")
-    total = counts.total()
-    return f"{total} recording{'' if total == 1 else 's'}: {'; '.join(parts)}"
+    return f"{counted(counts.total(), 'recording')}: {'; '.join(parts)}"
 
 
 def _progress(blocks: Iterable[np.ndarray], info: AudioInfo) -> Iterator[np.ndarray]:

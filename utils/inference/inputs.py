@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from utils.audio.file_types import AUDIO_SUFFIXES
 from utils.common.errors import InputError
-from utils.common.text import (SEPARATORS, WESTERN, cells, decoded, lines_of, same_name, unquoted,
-                               without_ending)
+from utils.common.text import (SEPARATORS, WESTERN, cells, counted, decoded, lines_of,
+                               same_name, unquoted, without_ending)
 
 STDIN = "-"         # in place of a path: what comes through a pipe
 LIST_SUFFIXES = (".txt", ".lst", ".list", ".csv", ".tsv", ".scp", ".m3u", ".m3u8")
@@ -65,8 +65,9 @@ def _in_folder(folder: str) -> tuple[list[str], int]:
     left_out = len(inside) - len(chosen)
     chosen += [str(error.filename) for error in refused]
     if not chosen:
-        raise InputError(f"no recordings in {folder}: none of its {len(inside)} files has an audio "
-                         "suffix such as .wav; to judge files with any suffix, name each file")
+        raise InputError(f"no recordings in {folder}: none of {counted(len(inside), 'file')} there "
+                         "has an audio suffix such as .wav; to judge files with any suffix, name "
+                         "each file")
     return chosen, left_out
 
 

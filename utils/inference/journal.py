@@ -22,7 +22,7 @@ SUFFIXES = (".csv", ".json", ".jsonl")
 CSV_COLUMNS = ("file", "score", "verdict", "error", "score_kind", "threshold", "band_low",
                "band_high", "seconds", "speech_seconds", "sample_rate", "format", "notes",
                "reasons", "warnings", "direction", "model", "model_file", "model_sha256", "demo",
-               "version", "origin")
+               "version", "origin", "model_warnings")
 # what a spreadsheet would take for a formula: it may cut a cell at semicolons and tabs too
 _FORMULA = re.compile(r"(^|[;\t\r\n])(\s*)(?=[=+\-@])")
 
@@ -61,6 +61,9 @@ class Journal:
                 entry = json.loads(line)
                 self.places[entry["path"]] = keep, entry["state"]
                 keep += len(line)
+        if not keep and self.file.seek(0, os.SEEK_END):
+            print(f"{self.path} holds records of another version or of other settings: every "
+                  "recording is judged anew", file=sys.stderr)
         self.file.truncate(keep)
         if not keep:
             self.file.write(header)
@@ -136,7 +139,8 @@ def json_line(record: dict) -> str:
 def csv_row(record: dict) -> list:
     """A record's values of CSV_COLUMNS; an apostrophe precedes what would be a formula."""
     low, high = record.get("band") or (None, None)
-    joined = {name: "; ".join(record[name]) for name in ("notes", "reasons", "warnings")}
+    joined = {name: "; ".join(record[name])
+              for name in ("notes", "reasons", "warnings", "model_warnings")}
     joined["origin"] = "; ".join(f"{told['what']}: {told['says']}" for told in record["origin"])
     flat = record | record.get("audio", {}) | joined | {"band_low": low, "band_high": high}
     return [_FORMULA.sub(r"\1\2'", value) if isinstance(value, str) else value

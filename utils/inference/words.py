@@ -1,6 +1,6 @@
 """Records in words: a few lines for one recording, one line each for many."""
 from utils.common.errors import printable
-from utils.common.text import without_sum
+from utils.common.text import counted, readable_corpora
 from utils.detector.decision import BONAFIDE, SPOOF, UNCERTAIN
 from utils.detector.detector import Detector
 from utils.detector.record import PUBLISHED, RAW
@@ -36,8 +36,8 @@ def describe(record: dict, detector: Detector, below_heading: bool = False) -> l
     reasons = [_line("reason", reason) for reason in record["reasons"]]
     known = [_line(name, text) for name, text in facts(record, detector, below_heading).items()]
     lines = reasons + known if record["verdict"] == CANNOT_JUDGE else known + reasons
-    warnings = [_line("warning", warning) for warning in record["warnings"]
-                if not (below_heading and warning in weakness(detector.metadata))]
+    of_model = [] if below_heading else record["model_warnings"]
+    warnings = [_line("warning", warning) for warning in of_model + record["warnings"]]
     notes = [_line("heard", note) for note in record["notes"]]
     picture = [_line("picture", printable(record["picture"]))] if record.get("picture") else []
     return [first, *notes, *lines, *warnings, *_timeline(record),
@@ -54,7 +54,7 @@ def sentence(record: dict) -> str:
     return text
 
 
-def row(record: dict, detector: Detector) -> str:
+def row(record: dict) -> str:
     """One recording in one line, without what `heading` says for all."""
     verdict = record["verdict"] or ""
     if record["demo"] and verdict:
@@ -63,8 +63,7 @@ def row(record: dict, detector: Detector) -> str:
     line = f"{verdict:{29 if record['demo'] else 16}} {score:>9}  {printable(record['file'])}"
     notes = [record["error"]]
     if not record["error"]:
-        own = [text for text in record["warnings"] if text not in weakness(detector.metadata)]
-        notes = [*record["notes"], *record["reasons"], *own,
+        notes = [*record["notes"], *record["reasons"], *record["warnings"],
                  *(f"the file says: {told['says']}" for told in record["origin"]
                    if told.get("generated"))]
     return f"{line}  [{printable('; '.join(notes))}]" if notes else line
@@ -100,7 +99,7 @@ def threshold_words(detector: Detector) -> str:
     decision = detector.decision
     if decision is None:
         return f"none: {no_decision(detector.metadata)}"
-    text = f"{decision.threshold:.2f} ({without_sum(decision.origin)})"
+    text = f"{decision.threshold:.2f} ({readable_corpora(decision.origin)})"
     if decision.band:
         return f"{text}; uncertain from {decision.band[0]:.2f} to {decision.band[1]:.2f}"
     return f"{text}; dev had too few recordings to say where the model errs: always uncertain"
@@ -156,11 +155,11 @@ def facts(record: dict, detector: Detector, below_heading: bool = False) -> dict
     coding = audio["format"]
     if audio["subtype"] != coding.lower():
         coding += f" {audio['subtype']}"
-    channels = "1 channel" if audio["channels"] == 1 else f"{audio['channels']} channels"
     if not below_heading:
         found["model"] = model_words(detector)
     found["recording"] = (f"{record['seconds']:.1f} s, {record['speech_seconds']:.1f} s of it "
-                          f"speech; {audio['sample_rate']:,} Hz, {channels}, {coding}")
+                          f"speech; {audio['sample_rate']:,} Hz, "
+                          f"{counted(audio['channels'], 'channel')}, {coding}")
     return found
 
 

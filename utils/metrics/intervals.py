@@ -46,8 +46,9 @@ def bootstrap_interval(bonafide: np.ndarray, spoof: np.ndarray,
 
     If at least five speakers are known, they are resampled with all their trials. Otherwise
     trials are resampled within each class. Speakers are integers >= 0, with one numbering for
-    both classes. "by" says which was resampled, "speakers" how many (None for trials). With
-    `FEW_SPEAKERS` or fewer, intervals are too narrow. The thresholds are all different scores of
+    both classes. "by" says which was resampled, "speakers" how many (None for trials), and
+    "fewest" how many the class with fewer of them has. If these are `FEW_SPEAKERS` or fewer,
+    intervals are too narrow. The thresholds are all different scores of
     a class if there are up to 1,000, else 1,000 quantiles. A missing class gives an empty dict.
     The same seed always gives the same result.
     """
@@ -59,8 +60,10 @@ def bootstrap_interval(bonafide: np.ndarray, spoof: np.ndarray,
     values = _replicates(bonafide, spoof, speakers, (prior_spoof, cost_miss, cost_fa), replicates,
                          seed)
     n_speakers = np.union1d(*speakers).size if speakers else None
+    fewest = min(np.unique(of_class).size for of_class in speakers) if speakers else None
     return {**_percentiles(values), "level": LEVEL,
             "by": f"{n_speakers} speakers" if speakers else "trials", "speakers": n_speakers,
+            "fewest": fewest,
             "replicates": values.shape[1], "seed": seed}
 
 

@@ -28,6 +28,7 @@ RECORD = {"type": "object", "description": "as --json of utils/simplified_infere
               "notes": {"type": "array", "items": {"type": "string"}},
               "reasons": {"type": "array", "items": {"type": "string"}},
               "warnings": {"type": "array", "items": {"type": "string"}},
+              "model_warnings": {"type": "array", "items": {"type": "string"}},
               "stretches": {"type": "array", "items": {"type": "object"},
                             "description": "the timeline"}}}
 

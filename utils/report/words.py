@@ -1,6 +1,7 @@
 """An evaluation in words: the same sentences on the terminal, in the report and the model card."""
 from collections.abc import Iterator
 
+from utils.common.text import counted
 from utils.metrics.intervals import FEW_SPEAKERS
 from utils.report.evaluation import Evaluation
 
@@ -45,7 +46,7 @@ def parts(metrics: dict) -> Iterator[tuple[str, dict]]:
 
 def few_speakers(metrics: dict) -> bool:
     """Whether the intervals resample so few speakers that they are too narrow."""
-    count = (metrics.get("interval") or {}).get("speakers")
+    count = (metrics.get("interval") or {}).get("fewest")
     return count is not None and count <= FEW_SPEAKERS
 
 
@@ -57,8 +58,8 @@ def interval_note(metrics: dict) -> str:
     text = (f"Ranges are {percent(made['level'], 0)} bootstrap intervals over {made['by']} "
             f"({made['replicates']:,} replicates, seed {made['seed']}).")
     if few_speakers(metrics):
-        text += (f" With only {made['speakers']} speakers they are too narrow "
-                 "and do not cover other speakers.")
+        text += (f" One class has only {counted(made['fewest'], 'speaker')}, so they are "
+                 "too narrow and do not cover other speakers.")
     return text
 
 
@@ -180,7 +181,7 @@ def _attack_limits(metrics: dict) -> list[str]:
     if metrics.get("unseen", {}).get("attacks"):
         count = len(metrics["unseen"]["attacks"])
         where = "training and dev" if "seen_on_dev" in metrics else "training"
-        found = [f"\"Unseen\" means {count} attack{'s' if count > 1 else ''} of the same corpus "
+        found = [f"\"Unseen\" means {counted(count, 'attack')} of the same corpus "
                  f"and channel that {where} did not have. Other kinds of attack may be missed far "
                  "more often."]
     elif metrics.get("per_attack") and not metrics.get("attacks_note"):
@@ -200,6 +201,6 @@ def _interval_limits(metrics: dict) -> list[str]:
         return ["The intervals resample trials, since too few speakers are known. They are too "
                 "narrow where trials of one speaker resemble each other."]
     if few_speakers(metrics):
-        return [f"The intervals resample only {made['speakers']} speakers, so they are too "
-                f"narrow. They do not cover other speakers, {others}"]
+        return [f"One class has only {counted(made['fewest'], 'speaker')}, so the intervals are "
+                f"too narrow. They do not cover other speakers, {others}"]
     return [f"The intervals cover other speakers like these. They do not cover {others}"]

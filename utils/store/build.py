@@ -12,6 +12,7 @@ from utils.store.read_ahead import decode_in_order
 from utils.common.errors import InputError
 from utils.common.locks import only_run
 from utils.common.provenance import environment
+from utils.common.text import counted
 from utils.parallel.processes import Processes, job_name, place, wait_for
 from utils.store.merge import merge, part_path, remove
 from utils.store.reader import DESCRIPTION, SAMPLE
@@ -201,5 +202,6 @@ def in_words(info: dict, path: Path) -> str:
     skipped = ""
     if counts["skipped"]:
         skipped = f"; {counts['skipped']:,} skipped, named in {path / DESCRIPTION}"
-    return (f"{info['subset']}: {counts['stored']:,} utterances ({counts['bonafide']:,} bona fide, "
-            f"{counts['spoof']:,} spoof, {hours:.2f} h, {megabytes:,.0f} MB) in {path}{skipped}")
+    return (f"{info['subset']}: {counted(counts['stored'], 'utterance')} "
+            f"({counts['bonafide']:,} bona fide, {counts['spoof']:,} spoof, {hours:.2f} h, "
+            f"{megabytes:,.0f} MB) in {path}{skipped}")

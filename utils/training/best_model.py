@@ -3,6 +3,7 @@ from functools import partial
 
 from utils.common.errors import InputError
 from utils.common.locks import only_run
+from utils.common.text import counted
 from utils.detector.checkpoint import load_checkpoint, save_checkpoint
 from utils.detector.engines import load_engine
 from utils.detector.verdict import no_decision
@@ -62,7 +63,7 @@ def _choose_average(run: Run) -> tuple[str, float]:
     renew_statistics(average, resting, waves,
                      partial(run.processes.whole_batch, run.order.batch_size))
     figures = score_dev(run, average)
-    which = f"the average of {int(run.learner.average.n_averaged)} epochs"
+    which = f"the average of {counted(int(run.learner.average.n_averaged), 'epoch')}"
     better = figures["dev_eer"] <= best_eer(run)
     if run.processes.lead:
         save_checkpoint(run.folder / BEST, checkpoint(run, average, figures, which) if better

@@ -10,6 +10,7 @@ from models import build_model
 from utils.common.errors import InputError
 from utils.common.files import atomic_write
 from utils.common.provenance import environment
+from utils.common.text import counted
 from utils.detector.checkpoint import (FORMAT, LABEL_ORDER, load_checkpoint, read_pickle,
                                        save_checkpoint)
 from utils.detector.decision import fit_on_dev
@@ -171,7 +172,7 @@ def _set_bar(run: Run) -> None:
     model.load_state_dict(load_checkpoint(best_path(run))["state_dict"])
     figures = score_dev(run, model.to(run.processes.device))
     run.bar = {"epochs": len(run.history), "dev_eer": figures["dev_eer"]}
-    which = f"the best of {len(run.history)} epochs on earlier data"
+    which = f"the best of {counted(len(run.history), 'epoch')} on earlier data"
     if run.processes.lead:
         save_checkpoint(best_path(run), checkpoint(run, model, figures, which))
     print(f"the data have changed: {which} has dev EER {figures['dev_eer']:.2%} on the new dev set")

@@ -2,7 +2,7 @@
 
 There are two, since they promise different things and stores and runs depend on both. `--limit`
 gives each group its share to the nearest trial. `--max_samples` is nested: a larger draw of the
-same seed holds every smaller one.
+same seed holds every smaller one that has as many utterances as there are groups.
 """
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
@@ -38,7 +38,8 @@ def shares(sizes: np.ndarray, limit: int) -> np.ndarray:
 def draw_nested(groups: Sequence[Hashable], count: int | None, seed: int) -> list[int]:
     """`count` indices of `groups` (all for None), ascending, each group in its share.
 
-    Where `count` allows, no group is lost.
+    Where `count` allows, no group is lost. With fewer than there are groups, large ones keep their
+    share: those of one utterance each would leave no other any.
     """
     if count is None or count >= len(groups):
         return list(range(len(groups)))
@@ -47,7 +48,8 @@ def draw_nested(groups: Sequence[Hashable], count: int | None, seed: int) -> lis
     members = defaultdict(list)
     for index, group in enumerate(groups):
         members[group].append(index)
-    for indices in members.values():   # spread evenly over [0, 1): any prefix is stratified
+    for indices in members.values():    # spread evenly over [0, 1): any prefix is stratified
         place[rng.permutation(indices)] = (np.arange(len(indices)) + rng.random()) / len(indices)
-        place[min(indices, key=place.__getitem__)] -= 1   # each group's first precedes all seconds
+        if len(members) <= count:       # each group's first precedes all seconds
+            place[min(indices, key=place.__getitem__)] -= 1
     return sorted(np.argsort(place, kind="stable")[:count].tolist())

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from utils.common.errors import InputError
 from utils.common.files import reading
+from utils.common.text import counted
 from utils.trials.trial import Trial
 
 # the folder of a file with its links resolved, its name there, its first byte in that file
@@ -138,22 +139,18 @@ def _example(groups: list[list[_Held]]) -> str:
 
 def under_both_keys(number: int, example: str, say: Callable[[str], object]) -> None:
     """Tell that `number` recordings have a copy under the other key."""
-    say(f"CAREFUL: {_number(number)} under both keys, such as {example}: the contents are equal. "
-        "Remove the copy whose key is wrong")
+    say(f"CAREFUL: {counted(number, 'recording')} under both keys, such as {example}: the "
+        "contents are equal. Remove the copy whose key is wrong")
 
 
 def copies_between(other: str, subset: str, number: int, example: str,
                    say: Callable[[str], object]) -> None:
     """Refuse copies in train and another subset (`InputError`); tell of those in dev and eval."""
-    sentence = (f"{other} and {subset} share {_number(number)} of equal content, such as "
-                f"{example}.")
+    sentence = (f"{other} and {subset} share {counted(number, 'recording')} of equal content, "
+                f"such as {example}.")
     if "train" in (subset, other):
         raise InputError(f"{sentence} Remove the copies from one of the two subsets")
     say(f"CAREFUL: {sentence} Figures look better than they are: remove the copies")
-
-
-def _number(count: int) -> str:
-    return "a recording" if count == 1 else f"{count:,} recordings"
 
 
 def _report(subset: str, other: str, files: str, say: Callable[[str], object]) -> None:

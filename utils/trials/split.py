@@ -45,8 +45,8 @@ class SplitOptions:
 
 def split(part: str, trials: list[Trial], subsets: list[str], options: SplitOptions,
           trained: Set[str] = frozenset(), alike: Iterable[list[Trial]] = (),
-          ) -> tuple[dict[str, list[Trial]], set[str]]:
-    """The trials of each subset, and the attacks that are kept for eval alone.
+          ) -> dict[str, list[Trial]]:
+    """The trials of each subset.
 
     Speakers are dealt about 60 / 20 / 20, so that key, attack and gender have the same shares in
     each subset, and each has both classes. Where an attack has too few speakers for that, the keys
@@ -66,20 +66,20 @@ def split(part: str, trials: list[Trial], subsets: list[str], options: SplitOpti
         raise InputError("--fold cuts train, dev and eval from one part, "
                          "but data/raw holds more than one: leave --fold out")
     if len(subsets) == 1:
-        return {subsets[0]: trials}, set()
+        return {subsets[0]: trials}
     groups = groups_of(trials, options.unit, alike)
     strata: Strata = defaultdict(Counter)
     for trial in trials:
         strata[groups[trial.utterance]][_stratum(trial.labels)] += 1
     if options.fold:
         balanced = _balanced(strata, options.fold[1])
-        return _collect(trials, subsets, _fold_homes(balanced, options), groups), set()
+        return _collect(trials, subsets, _fold_homes(balanced, options), groups)
     return _split_by_shares(part, trials, subsets, options, strata, groups, trained)
 
 
 def _split_by_shares(part: str, trials: list[Trial], subsets: list[str], options: SplitOptions,
                      strata: Strata, groups: Groups, trained: Set[str],
-                     ) -> tuple[dict[str, list[Trial]], set[str]]:
+                     ) -> dict[str, list[Trial]]:
     attacks = {trial.labels.attack for trial in trials if not trial.labels.is_bonafide}
     held_out: set[str] = set()
     if options.unit == "speaker":
@@ -87,8 +87,7 @@ def _split_by_shares(part: str, trials: list[Trial], subsets: list[str], options
     kept = _kept(attacks, subsets, held_out, trained)
     teams = _teams(strata, kept)
     if len(teams) < len(subsets):
-        held_out = set()
-        kept = _kept(attacks, subsets, held_out, trained)
+        kept = _kept(attacks, subsets, set(), trained)
         teams = _teams(strata, kept)
     if len(teams) < len(subsets):
         raise InputError(_too_few(part, trials, len(strata), subsets, options.unit))
@@ -99,7 +98,7 @@ def _split_by_shares(part: str, trials: list[Trial], subsets: list[str], options
     lists = _collect(trials, subsets, home, groups)
     return {subset: [trial for trial in found
                      if trial.labels.is_bonafide or trial.labels.attack in kept[subset]]
-            for subset, found in lists.items()}, held_out
+            for subset, found in lists.items()}
 
 
 def _collect(trials: list[Trial], subsets: list[str], home: dict[str, str],

@@ -115,6 +115,8 @@ def _checkpoints() -> list[Case]:
         ("of 8 kHz", entry(sample_rate=8000), "only 16000 Hz"),
         ("NaN in its calibration", entry(calibration={"scale": float("nan"), "offset": 0.0}),
          "finite scale"),
+        ("text for its dev EER", entry(dev_eer="low"), "an EER on dev that is no number"),
+        ("a dev EER in percent", entry(calibrated_on={"eer": 12.5}), "no number from 0 to 1"),
         ("a tensor", _checkpoint(lambda content, folder: torch.zeros(3)), "not a checkpoint"),
         ("empty", _file("best.pt", lambda stuff, folder: b""), "not a checkpoint"),
         ("audio called .pt",

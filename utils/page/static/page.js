@@ -271,7 +271,8 @@ function facts(pairs) {
 }
 
 function told(record) {
-  const kinds = [["reasons", "reason"], ["notes", "heard"], ["warnings", "warning"]];
+  const kinds = [["reasons", "reason"], ["notes", "heard"], ["model_warnings", "warning"],
+    ["warnings", "warning"]];
   const lines = kinds.flatMap(([field, word]) => (record[field] ?? []).map((text) =>
     element("li", { class: word }, element("b", {}, `${word}: `), text)));
   return lines.length ? element("ul", { class: "told" }, ...lines) : "";

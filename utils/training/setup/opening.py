@@ -12,7 +12,7 @@ from models.encoder import longest_input
 from models.front_ends import HOP
 from utils.common.errors import InputError
 from utils.common.locks import only_run
-from utils.common.text import without_sum
+from utils.common.text import readable_corpora
 from utils.detector.checkpoint import load_checkpoint
 from utils.detector.fitting import too_few_for_verdicts
 from utils.detector.scoring import audio_profile
@@ -168,7 +168,7 @@ def describe(run: Run) -> str:
         return f"run {run.name} already has its {run.epochs} epochs: raise --epochs to train on"
     weights = sum(weight.numel() for weight in run.model.parameters())
     lines = [f"run {run.name}: {run.architecture} ({weights:,} weights) on "
-             f"{run.processes.device}, {without_sum(run.train.info['corpus']['name'])}: "
+             f"{run.processes.device}, {readable_corpora(run.train.info['corpus']['name'])}: "
              f"{len(run.train)} train and {len(run.dev)} dev utterances, {len(run.order)} steps of "
              f"{run.recipe['batch_size']} per epoch, epochs {done + 1} to {run.epochs}",
              *(run.crops.augmentation(0, name).describe()

@@ -14,16 +14,15 @@ from utils.common.errors import InputError
 from utils.common.files import file_sha256
 from utils.detector.checkpoint import load_checkpoint
 from utils.encoders.files import is_name, weights_file
+from utils.export.aasist import HALF, TURNED
 from utils.export.pruning import INNER
 from utils.training.architectures import ARCHITECTURES
 from utils.training.setup.speech_encoder import give_speech_encoder
 
 # An ONNX file with the first blocks of a Whisper encoder: every weight is a float16 initialiser,
-# named like the encoder's parameter, with the suffix `.f16`. Linear weights are transposed. The
-# positional table may be longer than the model's. An exported network with such an encoder holds
-# them too: not transposed, with a prefix.
-SUFFIX = ".f16"
-TRANSPOSED = "_t"
+# named like the encoder's parameter, with the suffix HALF. Before that stands TURNED if a matrix is
+# stored turned. The positional table may be longer than the model's. An exported network with such
+# an encoder holds them too, with a prefix.
 PREFIX = "model.encoder."    # in an exported network
 POSITIONS = "positional_embedding"
 
@@ -146,16 +145,16 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
                          "Whisper base, or models/pretrained/detector.onnx, which holds them")
     try:
         graph = onnx.load(str(path), load_external_data=False).graph
-        halves = [item for item in graph.initializer if item.name.endswith(SUFFIX)]
+        halves = [item for item in graph.initializer if item.name.endswith(HALF)]
         own = [item for item in halves if item.name.startswith(PREFIX)] or halves
-        arrays = {item.name.removeprefix(PREFIX)[:-len(SUFFIX)]: onnx.numpy_helper.to_array(item)
+        arrays = {item.name.removeprefix(PREFIX)[:-len(HALF)]: onnx.numpy_helper.to_array(item)
                   for item in own}
     except (OSError, DecodeError, ValueError) as error:
         raise InputError(f"cannot read encoder weights from {path}: {error}. "
                          "Give a whole ONNX file") from error
     weights = {}
     for name, array in arrays.items():
-        turned = array.T if name.endswith(TRANSPOSED) else array
+        turned = array.T if name.endswith(TURNED) else array
         weight = torch.tensor(turned.astype(np.float32)).contiguous()
-        weights[name.removesuffix(TRANSPOSED)] = weight
+        weights[name.removesuffix(TURNED)] = weight
     return weights

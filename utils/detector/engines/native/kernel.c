@@ -335,35 +335,74 @@ static void silence(float *h, long row, int channels, long from, long to) {
             if (j < from || j >= to) memset(h + r * row + j * channels, 0, 4 * channels);
 }
 
-/* Floats of the sums of one part of the wider convolution, and of a block's whole room. */
-static long sums_of(const block *b) {
-    return 6 * PLANE * ((b->inner > b->out ? b->inner : b->out) / WIDE);
-}
-static long room_of(const block *b) {
-    return ROWS * (COLUMNS + 2L) * b->inner + 6L * TILES * THREES * (b->in + b->inner)
-         + 2 * sums_of(b) + 6 * PLANE;
+/* --- Blocks at work ------------------------------------------------------------------------- */
+
+/* A block takes COLUMNS of its input in a turn, and gives the next one a third of them. Between two
+   blocks lie at most HELD columns, so that all but the image stays in the cache: x (ROWS, stride,
+   wide) begins with column `base`; `given` columns are there, and all later ones are zero. h keeps
+   two columns of the turn before. Behind the last block is a stage without one. */
+#define HELD (6 * COLUMNS)
+#define AHEAD (COLUMNS + 2)     /* columns that a turn reads from its start on */
+
+typedef struct {
+    const block *block;
+    int wide;
+    float *x, *h, *output;      /* output (channels, 23, columns) of this input, or null */
+    long stride, base, given, columns, start;
+} stage;
+
+static void turn(const stage *now, const stage *next, space s) {
+    const block *b = now->block;
+    long row = (COLUMNS + 2L) * b->inner, x_row = now->stride * b->in, start = now->start;
+    const float *here = now->x + (start - now->base) * b->in;
+    float *h = now->h, *fresh = h + 2 * b->inner;
+    for (int r = 0; r < ROWS; r++)
+        memmove(h + r * row, h + r * row + COLUMNS * b->inner, 8 * b->inner);
+    if (b->in == 1) first_layer(here, x_row, b->conv1, b->bias1, fresh, row, b->inner);
+    else conv1(b, here, x_row, fresh, row, s);
+    if (start < 0 || start + COLUMNS + 1 > now->columns)
+        silence(fresh, row, b->inner, start < 0 ? COLUMNS - 1 : 0, now->columns - start - 1);
+    if (start >= 0)
+        conv2(b, h, row, here, x_row, next->x + (start / 3 - next->base) * b->out,
+              next->stride * b->out, next->columns - start / 3, s);
 }
 
-/* x (ROWS, stride, in) of `columns` columns -> y (ROWS, y_stride, out) of a third. COLUMNS at a
-   time, so that all between stays in the cache; h keeps two columns of the turn before. */
-static void run_block(const block *b, const float *x, long columns, long stride, float *y,
-                      long y_stride, float *room) {
-    long row = (COLUMNS + 2L) * b->inner, x_row = stride * b->in, y_row = y_stride * b->out;
-    float *h = room, *fresh = h + 2 * b->inner;
-    float *V = h + ROWS * row, *sum = V + 6L * TILES * THREES * (b->in + b->inner);
-    space s = {V, sum, sum + sums_of(b), sum + 2 * sums_of(b)};
-    memset(h, 0, 4 * ROWS * row);
-    for (long start = -COLUMNS; start < columns; start += COLUMNS) {
-        const float *here = x + (HALO + start) * b->in;
-        for (int r = 0; r < ROWS; r++)
-            memmove(h + r * row, h + r * row + COLUMNS * b->inner, 8 * b->inner);
-        if (b->in == 1) first_layer(here, x_row, b->conv1, b->bias1, fresh, row, b->inner);
-        else conv1(b, here, x_row, fresh, row, s);
-        if (start < 0 || start + COLUMNS + 1 > columns)
-            silence(fresh, row, b->inner, start < 0 ? COLUMNS - 1 : 0, columns - start - 1);
-        if (start >= 0)
-            conv2(b, h, row, here, x_row, y + (HALO + start / 3) * b->out, y_row,
-                  columns / 3 - start / 3, s);
+/* The columns from `from` on, as the output wants them. */
+static void write(const stage *s, int channels, long from) {
+    const float *x = s->x + (from - s->base) * s->wide;
+    for (int c = 0; c < channels; c++)
+        for (long r = 0; r < N_ROWS; r++)
+            for (long j = 0; j < s->given - from; j++)
+                s->output[(c * N_ROWS + r) * s->columns + from + j] =
+                    x[((r + 1) * s->stride + j) * s->wide + c];
+}
+
+/* Forgets the columns that no turn reads again. */
+static void slide(stage *s) {
+    long gone = (s->start - 1 - s->base) * s->wide, row = s->stride * s->wide;
+    for (float *x = s->x; x < s->x + ROWS * row; x += row) {
+        memmove(x, x + gone, 4 * (row - gone));
+        memset(x + row - gone, 0, 4 * gone);
+    }
+    s->base = s->start - 1;
+}
+
+/* Takes all turns for which the input is there. The next stage takes its own when it is full. */
+static void advance(stage *now, space s) {
+    const block *b = now->block;
+    stage *next = now + 1;
+    if (!b) now->start = now->given;
+    while (now->start < now->columns
+           && (now->given == now->columns || now->given >= now->start + AHEAD)) {
+        if (next->given + COLUMNS / 3 + AHEAD > next->base + next->stride) {
+            advance(next, s);
+            slide(next);
+        }
+        turn(now, next, s);
+        now->start += COLUMNS;
+        long from = next->given, made = now->start / 3;
+        next->given = made < next->columns ? made : next->columns;
+        if (next->output) write(next, b->channels, from);
     }
 }
 
@@ -436,43 +475,56 @@ static void *prepare(const model *m) {
     return net;
 }
 
-/* The image, the blocks' outputs, and what the bands and the blocks need in turn. */
-static void *room(const void *network_, long samples) {
-    const network *net = network_;
-    long columns = (samples - 2 * HALF) / 3, largest = 3 * stride_of(columns);
-    long floats = ROWS * stride_of(columns);
-    for (int i = 0; i < N_BLOCKS; i++) {
-        columns /= 3;
-        floats += ROWS * stride_of(columns) * net->blocks[i].out;
-        if (room_of(&net->blocks[i]) > largest) largest = room_of(&net->blocks[i]);
+/* What a wave needs: its stages, and what the bands and the blocks use in turn. */
+typedef struct {
+    stage stages[N_BLOCKS + 1];
+    space space;
+    float *phases;
+} hall;
+
+/* Lays all of it out from `from` on, in as many floats as it returns; null: only counts. */
+static long lay_out(const network *net, long samples, hall *w, float *from) {
+    long columns = (samples - 2 * HALF) / 3, tiles = 0, sums = 0, used = 0;
+#define PLACE(p, floats) (p = from ? from + used : 0, used += ((floats) + 15) / 16 * 16)
+    for (int i = 0; i <= N_BLOCKS; i++, columns /= 3) {
+        const block *b = i < N_BLOCKS ? &net->blocks[i] : 0;
+        stage *s = &w->stages[i];
+        *s = (stage){b, i ? net->blocks[i - 1].out : 1, .columns = columns};
+        s->stride = i ? HELD : stride_of(columns);
+        PLACE(s->x, ROWS * s->stride * s->wide);
+        if (!b) break;
+        PLACE(s->h, ROWS * (COLUMNS + 2L) * b->inner);
+        long wider = b->inner > b->out ? b->inner : b->out;
+        if (b->in + b->inner > tiles) tiles = b->in + b->inner;
+        if (wider > sums) sums = wider;
     }
-    return calloc(floats + largest + 16, 4);
+    PLACE(w->space.V, 6L * TILES * THREES * tiles);
+    PLACE(w->space.sum, 6 * PLANE * (sums / WIDE));
+    PLACE(w->space.both, 6 * PLANE * (sums / WIDE));
+    PLACE(w->space.Z, 6 * PLANE);
+    PLACE(w->phases, 3 * w->stages[0].stride);
+    return used;
 }
 
-static void write(const float *y, long stride, const block *b, long columns, float *output) {
-    for (int c = 0; c < b->channels; c++)
-        for (int r = 1; r <= N_ROWS; r++)
-            for (long j = 0; j < columns; j++) *output++ = y[(r * stride + HALO + j) * b->out + c];
+static void *room(const void *network_, long samples) {
+    hall counted, *w = calloc(1, sizeof *w + 4 * lay_out(network_, samples, &counted, 0) + 64);
+    if (w) lay_out(network_, samples, w, lines(w + 1));
+    return w;
 }
 
 static void encode(const void *network_, void *room, const float *wave, long samples,
                    float *const outputs[N_BLOCKS]) {
-    const network *net = network_;
-    long columns = (samples - 2 * HALF) / 3, stride = stride_of(columns);
-    float *work = lines(room), *x = work + 3 * stride;
-    for (int i = 0; i < N_BLOCKS; i++)
-        if (work + room_of(&net->blocks[i]) > x) x = work + room_of(&net->blocks[i]);
-    image_of(net, wave, samples, x, stride, work);
-    for (int i = 0; i < N_BLOCKS; i++) {
-        const block *b = &net->blocks[i];
-        long next = stride_of(columns / 3);
-        float *y = x + ROWS * stride * b->in;
-        run_block(b, x, columns, stride, y, next, work);
-        columns /= 3;
-        if (outputs[i]) write(y, next, b, columns, outputs[i]);
-        x = y;
-        stride = next;
+    hall *w = room;
+    for (int i = 0; i <= N_BLOCKS; i++) {
+        stage *s = &w->stages[i];
+        s->base = s->start = -HALO;
+        s->given = i ? 0 : s->columns;
+        s->output = i ? outputs[i - 1] : 0;
+        if (i) memset(s->x, 0, 4 * ROWS * s->stride * s->wide);
+        if (s->block) memset(s->h, 0, 4 * ROWS * (COLUMNS + 2L) * s->block->inner);
     }
+    image_of(network_, wave, samples, w->stages[0].x, w->stages[0].stride, w->phases);
+    for (int i = 0; i < N_BLOCKS; i++) advance(&w->stages[i], w->space);
 }
 
 const kernel NAME = {prepare, room, encode};
