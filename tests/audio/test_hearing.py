@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.robustness.everyday.making.containers import (chunk, pcm, wav, with_edits,
-                                                         with_layout)
+                                                         with_layout, with_sound_box)
 from tests.robustness.everyday.making.sound import Track, fake, muxed, real, seconds, written
 from utils.audio.decode import open_audio
 from utils.audio.sources import AudioError
@@ -109,21 +109,30 @@ def test_a_late_start_is_told_and_is_no_loss(container, codec, rate):
     assert info.missing == [] and info.remarks == ["the sound begins 0.5 s after the file does"]
 
 
-def middle_of_eight() -> np.ndarray:
-    channels = np.zeros((len(real()), 8))
+def middle_of(count: int) -> np.ndarray:
+    channels = np.zeros((len(real()), count))
     channels[:, 2] = real()
     return channels
 
 
+def in_mov(count: int, container: str = "mov") -> bytes:
+    return muxed(container, [Track(middle_of(count), "pcm_s16le", 16000)])
+
+
 @pytest.mark.parametrize("content", [
-    lambda: muxed("ipod", [Track(middle_of_eight(), "aac", 48000)]),
-    lambda: muxed("ogg", [Track(middle_of_eight(), "libopus", 48000)]),
-    lambda: with_layout(written(middle_of_eight(), "CAF"), 128),
-    lambda: with_layout(written(middle_of_eight(), "AIFF"), 128),
-    lambda: with_layout(muxed("mov", [Track(middle_of_eight(), "pcm_s16le", 16000)]), 128)],
-    ids=["AAC", "Opus", "CAF", "AIFF", "MOV"])
-def test_eight_channels_are_heard(content):
-    """PyAV reads beyond the eighth plane of a frame, and libav writes beyond some layouts."""
+    lambda: muxed("ipod", [Track(middle_of(8), "aac", 48000)]),
+    lambda: muxed("ogg", [Track(middle_of(8), "libopus", 48000)]),
+    lambda: muxed("wv", [Track(middle_of(24), "wavpack", 16000)]),
+    lambda: with_layout(written(middle_of(8), "CAF"), 128),
+    lambda: with_layout(written(middle_of(8), "AIFF"), 128),
+    lambda: with_layout(in_mov(8), 128),
+    *(lambda kind=kind, told=told: with_layout(written(middle_of(6), kind), places=told * [1])
+      for kind in ("CAF", "AIFF") for told in (1, 6, 24)),
+    lambda: with_layout(in_mov(6), places=24 * [1]),
+    lambda: with_layout(in_mov(24), places=24 * [1]),
+    lambda: with_sound_box(in_mov(6, "mp4"), b"chnl", b"\0\0\0\0\1\0" + 24 * b"\3")])
+def test_many_channels_are_heard_whatever_is_said_of_their_places(content):
+    """PyAV reads beyond the eighth plane of a frame, and frees a layout of odd places twice."""
     with open_audio(io.BytesIO(content()), channels=[2]) as stream:
         wave = np.concatenate(list(stream)) / 32768
     level = np.sqrt(np.mean(real() ** 2))

@@ -1,5 +1,5 @@
 """A header that libav refuses or misreads, put right: lengths that no writer filled in, a chunk
-badly aligned, layouts of channels that break it, pauses in an edit list.
+badly aligned, layouts of fewer channels than there are, pauses in an edit list.
 
 libav then reads on as usual. The samples stay at their places.
 """
@@ -14,9 +14,6 @@ LONGEST_FORM = 64           # bytes of WAV's form chunk
 LARGEST_INDEX = 1 << 26     # bytes: of an MP4 of days
 UNKNOWN = 0xFFFFFFFF        # a length that is not known: libav reads to the end
 MOST_BOXES = 10_000         # of a file, looked at in turn
-# MOV's, CAF's and AIFF's layout of channels by a number: at some, libav 8 writes beyond its memory
-_NUMBER = rb"\0[\x64-\xff]\0[\x04-\xff]"
-LAYOUT = re.compile(rb"chan(?=\0{4}(?:\0{3}.)?%b)|CHAN(?=\0{3}.%b)" % (_NUMBER, _NUMBER), re.DOTALL)
 # MP4's edit list: version, number of entries; of each the length, the start in the medium, the rate
 _EDITS = re.compile(rb"elst([\0\1])\0{3}(.{4})", re.DOTALL)
 _NOTHING = -1               # the start of a pause; where one is not the first, libav plays sound
@@ -29,7 +26,10 @@ def mended(opened: Opened) -> Opened | None:
     head = opened.read(0, HEAD)
     if head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:12] == b"WAVE":
         return _wave(opened, head)
+    if head[:4] == b"caff":
+        return patched(opened, head.replace(b"chan", b"free", 1))
     if head[:4] == b"FORM":
+        head = head.replace(b"CHAN", b"free", 1)
         counted = head.find(b"COMM") + 10
         head = head[:counted] + bytes(4) + head[counted + 4:]       # samples: not known
         return _with_lengths(opened, head, b"SSND", ">I", 4, 0)
@@ -53,13 +53,11 @@ def boxes(opened: Opened) -> Iterator[tuple[int, int, bytes]]:
 
 
 def understood(opened: Opened) -> Opened:
-    """An MP4, MOV, CAF or AIFF without such layouts of channels; pauses are as libav means them."""
-    start, size = 0, HEAD
-    if opened.read(0, 4) not in (b"caff", b"FORM"):
-        found = (box for box in boxes(opened) if box[2] == b"moov")
-        start, size, _ = next(found, (0, 0, b""))
+    """An MP4 or MOV whose pauses are as libav means them."""
+    found = (box for box in boxes(opened) if box[2] == b"moov")
+    start, size, _ = next(found, (0, 0, b""))
     head = opened.read(start, min(size, LARGEST_INDEX))
-    new = bytearray(LAYOUT.sub(b"free", head))
+    new = bytearray(head)
     for match in _EDITS.finditer(head):
         _mend_pauses(new, match.end(), match[1][0], int.from_bytes(match[2]))
     return opened if new == head else patched(opened, bytes(new), place=start)

@@ -13,7 +13,7 @@ UNKNOWN = "unknown"         # in place of a codec's name
 PAUSE = 0.1                 # s: a shorter jump of the time stamps is rounding, or one lost frame
 MOST_NOTHING = 3600.0       # s of all pauses together; more is no pause, but another clock
 MOST_PAUSES = 100           # kept one by one
-MOST_PLANES = 8             # from which PyAV reads planes that there are not, and crashes
+TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
 MOST_TAGS, LONGEST_TAG = 200, 10_000    # read of a file; characters
 STRICT = {"err_detect": "crccheck+explode"}     # an error is told, not covered with silence
 ENDLESS = {"ignore_length": "1"}    # of WAV: a length that its writer could not know
@@ -56,13 +56,16 @@ class Reader:
         self.mended = False     # its header was put right
         self.block = BLOCK      # samples (all channels together) that a block holds at least
         self._errors = (av.error.FFmpegError, ValueError)
-        self._packer = av.AudioResampler
+        self._plane = av.audio.plane.AudioPlane
         self._container = self._open(av, source, form, options)
         self.tracks = len(self._container.streams.audio)
         if track >= self.tracks:
             raise DecoderRefused("it holds no sound track, or was cut short before it")
         self._stream = self._container.streams.audio[track]
         context = self._stream.codec_context or _Unknown()
+        self.channels = context.channels or 0
+        if self.channels:       # by number alone: PyAV frees the places of a layout twice
+            context.layout = f"{self.channels}C"
         self.name = self._container.format.name.split(",")[0]
         if context.name in WITH_SUMS:
             context.options = STRICT
@@ -70,7 +73,6 @@ class Reader:
             context.options = {"flags2": "+skip_manual"}
         self.codec = context.name.removesuffix("float")
         self.rate = context.sample_rate or 0
-        self.channels = context.channels or 0
         self.eight_bits = context.format is not None and context.format.name.startswith("u8")
         begin = self._container.start_time or 0
         self.zero = 0.0 if self.name in FROM_ZERO else begin / av.time_base
@@ -261,15 +263,12 @@ class Reader:
 
     def _samples(self, frame) -> np.ndarray:
         """(n, channels) of a frame: int16 stays, all else becomes float32 with full scale 1."""
-        if frame.format.is_planar and frame.layout.nb_channels >= MOST_PLANES:
-            frame, = self._packer(frame.format.packed).resample(frame)
-        try:
-            array = frame.to_ndarray()
-        except self._errors as error:   # integers of 64 bits, which NumPy is not given
-            raise DecoderRefused(f"samples of the form {frame.format.name}, which are not "
-                                 "known") from error
-        channels = frame.layout.nb_channels
-        array = array.T if frame.format.is_planar else array.reshape(-1, channels)
+        channels = frame.layout.nb_channels     # PyAV's own loop over the planes does not end there
+        planar = frame.format.is_planar
+        form = np.dtype(TYPES[frame.format.packed.name])
+        planes = [np.frombuffer(self._plane(frame, number), form, frame.samples * (
+            1 if planar else channels)) for number in range(channels if planar else 1)]
+        array = np.stack(planes, axis=1) if planar else planes[0].reshape(-1, channels)
         if array.dtype == np.uint8:
             return (array.astype(np.float32) - 128) / 128
         if array.dtype in (np.int32, np.int64):

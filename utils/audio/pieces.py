@@ -26,7 +26,6 @@ _BEGIN = re.compile(
 # In these, libav reads on over the joint: they are frames without a length of them all.
 _OGG_PAGE = re.compile(rb"OggS\x00([\x00-\x07])")
 _FRAMES = re.compile(rb"#!AMR|fLaC|\x0b\x77|\xff[\xe0-\xff]")
-_INDEXED = re.compile(rb"caff|FORM|.{4}(?:ftyp|moov|mdat|wide|free|skip|pnot|uuid)", re.DOTALL)
 _BOX = re.compile(rb"[\xa9 a-zA-Z0-9]{4}")
 _AC3 = re.compile(rb"\x0b\x77")
 _TS = re.compile(rb"G(?=(?:.{187}G){4})", re.DOTALL)     # packets of MPEG-TS
@@ -81,8 +80,7 @@ def pieces(opened: Opened, track: int) -> Iterator[tuple[Opened, Reader]]:
 
 def _begun(piece: Opened, track: int) -> tuple[Opened, Reader]:
     """A file and its reader; where its header is faulty, behind a mended one."""
-    if _INDEXED.match(piece.read(0, 8)):
-        piece = understood(piece)
+    piece = understood(piece)
     try:
         reader = Reader(piece, track)
     except DecoderRefused:

@@ -6,7 +6,6 @@ from typing import BinaryIO
 
 from utils.audio.decode import HEAD, AudioStream
 from utils.audio.file_types import not_audio
-from utils.audio.headers import LAYOUT
 from utils.audio.libav import ENDLESS, DecoderRefused, Reader
 from utils.audio.promises import PLACEHOLDER
 from utils.audio.sources import AudioError, Opened
@@ -62,7 +61,7 @@ class Pipe:
             return b""
         try:
             self._reading = True
-            found = LAYOUT.sub(b"free", self._file.read(count) or b"")
+            found = self._file.read(count) or b""
         except KeyboardInterrupt:
             found = b""
         finally:

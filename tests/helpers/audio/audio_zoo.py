@@ -348,7 +348,8 @@ def _odd_numbers() -> list[Kind]:
              ("0 Hz", _header(24, "<I", 0), REFUSED, ""),
              ("4 GHz", _header(24, "<I", 2 ** 32 - 1), REFUSED, ""),
              ("0 bits", _header(34, "<H", 0), REFUSED, ""),
-             ("64-bit integers", _header(32, "<HH", 8, 64), REFUSED, "not known"),
+             ("64-bit integers", lambda wave: coded.by_pyav(
+                 wave, "wav", "pcm_s64le", 16000, 1), SCORED, ""),
              ("unknown coding", _header(20, "<H", 0x4242), REFUSED, ""),
              ("length of 2 GB", _header(40, "<I", 0x7FFFEFFF), NOTED, "be decoded"),
              ("streamed without a length", streamed, WARNED,

@@ -5,7 +5,7 @@ import numpy as np
 
 from tests.robustness.everyday.making.case import (Case, Check, both_judged, lasts, never, put,
                                                    says, scores_like, silent_about, verdict)
-from tests.robustness.everyday.making.containers import with_layout
+from tests.robustness.everyday.making.containers import with_layout, with_sound_box
 from tests.robustness.everyday.making.sound import (RATE, Track, fake, muxed, plain, real, seconds,
                                                     written)
 
@@ -18,6 +18,7 @@ def cases() -> Iterator[Case]:
     yield from _one_of_two()
     yield from _as_recorders_do()
     yield from _more_than_two()
+    yield from _layouts()
     yield _wav("two microphones 10 ms apart", lambda: _beside(real(), _late(real(), 160)),
                (says("comb|apart|delay|later", "the delay told"),), "10", wish=True)
     half = (says("phase", "opposite phase told"), verdict("likely bona fide"))
@@ -128,18 +129,42 @@ def _more_than_two() -> Iterator[Case]:
         yield Case("channels", f"7.1 in {name}, fake in the middle alone", put(
             file, lambda container=container, codec=codec, rate=rate: muxed(
                 container, [Track(_alone(fake(), 8, 2), codec, rate)])), (verdict("likely spoof"),))
-    for number in (126, 128, 144):
-        checks = (verdict("likely spoof"), scores_like(plain(fake), 0.1))
-        for kind in ("CAF", "AIFF"):
-            yield Case("channels", f"{kind}, 8 channels, layout {number}", put(
-                f"a.{kind.lower()}", lambda number=number, kind=kind: with_layout(written(
-                    _alone(fake(), 8, 2), kind), number)), checks)
-        yield Case("channels", f"MOV, 8 channels, layout {number}", put(
-            "a.mov", lambda number=number: with_layout(muxed("mov", [Track(_alone(
-                fake(), 8, 2), "pcm_s16le", 16000)]), number)), checks)
     yield Case("channels", "5.1 in AAC, real in the middle alone", put(
         "a.m4a", lambda: muxed("ipod", [Track(_alone(real(), 6, 2), "aac", 48000)])),
         (verdict("likely bona fide"), never("likely spoof")))
+
+
+def _layouts() -> Iterator[Case]:
+    """What a file says of the channels' places is of no use here, and often wrong."""
+    checks = (verdict("likely spoof"), scores_like(plain(fake), 0.1))
+
+    def sound(kind: str, count: int) -> bytes:
+        wave = _alone(fake(), count, count // 2)
+        return written(wave, kind) if kind in ("CAF", "AIFF") else muxed(
+            kind.lower(), [Track(wave, "pcm_s16le", 16000)])
+    for kind in ("CAF", "AIFF", "MOV"):
+        for number in (126, 128, 144):
+            yield Case("channels", f"{kind}, 8 channels, layout {number}", put(
+                f"a.{kind.lower()}", lambda kind=kind, number=number: with_layout(
+                    sound(kind, 8), number)), checks)
+        for count, told in ((2, 2), (2, 24), (2, 1), (6, 24), (8, 16), (24, 24)):
+            yield Case("channels", f"{kind}, {count} channels, {told} told, all on the left", put(
+                f"a.{kind.lower()}", lambda kind=kind, count=count, told=told: with_layout(
+                    sound(kind, count), places=told * [1])), checks)
+    for count, told in ((2, 1), (2, 24), (8, 8), (8, 24)):
+        yield Case("channels", f"MP4, {count} channels, {told} told, all on the left", put(
+            "a.mp4", lambda count=count, told=told: with_sound_box(
+                sound("MP4", count), b"chnl", b"\0\0\0\0\1\0" + told * b"\3")), checks)
+    for told in (2, 24):
+        yield Case("channels", f"MOV, ALAC, 2 channels, {told} told, all on the left", put(
+            "a.mov", lambda told=told: with_layout(muxed("mov", [Track(_alone(
+                fake(), 2, 1), "alac", 16000)]), places=told * [1])), checks)
+    for codec, container, rate, options in (
+            ("libopus", "ogg", 48000, (("mapping_family", "255"),)), ("wavpack", "wv", 16000, ())):
+        yield Case("channels", f"24 channels, {codec}", put(
+            f"a.{container}", lambda codec=codec, container=container, rate=rate, options=options:
+            muxed(container, [Track(_alone(fake(), 24, 12), codec, rate, options=options)])), (
+                verdict("likely spoof"),))
 
 
 def _alone(wave: np.ndarray, count: int, at: int) -> np.ndarray:

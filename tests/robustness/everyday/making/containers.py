@@ -3,7 +3,7 @@
 Sources: RIFF (Microsoft 1991), ISO/IEC 14496-12 (boxes, edit lists), RFC 3533 (Ogg pages).
 """
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -90,19 +90,33 @@ def with_edits(data: bytes, *edits: tuple[float, float], version: int = 0) -> by
     return data[:low] + new + data[high:]
 
 
-def with_layout(data: bytes, number: int) -> bytes:
-    """A CAF, AIFF or MOV file of 8 channels with the layout of this number (Core Audio's)."""
-    layout = struct.pack(">III", number << 16 | 8, 0, 0)
+def with_layout(data: bytes, number: int = 0, places: Sequence[int] = ()) -> bytes:
+    """A CAF, AIFF or MOV file with the layout of this number for 8 channels, or with these places
+    (Core Audio's labels)."""
+    layout = struct.pack(">III", number << 16 | 8 if number else 0, 0, len(places))
+    layout += b"".join(struct.pack(">I16x", place) for place in places)
     if data[:4] == b"caff":
         at = data.find(b"data")
         return data[:at].replace(b"chan", b"free") + b"chan" + struct.pack(
-            ">Q", 12) + layout + data[at:]
+            ">Q", len(layout)) + layout + data[at:]
     if data[:4] == b"FORM":
         at = data.find(b"SSND")
-        data = data[:at] + b"CHAN" + struct.pack(">I", 12) + layout + data[at:]
+        data = data[:at] + b"CHAN" + struct.pack(">I", len(layout)) + layout + data[at:]
         return with_u32(data, 4, len(data) - 8, ">")
-    at = data.find(b"chan") + 8
-    return data[:at] + layout + data[at + 12:]
+    return with_sound_box(data, b"chan", bytes(4) + layout)
+
+
+def with_sound_box(data: bytes, name: bytes, content: bytes) -> bytes:
+    """An MP4 or MOV with one more box in the description of its sound, in place of another layout.
+    """
+    path = box_path(data, b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
+    low = path[-1][0] + 16
+    high = low + struct.unpack(">I", data[low:low + 4])[0]
+    entry = data[low:high].replace(b"chan", b"free").replace(b"chnl", b"free")
+    entry += struct.pack(">I", 8 + len(content)) + name + content
+    for start, end in path:
+        data = with_u32(data, start, end - start + 8 + len(content), ">")
+    return data[:low] + with_u32(entry, 0, len(entry), ">") + data[high:]
 
 
 # Ogg

@@ -85,7 +85,8 @@ def muxed(container: str, tracks: Sequence[Track], picture: str = "", picture_se
 
 
 def _stream(file, track: Track):
-    layout = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}[np.atleast_2d(track.wave.T).shape[0]]
+    count = np.atleast_2d(track.wave.T).shape[0]
+    layout = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}.get(count, f"{count}C")
     stream = file.add_stream(track.codec, rate=track.rate, layout=layout,
                              options=dict(track.options))
     if track.codec == "wmav2":
