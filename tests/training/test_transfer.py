@@ -1,6 +1,7 @@
 """Starting from weights, freezing, balance by source, teachers, early stopping, several seeds, more
 data."""
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -336,3 +337,40 @@ def test_impossible_options_are_usage_errors(tmp_path, options):
     with pytest.raises(SystemExit) as ended:
         train(tmp_path, tmp_path, *options)
     assert ended.value.code == 2
+
+
+def test_no_run_goes_on_where_dev_or_eval_hold_what_it_was_trained_on(tmp_path):
+    data = tiny_stores(tmp_path / "data")
+    train(data, tmp_path, "--epochs", 1, "--run_name", "m")
+    begun = shutil.copytree(tmp_path / "checkpoints/m", tmp_path / "checkpoints/n")
+
+    def more(name: str, **names: str) -> None:      # a split that was drawn anew
+        tiny_stores(data, {"train": 32, "dev": 16, "eval": 12})
+        for subset, other in names.items():
+            index = data / "processed" / subset / "index.tsv"
+            index.write_text(index.read_text().replace(f"\n{subset}", f"\n{other}"))
+        train(data, tmp_path, "--epochs", 2, "--run_name", name, "--resume", "--more_data")
+    with pytest.raises(InputError, match="dev holds 16 utterances .* in train before"):
+        more("m", dev="train", train="new")
+    with pytest.raises(InputError, match="eval holds 12 utterances .* in train before"):
+        more("m", eval="train", train="new")
+    with pytest.raises(InputError, match="eval holds 12 utterances .* in dev before"):
+        more("m", eval="dev", dev="new")
+    more("m", train="dev")      # what dev held may train, and a namesake of dev is another one
+    assert load_checkpoint(tmp_path / "checkpoints/m/last.pt")["training"]["met"]["train"][
+        "utterances"].shape == (24 + 32,)
+    state = torch.load(begun / "last.pt", weights_only=True)
+    del state["training"]["met"]
+    torch.save(state, begun / "last.pt")
+    with pytest.raises(InputError, match="of an earlier version"):
+        more("n")
+
+
+def test_attacks_of_earlier_data_stay_known(tmp_path):
+    data = tiny_stores(tmp_path / "data")
+    train(data, tmp_path, "--epochs", 1, "--run_name", "m")
+    tiny_stores(data, {"train": 2, "dev": 12, "eval": 12})      # one attack of four
+    train(data, tmp_path, "--epochs", 2, "--run_name", "m", "--resume", "--more_data",
+          "--batch_size", 8)
+    known = load_checkpoint(tmp_path / "checkpoints/m/last.pt")["trained_on"]["attacks"]
+    assert known == ["A0", "A1", "A2", "A3"]

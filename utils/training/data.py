@@ -1,18 +1,22 @@
 """The training data: stores, cut to `--max_samples`, and seeded crops of their utterances."""
 import functools
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from utils.common.errors import InputError
 from utils.common.files import atomic_write
+from utils.common.text import counted
 from utils.detector.scoring import waveform
 from utils.signals.front import front_stage
 from utils.signals.wave_files import pcm_file
 from utils.signals.windows import tile
-from utils.store.reader import Store, StorePart
+from utils.store.reader import Store, StoredTrial, StorePart
 from utils.training.augment import Augmentation, make_augmentation
 from utils.trials.draws import draw_nested
 
@@ -42,6 +46,47 @@ def identity(part: StorePart) -> dict:
 def attacks_of(part: StorePart) -> list[str]:
     """The attacks of a store, sorted."""
     return sorted({row.labels.attack for row in part.rows} - {"-"})
+
+
+def numbers_of(rows: Sequence[StoredTrial]) -> Tensor:
+    """A number for each utterance, int64 (N,), of its name and length: the start of a checksum."""
+    names = (f"{row.utterance}\t{row.n_samples}".encode("utf-8", "surrogatepass") for row in rows)
+    sums = b"".join(hashlib.sha256(name).digest()[:8] for name in names)
+    return torch.from_numpy(np.frombuffer(sums, "<i8").copy())
+
+
+def met(train: StorePart, dev: StorePart, before: dict) -> dict:
+    """What a run has met: numbers of the utterances and names of the attacks, by subset.
+
+    `before`: the same of its earlier epochs, which may have had other data; or empty.
+    """
+    found = {subset: {"utterances": numbers_of(part.rows).unique(), "attacks": attacks_of(part)}
+             for subset, part in (("train", train), ("dev", dev))}
+    for subset, earlier in before.items():
+        own = found[subset]
+        own["utterances"] = torch.cat([own["utterances"], earlier["utterances"]]).unique()
+        own["attacks"] = sorted({*own["attacks"], *earlier["attacks"]})
+    return found
+
+
+def check_not_met(part: Store | StorePart, subset: str, others: dict[str, StorePart],
+                  before: dict) -> None:
+    """Refuse a subset with utterances that earlier epochs had in one of `others`.
+
+    `before`: as from `met`. Of `others` as they are now, a namesake is another recording: prepare
+    keeps subsets apart. Raises `InputError`.
+    """
+    for earlier, now in others.items():
+        numbers = numbers_of(part.rows)
+        again = (torch.isin(numbers, before[earlier]["utterances"])
+                 & ~torch.isin(numbers, numbers_of(now.rows)))
+        if again.any():
+            example = part.rows[int(again.nonzero()[0])].utterance
+            raise InputError(
+                f"{subset} holds {counted(int(again.sum()), 'utterance')} that this run had in "
+                f"{earlier} before, such as {example}: figures would look better than they are. "
+                "Subsets that prepare_dataset.py cuts change where recordings are added. Train "
+                "anew under another --run_name, or keep folders train, dev and eval of your own")
 
 
 TURNS = ("speed", "full")       # clean crops and changed ones

@@ -18,7 +18,7 @@ AVERAGE_OF_EPOCHS = "swa-on-dev-improvement"
 
 @dataclass
 class Run:
-    """Made by `open_run` of utils/training/setup. Only the last four fields change in training."""
+    """Made by `open_run` of utils/training/setup. Only the last five fields change in training."""
     name: str
     architecture: str
     recipe: dict
@@ -42,5 +42,6 @@ class Run:
     start: dict | None      # what the checkpoint of --init_from says about its origin
     learner: Any = None     # of utils/training/learners
     history: list[dict] = field(default_factory=list)
+    met: dict = field(default_factory=dict)     # what its epochs meet: see `met` in data.py
     # The lowest dev EER of the first `epochs` epochs, on today's dev set.
     bar: dict = field(default_factory=lambda: {"epochs": 0, "dev_eer": 1.0})

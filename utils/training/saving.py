@@ -17,7 +17,8 @@ from utils.detector.decision import fit_on_dev
 from utils.export.calibrating import chosen_on
 from utils.signals import N_SAMPLES, SAMPLE_RATE
 from utils.signals.front import FRONT
-from utils.training.data import attacks_of
+from utils.store.reader import Store
+from utils.training.data import check_not_met, met
 from utils.training.dev_scoring import score_dev
 from utils.training.run import AVERAGE_OF_EPOCHS, BEST, BEST_EPOCH, LAST, Run
 
@@ -79,7 +80,7 @@ def save_epoch(run: Run, loss: float, figures: dict, seconds: float) -> None:
         content = checkpoint(run, run.learner.scored, figures, f"epoch {epoch}")
         if best:
             save_checkpoint(best_path(run), content)
-        training = run.learner.state() | {"bar": run.bar}
+        training = run.learner.state() | {"bar": run.bar, "met": run.met}
         save_checkpoint(run.folder / LAST, content | {"training": training})
         write_history(run)
     left = seconds * (run.epochs - epoch) / 60
@@ -95,8 +96,8 @@ def checkpoint(run: Run, model: nn.Module, figures: dict, which: str) -> dict:
     corpus = run.train.info["corpus"]
     trained_on = {"corpus": corpus["name"], "description": corpus["description"],
                   "demo": corpus["demo"], "utterances": len(run.train),
-                  "seed": run.recipe["seed"], "attacks": attacks_of(run.train),
-                  "dev_attacks": attacks_of(run.dev), "data": run.data}
+                  "seed": run.recipe["seed"], "attacks": run.met["train"]["attacks"],
+                  "dev_attacks": run.met["dev"]["attacks"], "data": run.data}
     if run.start:
         trained_on["start"] = run.start
     trials = run.dev.info["trial_list_sha256"]
@@ -128,15 +129,18 @@ def resume(run: Run) -> None:
     """Load the state of an earlier part of this run, if it exists.
 
     Raises `InputError` if it cannot be read, or if arguments or data differ. With --more_data the
-    data may differ; the best model so far is then judged on today's dev set.
+    data may differ, but dev and eval may hold nothing that the run has met; the best model so far
+    is then judged on today's dev set.
     """
     path = run.folder / LAST
+    run.met = met(run.train, run.dev, {})
     if not path.exists():
         if run.args["resume"]:
             print(f"{run.folder} holds no run to resume: a new one begins")
         return
     state = read_pickle(path)
     _check_state(run, state, path)
+    run.met = met(run.train, run.dev, _met_before(run, state))
     run.learner.load(state["training"])
     run.history = state["history"]
     run.bar = state["training"]["bar"]
@@ -164,6 +168,21 @@ def _check_state(run: Run, state: dict, path: Path) -> None:
     if state["trained_on"].get("data") != run.data and not run.more_data:
         raise InputError(f"{run.name} was trained on other data than data/processed holds now: "
                          f"restore those, add --more_data to use these, or {other_name}")
+
+
+def _met_before(run: Run, state: dict) -> dict:
+    """What the run's epochs have met; `InputError` where today's dev or eval holds it."""
+    before = state["training"].get("met", {})
+    changed = state["trained_on"]["data"] != run.data
+    if changed and not before:
+        raise InputError(f"{run.name} is of an earlier version, which did not note its utterances: "
+                         "dev and eval may hold them now. Train anew under another --run_name")
+    eval_store = run.data_dir / "processed" / "eval"
+    if before:
+        check_not_met(run.dev, "dev", {"train": run.train}, before)
+    if before and (run.args["test"] or changed and eval_store.exists()):
+        check_not_met(Store(eval_store), "eval", {"train": run.train, "dev": run.dev}, before)
+    return before
 
 
 def _set_bar(run: Run) -> None:
