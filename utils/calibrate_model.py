@@ -35,10 +35,13 @@ def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     from utils.common.text import readable_corpora
     from utils.detector.engines import load_engine
-    from utils.export.calibrating import calibrated, change_entries
+    from utils.export.calibrating import (OTHER_SPLIT, calibrated, change_entries,
+                                          split_otherwise)
     from utils.store.reader import Store
     store = Store(args.data_dir / "processed" / "dev")
     engine = load_engine(args.model, threads=args.threads)
+    if split_otherwise(engine.metadata, store):
+        print(f"CAREFUL: {OTHER_SPLIT}", file=sys.stderr)
     entries = calibrated(engine, store, conditions=args.conditions)
     if entries["calibration"] is None:
         raise InputError(f"{args.model} stays as it was: {entries['reason']}")

@@ -1,4 +1,5 @@
 """Calibration of a finished model: what it says of the dev set that it used."""
+import json
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 
 from tests.helpers.networks.scoring_models import write_small_model
 from tests.helpers.tiny_stores import tiny_stores
+from utils import calibrate_model
 from utils.common.errors import InputError
 from utils.detector.decision import Decision
 from utils.detector.engines import load_engine
@@ -55,6 +57,17 @@ def test_a_model_is_not_calibrated_on_what_it_or_its_start_was_trained_on(count,
     store = Store(tiny_stores(tmp_path, {"train": count}) / "processed/train")
     with pytest.raises(InputError, match="was trained on .*train"):
         calibrated(load_engine(path, threads=1), store)
+
+
+@pytest.mark.parametrize("train", [24, 25])
+def test_a_dev_set_that_was_split_anew_is_told(train, tmp_path, capsys):
+    path, data = model(tmp_path, 1, corpus="tiny"), tiny_stores(tmp_path, {"dev": 44})
+    lists = {"train": {"sha256": f"train {train}"},
+             "dev": {"sha256": "dev 44", "origin": "split of all"}}
+    (data / "protocols").mkdir()
+    (data / "protocols/corpus.json").write_text(json.dumps({"subsets": lists}))
+    assert calibrate_model.main(["--model", str(path), "--data_dir", str(data)]) == 0
+    assert ("trained on another split" in capsys.readouterr().err) == (train != 24)
 
 
 def test_bands_for_noisy_and_telephone_speech_are_fitted_on_changed_dev(tmp_path):

@@ -1,4 +1,6 @@
 """Figures and words of an evaluation: which attacks count as seen, what a report warns of."""
+import json
+
 import numpy as np
 import pytest
 
@@ -91,3 +93,28 @@ def test_every_report_warns_of_inverted_scores(demo):
     said = warnings(evaluation)
     assert len(said) == 1 + demo and "perhaps these scores are inverted" in said[-1]
     assert said[-1] in build_card(evaluation)
+
+
+@pytest.mark.parametrize("trials, origin, corpus, said", [
+    ("train 1", "split of all", "one", "was trained on these utterances"),
+    ("dev 1", "split of all", "one", "chose the model's epoch or set its threshold"),
+    ("set 1", "official", "two", "chose the model's epoch or set its threshold"),
+    ("eval 1", "split of all", "one", None),
+    ("eval 2", "split of all", "one", "trained on another split"),
+    ("eval 2", "split of all", "two", None),
+    ("eval 2", "official", "one", None)])
+def test_figures_on_what_a_model_may_know_carry_a_warning(tmp_path, trials, origin, corpus, said):
+    lists = {"train": {"sha256": f"train {trials[-1]}"}, "eval": {"origin": origin}}
+    (tmp_path / "protocols").mkdir()
+    (tmp_path / "protocols/corpus.json").write_text(json.dumps({"subsets": lists}))
+    store = Trials(corpus)
+    store.info["trial_list_sha256"], store.path = trials, tmp_path / "processed/eval"
+    data = {subset: {"trial_list_sha256": f"{subset} 1"} for subset in ("train", "dev")}
+    known = {**KNOWN, "trained_on": TRAINED_ON | {"data": data},
+             "calibrated_on": {"trial_list_sha256": "set 1"}}
+    found = evaluate(ROWS, SCORES, known, store=store, replicates=0)
+    assert (said is None) == (found["met_before"] is None)
+    if said:
+        report = Evaluation(ROWS, SCORES, found, known)
+        assert said in headline(found)[-1] and said in warnings(report)[0]
+        assert said in build_card(report)

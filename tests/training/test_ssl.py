@@ -125,7 +125,7 @@ def test_graphs_learn_over_a_frozen_encoder_or_over_its_last_blocks(data, encode
     assert all(torch.equal(value, frozen[f"encoder.{name}"]) for name, value in given.items())
     assert frozen["layer_weights"].abs().max() > 0
     last = torch.load(tmp_path / "checkpoints/frozen/last.pt", weights_only=True)
-    assert last["training"].keys() == {"model", "optimizer", "bar"}     # no average, no copy
+    assert last["training"].keys() == {"model", "optimizer", "bar", "met"}     # no average, no copy
     train(data, tmp_path, *options[:-1], 2, "--run_name", "frozen", "--layers", "sum", "--resume")
     train(data, tmp_path, *options, "--run_name", "last", "--freeze", 1)
     last = weights(tmp_path / "checkpoints/last/best.pt")

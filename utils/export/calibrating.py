@@ -16,6 +16,11 @@ from utils.detector.model_files import METADATA_KEY
 from utils.detector.scoring import score_store
 from utils.export.conditions import bands_of
 from utils.metrics.metrics import eer
+from utils.store.reader import prepared
+
+OTHER_SPLIT = ("The model was trained on another split than this one. If both are of the same "
+               "recordings, it knows some of these utterances or their speakers, and figures look "
+               "better than they are.")
 
 
 def calibrated(engine: Engine, store: Any, scores: np.ndarray | None = None,
@@ -67,6 +72,39 @@ def chosen_on(training: dict, trials: str) -> bool:
     """
     return any(one.get("epochs", 0) > 1 and trials == _trials(one, "dev")
                for one in chain(training))
+
+
+def met_before(metadata: dict, store: Any) -> str | None:
+    """Why figures of a model on `store` may look better than they are, as far as lists tell.
+
+    It was trained on these utterances, or they chose its epoch or its threshold, or its corpus was
+    split anew since. None where lists tell nothing of the kind.
+    """
+    training, trials = _training(metadata), store.info.get("trial_list_sha256")
+    if trials is None:
+        return None
+    if any(trials == _trials(one, "train") for one in chain(training)):
+        return "The model was trained on these utterances. Its figures say nothing about others."
+    fitted = (metadata.get("calibrated_on") or {}).get("trial_list_sha256")
+    if trials in (fitted, *(_trials(one, "dev") for one in chain(training))):
+        return ("These utterances chose the model's epoch or set its threshold. Figures on new "
+                "ones are somewhat worse.")
+    return OTHER_SPLIT if split_otherwise(metadata, store) else None
+
+
+def split_otherwise(metadata: dict, store: Any) -> bool:
+    """Whether `store` was cut from a corpus of which the model's training had another train list.
+
+    Corpora are compared by their names and descriptions.
+    """
+    training = _training(metadata)
+    listed, corpus = prepared(store.path), store.info["corpus"]
+    if not listed.get(store.path.name, {}).get("origin", "").startswith("split"):
+        return False
+    before, now = _trials(training, "train"), listed.get("train", {}).get("sha256")
+    return before not in (None, now) and any(
+        corpus.get(name) and corpus[name] == training.get(known)
+        for name, known in (("name", "corpus"), ("description", "description")))
 
 
 def chain(training: dict | None) -> Iterator[dict]:

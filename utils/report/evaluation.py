@@ -7,6 +7,7 @@ import numpy as np
 from utils.common.errors import InputError
 from utils.common.provenance import environment
 from utils.detector.decision import Calibration, Costs, Decision, decision_of
+from utils.export.calibrating import met_before
 from utils.metrics.intervals import REPLICATES
 from utils.metrics.metrics import (ASVSPOOF5_ASV, AsvRates, act_dcf, as_bonafide, checked,
                                    cllr)
@@ -79,6 +80,7 @@ def evaluate(rows: Rows, scores: np.ndarray, metadata: dict | None = None, *,
         result["calibration"] = _calibration_on(scores, as_bonafide(keys), fitted, costs)
     return result | {"score": score_kind(metadata), "convention": CONVENTION, "subset": subset,
                      "corpus": corpus, "attacks_note": note, "hint": inverted(result),
+                     "met_before": met_before(metadata, store) if store is not None else None,
                      "asv": {"official": asv == ASVSPOOF5_ASV, **asdict(asv)},
                      "model": _described(metadata), "arguments": arguments,
                      "environment": environment()}

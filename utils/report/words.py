@@ -79,7 +79,8 @@ def headline(metrics: dict) -> list[str]:
                      f"minDCF {number(part['min_dcf'])}, actDCF {number(part['act_dcf'])}, "
                      f"Cllr {number(part['cllr'])} bits; {counts}")
     lines.append(interval_note(metrics))
-    return lines + [metrics[name] for name in ("attacks_note", "hint") if metrics.get(name)]
+    return lines + [metrics[name] for name in ("attacks_note", "met_before", "hint")
+                    if metrics.get(name)]
 
 
 def training_facts(evaluation: Evaluation) -> dict[str, str]:
@@ -153,9 +154,8 @@ def warnings(evaluation: Evaluation) -> list[str]:
         found.append("The model was trained on a small demonstration corpus. Its figures do not "
                      "carry over to other recordings. Do not rely on it to detect modern "
                      "deepfakes.")
-    if evaluation.metrics.get("hint"):
-        found.append(evaluation.metrics["hint"])
-    return found
+    return found + [evaluation.metrics[name] for name in ("met_before", "hint")
+                    if evaluation.metrics.get(name)]
 
 
 def limits(evaluation: Evaluation) -> list[str]:

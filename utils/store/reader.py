@@ -57,7 +57,7 @@ def format_row(row: StoredTrial) -> str:
     return "\t".join(map(str, _values(row))) + "\n"
 
 
-def _prepared(path: Path) -> dict:
+def prepared(path: Path) -> dict:
     """The subsets of the prepared corpus beside a store; none where nothing is prepared."""
     corpus = path.absolute().parents[1] / "protocols" / "corpus.json"
     return read_json(corpus)["subsets"] if corpus.is_file() else {}
@@ -73,7 +73,7 @@ def _preprocess(path: Path) -> str:
 
 def _how_to_get(path: Path) -> str:
     """What to do for a missing store: preprocess, if the prepared corpus has that subset."""
-    listed = _prepared(path)
+    listed = prepared(path)
     if path.name in listed or not listed:
         return _preprocess(path)
     return (f"the prepared corpus has only {' and '.join(listed)}, no {path.name}. Put that set "
@@ -94,7 +94,7 @@ class Store:
         if self.info.get("format") != FORMAT or self.info.get("complete") is not True:
             raise InputError(f"the store {self.path} is incomplete or of another version: {again}")
         made_from = self.info["trial_list_sha256"]
-        if _prepared(self.path).get(self.path.name, {}).get("sha256", made_from) != made_from:
+        if prepared(self.path).get(self.path.name, {}).get("sha256", made_from) != made_from:
             raise InputError(f"the store {self.path} is older than the prepared trial list: "
                              f"{again}")
         self.rows = self._read_index(again)
