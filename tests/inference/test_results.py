@@ -84,6 +84,19 @@ def test_results_beside_the_journal_of_other_recordings_are_replaced_with_a_word
         assert ("will replace it" in capsys.readouterr().err) == told
 
 
+def test_recordings_of_a_stopped_run_without_pictures_are_drawn_too(model, three, tmp_path,
+                                                                    monkeypatch):
+    def stopped(*given: object) -> None:
+        raise KeyboardInterrupt
+    output, names = tmp_path / "r.jsonl", (three / "a.wav", three / "b.wav")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Journal, "finish", stopped)
+        infer(model, "--input_file", *names, "--output", output)
+    assert infer(model, "--input_file", *names, "--output", output, "--picture",
+                 tmp_path / "drawn") == 0
+    assert len(list((tmp_path / "drawn").iterdir())) == 2
+
+
 @pytest.mark.parametrize("name, told", [("names.wav", True), ("names.txt", False)])
 def test_a_text_that_may_be_a_list_is_told_how_to_be_called(model, tmp_path, capsys, name, told):
     (tmp_path / name).write_text("a text\n")

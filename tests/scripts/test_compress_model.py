@@ -45,6 +45,12 @@ def chained(data, model, tmp_path_factory):
     return output, done.stdout
 
 
+def test_one_utterance_is_too_few_to_compare_models(data, model, tmp_path):
+    done = compress(data, model, tmp_path / "m.onnx", "--prune", 0.5, "--max_samples", 1)
+    assert done.returncode == 1 and "raise --max_samples" in done.stderr
+    assert done.stderr.count("\n") == 1 and not (tmp_path / "m.onnx").exists()
+
+
 def test_the_chain_leaves_one_smaller_model_that_says_what_was_done(chained, model):
     output, printed = chained
     entry = load_engine(output).metadata["compression"]

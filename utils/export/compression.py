@@ -13,6 +13,7 @@ from models import build_model
 from utils.common.errors import InputError
 from utils.common.files import atomic_folder, file_sha256
 from utils.common.provenance import environment
+from utils.common.text import counted
 from utils.detector.checkpoint import load_checkpoint, save_checkpoint
 from utils.detector.decision import UNCALIBRATED
 from utils.detector.engines import load_engine
@@ -162,9 +163,14 @@ def compare(models: Sequence[Path], store: Any, most: int | None,
             seed: int) -> tuple[dict, tuple[StorePart, np.ndarray]]:
     """The original and the compressed exported model on `most` utterances of a store, or on all.
 
-    Also these utterances, and the raw scores (N,) of the compressed model.
+    Also these utterances, and the raw scores (N,) of the compressed model. Raises `InputError`
+    where they are of one class.
     """
     part = drawn(store, most or len(store), seed)
+    if len({row.labels.key for row in part.rows}) < 2:
+        raise InputError(f"a comparison needs both classes, and {store.path} gives "
+                         f"{counted(len(part), 'utterance')} of one: raise --max_samples, or "
+                         "preprocess more of it")
     original, changed = (scores_of(load_engine(path), part) for path in models)
     return compare_scores(part, original, changed), (part, changed)
 
