@@ -355,9 +355,9 @@ def test_help_imports_nothing_heavy():
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
     folder = tmp_path_factory.mktemp("many")
-    for k, samples in enumerate(crops("bonafide", 60)):
-        soundfile.write(folder / f"{k:02}.wav", samples, 16000)
-    (folder / "30.wav").write_bytes(b"RIFF")
+    for k, samples in enumerate(crops("bonafide", 60) * 4):     # seconds, also on a busy machine
+        soundfile.write(folder / f"{k:03}.wav", samples, 16000)
+    (folder / "030.wav").write_bytes(b"RIFF")
     return folder
 
 
@@ -394,7 +394,7 @@ def test_a_killed_run_is_taken_up_and_gives_the_same_bytes(model, many, tmp_path
 def test_an_interrupted_run_writes_what_it_has(model, many, tmp_path):
     code, err = stopped(model, many, tmp_path / "r.json", signal.SIGINT)
     rows = json.loads((tmp_path / "r.json").read_text())
-    assert code == 130 and "Traceback" not in err and 3 <= len(rows) < 60
+    assert code == 130 and "Traceback" not in err and 3 <= len(rows) < 240
 
 
 def read_so_far(process, path) -> int:

@@ -165,6 +165,12 @@ def test_too_few_recordings_of_no_or_one_speaker_are_called_recordings(speaker):
         split("train", part, ALL, SplitOptions(0))
 
 
+@pytest.mark.parametrize("fold", [None, (1, 3)])
+def test_no_split_by_source_where_none_is_known_parts_speakers(fold):
+    with pytest.raises(InputError, match="no list of the train part names a source"):
+        split("train", trials(12, 8), list(SUBSETS), SplitOptions(unit="source", fold=fold))
+
+
 def test_attacks_that_one_subset_has_alone_are_named():
     found = {"train": ["A09"], "dev": ["A09", "A10"], "eval": ["A11"]}
     assert kept_apart(found) == "Attacks in eval alone: A11. Attacks in dev alone: A10"

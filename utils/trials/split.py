@@ -60,13 +60,17 @@ def split(part: str, trials: list[Trial], subsets: list[str], options: SplitOpti
     the other half is left to dev alone. By source, no attack is kept: most have one source anyway.
 
     With folds, fold k of n is eval, the next one is dev, and all others are train. Over all k,
-    each utterance is in eval once. `InputError` where there are too few speakers.
+    each utterance is in eval once. `InputError` where there are too few speakers, and by source
+    where none is known: by file, speakers would be in two subsets.
     """
     if options.fold and set(subsets) != set(SUBSETS):
         raise InputError("--fold cuts train, dev and eval from one part, "
                          "but data/raw holds more than one: leave --fold out")
     if len(subsets) == 1:
         return {subsets[0]: trials}
+    if options.unit == "source" and all(trial.labels.source == UNKNOWN for trial in trials):
+        raise InputError(f"--split_by source: no list of the {part} part names a source. Leave it "
+                         "out, so that the split is by speaker")
     groups = groups_of(trials, options.unit, alike)
     strata: Strata = defaultdict(Counter)
     for trial in trials:
