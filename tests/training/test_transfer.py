@@ -374,3 +374,18 @@ def test_attacks_of_earlier_data_stay_known(tmp_path):
           "--batch_size", 8)
     known = load_checkpoint(tmp_path / "checkpoints/m/last.pt")["trained_on"]["attacks"]
     assert known == ["A0", "A1", "A2", "A3"]
+
+
+@pytest.mark.parametrize("origin, told", [("split of all", True), ("official", False)])
+def test_a_start_of_another_split_of_the_corpus_is_told(tmp_path, capsys, origin, told):
+    data = tiny_stores(tmp_path / "data")
+    train(data, tmp_path, "--epochs", 1, "--run_name", "m")
+    tiny_stores(data, {"train": 32, "dev": 16, "eval": 12})
+    subsets = {"train": {"sha256": "train 32"}} | {
+        name: {"sha256": f"{name} {count}", "origin": origin}
+        for name, count in (("dev", 16), ("eval", 12))}
+    (data / "protocols").mkdir()
+    (data / "protocols/corpus.json").write_text(json.dumps({"subsets": subsets}))
+    train(data, tmp_path, "--epochs", 1, "--run_name", "n", "--test",
+          "--init_from", tmp_path / "checkpoints/m/best.pt")
+    assert capsys.readouterr().out.count("trained on another split") == 2 * told

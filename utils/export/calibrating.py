@@ -95,16 +95,17 @@ def met_before(metadata: dict, store: Any) -> str | None:
 def split_otherwise(metadata: dict, store: Any) -> bool:
     """Whether `store` was cut from a corpus of which the model's training had another train list.
 
-    Corpora are compared by their names and descriptions.
+    The trainings of models that it started from count too. Corpora are compared by their names and
+    descriptions.
     """
-    training = _training(metadata)
     listed, corpus = prepared(store.path), store.info["corpus"]
     if not listed.get(store.path.name, {}).get("origin", "").startswith("split"):
         return False
-    before, now = _trials(training, "train"), listed.get("train", {}).get("sha256")
-    return before not in (None, now) and any(
-        corpus.get(name) and corpus[name] == training.get(known)
-        for name, known in (("name", "corpus"), ("description", "description")))
+    now = listed.get("train", {}).get("sha256")
+    here = {corpus.get("name"), corpus.get("description")} - {None}
+    return any(_trials(one, "train") not in (None, now)
+               and here & {one.get("corpus"), one.get("description"), one.get("trained_on")}
+               for one in chain(_training(metadata)))     # a start has its description there
 
 
 def chain(training: dict | None) -> Iterator[dict]:

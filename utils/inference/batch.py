@@ -35,7 +35,7 @@ def judge_all(detector: Detector, paths: list[str], *, as_json: bool = False,
     """
     if picture:
         _check_picture(picture, paths)
-    settings = detector.settings | {"picture": str(picture) if picture else None}
+    settings = detector.settings | ({"picture": str(picture)} if picture else {})
     journal = Journal(output, settings, paths) if output else None
     shared = shared_folder(paths) if picture else None
     many = len(paths) > MANY

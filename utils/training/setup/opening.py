@@ -16,6 +16,7 @@ from utils.common.text import readable_corpora
 from utils.detector.checkpoint import load_checkpoint
 from utils.detector.fitting import too_few_for_verdicts
 from utils.detector.scoring import audio_profile
+from utils.export.calibrating import OTHER_SPLIT, split_otherwise
 from utils.parallel.join import Alone
 from utils.signals import N_SAMPLES, SAMPLE_RATE
 from utils.store.reader import StoredTrial
@@ -179,6 +180,8 @@ def describe(run: Run) -> str:
         lines.append(used + ("" if stored else "; --max_samples left the others out"))
     if run.start:
         lines.append(f"starts from {run.args['init_from']}: {run.start['origin']}")
+        if split_otherwise({"trained_on": run.start}, run.dev):
+            lines.append(f"CAREFUL: {OTHER_SPLIT}")
     if "read" in run.config:
         blocks = run.config["encoder"]["encoder_num_layers"]
         lines.append(f"its encoder has {blocks} blocks")
