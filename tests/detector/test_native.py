@@ -1,10 +1,12 @@
 """The native operator computes what its plain definition in the model file does."""
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
 from models import CONFIGS, build_model
 from tests.helpers.networks.aasist_weights import random_checkpoint, random_input
+from utils.common.errors import InputError
 from utils.detector.checkpoint import save_checkpoint
 from utils.detector.engines import load_engine, native
 from utils.detector.engines.native import build
@@ -38,7 +40,6 @@ def _engine(path, kind, monkeypatch):
 
 def _operators(engine, tmp_path):
     """The operators that the runtime keeps after its own changes to the graph."""
-    import onnx
     options = onnxruntime.SessionOptions()
     native.register(options)
     options.log_severity_level = 3
@@ -80,6 +81,21 @@ def test_two_threads_that_score_at_once_get_their_own_logits(model):
     with ThreadPoolExecutor(3) as pool:
         together = list(pool.map(engine.logits, waves * 4))
     assert all(np.array_equal(one, alone[i % 6]) for i, one in enumerate(together))
+
+
+@needs_library
+@pytest.mark.parametrize("name", ["filters", "norm", "block0.downsample", "block1.bias1",
+                                  "block1.conv2", "block2.bias2", "block4.conv1"])
+def test_weights_of_other_shapes_are_refused_and_no_memory_beside_them_is_read(name, model,
+                                                                               tmp_path):
+    changed = onnx.load(model)
+    weight, = (one for one in changed.graph.initializer if one.name.removesuffix(".f16") == name)
+    values = onnx.numpy_helper.to_array(weight)
+    first = values[tuple(slice(0, 1) for _ in values.shape)].copy()
+    weight.CopyFrom(onnx.numpy_helper.from_array(first, weight.name))
+    onnx.save(changed, tmp_path / "m.onnx")
+    with pytest.raises(InputError, match="export it again"):
+        load_engine(tmp_path / "m.onnx", threads=1).logits(random_input()[:1, :12000])
 
 
 def test_a_library_that_does_not_load_is_passed_over(model, monkeypatch, tmp_path):

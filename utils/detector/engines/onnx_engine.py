@@ -39,6 +39,7 @@ class OnnxEngine:
         self.session = _session(content, name, threads if self.batch_size == 1 else 1)
         give_freed_memory_back()
         self.metadata = metadata
+        self._name = name
         self._threads = ThreadPoolExecutor(self.batch_size, "window")
 
     @classmethod
@@ -74,7 +75,12 @@ class OnnxEngine:
         return list(self._threads.map(self._score, windows, repeat(output)))
 
     def _score(self, window: np.ndarray, output: str) -> np.ndarray:
-        return self.session.run([output], {"waves": window})[0]
+        try:
+            return self.session.run([output], {"waves": window})[0]
+        except _REFUSALS as error:      # weights that do not fit together are seen here
+            if out_of_memory(error):
+                raise
+            raise InputError(f"{self._name} cannot be run: {AGAIN}") from error
 
 
 def _size(content: bytes | Path, name: Path | str) -> int:

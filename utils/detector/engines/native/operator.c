@@ -35,6 +35,7 @@ typedef void *const *table;
 #define RELEASE_SHAPE(shape) ((void (*)(void *))api[99])(shape)
 
 enum { FLOAT = 1, FAILED = 1, N_INPUTS = 3 + 5 * N_BLOCKS, REQUIRED = 0, OPTIONAL = 1 };
+enum { WIDEST = 4096, SHORTEST = 2315, LONGEST = 1 << 24 };     /* channels; samples of a wave */
 
 /* A room that waits for a wave. */
 typedef struct waiting { struct waiting *next; void *room; long samples; } waiting;
@@ -44,6 +45,7 @@ typedef struct {
     const kernel *kernel;       /* that of the session, whatever a later one is given */
     atomic_flag busy;
     void *network;              /* made at the first wave */
+    int channels[N_BLOCKS];     /* of its blocks */
     waiting *rooms;
 } state;
 
@@ -52,13 +54,16 @@ static const kernel *chosen;
 static void enter(state *s) { while (atomic_flag_test_and_set(&s->busy)) {} }
 static void leave(state *s) { atomic_flag_clear(&s->busy); }
 
+/* The shape goes on with ones; it is all zeros for an input that lacks. */
 static status *input(table api, void *context, size_t i, const float **data, int64_t shape[4]) {
     const void *value = 0;
     void *info;
     size_t n;
     TRY(INPUT(context, i, &value));
     *data = 0;
+    memset(shape, 0, 4 * sizeof *shape);
     if (!value) return 0;
+    for (int k = 0; k < 4; k++) shape[k] = 1;
     TRY(DATA(value, (void *)data));
     TRY(SHAPE(value, &info));
     status *failure = N_DIMENSIONS(info, &n);
@@ -68,19 +73,32 @@ static status *input(table api, void *context, size_t i, const float **data, int
     return failure;
 }
 
+static int is(const int64_t shape[4], int64_t a, int64_t b, int64_t c, int64_t d) {
+    return shape[0] == a && shape[1] == b && shape[2] == c && shape[3] == d;
+}
+
+/* The weights, each as large as kernel.h says: a file may hold others. */
 static status *weights_of(table api, void *context, model *m) {
-    int64_t shape[4];
+    int64_t shape[4], bias1[4], conv2[4], bias2[4], down[4];
     TRY(input(api, context, 1, &m->filters, shape));
+    int fit = is(shape, N_BANDS, 1, 2 * HALF + 1, 1);
     TRY(input(api, context, 2, &m->norm, shape));
+    fit &= is(shape, 2, 1, 1, 1);
     for (int i = 0; i < N_BLOCKS; i++) {
         weights *w = &m->blocks[i];
-        const float **places[] = {&w->conv1, &w->bias1, &w->conv2, &w->bias2, &w->down};
-        for (int k = 4; k >= 0; k--) {
-            TRY(input(api, context, 3 + 5 * i + k, places[k], shape));
-            if (k == 2) w->out = (int)shape[0];
-        }
-        w->inner = (int)shape[0];       /* conv1 came last */
-        w->in = (int)shape[1];
+        TRY(input(api, context, 3 + 5 * i, &w->conv1, shape));
+        TRY(input(api, context, 4 + 5 * i, &w->bias1, bias1));
+        TRY(input(api, context, 5 + 5 * i, &w->conv2, conv2));
+        TRY(input(api, context, 6 + 5 * i, &w->bias2, bias2));
+        TRY(input(api, context, 7 + 5 * i, &w->down, down));
+        int64_t in = shape[1], inner = shape[0], out = conv2[0];
+        fit &= in == (i ? m->blocks[i - 1].out : 1) && (i == 0) == (in == 1)
+            && inner > 0 && inner <= WIDEST && out > 1 && out <= WIDEST
+            && is(shape, inner, in, 2, 3) && is(bias1, inner, 1, 1, 1)
+            && is(conv2, out, inner, 2, 3) && is(bias2, out, 1, 1, 1)
+            && (w->down ? is(down, out, in, 1, 3) : in == out);
+        if (!fit) return CREATE_STATUS(FAILED, "the encoder's weights do not fit together");
+        w->in = (int)in, w->inner = (int)inner, w->out = (int)out;
     }
     return 0;
 }
@@ -90,8 +108,11 @@ static status *prepared(state *s, void *context) {
     model m;
     enter(s);
     status *failure = s->network ? 0 : weights_of(api, context, &m);
-    if (!failure && !s->network && !(s->network = s->kernel->prepare(&m)))
-        failure = CREATE_STATUS(FAILED, "bad allocation of the encoder's weights");
+    if (!failure && !s->network) {
+        for (int i = 0; i < N_BLOCKS; i++) s->channels[i] = m.blocks[i].out;
+        if (!(s->network = s->kernel->prepare(&m)))
+            failure = CREATE_STATUS(FAILED, "bad allocation of the encoder's weights");
+    }
     leave(s);
     return failure;
 }
@@ -135,17 +156,14 @@ static status *outputs_of(table api, void *context, int64_t waves, int64_t sampl
 static status *compute(void *kernel_, void *context) {
     state *s = kernel_;
     table api = s->api;
-    const float *waves, *unused;
+    const float *waves;
     float *outputs[N_BLOCKS];
-    int64_t shape[4], size[4];
-    int channels[N_BLOCKS];
+    int64_t shape[4];
     TRY(prepared(s, context));
     TRY(input(api, context, 0, &waves, shape));
-    for (int i = 0; i < N_BLOCKS; i++) {
-        TRY(input(api, context, 3 + 5 * i + 2, &unused, size));
-        channels[i] = (int)size[0];
-    }
-    TRY(outputs_of(api, context, shape[0], shape[1], channels, outputs));
+    if (shape[1] < SHORTEST || shape[1] > LONGEST || !is(shape, shape[0], shape[1], 1, 1))
+        return CREATE_STATUS(FAILED, "the encoder takes no waves of this length");
+    TRY(outputs_of(api, context, shape[0], shape[1], s->channels, outputs));
     waiting *w = take(s, (long)shape[1]);
     if (!w) return CREATE_STATUS(FAILED, "bad allocation of the encoder's memory");
     for (int64_t n = 0; n < shape[0]; n++) {
@@ -153,7 +171,7 @@ static status *compute(void *kernel_, void *context) {
         int64_t columns = (shape[1] - 2 * HALF) / 3;
         for (int i = 0; i < N_BLOCKS; i++) {
             columns /= 3;
-            if (outputs[i]) outputs[i] += channels[i] * N_ROWS * columns;
+            if (outputs[i]) outputs[i] += s->channels[i] * N_ROWS * columns;
         }
     }
     give_back(s, w);
