@@ -167,6 +167,11 @@ def test_weights_of_another_type_are_refused(tmp_path):
     ({"decision": {"threshold": 0.0, "band": [1.0], "origin": "dev"}}, "band of two"),
     ({"decision": {"threshold": 0.0, "band": [1.0, 0.0], "origin": "dev"}}, "ascending"),
     ({"decision": "yes"}, "decision"),
+    ({"decision": {"threshold": 0.0, "band": None, "origin": "dev", "bands": [1]}}, "decision"),
+    ({"decision": {"threshold": 0.0, "band": None, "origin": "dev", "cost_fa": "x"}}, "costs"),
+    ({"trained_on": "much"}, "an entry trained_on"), ({"audio": [1]}, "an entry audio"),
+    ({"audio": {"bandwidth_hz": 8000}}, "an entry bandwidth_hz"),
+    ({"score_range": [1.0]}, "an entry score_range"),
     ({"state_dict": [1]}, "no table of weights")])
 def test_entries_that_would_change_what_a_score_means_are_refused(tmp_path, changes, words):
     assert words in refusal(tmp_path, random_checkpoint(**changes))

@@ -22,6 +22,7 @@ LABEL_ORDER = ["spoof", "bonafide"]
 MAX_BYTES = 2 ** 30  # of a compressed file, unpacked; torch.save compresses nothing
 REQUIRED = ("format", "architecture", "config", "state_dict", "label_order", "n_samples",
             "sample_rate")
+COSTS = ("prior_spoof", "cost_miss", "cost_fa")     # of a decision
 NOT_METADATA = ("state_dict", "training")  # "training": what only a resumed run needs
 BEFORE_ZIP = bytes.fromhex("80028a0a6cfc9c46f9206aa85019")     # a pickled number of 10 bytes
 AGAIN = "copy or download it again"
@@ -208,7 +209,10 @@ def check_metadata(content: Any, path: Path) -> None:
     decision = content.get("decision")
     if decision is not None and not _is_decision(decision):
         raise InputError(f"{path} has a decision without a finite threshold, a band of two "
-                         "ascending numbers (or none) and a sentence on its origin: "
+                         "ascending numbers (or none), costs and a sentence on its origin: "
+                         "train it again")
+    if wrong := _wrong_description(content):
+        raise InputError(f"{path} has an entry {wrong} of another form than training writes: "
                          "train it again")
     if not _has_dev_eers(content):
         raise InputError(f"{path} has an EER on dev that is no number from 0 to 1: train or "
@@ -225,6 +229,22 @@ def _has_dev_eers(content: dict) -> bool:
     return all(error is None or (_is_number(error) and 0 <= error <= 1) for error in errors)
 
 
+def _wrong_description(content: dict) -> str | None:
+    """The first entry on training or audio that verdicts cannot read; None if all are well."""
+    for name in ("trained_on", "calibrated_on", "audio", "compression"):
+        if not isinstance(content.get(name), (dict, type(None))):
+            return name
+    ranges = {"score_range": content.get("score_range"), **(content.get("audio") or {})}
+    return next((name for name, value in ranges.items()
+                 if name != "utterances" and not _is_range(value)), None)
+
+
+def _is_range(value: Any) -> bool:
+    """None, or numbers from the lowest to the highest."""
+    return value is None or (isinstance(value, (list, tuple)) and len(value) > 1
+                             and all(map(_is_number, value)) and value[0] <= value[-1])
+
+
 def _is_calibration(value: Any) -> bool:
     return (isinstance(value, dict) and _is_number(value.get("scale")) and value["scale"] > 0
             and _is_number(value.get("offset")))
@@ -232,7 +252,10 @@ def _is_calibration(value: Any) -> bool:
 
 def _is_decision(value: Any) -> bool:
     return (isinstance(value, dict) and _is_number(value.get("threshold"))
-            and isinstance(value.get("origin"), str) and _is_band(value.get("band")))
+            and isinstance(value.get("origin"), str) and _is_band(value.get("band"))
+            and isinstance(value.get("bands", {}), dict)
+            and all(map(_is_band, value.get("bands", {}).values()))
+            and all(_is_number(value.get(name, 1)) for name in COSTS))
 
 
 def _is_band(value: Any) -> bool:
