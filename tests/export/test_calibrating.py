@@ -12,7 +12,7 @@ from utils.common.errors import InputError
 from utils.detector.decision import Decision
 from utils.detector.engines import load_engine
 from utils.detector.scoring import score_blocks
-from utils.detector.verdict import NARROW, NOISY, conditions, is_demo
+from utils.detector.verdict import NARROW, NOISY, conditions, dev_eer, is_demo
 from utils.export.calibrating import calibrated, change_entries
 from utils.export.conditions import CHANGES, Changed
 from utils.store.reader import Store
@@ -101,3 +101,5 @@ def test_a_dev_set_of_one_class_is_refused_before_it_is_heard(tmp_path):
     engine.session = None       # whoever scores fails
     entries = calibrated(engine, store)
     assert entries["calibration"] is None and "calibration needs both kinds" in entries["reason"]
+    earlier = {"dev_eer": 0.1, "calibrated_on": {"eer": 0.2}}       # of a threshold that is no more
+    assert dev_eer(earlier | entries) is None

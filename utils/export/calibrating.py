@@ -44,8 +44,8 @@ def calibrated(engine: Engine, store: Any, scores: np.ndarray | None = None,
         scores = score_store(engine, store, engine.batch_size)
     entries = fit_on_dev(scores, keys, chose_epoch=chose_epoch,
                          sources=[label.source for label in labels])
-    if entries["calibration"] is None:
-        return entries
+    if entries["calibration"] is None:      # what an earlier dev set gave is not this model's
+        return entries | {"calibrated_on": None, "dev_eer": None}
     entries["decision"]["origin"] += f" of {corpus['name']}"
     if conditions:
         entries["decision"]["bands"] = bands_of(
